@@ -1,0 +1,9 @@
+"""What an operator does next."""
+
+from django.apps import AppConfig
+
+
+class ConsoleConfig(AppConfig):
+    """Configuration of the console app."""
+
+    name = "console"

@@ -1,0 +1,5 @@
+"""The project package: settings, doors, the local stack and the simulator."""
+
+from iotplatform.celery import app as celery_app
+
+__all__ = ["celery_app"]

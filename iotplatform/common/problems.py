@@ -1,0 +1,165 @@
+"""Refusals, and how the REST API says them (RFC 9457, application/problem+json)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+CONTENT_TYPE = "application/problem+json"
+NON_FIELD = "non_field_errors"
+
+
+class Problem(Exception):
+    """A refusal that a caller can act on; apps' exceptions derive from it."""
+
+    status = 400
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors or []
+        self.extra = extra
+
+
+class BadInput(Problem):
+    """Input that cannot be used; names each field that is wrong."""
+
+    def __init__(
+        self,
+        detail: str = "The input is not valid.",
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        **fields: str,
+    ) -> None:
+        rows = [{"field": name, "message": text} for name, text in fields.items()]
+        super().__init__(detail, errors=[*(errors or []), *rows])
+
+
+class Forbidden(Problem):
+    """The caller may see the object, and may not do this to it."""
+
+    status = 403
+
+
+class NotFound(Problem):
+    """There is no such object for this caller."""
+
+    status = 404
+
+
+class Conflict(Problem):
+    """The object is not in a condition that allows this."""
+
+    status = 409
+
+
+class PreconditionFailed(Problem):
+    """The version that the caller named has moved on."""
+
+    status = 412
+
+
+class Unavailable(Problem):
+    """A part that is needed does not answer now."""
+
+    status = 503
+
+
+def problem_body(
+    status: int,
+    detail: str,
+    errors: list[dict[str, Any]] | None = None,
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a problem document with the members of RFC 9457 and ``errors``."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "errors": errors or [],
+        **(extra or {}),
+    }
+
+
+def problem_response(request: HttpRequest, status: int, detail: str) -> JsonResponse:
+    """Answer a plain Django request (an unknown URL under /api/) with a problem."""
+    return JsonResponse(
+        problem_body(status, detail), status=status, content_type=CONTENT_TYPE
+    )
+
+
+def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: every error of the API is a problem document."""
+    if isinstance(exc, DjangoValidationError):
+        exc = _from_django(exc)
+    if isinstance(exc, Problem):
+        body = problem_body(exc.status, exc.detail, exc.errors, exc.extra)
+        return Response(body, status=exc.status, content_type=CONTENT_TYPE)
+    response = exception_handler(exc, context)
+    if response is None:
+        return None
+    response.data = _drf_body(exc, response)
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _drf_body(exc: Exception, response: Response) -> dict[str, Any]:
+    if isinstance(exc, drf.ValidationError):
+        return problem_body(400, "The input is not valid.", field_errors(exc.detail))
+    if isinstance(exc, Http404):
+        return problem_body(404, "There is no such object.")
+    if isinstance(exc, PermissionDenied):
+        return problem_body(403, "You may not do this.")
+    detail = exc.detail if isinstance(exc, drf.APIException) else "The request failed."
+    return problem_body(response.status_code, str(detail))
+
+
+def _from_django(exc: DjangoValidationError) -> BadInput:
+    if hasattr(exc, "error_dict"):
+        rows = [
+            {"field": "" if name == "__all__" else name, "message": text}
+            for name, texts in exc.message_dict.items()
+            for text in texts
+        ]
+    else:
+        rows = [{"field": "", "message": text} for text in exc.messages]
+    return BadInput(errors=rows)
+
+
+def field_errors(detail: Any, prefix: str = "") -> list[dict[str, str]]:
+    """Flatten DRF's nested errors to ``[{"field": "a.0.b", "message": …}]``."""
+    if isinstance(detail, dict):
+        return [
+            row
+            for name, inner in detail.items()
+            for row in field_errors(inner, _join(prefix, str(name)))
+        ]
+    if isinstance(detail, list):
+        rows: list[dict[str, str]] = []
+        for position, inner in enumerate(detail):
+            nested = isinstance(inner, (dict, list))
+            rows += field_errors(
+                inner, _join(prefix, str(position)) if nested else prefix
+            )
+        return rows
+    return [{"field": prefix, "message": str(detail)}]
+
+
+def _join(prefix: str, name: str) -> str:
+    if name == NON_FIELD:
+        return prefix
+    return f"{prefix}.{name}" if prefix else name

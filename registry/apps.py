@@ -1,0 +1,9 @@
+"""The registry: what a device is, who owns it, where it belongs."""
+
+from django.apps import AppConfig
+
+
+class RegistryConfig(AppConfig):
+    """Configuration of the registry app."""
+
+    name = "registry"

@@ -1,0 +1,20 @@
+"""Columns and constraints of the registry; nothing here changes by a message."""
+
+from registry.models.catalogue import Product
+from registry.models.credentials import Credential
+from registry.models.devices import Device, LifecycleMove
+from registry.models.people import ApiToken, Membership, User
+from registry.models.places import Project, Site, Tenant
+
+__all__ = [
+    "ApiToken",
+    "Credential",
+    "Device",
+    "LifecycleMove",
+    "Membership",
+    "Product",
+    "Project",
+    "Site",
+    "Tenant",
+    "User",
+]

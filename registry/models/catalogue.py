@@ -1,0 +1,52 @@
+"""What was built: the product, and what it declares about its devices."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from iotplatform.common.models import PublicIdModel
+from registry.lifecycle import DeviceKind
+from registry.models.places import Tenant
+from registry.validators import (
+    validate_json_schema,
+    validate_metrics,
+    validate_reported_keys,
+    validate_slug,
+)
+
+
+class Product(PublicIdModel):
+    """A model line: its attributes, metrics, reported keys and heartbeat interval."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    kind = models.CharField(
+        max_length=16, choices=DeviceKind, default=DeviceKind.STANDALONE
+    )
+    # A JSON Schema of a device's attributes; "searchable": true marks those that the
+    # fleet index holds as attr.*.
+    attributes_schema = models.JSONField(
+        default=dict, blank=True, validators=[validate_json_schema]
+    )
+    # [{"name": "temperature", "unit": "°C", "dead_band": 0.5}, …]
+    metrics = models.JSONField(default=list, blank=True, validators=[validate_metrics])
+    # Keys (dotted) of the reported document that the fleet index holds as reported.*.
+    reported_keys = models.JSONField(
+        default=list, blank=True, validators=[validate_reported_keys]
+    )
+    heartbeat_seconds = models.PositiveIntegerField(
+        default=60, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
+    )
+    takes_commands = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_product_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug

@@ -1,0 +1,42 @@
+"""How a device proves who it is."""
+
+from django.db import models
+from django.db.models import Q
+
+from iotplatform.common.models import PublicIdModel
+from registry.models.devices import Device
+from registry.models.places import Tenant
+
+
+class CredentialKind(models.TextChoices):
+    """Kinds of proof."""
+
+    PASSWORD = "password", "password"  # a secret of ours, shown once
+
+
+class Credential(PublicIdModel):
+    """A device's secret, kept only as a verifier in Mosquitto's ``$7$`` form."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(
+        max_length=16, choices=CredentialKind, default=CredentialKind.PASSWORD
+    )
+    verifier = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    # When the broker's files took it in, and when they left it out again.
+    published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["device", "-id"],
+                name="registry_credential_valid",
+                condition=Q(revoked_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.device_id}"

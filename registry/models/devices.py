@@ -1,0 +1,90 @@
+"""The device, and the record of its life."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from iotplatform.common.models import PublicIdModel
+from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.models.catalogue import Product
+from registry.models.places import Project, Site, Tenant
+from registry.validators import validate_tag, validate_uid
+
+
+class Device(PublicIdModel):
+    """A physical unit with an identity of its own."""
+
+    uid = models.CharField(max_length=64, unique=True, validators=[validate_uid])
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    serial = models.CharField(max_length=64, blank=True)
+    kind = models.CharField(
+        max_length=16, choices=DeviceKind, default=DeviceKind.STANDALONE
+    )
+    gateway = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    adapter = models.CharField(max_length=16, choices=Adapter, default=Adapter.MQTT)
+    lifecycle = models.CharField(
+        max_length=16, choices=Lifecycle, default=Lifecycle.PROVISIONED
+    )
+    tags = ArrayField(
+        models.CharField(max_length=64, validators=[validate_tag]),
+        default=list,
+        blank=True,
+    )
+    attributes = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "serial"],
+                condition=~Q(serial=""),
+                name="registry_serial_once_per_tenant",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=DeviceKind.CHILD, gateway__isnull=False)
+                | ~Q(kind=DeviceKind.CHILD) & Q(gateway__isnull=True),
+                name="registry_child_and_only_child_has_gateway",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.uid
+
+
+class LifecycleMove(PublicIdModel):
+    """One move of one device: who, when, from where to where, why."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    moved_from = models.CharField(max_length=16, choices=Lifecycle, blank=True)
+    moved_to = models.CharField(max_length=16, choices=Lifecycle)
+    reason = models.TextField(blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+    )
+    # The device that stands in the place of a replaced one.
+    replaced_by = models.ForeignKey(
+        Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device", "-at"], name="registry_move_by_device")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id}: {self.moved_from} → {self.moved_to}"

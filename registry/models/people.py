@@ -1,0 +1,55 @@
+"""People, their place in a tenant, and the keys of their scripts."""
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from iotplatform.common.models import PublicIdModel
+from registry.lifecycle import Role, Scope
+from registry.models.places import Tenant
+
+
+class User(PublicIdModel, AbstractUser):
+    """A person; the name may look like ``operator@acme``."""
+
+
+class Membership(PublicIdModel):
+    """A person's role in a tenant."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "tenant"], name="registry_one_role_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} is {self.role} of {self.tenant_id}"
+
+
+class ApiToken(PublicIdModel):
+    """A key of a script: shown once, kept as a SHA-256 digest."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    # The key's first characters, so that a person recognises it in a list.
+    prefix = models.CharField(max_length=12, editable=False)
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,79 @@
+"""Owners and places: tenant, project, site."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from iotplatform.common.models import PublicIdModel
+from registry.validators import validate_slug, validate_time_zone
+
+
+class Tenant(PublicIdModel):
+    """An owner of devices; nothing of one tenant is visible to another."""
+
+    slug = models.CharField(max_length=64, unique=True, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Project(PublicIdModel):
+    """A tenant's undertaking that sites and devices may belong to."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_project_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Site(PublicIdModel):
+    """A place where devices stand."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    region = models.CharField(max_length=100, blank=True)
+    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2")
+    time_zone = models.CharField(
+        max_length=64, default="UTC", validators=[validate_time_zone]
+    )
+    latitude = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-90), MaxValueValidator(90)],
+    )
+    longitude = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-180), MaxValueValidator(180)],
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_site_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug

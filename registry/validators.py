@@ -1,0 +1,80 @@
+"""What names and declarations of the registry may look like."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+REPORTED_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
+METRIC_FIELDS = {"name", "unit", "dead_band"}
+
+validate_uid = RegexValidator(
+    rf"\A{UID.pattern}\Z",
+    "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit.",
+)
+validate_slug = RegexValidator(
+    r"\A[a-z0-9][a-z0-9_-]{0,63}\Z",
+    "1 to 64 lower-case letters, digits, '-' or '_'.",
+)
+validate_tag = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
+    "1 to 64 letters, digits, '.', '_' or '-'.",
+)
+
+
+def validate_time_zone(value: str) -> None:
+    """Refuse a name that is not in the IANA time zone database."""
+    if value not in available_timezones():
+        raise ValidationError(f"'{value}' is not an IANA time zone.")
+
+
+def validate_json_schema(value: Any) -> None:
+    """Refuse what is not a JSON Schema of an object (draft 2020-12)."""
+    if not isinstance(value, dict):
+        raise ValidationError("A JSON Schema is an object.")
+    try:
+        Draft202012Validator.check_schema(value)
+    except SchemaError as error:
+        raise ValidationError(f"Not a JSON Schema: {error.message}") from error
+
+
+def validate_metrics(value: Any) -> None:
+    """Refuse what is not ``[{"name", "unit", "dead_band"?}]`` with distinct names."""
+    if not isinstance(value, list):
+        raise ValidationError("Metrics are a list of objects.")
+    names = [_checked_metric_name(row) for row in value]
+    if len(set(names)) != len(names):
+        raise ValidationError("Two metrics have the same name.")
+
+
+def _checked_metric_name(row: Any) -> str:
+    if not isinstance(row, dict) or not set(row) <= METRIC_FIELDS:
+        raise ValidationError(
+            "A metric has name, unit and dead_band, and nothing else."
+        )
+    name = row.get("name")
+    if not isinstance(name, str) or not METRIC_NAME.fullmatch(name):
+        raise ValidationError(f"{name!r} is not a metric's name.")
+    if not isinstance(row.get("unit", ""), str):
+        raise ValidationError(f"The unit of {name} is not text.")
+    band = row.get("dead_band", 0)
+    if isinstance(band, bool) or not isinstance(band, int | float) or band < 0:
+        raise ValidationError(f"The dead band of {name} is not a number ≥ 0.")
+    return name
+
+
+def validate_reported_keys(value: Any) -> None:
+    """Refuse what is not a list of dotted keys."""
+    if not isinstance(value, list):
+        raise ValidationError("Reported keys are a list of dotted names.")
+    for key in value:
+        if not isinstance(key, str) or not REPORTED_KEY.fullmatch(key):
+            raise ValidationError(f"{key!r} is not a dotted key.")
