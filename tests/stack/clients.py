@@ -1,0 +1,148 @@
+"""Outsiders: a script over HTTP, and a device by the stock MQTT clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API said."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Api:
+    """A script: JSON over HTTP with a token."""
+
+    url: str
+    token: str = ""
+
+    @classmethod
+    def sign_in(cls, url: str, username: str, password: str) -> Api:
+        """Return a client with a fresh token of this person."""
+        answer = cls(url).post(
+            "/api/v1/auth/token/", {"username": username, "password": password}
+        )
+        assert answer.status == 200, answer
+        return cls(url, answer.body["token"])
+
+    def get(self, path: str) -> Answer:
+        """Ask for a path, or for an absolute URL that an answer named."""
+        return self.send("GET", path)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """Post JSON; keyword arguments are headers (``Idempotency_Key=…``)."""
+        return self.send("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> Answer:
+        """Patch with JSON."""
+        return self.send("PATCH", path, body, **headers)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Send a request; an error status is an answer, not an exception."""
+        url = path if path.startswith("http") else self.url + path
+        request = urllib.request.Request(url, method=method)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        if self.token:
+            request.add_header("Authorization", f"Token {self.token}")
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return _answer(response.status, response.read(), response.headers)
+        except urllib.error.HTTPError as error:
+            return _answer(error.code, error.read(), error.headers)
+
+
+def _answer(status: int, raw: bytes, headers: Any) -> Answer:
+    kind = headers.get("Content-Type", "")
+    body = json.loads(raw) if raw and "json" in kind else raw.decode(errors="replace")
+    return Answer(status, body, dict(headers.items()))
+
+
+@dataclass(frozen=True)
+class StockDevice:
+    """A device that is nothing but ``mosquitto_pub`` and ``mosquitto_sub``."""
+
+    uid: str
+    secret: str
+    port: int
+
+    def publish(
+        self, topic: str, message: Any, *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Publish below the device's own tree, as the contract's examples do."""
+        return self.publish_to(f"iot/v1/{self.uid}/{topic}", message, *options)
+
+    def publish_to(
+        self, topic: str, message: Any, *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Publish to any topic, allowed or not."""
+        text = message if isinstance(message, str) else json.dumps(message)
+        command = ["mosquitto_pub", *self._common(), "-t", topic, "-m", text, *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    def listen(self, topic: str, *options: str) -> subprocess.Popen[str]:
+        """Subscribe below the device's own tree and end after one message."""
+        return subprocess.Popen(
+            [
+                *("mosquitto_sub", *self._common(), "-d"),
+                *("-t", f"iot/v1/{self.uid}/{topic}", "-C", "1", "-W", "30", *options),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+
+    def _common(self) -> list[str]:
+        return [
+            *("-h", "127.0.0.1", "-p", str(self.port), "-q", "1"),
+            *("-i", self.uid, "-u", self.uid, "-P", self.secret),
+        ]
+
+
+def wait_until_subscribed(listener: subprocess.Popen[str]) -> None:
+    """Read the client's debug lines until the broker has taken the subscription."""
+    assert listener.stdout is not None
+    for line in listener.stdout:
+        if "SUBACK" in line:
+            return
+    raise AssertionError("the broker never answered the subscription")
+
+
+def received_message(listener: subprocess.Popen[str]) -> Any:
+    """Return the JSON message that ended the listener."""
+    output, _ = listener.communicate(timeout=40)
+    for line in output.splitlines():
+        if line.startswith("{"):
+            return json.loads(line)
+    raise AssertionError(f"no message came: {output}")
+
+
+def eventually(
+    look: Callable[[], Found | None], *, within: float = 20.0, what: str = ""
+) -> Found:
+    """Look until there is something true to return; fail after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {within} s: {what or look}")
