@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -18,6 +19,7 @@ from tests.stack.clients import (
 pytestmark = pytest.mark.stack
 
 REFERENCE_QUERY = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
+NEWCOMER_QUERY = 'region:"East China" AND firmware:9.9.*'
 
 
 @pytest.fixture
@@ -56,8 +58,6 @@ def come_online(api: Api, device: StockDevice) -> None:
 
 
 def search_uids(api: Api, query: str) -> list[str]:
-    from urllib.parse import quote
-
     answer = api.get(f"/api/v1/fleet/search/?q={quote(query)}&limit=1000")
     assert answer.status == 200, answer
     return [row["uid"] for row in answer.body["results"]]
