@@ -1,0 +1,156 @@
+"""The fixed words of the command plane, and from where each status may be entered."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class CommandClass(models.TextChoices):
+    """What kind of instruction it is; the class decides how delivery behaves."""
+
+    CONTROL = "control", "control"  # real time: refused unless the device is online
+    CONFIG = "config", "configuration"  # waits, and the latest wins
+    JOB = "job", "job"  # waits inside the job's window, verified by reported state
+    OPERATION = "operation", "operation"  # waits, bounded; done when executed
+
+
+class CommandStatus(models.TextChoices):
+    """How far a command is."""
+
+    HELD = "held", "held"  # waits for the device, or until the time it deferred to
+    QUEUED = "queued", "queued"  # due: an adapter may claim it
+    SENT = "sent", "sent"  # the broker took it, or a poll handed it out
+    RECEIVED = "received", "received"  # the device has it; nothing has run
+    RUNNING = "running", "running"  # the device has begun
+    SUCCEEDED = "succeeded", "succeeded"  # executed; final unless verification is due
+    VERIFIED = "verified", "verified"  # reported state says so too; final
+    FAILED = "failed", "failed"  # rejected, ended with an error, or not verified
+    TIMED_OUT = "timed_out", "timed out"  # our verdict: no word in time
+    UNKNOWN = "unknown", "unknown"  # our verdict: received, and what came of it is dark
+    EXPIRED = "expired", "expired"  # our verdict: its time ended before it ended
+    CANCELLED = "cancelled", "cancelled"  # our verdict: a person took it back
+    SUPERSEDED = "superseded", "superseded"  # our verdict: a newer one took its place
+
+
+class FailureClass(models.TextChoices):
+    """Why a command did not reach what was asked."""
+
+    UNREACHABLE = "unreachable", "unreachable"  # no word, and the device was not there
+    NO_ACK = "no_ack", "no acknowledgement"  # sent, and the device never said it has it
+    REJECTED = "rejected", "rejected"  # the device will not
+    EXECUTION_FAILED = "execution_failed", "execution failed"  # the device could not
+    EXECUTION_TIMEOUT = "execution_timeout", "execution timeout"  # received, no result
+    UNVERIFIED = "unverified", "unverified"  # done, says the device; its state does not
+    ADAPTER_ERROR = "adapter_error", "adapter error"  # no adapter got it out
+    EXPIRED = "expired", "expired"  # its time ended first
+    UNKNOWN_OUTCOME = "unknown_outcome", "unknown outcome"  # may or may not have run
+
+
+class OnFailure(models.TextChoices):
+    """What a policy answers to a failure class."""
+
+    RETRY_NOW = "retry_now", "retry now"  # at once
+    RETRY_LATER = "retry_later", "retry later"  # with back-off and jitter
+    ESCALATE = "escalate", "escalate"  # ends, and a person looks at it
+    NONE = "none", "nothing"  # ends
+
+
+class WaitsFor(models.TextChoices):
+    """What a held command waits for."""
+
+    NOTHING = "", "nothing"  # it is not held
+    DEVICE = "device", "the device"  # released when the device is there again
+    TIME = "time", "a time"  # released when the time to which it deferred has come
+
+
+class AttemptOutcome(models.TextChoices):
+    """What became of one try at delivery."""
+
+    CLAIMED = "claimed", "claimed"  # an adapter holds it
+    SENT = "sent", "sent"  # the broker took it, or a poll handed it out
+    RECEIVED = "received", "received"  # the device answered to it
+    NO_ACK = "no_ack", "no acknowledgement"  # the device did not answer in time
+    NOT_SENT = "not_sent", "not sent"  # the adapter could not get it out
+    LOST = "lost", "lost"  # the adapter's lease ended without a word
+    STOPPED = "stopped", "stopped"  # taken back before the publish
+
+
+class KeyKind(models.TextChoices):
+    """What an idempotency key was used for."""
+
+    COMMAND = "command", "command"
+    JOB = "job", "job"
+
+
+class JobStatus(models.TextChoices):
+    """How far a job is."""
+
+    DRAFT = "draft", "draft"  # made; waits for somebody to start it
+    SCHEDULED = "scheduled", "scheduled"  # begins at its start time
+    RUNNING = "running", "running"  # releases waves
+    PAUSED = "paused", "paused"  # by a person, or below its success threshold
+    STOPPED = "stopped", "stopped"  # above its failure threshold
+    COMPLETED = "completed", "completed"  # every member has ended; final
+    CANCELLED = "cancelled", "cancelled"  # a person ended it; final
+
+
+class WaveStatus(models.TextChoices):
+    """How far a wave is."""
+
+    PENDING = "pending", "pending"  # its turn has not come
+    RELEASED = "released", "released"  # its members get their commands
+    ENDED = "ended", "ended"  # every member but the trailing ones has ended
+
+
+S = CommandStatus
+UNSENT = frozenset({S.HELD, S.QUEUED})
+UNDERWAY = frozenset({S.SENT, S.RECEIVED, S.RUNNING})
+# Ours to say, and so the device's to correct as long as it was ever sent.
+VERDICTS = frozenset({S.TIMED_OUT, S.UNKNOWN, S.EXPIRED, S.CANCELLED, S.SUPERSEDED})
+FINAL = frozenset({S.VERIFIED, S.FAILED}) | VERDICTS
+# A device's word enters from every status that the device has not itself ended: another
+# bridge may commit it before the PUBACK, and a late one corrects a verdict of ours. A
+# late acknowledgement alone does not: it is recorded, and the verdict stands.
+# "Failed" as unverified is a verdict of ours too: is_verdict() says so.
+SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
+    S.HELD: frozenset({S.QUEUED, S.SENT, S.RECEIVED, S.RUNNING}),
+    S.QUEUED: frozenset({S.HELD, S.SENT, S.RECEIVED, S.RUNNING}) | VERDICTS,
+    S.SENT: frozenset({S.QUEUED}),
+    S.RECEIVED: UNSENT | {S.SENT},
+    S.RUNNING: UNSENT | {S.SENT, S.RECEIVED},
+    S.SUCCEEDED: UNSENT | UNDERWAY | VERDICTS,
+    S.VERIFIED: UNSENT | UNDERWAY | VERDICTS | {S.SUCCEEDED},
+    S.FAILED: UNSENT | UNDERWAY | VERDICTS | {S.SUCCEEDED},
+    S.TIMED_OUT: frozenset({S.QUEUED}) | UNDERWAY,
+    S.UNKNOWN: frozenset({S.HELD, S.QUEUED}) | UNDERWAY,
+    S.EXPIRED: UNSENT | UNDERWAY,
+    S.CANCELLED: UNSENT | UNDERWAY,
+    S.SUPERSEDED: UNSENT | UNDERWAY | {S.SUCCEEDED},
+}
+
+J = JobStatus
+JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
+JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
+    J.DRAFT: frozenset(),
+    J.SCHEDULED: frozenset({J.DRAFT}),
+    J.RUNNING: frozenset({J.SCHEDULED, J.PAUSED, J.STOPPED}),
+    J.PAUSED: frozenset({J.SCHEDULED, J.RUNNING}),
+    J.STOPPED: frozenset({J.RUNNING, J.PAUSED}),
+    J.COMPLETED: frozenset({J.RUNNING}),
+    J.CANCELLED: frozenset({J.DRAFT, J.SCHEDULED, J.RUNNING, J.PAUSED, J.STOPPED}),
+}
+
+
+def is_verdict(status: str, failure_class: str) -> bool:
+    """Whether the platform, not the device, ended the command."""
+    return status in VERDICTS or (
+        status == S.FAILED and failure_class == FailureClass.UNVERIFIED
+    )
+
+
+def may_enter(to: CommandStatus, *, status: str, failure_class: str) -> bool:
+    """Whether a command that stands at ``status`` may enter ``to``."""
+    if status == S.FAILED and is_verdict(status, failure_class):
+        # Not verified in time: late evidence, or a person's retry, corrects that.
+        return to in (S.VERIFIED, S.FAILED, S.QUEUED)
+    return status in SOURCES[to]

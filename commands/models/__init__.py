@@ -1,0 +1,23 @@
+"""Columns and constraints of commands, their attempts and events, and of jobs."""
+
+from commands.models.commands import (
+    Attempt,
+    Command,
+    CommandEvent,
+    IdempotencyKey,
+    RetainedDesired,
+)
+from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
+
+__all__ = [
+    "Attempt",
+    "Command",
+    "CommandEvent",
+    "FrozenCohort",
+    "IdempotencyKey",
+    "Job",
+    "JobEvent",
+    "JobTarget",
+    "JobWave",
+    "RetainedDesired",
+]

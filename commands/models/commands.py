@@ -1,0 +1,247 @@
+"""One instruction to one device: the row, its tries, its history, its key."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from commands.lifecycle import (
+    AttemptOutcome,
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+    KeyKind,
+    WaitsFor,
+)
+from commands.models.jobs import Job
+from iotplatform.common.models import PublicIdModel
+from registry.lifecycle import Adapter
+from registry.models import Device, Tenant
+
+
+class Command(PublicIdModel):
+    """An instruction, and how far it came.
+
+    It has more than 15 columns, because one lock must cover all that a move reads and
+    writes: a dispatcher, a sweep and a device's answer meet on this one row.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=64)
+    command_class = models.CharField(max_length=16, choices=CommandClass)
+    params = models.JSONField(default=dict, blank=True)
+    # Complete: the definition's defaults with the request's own values over them.
+    policy = models.JSONField(default=dict)
+    job = models.ForeignKey(
+        Job, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    # What the device ended stays ended: trying that again is a command of its own.
+    retry_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField()
+
+    status = models.CharField(max_length=16, choices=CommandStatus)
+    status_since = models.DateTimeField()
+    waits_for = models.CharField(
+        max_length=8, choices=WaitsFor, default=WaitsFor.NOTHING, blank=True
+    )
+    failure_class = models.CharField(
+        max_length=24, choices=FailureClass, default="", blank=True
+    )
+    # Evidence from the device came after our verdict, and corrected it.
+    late = models.BooleanField(default=False)
+    expires_at = models.DateTimeField()
+    # The next instant at which the platform must look: to send it, to time it out, to
+    # release it. Null only once it has ended.
+    due_at = models.DateTimeField(null=True, blank=True)
+
+    # The fence: who holds it now. A new claim makes a new token, and an adapter whose
+    # lease has passed can change nothing with the old one.
+    claim_token = models.UUIDField(null=True, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    attempt_count = models.PositiveIntegerField(default=0)
+    # Tries that never got out; they do not count against the policy's attempts.
+    send_failures = models.PositiveIntegerField(default=0)
+
+    sent_at = models.DateTimeField(null=True, blank=True)
+    received_at = models.DateTimeField(null=True, blank=True)
+    running_at = models.DateTimeField(null=True, blank=True)
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # The part of the reported document that must be so, or null: executed is enough.
+    expectation = models.JSONField(null=True, blank=True)
+    # Configuration only: the version of the desired document that carries it.
+    desired_version = models.PositiveBigIntegerField(null=True, blank=True)
+    # What the device said at the end: {"status", "code", "payload"} or {"reason"}.
+    result = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            # Rule 3, every command ends: what is open always has an hour at which the
+            # platform looks at it again.
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=False) | Q(due_at__isnull=False),
+                name="commands_open_is_due_some_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at", "id"],
+                name="commands_to_dispatch",
+                condition=Q(status="queued", claim_token__isnull=True),
+            ),
+            models.Index(
+                fields=["due_at", "id"],
+                name="commands_to_look_at",
+                condition=Q(due_at__isnull=False),
+            ),
+            models.Index(
+                fields=["device", "status"],
+                name="commands_open_by_device",
+                condition=Q(ended_at__isnull=True),
+            ),
+            models.Index(fields=["device", "-id"], name="commands_by_device"),
+            models.Index(fields=["tenant", "-id"], name="commands_by_tenant"),
+            models.Index(
+                fields=["job", "status"],
+                name="commands_by_job",
+                condition=Q(job__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.public_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an outcome is still awaited."""
+        return self.ended_at is None
+
+
+class Attempt(models.Model):
+    """One try at delivery."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    command = models.ForeignKey(Command, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveIntegerField()
+    adapter = models.CharField(max_length=16, choices=Adapter)
+    token = models.UUIDField()
+    claimed_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # When the device first answered to it: sent → received is the path's latency.
+    received_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(
+        max_length=16, choices=AttemptOutcome, default=AttemptOutcome.CLAIMED
+    )
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["command", "number"], name="commands_attempt_number_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["received_at"], name="commands_attempt_latency"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.command_id}"
+
+
+class CommandEvent(models.Model):
+    """One change or remark in a command's history; partitioned by day.
+
+    The table and its indexes, (command, at) and (device, at), are made by SQL in the
+    first migration. No constraints on the keys: a partition is dropped whole, and an
+    insert checks nothing that the command's own row has not checked already.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    command = models.ForeignKey(
+        Command,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    at = models.DateTimeField()
+    # Where the command stood after it.
+    status = models.CharField(max_length=16, choices=CommandStatus)
+    # "device", "platform", or a person's user name.
+    actor = models.CharField(max_length=200)
+    cause = models.TextField(blank=True)
+    detail = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        db_table = "commands_commandevent"
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %T} {self.status}: {self.cause}"
+
+
+class IdempotencyKey(models.Model):
+    """A request's key, so that asking twice does it once; kept for 7 days."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    kind = models.CharField(max_length=16, choices=KeyKind)
+    object_public_id = models.UUIDField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "key"], name="commands_key_once_per_tenant"
+            )
+        ]
+        indexes = [models.Index(fields=["created_at"], name="commands_key_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class RetainedDesired(models.Model):
+    """A ``down/desired`` that the broker retains, so that it can be cleared again."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    topic = models.CharField(max_length=200, unique=True)
+    published_at = models.DateTimeField()
+    # Set when it is to go; the row goes when the broker took the empty message.
+    clear_due_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["clear_due_at"],
+                name="commands_retained_to_clear",
+                condition=Q(clear_due_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.topic

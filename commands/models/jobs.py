@@ -1,0 +1,152 @@
+"""The same instruction to a frozen set of devices, released in waves."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from commands.lifecycle import CommandClass, JobStatus, WaveStatus
+from iotplatform.common.models import PublicIdModel
+from registry.models import Device, Tenant
+
+
+class FrozenCohort(models.Model):
+    """Exactly which devices a job was made for, provably."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    query = models.TextField(blank=True, help_text="empty: the devices were listed")
+    taken_at = models.DateTimeField()
+    index_lag_seconds = models.FloatField(null=True, blank=True)
+    target_count = models.PositiveIntegerField()
+    # SHA-256 over the sorted uids, one a line.
+    target_hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.target_count} devices, {self.target_hash[:12]}"
+
+
+class Job(PublicIdModel):
+    """A command to a frozen cohort, and its rollout."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=200)
+    cohort = models.OneToOneField(
+        FrozenCohort, on_delete=models.PROTECT, related_name="+"
+    )
+    command_name = models.CharField(max_length=64)
+    command_class = models.CharField(max_length=16, choices=CommandClass)
+    params = models.JSONField(default=dict, blank=True)
+    policy = models.JSONField(default=dict)
+    # Complete: the defaults with the request's own values over them.
+    rollout = models.JSONField(default=dict)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField()
+    status = models.CharField(max_length=24, choices=JobStatus, default=JobStatus.DRAFT)
+    status_since = models.DateTimeField()
+    # In words: why it is stopped or paused; empty otherwise.
+    stop_reason = models.TextField(blank=True)
+    start_at = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"],
+                name="commands_job_to_advance",
+                condition=Q(status__in=["scheduled", "running", "paused", "stopped"]),
+            ),
+            models.Index(fields=["tenant", "-id"], name="commands_job_by_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobWave(models.Model):
+    """One stage of a rollout."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveIntegerField()
+    is_canary = models.BooleanField(default=False)
+    size = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=16, choices=WaveStatus, default=WaveStatus.PENDING
+    )
+    released_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # What stood when a person resumed the job: they accepted these, so the thresholds
+    # judge only what ends after.
+    accepted_failed = models.PositiveIntegerField(default=0)
+    accepted_ended = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "number"], name="commands_wave_number_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"wave {self.number} of {self.job_id}"
+
+
+class JobTarget(models.Model):
+    """One frozen member: its wave and its command, or why it is left out."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
+    # Null: left out before the first wave.
+    wave = models.PositiveIntegerField(null=True, blank=True)
+    command = models.OneToOneField(
+        "commands.Command",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    # In words: why it gets no command; empty while it has one or its wave is to come.
+    skip_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "device"], name="commands_member_once_per_job"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["job", "wave", "id"],
+                name="commands_target_to_release",
+                condition=Q(command__isnull=True, skip_reason=""),
+            ),
+            models.Index(fields=["device"], name="commands_target_by_device"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} in {self.job_id}"
+
+
+class JobEvent(models.Model):
+    """One move of a job: when, who, why."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    status = models.CharField(max_length=24, choices=JobStatus)
+    actor = models.CharField(max_length=200)
+    cause = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="commands_jobevent_by_job")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %T} {self.status}: {self.cause}"
