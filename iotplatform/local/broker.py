@@ -1,0 +1,168 @@
+"""The embedded MQTT broker: Mosquitto where it is installed, else amqtt; same files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from iotplatform.local.accounts import Account, account_for, acting_as, give
+from iotplatform.local.layout import write_private
+from iotplatform.local.ports import LOOPBACK
+
+BRIDGE_USER = "@bridge"
+# The uplink topics of a device, one by one: it must not write its own down/.
+UPLINK = (
+    "status",
+    "heartbeat",
+    "telemetry",
+    "reported",
+    "event",
+    "command/+/ack",
+    "command/+/progress",
+    "command/+/result",
+)
+CONFIG = """\
+# Written anew at each start by iotplatform/local/broker.py.
+per_listener_settings true
+pid_file {folder}/broker.pid
+log_dest stdout
+log_type error
+log_type warning
+log_type notice
+log_timestamp_format %Y-%m-%dT%H:%M:%S
+connection_messages false
+sys_interval 10
+
+# Saved every few seconds: saving at each change writes everything once a message. What
+# the broker loses so, devices and the platform send again.
+persistence true
+persistence_location {folder}/data/
+autosave_interval 2
+persistent_client_expiration 14d
+
+# The defaults drop messages silently when the bridge is slower than the devices.
+max_queued_messages 0
+max_inflight_messages 10000
+max_packet_size 1048576
+set_tcp_nodelay true
+
+# Devices: the name is the client id, or one device could take another's session.
+listener {device_port} {host}
+allow_anonymous false
+use_username_as_clientid true
+password_file {folder}/devices.passwd
+acl_file {folder}/devices.acl
+
+# The platform.
+listener {platform_port} {host}
+allow_anonymous false
+password_file {folder}/platform.passwd
+acl_file {folder}/platform.acl
+"""
+
+
+def device_acl() -> str:
+    """What every device may do: its own uplink topics, those of its children, its down/."""
+    trees = ("iot/v1/%u", "iot/v1/%u/child/+")
+    lines = [f"pattern write {tree}/{topic}" for tree in trees for topic in UPLINK]
+    lines += [f"pattern read {tree}/down/#" for tree in trees]
+    return "\n".join(lines) + "\n"
+
+
+def platform_acl() -> str:
+    return f"user {BRIDGE_USER}\ntopic readwrite iot/v1/#\ntopic read $SYS/#\n"
+
+
+def verifier(secret: str) -> str:
+    """A secret in Mosquitto's own form, PBKDF2-SHA512."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, 101, 64)
+    encoded = (base64.b64encode(part).decode() for part in (salt, digest))
+    return "$7$101$" + "$".join(encoded)
+
+
+def find_mosquitto() -> Path | None:
+    """Debian keeps it where a normal user's PATH does not look."""
+    if os.environ.get("IOT_BROKER", "") == "amqtt":
+        return None
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+    found = shutil.which("mosquitto", path=path)
+    return Path(found) if found else None
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One broker with its two listeners; ``folder`` belongs to the account that runs it."""
+
+    folder: Path
+    device_port: int
+    platform_port: int
+    password: str
+    mosquitto: Path | None
+    account: Account | None
+
+    @classmethod
+    def at(
+        cls,
+        folder: Path,
+        *,
+        device_port: int,
+        platform_port: int,
+        password: str,
+        mosquitto: Path | None,
+    ) -> Broker:
+        # amqtt runs in our own virtual environment, so as whoever we are.
+        account = account_for(folder, "mosquitto", "nobody") if mosquitto else None
+        return cls(folder, device_port, platform_port, password, mosquitto, account)
+
+    @property
+    def is_stand_in(self) -> bool:
+        return self.mosquitto is None
+
+    def prepare(self) -> None:
+        """Write all its files; the devices' ones only where there are none yet."""
+        give(self.folder, self.account)
+        give(self.folder / "data", self.account)
+        config = CONFIG.format(
+            folder=self.folder,
+            host=LOOPBACK,
+            device_port=self.device_port,
+            platform_port=self.platform_port,
+        )
+        self._write("mosquitto.conf", config)
+        self._write("platform.passwd", f"{BRIDGE_USER}:{verifier(self.password)}\n")
+        self._write("platform.acl", platform_acl())
+        self._write("devices.acl", device_acl())
+        if not (self.folder / "devices.passwd").exists():
+            self._write("devices.passwd", "")
+
+    def _write(self, name: str, text: str) -> None:
+        write_private(self.folder / name, text, owner=self.account)
+
+    def command(self, *, dies_by: str = "") -> list[str]:
+        """What runs the broker in the foreground."""
+        if self.mosquitto is None:
+            ports = [str(self.device_port), str(self.platform_port)]
+            module = "iotplatform.local.amqtt_broker"
+            return [sys.executable, "-m", module, str(self.folder), *ports]
+        prefix = acting_as(
+            self.account, binary=self.mosquitto, folder=self.folder, dies_by=dies_by
+        )
+        config = str(self.folder / "mosquitto.conf")
+        return [*prefix, str(self.mosquitto), "-c", config]
+
+    @property
+    def url(self) -> str:
+        abilities = (
+            "version=3.1.1&share=" if self.is_stand_in else "version=5&share=bridge"
+        )
+        user = quote(BRIDGE_USER, safe="")
+        address = f"{LOOPBACK}:{self.platform_port}"
+        return f"mqtt://{user}:{quote(self.password, safe='')}@{address}?{abilities}"

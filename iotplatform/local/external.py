@@ -1,0 +1,89 @@
+"""Stores that the environment names: asked before anything else starts."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+
+from iotplatform.local.errors import SetupError
+from iotplatform.local.ports import answers
+
+STORE_URLS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL")
+SECONDS = 5
+
+
+def urls_from_environment(former: dict[str, str]) -> dict[str, str]:
+    """The store URLs that people set themselves.
+
+    ``former`` is what the last start wrote: settings put that into our environment.
+    """
+    wanted = {name: os.environ.get(name, "") for name in STORE_URLS}
+    return {
+        name: url for name, url in wanted.items() if url and url != former.get(name)
+    }
+
+
+def set_by_people(name: str, env_file_values: dict[str, str]) -> str:
+    """A variable of the environment, unless it came from the last start."""
+    value = os.environ.get(name, "")
+    return "" if value == env_file_values.get(name) else value
+
+
+def check_reachable(urls: dict[str, str]) -> None:
+    """Refuse with the variable, the host and the port of the first that does not answer."""
+    checks = {
+        "DATABASE_URL": _check_database,
+        "REDIS_URL": _check_redis,
+        "MQTT_URL": _check_broker,
+    }
+    for name, url in urls.items():
+        checks[name](url)
+
+
+def _where(name: str, url: str, default_port: int) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "127.0.0.1", parts.port or default_port
+    except ValueError as error:
+        raise SetupError(f"{name} is no address: {error}.") from error
+
+
+def _refuse(name: str, host: str, port: int, why: object) -> SetupError:
+    reason = str(why).strip().splitlines()[-1] if str(why).strip() else "no answer"
+    return SetupError(
+        f"{name} names {host} port {port}, which cannot be used: {reason}\n"
+        f"Start that store, correct {name}, or unset it to use the embedded one."
+    )
+
+
+def _check_database(url: str) -> None:
+    host, port = _where("DATABASE_URL", url, 5432)
+    try:
+        with psycopg.connect(url, connect_timeout=SECONDS) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        raise _refuse("DATABASE_URL", host, port, error) from error
+    if version < 150000:
+        why = f"it is PostgreSQL {version // 10000}, and 15 or newer is needed."
+        raise _refuse("DATABASE_URL", host, port, why)
+
+
+def _check_redis(url: str) -> None:
+    host, port = _where("REDIS_URL", url, 6379)
+    try:
+        client = redis.Redis.from_url(
+            url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+        )
+        client.ping()
+        client.close()
+    except (redis.RedisError, ValueError) as error:
+        raise _refuse("REDIS_URL", host, port, error) from error
+
+
+def _check_broker(url: str) -> None:
+    host, port = _where("MQTT_URL", url, 1883)
+    if not answers(host, port, SECONDS):
+        raise _refuse("MQTT_URL", host, port, "nothing accepts connections there.")

@@ -1,0 +1,88 @@
+"""Ports on loopback: what people asked for, what was used last time, what is free."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import psutil
+
+from iotplatform.local.errors import SetupError
+
+LOOPBACK = "127.0.0.1"
+TRIES = 100
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections of a former one that fade out are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """The port used before, while nobody else took it; else one that is free."""
+    if preferred and is_free(preferred):
+        return preferred
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def public_port(
+    name: str, wanted: str, default: int, say: Callable[[str], None]
+) -> int:
+    """The port that people know: theirs or an error, the default or the next free one."""
+    if wanted:
+        port = _parse(name, wanted)
+        if not is_free(port):
+            raise SetupError(
+                f"{name}: port {port} is in use{_holder(port)}. Free it, or choose "
+                f"another one: {name}={port + 1}."
+            )
+        return port
+    if is_free(default):
+        return default
+    for port in range(default + 1, default + TRIES):
+        if is_free(port):
+            say(
+                f"Port {default} is in use{_holder(default)}: {name} is {port} instead."
+            )
+            return port
+    raise SetupError(f"{name}: no free port from {default} to {default + TRIES - 1}.")
+
+
+def _parse(name: str, text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise SetupError(f"{name}: {text!r} is no port number (1 to 65535).")
+    return port
+
+
+def _holder(port: int) -> str:
+    """Who listens there, as far as we may know."""
+    try:
+        for entry in psutil.net_connections(kind="tcp"):
+            listens = entry.status == psutil.CONN_LISTEN and entry.laddr
+            if listens and entry.laddr.port == port and entry.pid:
+                return f" by {psutil.Process(entry.pid).name()} (process {entry.pid})"
+    except (psutil.Error, OSError):
+        pass  # other people's sockets are not always ours to see
+    return ""
+
+
+def answers(host: str, port: int, timeout: float = 2.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout):
+            return True
+    except OSError:
+        return False

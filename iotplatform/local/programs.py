@@ -1,0 +1,150 @@
+"""Every program of the stack: its command, its order, how it is stopped."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iotplatform.local.layout import Layout
+from iotplatform.local.ports import LOOPBACK
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+STORES, APPS = "stores", "apps"
+WEB_THREADS = 16
+LOG_BYTES, LOG_FILES = 5_000_000, 3
+STOP_SECONDS = 7  # twice that, stores after programs, must stay well under 20
+SUPERVISOR = """\
+# Written anew at each start by iotplatform/local/programs.py.
+[supervisord]
+nodaemon = true
+logfile = {log}/supervisor.log
+logfile_maxbytes = {log_bytes}
+logfile_backups = {log_files}
+pidfile = {run}/supervisord.pid
+childlogdir = {log}
+umask = 077
+minfds = 1024
+
+[unix_http_server]
+file = {socket}
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+# A program that will not stay up is tried again after 1, 2, 3 … seconds; when supervisor
+# gives up after some of these, the terminal's watcher lets it begin again.
+PROGRAM = """
+[program:{name}]
+command = {command}
+directory = {directory}
+environment = {environment}
+autostart = {autostart}
+autorestart = true
+startsecs = {startsecs}
+startretries = 8
+stopsignal = {stopsignal}
+stopwaitsecs = {stopwaitsecs}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {log}/{name}.log
+stdout_logfile_maxbytes = {log_bytes}
+stdout_logfile_backups = {log_files}
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process that supervisor keeps running."""
+
+    name: str
+    command: Sequence[str]
+    group: str = APPS
+    stop_signal: str = "TERM"
+    starts_with_stack: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def store(
+    name: str, command: Sequence[str], *, mark: str, stop: str = "TERM"
+) -> Program:
+    """A store: it starts first, stops last, and learns none of our secrets."""
+    clean = ["/usr/bin/env", "-i", f"IOT_STACK={mark}", "PATH=/usr/bin:/bin", "TZ=UTC"]
+    clean += ["LC_ALL=C.UTF-8"]
+    return Program(name, [*clean, *command], STORES, stop, starts_with_stack=True)
+
+
+def manage(command: str, *options: str) -> list[str]:
+    return [sys.executable, str(BASE_DIR / "manage.py"), command, *options]
+
+
+def app_programs(
+    layout: Layout, *, port: int, files_broker: Path | None, demo_devices: int | None
+) -> list[Program]:
+    """The platform's own processes; the simulator only for a demo."""
+    celery = [sys.executable, "-m", "celery", "-A", "iotplatform"]
+    web = [sys.executable, "-m", "gunicorn", "iotplatform.wsgi:application"]
+    web += [
+        "--bind",
+        f"{LOOPBACK}:{port}",
+        "--worker-class",
+        "gthread",
+        "--workers",
+        "1",
+    ]
+    web += ["--threads", str(WEB_THREADS), "--graceful-timeout", "4", "--timeout", "60"]
+    web += ["--no-control-socket", "--keep-alive", "5"]
+    worker = [*celery, "worker", "--concurrency", "2", "--hostname", "worker@local"]
+    worker += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
+    beat += ["--schedule", str(layout.run / "beat-schedule")]
+    as_web = {"DATABASE_ROLE": "iot_web", "DATABASE_POOL": "1"}
+    programs = [
+        Program("web", web, environment=as_web),
+        Program("bridge", manage("mqtt_bridge")),
+        Program("indexer", manage("fleet_indexer")),
+        Program("worker", worker),
+        Program("beat", beat),
+    ]
+    if files_broker is not None:
+        files = manage("mosquitto_files", "--dir", str(files_broker))
+        programs.append(Program("broker-files", files))
+    if demo_devices is not None:
+        programs.append(Program("simulator", manage("simulate", "--demo")))
+    return programs
+
+
+def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program]) -> str:
+    """What supervisord reads: two groups, so that the programs stop before the stores."""
+    common = {"log": layout.log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
+    parts = [SUPERVISOR.format(run=layout.run, socket=socket, **common)]
+    for program in programs:
+        environment = {"PROCESS_NAME": program.name} | program.environment
+        parts.append(
+            PROGRAM.format(
+                name=program.name,
+                command=_escape(shlex.join(program.command)),
+                directory=_escape(str(BASE_DIR)),
+                environment=",".join(f'{k}="{v}"' for k, v in environment.items()),
+                autostart="true" if program.starts_with_stack else "false",
+                startsecs=1 if program.group == STORES else 5,
+                stopsignal=program.stop_signal,
+                stopwaitsecs=STOP_SECONDS,
+                **common,
+            )
+        )
+    for priority, group in ((1, STORES), (2, APPS)):
+        names = ",".join(p.name for p in programs if p.group == group)
+        if names:
+            parts.append(
+                f"\n[group:{group}]\nprograms = {names}\npriority = {priority}\n"
+            )
+    return "".join(parts)
+
+
+def _escape(text: str) -> str:
+    """Supervisor expands percent signs, and takes `` ;`` for a comment."""
+    return text.replace("%", "%%")

@@ -1,0 +1,269 @@
+"""The whole embedded stack from its first line to its last: start, watch, stop."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from iotplatform.local.errors import SetupError
+from iotplatform.local.layout import Layout, write_private
+from iotplatform.local.leftovers import find_leftovers, stop_leftovers
+from iotplatform.local.parent import ParentWatch
+from iotplatform.local.ports import LOOPBACK, answers
+from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
+from iotplatform.local.stores import Stores, choose_stores
+from iotplatform.local.supervision import Supervisor
+from iotplatform.local.terminal import Step, announce, say
+
+STOP_SECONDS = 16.0
+STORES_SECONDS = 60.0
+WEB_SECONDS = 60.0
+
+
+class Stopped(Exception):
+    """Somebody asked us to stop."""
+
+
+class Stack:
+    """One run of the embedded stack in the foreground."""
+
+    def __init__(self, layout: Layout, *, demo_devices: int | None) -> None:
+        self.layout = layout
+        self.demo_devices = demo_devices
+        self._stop = threading.Event()
+        self._parent = ParentWatch()
+        self._supervisor: Supervisor | None = None
+
+    def run(self) -> None:
+        """Start everything and stay until asked to stop.
+
+        Raises SetupError where it cannot go on; nothing is left running then.
+        """
+        self._take_signals()
+        self.layout.prepare()
+        with self._locked():
+            try:
+                self._start_and_watch()
+            except Stopped:
+                pass
+            finally:
+                self._end()
+
+    def _take_signals(self) -> None:
+        # Installed by hand: SIGINT is ignored in a job that a shell started with `&`.
+        def ask(number: int, frame: FrameType | None) -> None:
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, ask)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # but nohup is heard
+            signal.signal(signal.SIGHUP, ask)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self.layout.lock_file.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SetupError(self._already_running()) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _already_running(self) -> str:
+        pid = self.layout.lock_file.read_text().strip() or "unknown"
+        try:
+            url = json.loads(self.layout.demo_file.read_text())["url"]
+        except (OSError, ValueError, KeyError):
+            url = "still starting"
+        return (
+            f"The platform runs already on {self.layout.root} (process {pid}, {url}). "
+            "Stop that one first, or give this one another IOT_DATA_DIR."
+        )
+
+    def _start_and_watch(self) -> None:
+        self.layout.demo_file.unlink(missing_ok=True)
+        self.layout.demo_ready_file.unlink(missing_ok=True)
+        if find_leftovers(self.layout.root):
+            with Step("Stopping what a killed start left running"):
+                stop_leftovers(self.layout.root)
+        stores = choose_stores(self.layout, say)
+        self._make_stores(stores)
+        environment = stores.environment()
+        if self.demo_devices is not None:
+            environment["DEMO_READY_FILE"] = str(self.layout.demo_ready_file)
+        self._start_supervisor(stores, environment)
+        self._set_up(stores, environment)
+        self._start_apps(stores, environment)
+        self._watch(stores, environment)
+
+    def _make_stores(self, stores: Stores) -> None:
+        if stores.postgres:
+            with Step("PostgreSQL's data folder"):
+                stores.postgres.prepare()
+        if stores.valkey:
+            stores.valkey.prepare()
+        if stores.broker:
+            stores.broker.prepare()
+        stores.write_env_file()
+
+    def _start_supervisor(self, stores: Stores, environment: dict[str, str]) -> None:
+        files_broker = stores.broker.folder if stores.broker else None
+        programs = stores.programs() + app_programs(
+            self.layout,
+            port=stores.port,
+            files_broker=files_broker,
+            demo_devices=self.demo_devices,
+        )
+        self._supervisor = Supervisor(self.layout, programs, say)
+        with Step("Stores"):
+            self._supervisor.start(environment)
+            self._wait_for_stores(stores)
+
+    def _wait_for_stores(self, stores: Stores) -> None:
+        supervisor = self._supervisor
+        assert supervisor is not None
+
+        def given_up() -> bool:
+            return self._asked_to_stop() or not supervisor.is_alive
+
+        self._until(supervisor.is_ready, STORES_SECONDS, "supervisord", "supervisor")
+        if stores.postgres:
+            if not stores.postgres.wait(seconds=STORES_SECONDS, given_up=given_up):
+                self._fail("PostgreSQL does not answer", "postgres")
+            stores.postgres.ensure_role(self.layout.secrets()["database_password"])
+        for name, port in (
+            ("valkey", stores.valkey and stores.valkey.port),
+            ("broker", stores.broker and stores.broker.device_port),
+        ):
+            if port:
+                self._until(lambda p=port: answers(LOOPBACK, p), 30, name, name)
+
+    def _set_up(self, stores: Stores, environment: dict[str, str]) -> None:
+        with Step("Database"):
+            self._manage(environment, "migrate", "--no-input", "-v", "1")
+        with Step("Static files"):
+            self._manage(environment, "collectstatic", "--no-input", "-v", "1")
+
+    def _start_apps(self, stores: Stores, environment: dict[str, str]) -> None:
+        supervisor = self._supervisor
+        assert supervisor is not None
+        supervisor.start_group(APPS, but=["simulator"])
+        url = f"http://{LOOPBACK}:{stores.port}/"
+        addresses = {"url": url, "port": stores.port, "mqtt_port": stores.mqtt_port}
+        write_private(self.layout.demo_file, json.dumps(addresses) + "\n")
+        if self.demo_devices is not None:
+            with Step(f"Demo fleet of {self.demo_devices} devices"):
+                count = str(self.demo_devices)
+                self._manage(environment, "load_demo", "--devices", count)
+            supervisor.start_program("simulator")
+            self.layout.demo_ready_file.touch()
+        with Step("Web"):
+            self._until(
+                lambda: answers(LOOPBACK, stores.port), WEB_SECONDS, "web", "web"
+            )
+        announce(
+            url=url,
+            mqtt_port=stores.mqtt_port,
+            log=self.layout.log,
+            is_demo=self.demo_devices is not None,
+            is_stand_in=bool(stores.broker and stores.broker.is_stand_in),
+        )
+
+    def _watch(self, stores: Stores, environment: dict[str, str]) -> None:
+        """Until asked to stop; a supervisord that is gone is replaced."""
+        supervisor = self._supervisor
+        assert supervisor is not None
+        while not self._asked_to_stop(wait=0.5):
+            if supervisor.is_alive:
+                continue
+            say("supervisord itself stopped: starting all of it again")
+            stop_leftovers(self.layout.root)
+            supervisor.start(environment)
+            self._wait_for_stores(stores)
+            supervisor.start_group(APPS)
+
+    def _asked_to_stop(self, *, wait: float = 0.0) -> bool:
+        if self._parent.is_stopping():
+            self._stop.set()
+        return self._stop.wait(wait) if wait else self._stop.is_set()
+
+    def _until(self, holds, seconds: float, what: str, log: str) -> None:  # type: ignore[no-untyped-def]
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if self._asked_to_stop(wait=0.1):
+                raise Stopped
+            alive = self._supervisor is not None and self._supervisor.is_alive
+            if time.monotonic() > deadline or not alive:
+                self._fail(f"{what} does not answer", log)
+
+    def _manage(self, environment: dict[str, str], *arguments: str) -> None:
+        """Run one management command to its end; its output goes to the set-up log."""
+        log = self.layout.log / "setup.log"
+        with log.open("a") as output:
+            output.write(f"--- manage.py {' '.join(arguments)}\n")
+            output.flush()
+            child = subprocess.Popen(
+                manage(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=BASE_DIR,
+                env=environment | {"PROCESS_NAME": arguments[0]},
+                start_new_session=True,
+            )
+            while child.poll() is None:
+                if self._asked_to_stop(wait=0.05):
+                    child.terminate()
+                    child.wait(timeout=5)
+                    raise Stopped
+        if child.returncode:
+            self._fail(f"manage.py {arguments[0]} failed", "setup")
+
+    def _fail(self, what: str, log: str) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        path = self.layout.log / f"{log}.log"
+        raise SetupError(f"{what}. The end of {path}:\n{_tail(path)}")
+
+    def _end(self) -> None:
+        """Stop all of it; what will not stop is killed."""
+        began = time.monotonic()
+        if self._supervisor is not None:
+            say("Stopping …")
+            self._supervisor.stop(seconds=STOP_SECONDS)
+        # Also what supervisord lost sight of, so that nothing is left running.
+        stop_leftovers(self.layout.root, seconds=2)
+        self.layout.demo_file.unlink(missing_ok=True)
+        self.layout.demo_ready_file.unlink(missing_ok=True)
+        if self._supervisor is not None:
+            say(f"Stopped after {time.monotonic() - began:.1f} s.")
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    try:
+        found = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return "(no log)"
+    return "\n".join(f"    {line}" for line in found[-lines:])
+
+
+def run_stack(data_dir: Path, *, demo_devices: int | None) -> int:
+    """Run until stopped; the exit status."""
+    try:
+        Stack(Layout(data_dir), demo_devices=demo_devices).run()
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+    return 0

@@ -1,0 +1,112 @@
+"""Which stores this start uses, embedded or people's own, and what the processes learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from iotplatform.local.broker import Broker, find_mosquitto
+from iotplatform.local.external import (
+    check_reachable,
+    set_by_people,
+    urls_from_environment,
+)
+from iotplatform.local.layout import Layout, read_env_file, write_private
+from iotplatform.local.leftovers import MARK
+from iotplatform.local.ports import free_port, public_port
+from iotplatform.local.postgres import ROLE, Postgres
+from iotplatform.local.programs import Program, store
+from iotplatform.local.valkey import Valkey
+
+PORTS_FILE = "ports.json"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores of one start; None for each that people brought themselves."""
+
+    layout: Layout
+    postgres: Postgres | None
+    valkey: Valkey | None
+    broker: Broker | None
+    port: int
+    mqtt_port: int | None
+    values: dict[str, str]
+
+    def programs(self) -> list[Program]:
+        """The embedded ones, as supervisor shall run them."""
+        mark = str(self.layout.root)
+        found = []
+        if self.postgres:
+            # SIGINT is its fast shutdown; SIGTERM would wait for clients.
+            command = self.postgres.command()
+            found.append(store("postgres", command, mark=mark, stop="INT"))
+        if self.valkey:
+            found.append(store("valkey", self.valkey.command(), mark=mark))
+        if self.broker and self.broker.is_stand_in:
+            command = self.broker.command()
+            found.append(Program("broker", command, "stores", starts_with_stack=True))
+        elif self.broker:
+            found.append(store("broker", self.broker.command(), mark=mark))
+        return found
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of ours."""
+        inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_AUTORELOAD"}
+        return inherited | self.values | {MARK: str(self.layout.root)}
+
+    def write_env_file(self) -> None:
+        """What `manage.py` needs to reach these stores from another terminal."""
+        lines = [f"{key}={value}" for key, value in sorted(self.values.items())]
+        write_private(self.layout.env_file, "\n".join(lines) + "\n")
+
+
+def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
+    """Ask people's stores, and decide ports and passwords of the embedded ones.
+
+    Raises SetupError for a store that cannot be reached and for a port that is taken.
+    """
+    former = read_env_file(layout.env_file)
+    urls = urls_from_environment(former)
+    check_reachable(urls)
+    remembered = layout.read_json(PORTS_FILE)
+    secrets = layout.secrets()
+
+    def port_of(name: str) -> int:
+        known = remembered.get(name)
+        remembered[name] = free_port(known if isinstance(known, int) else None)
+        return int(str(remembered[name]))
+
+    port = public_port("PORT", os.environ.get("PORT", ""), 8000, say)
+    postgres = valkey = broker = mqtt_port = None
+    if "DATABASE_URL" not in urls:
+        password = secrets["postgres_password"]
+        postgres = Postgres.at(
+            layout.postgres, port=port_of("postgres"), password=password
+        )
+        urls["DATABASE_URL"] = postgres.url(ROLE, secrets["database_password"])
+    if "REDIS_URL" not in urls:
+        password = secrets["valkey_password"]
+        valkey = Valkey.at(layout.valkey, port=port_of("valkey"), password=password)
+        urls["REDIS_URL"] = valkey.url
+    if "MQTT_URL" not in urls:
+        mqtt_port = public_port("MQTT_PORT", os.environ.get("MQTT_PORT", ""), 1883, say)
+        broker = Broker.at(
+            layout.broker,
+            device_port=mqtt_port,
+            platform_port=port_of("broker"),
+            password=secrets["bridge_password"],
+            mosquitto=find_mosquitto(),
+        )
+        urls["MQTT_URL"] = broker.url
+    layout.write_json(PORTS_FILE, remembered)
+    values = urls | {
+        "IOT_DATA_DIR": str(layout.root),
+        "SECRET_KEY": set_by_people("SECRET_KEY", former) or secrets["secret_key"],
+        "BROKER_CREDENTIALS": set_by_people("BROKER_CREDENTIALS", former)
+        or ("files" if broker else "none"),
+    }
+    if mqtt_port:
+        values["MQTT_DEVICE_PORT"] = str(mqtt_port)
+    return Stores(layout, postgres, valkey, broker, port, mqtt_port, values)

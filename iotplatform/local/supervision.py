@@ -1,0 +1,162 @@
+"""supervisord as a child of ours: started, asked, listened to, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Error as RpcError
+from xmlrpc.client import ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from iotplatform.local.accounts import dying_with_parent
+from iotplatform.local.layout import Layout, write_private
+from iotplatform.local.programs import Program, supervisor_config
+
+# supervisord binds to a temporary name first, with its process id behind a dot; a path
+# of a Unix socket has 107 characters.
+LONGEST_SOCKET = 90
+EXITED = re.compile(r"exited: (?P<name>[\w-]+) \((?P<how>[^;)]*)")
+GAVE_UP = re.compile(r"gave up: (?P<name>[\w-]+) entered FATAL")
+SUCCESS = re.compile(r"success: (?P<name>[\w-]+) entered RUNNING")
+NOT_SPAWNED = re.compile(r"spawnerr: (?P<why>.*)")
+RPC_FAILURES = (RpcError, OSError)
+
+
+class Supervisor:
+    """One supervisord with the programs of one stack."""
+
+    def __init__(
+        self, layout: Layout, programs: Sequence[Program], say: Callable[[str], None]
+    ) -> None:
+        self.layout = layout
+        self.programs = {program.name: program for program in programs}
+        self._say = say
+        self._child: subprocess.Popen[str] | None = None
+        self._crashes: dict[str, int] = {}
+        self._stopping = False
+        self._socket = self._socket_path()
+
+    def _socket_path(self) -> Path:
+        path = self.layout.run / "supervisor.sock"
+        if len(str(path)) <= LONGEST_SOCKET:
+            return path
+        # A data folder that lies too deep: a private folder where there is room.
+        return Path(tempfile.mkdtemp(prefix="iot-")) / "supervisor.sock"
+
+    def start(self, environment: dict[str, str]) -> None:
+        """Start supervisord, and with it the stores."""
+        config = self.layout.run / "supervisor.conf"
+        programs = list(self.programs.values())
+        write_private(config, supervisor_config(self.layout, self._socket, programs))
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd="/",
+            env=environment,
+            # Ctrl-C reaches every process of the terminal: the order is ours to keep.
+            start_new_session=True,
+            preexec_fn=dying_with_parent(signal.SIGTERM),
+        )
+        threading.Thread(target=self._listen, args=(self._child,), daemon=True).start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def start_program(self, name: str) -> None:
+        """Start one program; one that runs or is being tried already is left alone."""
+        group = self.programs[name].group
+        with contextlib.suppress(RpcError):  # ALREADY_STARTED
+            self._rpc().startProcess(f"{group}:{name}", False)
+
+    def start_group(self, group: str, *, but: Sequence[str] = ()) -> None:
+        for program in self.programs.values():
+            if program.group == group and program.name not in but:
+                self.start_program(program.name)
+
+    def _rpc(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def is_ready(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            self._rpc().getState()
+        except RPC_FAILURES:
+            return False
+        return True
+
+    def _listen(self, child: subprocess.Popen[str]) -> None:
+        """Turn supervisord's log into what a person wants to know."""
+        assert child.stdout is not None
+        for line in child.stdout:
+            if not self._stopping:
+                with contextlib.suppress(OSError):  # a terminal that is gone
+                    self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        if found := EXITED.search(line):
+            self._tell_crash(found["name"], _in_words(found["how"]))
+        elif found := GAVE_UP.search(line):
+            with contextlib.suppress(*RPC_FAILURES):
+                self.start_program(found["name"])
+        elif found := SUCCESS.search(line):
+            if self._crashes.pop(found["name"], 0):
+                self._say(f"{found['name']} is up again")
+        elif found := NOT_SPAWNED.search(line):
+            self._say(f"A program cannot be started: {found['why']}")
+
+    def _tell_crash(self, name: str, how: str) -> None:
+        count = self._crashes[name] = self._crashes.get(name, 0) + 1
+        if count == 1:
+            log = self.layout.log / f"{name}.log"
+            self._say(f"{name} stopped ({how}), started again; its log: {log}")
+        elif count in (3, 10) or count % 50 == 0:
+            self._say(f"{name} stopped {count} times in a row ({how}), trying on")
+
+    def stop(self, *, seconds: float) -> bool:
+        """Stop the programs, then the stores; False when that took too long."""
+        self._stopping = True
+        if self._child is None:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child.pid, signal.SIGTERM)
+        try:
+            self._child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            return False
+        finally:
+            self._clear_socket()
+        return True
+
+    def _clear_socket(self) -> None:
+        self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self.layout.run:
+            with contextlib.suppress(OSError):
+                self._socket.parent.rmdir()
+
+
+def _in_words(how: str) -> str:
+    """`terminated by SIGKILL` → `exit -9`; `exit status 1` → `exit 1`."""
+    if how.startswith("exit status "):
+        return f"exit {how.removeprefix('exit status ')}"
+    name = how.removeprefix("terminated by ").split()[0] if how else "?"
+    with contextlib.suppress(KeyError):
+        return f"exit -{int(signal.Signals[name])}"
+    return how
