@@ -1,0 +1,105 @@
+"""What the frame of every page shows: tenants, navigation, the trust strip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject, cached_property
+
+from console.scope import Scope, scope_of
+from console.selectors.trust import Trust, get_trust
+
+if TYPE_CHECKING:
+    from registry.models import Tenant
+
+# name of the URL, label and icon, prefixes of the paths that belong to it
+PAGES = (
+    ("fleet", "Fleet", ("/fleet/", "/devices/")),
+    ("cohorts", "Cohorts", ("/cohorts/",)),
+    ("jobs", "Jobs", ("/jobs/",)),
+    ("commands", "Commands", ("/commands/",)),
+    ("alarms", "Alarms", ("/alarms/",)),
+)
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One entry of the navigation."""
+
+    label: str
+    icon: str
+    url: str
+    is_here: bool = False
+    divided: bool = False
+
+
+class Shell:
+    """The frame's data; nothing is read before a template asks."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @property
+    def frame(self) -> str:
+        """The template that an error page stands in."""
+        user = getattr(self._request, "user", None)
+        signed_in = user is not None and user.is_authenticated
+        return "base.html" if signed_in else "gate.html"
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The page's scope, or the person's where the page has none."""
+        known = getattr(self._request, "scope", None)
+        return known if isinstance(known, Scope) else scope_of(self._request)
+
+    @property
+    def tenants(self) -> list[Tenant]:
+        """Every tenant that the person may choose."""
+        return self.scope.all_tenants
+
+    @property
+    def tenant(self) -> Tenant | None:
+        """The chosen one."""
+        return self.scope.tenant
+
+    @property
+    def tenant_name(self) -> str:
+        """The chosen tenant's slug, or what stands for all of them."""
+        return self.scope.tenant.slug if self.scope.tenant else "all tenants"
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Whether we listen, and how far behind we are."""
+        return get_trust()
+
+    @property
+    def nav(self) -> list[NavItem]:
+        """What there is, and only that."""
+        path, user = self._request.path, self._request.user
+        items = [
+            NavItem(
+                label=label,
+                icon=name,
+                url=reverse(f"console:{name}"),
+                is_here=path.startswith(prefixes),
+            )
+            for name, label, prefixes in PAGES
+        ]
+        if user.is_superuser:
+            url = reverse("console:platform")
+            here = path.startswith(url)
+            items.append(NavItem("Platform", "platform", url, here, divided=True))
+        if user.is_staff:
+            url = reverse("admin:index")
+            items.append(
+                NavItem("Registry", "admin", url, divided=not user.is_superuser)
+            )
+        return items
+
+
+def console(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: ``shell``, read lazily, so that other pages pay nothing."""
+    return {"shell": SimpleLazyObject(lambda: Shell(request))}

@@ -1,0 +1,98 @@
+"""How far a command got, as the four segments of the delivery track and a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commands.lifecycle import CommandStatus, FailureClass
+
+S = CommandStatus
+F = FailureClass
+
+STEPS = ("published", "received", "executed", "verified")
+_REACHED = {
+    S.HELD: 0,
+    S.QUEUED: 0,
+    S.SENT: 1,
+    S.RECEIVED: 2,
+    S.RUNNING: 2,
+    S.SUCCEEDED: 3,
+    S.VERIFIED: 4,
+}
+# The step that a failure of this class kept from happening, counted from 1.
+_FAILED_STEP = {
+    F.UNREACHABLE: 2,
+    F.NO_ACK: 2,
+    F.REJECTED: 2,
+    F.EXECUTION_FAILED: 3,
+    F.EXECUTION_TIMEOUT: 3,
+    F.UNVERIFIED: 4,
+    F.ADAPTER_ERROR: 1,
+    F.UNKNOWN_OUTCOME: 3,
+}
+_WORDS = {
+    S.HELD: "waits for the device",
+    S.QUEUED: "queued",
+    S.SENT: "published, no answer yet",
+    S.RECEIVED: "received, no result yet",
+    S.RUNNING: "running",
+    S.SUCCEEDED: "executed",
+    S.VERIFIED: "verified",
+    S.TIMED_OUT: "timed out",
+    S.UNKNOWN: "outcome unknown",
+    S.EXPIRED: "expired",
+    S.CANCELLED: "cancelled",
+    S.SUPERSEDED: "replaced by a newer one",
+}
+FAILURE_WORDS = {
+    F.UNREACHABLE: "device not reachable",
+    F.NO_ACK: "no acknowledgement",
+    F.REJECTED: "rejected",
+    F.EXECUTION_FAILED: "failed on the device",
+    F.EXECUTION_TIMEOUT: "received, no result in time",
+    F.UNVERIFIED: "not verified in time",
+    F.ADAPTER_ERROR: "could not be published",
+    F.EXPIRED: "expired",
+    F.UNKNOWN_OUTCOME: "outcome unknown",
+}
+
+
+@dataclass(frozen=True)
+class Track:
+    """Four class names, one a segment, and what they say in words."""
+
+    segments: tuple[str, str, str, str]
+    words: str
+
+
+def track_of(status: str, failure_class: str = "", *, reached: int = 0) -> Track:
+    """Return the track of a command; ``reached`` is the furthest step with a time."""
+    words = FAILURE_WORDS.get(failure_class) or _WORDS.get(status, status)
+    if status == S.VERIFIED:
+        return Track(("d4", "d4", "d4", "d4"), words)
+    if status in _REACHED:
+        return Track(_filled(_REACHED[status], at_fault=0, fault=""), words)
+    fault = "unknown" if S.UNKNOWN in (status, failure_class) else "fail"
+    if failure_class == F.UNKNOWN_OUTCOME:
+        fault = "unknown"
+    if status in (S.CANCELLED, S.SUPERSEDED):
+        return Track(_filled(reached, at_fault=0, fault=""), words)
+    step = _FAILED_STEP.get(failure_class, min(reached + 1, 4))
+    return Track(_filled(max(reached, step - 1), at_fault=step, fault=fault), words)
+
+
+def reached_by_times(
+    *, sent: object, received: object, succeeded: object, verified: object
+) -> int:
+    """Return how many of the four steps have a time."""
+    for step, time in ((4, verified), (3, succeeded), (2, received), (1, sent)):
+        if time is not None:
+            return step
+    return 0
+
+
+def _filled(reached: int, *, at_fault: int, fault: str) -> tuple[str, str, str, str]:
+    names = [f"d{step}" if step <= reached else "" for step in (1, 2, 3, 4)]
+    if at_fault:
+        names[at_fault - 1 :] = [fault, *[""] * (4 - at_fault)]
+    return names[0], names[1], names[2], names[3]

@@ -1,0 +1,98 @@
+"""Which tenants a person looks at now, and what they may do there."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.functional import cached_property
+from django.views.decorators.vary import vary_on_headers
+
+from iotplatform.common.problems import Forbidden, NotFound
+from registry.permissions import Right, may, tenants_where
+
+if TYPE_CHECKING:
+    from django_htmx.middleware import HtmxDetails
+
+    from registry.models import Tenant, User
+
+SESSION_KEY = "tenant"
+
+
+class Scope:
+    """The tenants that a user may view, and the one that they chose, if any."""
+
+    def __init__(self, user: User, chosen: str) -> None:
+        self.user = user
+        self._chosen = chosen
+
+    @cached_property
+    def all_tenants(self) -> list[Tenant]:
+        """Every tenant that the user may view: objects are looked up in these."""
+        return list(tenants_where(self.user, Right.VIEW))
+
+    @cached_property
+    def tenant(self) -> Tenant | None:
+        """The chosen tenant, or the only one; None for all of them."""
+        if len(self.all_tenants) == 1:
+            return self.all_tenants[0]
+        found = [row for row in self.all_tenants if row.slug == self._chosen]
+        return found[0] if found else None
+
+    @property
+    def tenants(self) -> list[Tenant]:
+        """The tenants that lists show."""
+        return [self.tenant] if self.tenant else self.all_tenants
+
+    def may(self, right: Right, tenant_id: int) -> bool:
+        """Whether the user has a right in a tenant."""
+        return may(self.user, tenant_id, right)
+
+    def require(self, right: Right, tenant_id: int) -> None:
+        """Refuse with 403 without the right."""
+        if not self.may(right, tenant_id):
+            raise PermissionDenied(f"This needs the right to {right} in this tenant.")
+
+
+class ConsoleRequest(HttpRequest):
+    """A request of a person who is signed in."""
+
+    user: User
+    scope: Scope
+    htmx: HtmxDetails
+
+
+class View(Protocol):
+    """A page of the console."""
+
+    def __call__(
+        self, request: ConsoleRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse: ...
+
+
+def scope_of(request: HttpRequest) -> Scope:
+    """Return the request's scope; ``?tenant=`` chooses, and the session remembers."""
+    asked = request.GET.get("tenant")
+    if asked is not None and request.method == "GET":
+        request.session[SESSION_KEY] = asked
+    chosen = request.session.get(SESSION_KEY, "")
+    return Scope(request.user, chosen)  # type: ignore[arg-type]
+
+
+def page(view: View) -> Any:
+    """Make a view a page: signed in, scoped to tenants, refusals as 403 and 404."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        request.scope = scope_of(request)  # type: ignore[attr-defined]
+        try:
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except NotFound as error:
+            raise Http404(error.detail) from error
+        except Forbidden as error:
+            raise PermissionDenied(error.detail) from error
+
+    return login_required(vary_on_headers("HX-Request", "Cookie")(wrapped))

@@ -1,0 +1,1 @@
+"""What pages show that is read from several apps at once."""

@@ -1,0 +1,232 @@
+"""The marks of the look as template tags: chip, track, tag, number, bar."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from console import delivery, words
+
+register = template.Library()
+
+
+@register.filter
+def number(value: Any) -> str:
+    """Return 12345 as 12,345, 0.4321 as 0.43, and nothing as a dash."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Return a share as a percentage: 0.223 as 22 %, 0.004 as 0.4 %."""
+    if value is None:
+        return "–"
+    return f"{value * 100:.0f} %" if value == 0 or value >= 0.01 else f"{value:.1%}"
+
+
+@register.filter
+def times(value: float) -> str:
+    """Return a lift as 12.4x."""
+    return f"{value:.1f}×" if value < 100 else f"{value:.0f}×"
+
+
+@register.filter
+def devices(count: int) -> str:
+    """Return "1 device" or "1,284 devices"."""
+    return f"{count:,} device" if count == 1 else f"{count:,} devices"
+
+
+@register.filter
+def share_of(value: float, whole: float) -> str:
+    """Return value ÷ whole as an SVG width."""
+    return f"{100 * value / whole:.2f}%" if whole else "0%"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """Return a lag."""
+    return words.duration(value)
+
+
+@register.filter
+def ago(value: Any) -> str:
+    """Return how long ago."""
+    return words.ago(value)
+
+
+@register.filter
+def clock(value: Any) -> str:
+    """Return a short time."""
+    return words.clock(value)
+
+
+@register.filter
+def iso(value: Any) -> str:
+    """Return a time as RFC 3339, for a title or a time element."""
+    moment = words.moment_of(value)
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+@register.filter
+def cause(value: str | None) -> str:
+    """Return a cause in words."""
+    return words.cause_in_words(value)
+
+
+@register.filter
+def plain(value: Any) -> str:
+    """Return a code without its underscores."""
+    return str(value).replace("_", " ")
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Return a document as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def compact(value: Any) -> str:
+    """Return a value of a document on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def get(mapping: Any, key: str) -> Any:
+    """Return a member whose name is in a variable, or has a dot."""
+    return mapping.get(key) if hasattr(mapping, "get") else None
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """Draw a form control with Tabler's class, its help and its errors attached."""
+    widget = field.field.widget
+    kind = getattr(widget, "input_type", type(widget).__name__.lower())
+    attrs: dict[str, Any] = {}
+    if kind not in ("checkbox", "radio"):
+        attrs["class"] = "form-select" if kind == "select" else "form-control"
+    described = [f"{field.id_for_label}-help"] if field.help_text else []
+    if field.errors:
+        attrs["aria-invalid"] = "true"
+        described.append(f"{field.id_for_label}-error")
+    if described:
+        attrs["aria-describedby"] = " ".join(described)
+    return field.as_widget(attrs=attrs)
+
+
+@register.simple_tag
+def chip(connectivity: str | None, size: str = "") -> SafeString:
+    """Draw a condition: shape, word and colour."""
+    word = connectivity or "unknown"
+    kind = word if word in words.CONNECTIVITY_MEANS else "plain"
+    return format_html(
+        '<span class="chip {} {}" title="{}"><i class="mark"></i>{}</span>',
+        kind,
+        size,
+        words.CONNECTIVITY_MEANS.get(word, ""),
+        word,
+    )
+
+
+_JOB_CHIPS = {
+    "draft": "plain",
+    "scheduled": "waiting",
+    "running": "running",
+    "paused": "waiting",
+    "stopped": "halted",
+    "completed": "done",
+    "cancelled": "plain",
+}
+
+
+@register.simple_tag
+def job_chip(status: str, size: str = "") -> SafeString:
+    """Draw a job's status."""
+    return format_html(
+        '<span class="chip {} {}"><i class="mark"></i>{}</span>',
+        _JOB_CHIPS.get(status, "plain"),
+        size,
+        status,
+    )
+
+
+@register.simple_tag
+def track(status: str, failure_class: str = "", reached: int = 0) -> SafeString:
+    """Draw the delivery track with its accessible name, without the words."""
+    return _draw_track(delivery.track_of(status, failure_class or "", reached=reached))
+
+
+@register.simple_tag
+def command_track(command: Any) -> SafeString:
+    """Draw a command row's track."""
+    return _draw_track(_track_of_row(command))
+
+
+@register.filter
+def command_words(command: Any) -> str:
+    """Return where a command row stands, in words."""
+    return _track_of_row(command).words
+
+
+@register.filter
+def status_words(status: str, failure_class: str = "") -> str:
+    """Return a status and a failure class in words."""
+    return delivery.track_of(status, failure_class or "").words
+
+
+@register.filter
+def failure_words(failure_class: str) -> str:
+    """Return a failure class in words."""
+    return delivery.FAILURE_WORDS.get(failure_class, plain(failure_class))
+
+
+def _track_of_row(command: Any) -> delivery.Track:
+    reached = delivery.reached_by_times(
+        sent=command.sent_at,
+        received=command.received_at,
+        succeeded=command.succeeded_at,
+        verified=command.verified_at,
+    )
+    return delivery.track_of(command.status, command.failure_class, reached=reached)
+
+
+def _draw_track(drawn: delivery.Track) -> SafeString:
+    return format_html(
+        '<span class="track" role="img" aria-label="{}" title="{}">'
+        '<i class="{}"></i><i class="{}"></i><i class="{}"></i><i class="{}"></i>'
+        "</span>",
+        drawn.words,
+        drawn.words,
+        *drawn.segments,
+    )
+
+
+@register.simple_tag
+def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
+    """Draw how we know it: fact, reported (when) or judged (by which rule, when)."""
+    when = words.clock(at) if at else ""
+    label = f"{kind} {when}" if kind == "reported" and when else kind
+    if kind != "judged":
+        return format_html('<span class="tag {}">{}</span>', kind, label)
+    explained = f"judged by {rule}" if rule else "judged by a rule of the platform"
+    if when:
+        explained += f", {when}"
+    return format_html(
+        '<span class="tag judged" tabindex="0" title="{}">judged'
+        '<span class="visually-hidden"> ({})</span></span>',
+        explained,
+        explained,
+    )

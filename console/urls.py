@@ -1,0 +1,48 @@
+"""URLs of the console."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from console.views import (
+    alarms,
+    cohorts,
+    commands,
+    device,
+    fleet,
+    jobs,
+    platform,
+    trust,
+    wizard,
+)
+
+app_name = "console"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="console:fleet"), name="home"),
+    path("fleet/", fleet.fleet, name="fleet"),
+    path("find/", fleet.find, name="find"),
+    path("trust/", trust.trust, name="trust"),
+    path("devices/<str:uid>/", device.device, name="device"),
+    path("devices/<str:uid>/now/", device.now, name="device-now"),
+    path("devices/<str:uid>/story/", device.story, name="device-story"),
+    path("devices/<str:uid>/lifecycle/", device.move, name="device-lifecycle"),
+    path("devices/<str:uid>/commands/", device.send, name="device-send"),
+    path("cohorts/", cohorts.cohorts, name="cohorts"),
+    path("cohorts/<uuid:cohort_id>/", cohorts.cohort, name="cohort"),
+    path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/new/", wizard.new_job, name="new-job"),
+    path("jobs/<uuid:job_id>/", jobs.job, name="job"),
+    path("jobs/<uuid:job_id>/progress/", jobs.progress, name="job-progress"),
+    path("jobs/<uuid:job_id>/<slug:action>/", jobs.act, name="job-act"),
+    path("commands/", commands.commands, name="commands"),
+    path("commands/<uuid:command_id>/", commands.command, name="command"),
+    path("commands/<uuid:command_id>/now/", commands.now, name="command-now"),
+    path("commands/<uuid:command_id>/<slug:action>/", commands.act, name="command-act"),
+    path("alarms/", alarms.alarms, name="alarms"),
+    path(
+        "alarms/<uuid:alarm_id>/acknowledge/",
+        alarms.acknowledge,
+        name="alarm-acknowledge",
+    ),
+    path("platform/", platform.platform, name="platform"),
+]

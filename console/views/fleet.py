@@ -1,0 +1,267 @@
+"""The fleet page: a query, what matches, its facets, and what the matches share."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from console import querytext
+from console.delivery import track_of
+from console.scope import ConsoleRequest, page
+from console.selectors.traits import Trait, traits_of
+from console.words import ago, cause_in_words
+from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
+from fleet.selectors.search import SearchResult, search
+from iotplatform.common.problems import NotFound
+from registry.permissions import Right
+from registry.selectors.devices import get_device
+
+PAGE_SIZE = 50
+FACETS = {
+    "connectivity": "Connectivity",
+    "firmware": "Firmware",
+    "region": "Region",
+    "site": "Site",
+    "product": "Product",
+    "lifecycle": "Lifecycle",
+}
+SHOWN_VALUES = 8
+# What may explain a set of devices: where, what and how, never the condition itself.
+TRAIT_FIELDS = {
+    "gateway": "Gateway",
+    "firmware": "Firmware",
+    "site": "Site",
+    "region": "Region",
+    "product": "Product",
+    "adapter": "Adapter",
+    "cause": "Cause",
+    "lifecycle": "Lifecycle",
+}
+COLUMNS = (
+    ("uid", "Device", False),
+    ("site", "Site", False),
+    ("firmware", "Firmware", False),
+    ("connectivity", "Condition", False),
+    ("disconnects_72h", "Disc. 72 h", True),
+    ("risk", "Risk", True),
+    ("last_command", "Last command", False),
+)
+EXAMPLES = (
+    'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5',
+    "connectivity:offline AND lifecycle:active",
+    "firmware:<1.4.2",
+    "last_activity:<now-3d",
+    "connectivity:online AND oldest_unacked_at:<now-1d",
+)
+
+
+@page
+def fleet(request: ConsoleRequest) -> HttpResponse:
+    """Search; the URL holds the whole state."""
+    q = request.GET.get("q", "*").strip()
+    sort = request.GET.get("sort", "")
+    context: dict[str, Any] = {"q": q, "sort": sort, "examples": EXAMPLES}
+    try:
+        context |= _found(request, q=q, sort=sort, cursor=request.GET.get("cursor"))
+    except QueryError as error:
+        context["error"] = _explained(error, q)
+        return render(request, "console/fleet/page.html", context, status=400)
+    except BadCursor:
+        return redirect(_url(q=q, sort=sort))
+    except IndexUnavailable as error:
+        context["detail"] = error.detail
+        return render(request, "console/fleet/unavailable.html", context, status=503)
+    return render(request, "console/fleet/page.html", context)
+
+
+@page
+def find(request: ConsoleRequest) -> HttpResponseRedirect:
+    """Open the device of that name; else search for names that begin so."""
+    text = request.GET.get("text", "").strip()
+    if not text:
+        return redirect("console:fleet")
+    try:
+        device = get_device(tenants=request.scope.all_tenants, uid=text)
+    except NotFound:
+        begins = querytext.clause("uid", text)
+        return redirect(_url(q=f"{begins}*" if '"' not in begins else text))
+    return redirect("console:device", device.uid)
+
+
+def _found(
+    request: ConsoleRequest, *, q: str, sort: str, cursor: str | None
+) -> dict[str, Any]:
+    """Everything that the page shows of a result."""
+    tenants = request.scope.tenants
+    counted = list(dict.fromkeys([*FACETS, *TRAIT_FIELDS]))
+    started = perf_counter()
+    result = search(
+        tenants=tenants,
+        q=q,
+        sort=sort or None,
+        cursor=cursor,
+        limit=PAGE_SIZE,
+        facets=counted,
+    )
+    took_ms = round((perf_counter() - started) * 1000) or 1
+    whole = (
+        result
+        if q == "*"
+        else search(
+            tenants=tenants, q="*", sort=None, cursor=None, limit=1, facets=counted
+        )
+    )
+    rows = [_row(document) for document in result.results]
+    shows_risk = any(row["risk"] is not None for row in rows)
+    writable = [
+        tenant for tenant in tenants if request.scope.may(Right.OPERATE, tenant.pk)
+    ]
+    return {
+        "result": result,
+        "took_ms": took_ms,
+        "fleet_total": whole.total,
+        "rows": rows,
+        "shows_risk": shows_risk,
+        "columns": _columns(q, sort, shows_risk=shows_risk),
+        "facets": [_facet(name, result, q, sort) for name in FACETS],
+        "conditions": _conditions(q, sort),
+        "traits": _traits(result, whole, q, sort),
+        "may_operate": bool(writable),
+        "writable_tenants": writable,
+        "is_later_page": bool(cursor),
+        "first_url": _url(q=q, sort=sort),
+        "next_url": _url(q=q, sort=sort, cursor=result.next_cursor)
+        if result.next_cursor
+        else None,
+    }
+
+
+def _row(document: Any) -> dict[str, Any]:
+    """A document as the table shows it: codes in words, the last command as a track."""
+    connectivity = document.get("connectivity")
+    said = [cause_in_words(document.get("cause"))]
+    if connectivity != "online" and document.get("since"):
+        said.append(ago(document["since"]))
+    track = None
+    if status := document.get("last_command_status"):
+        drawn = track_of(status)
+        name = document.get("last_command") or ""
+        track = {
+            "status": status,
+            "failure_class": "",
+            "words": f"{name}: {drawn.words}" if name else drawn.words,
+        }
+    return {
+        "uid": document["uid"],
+        "site": document.get("site"),
+        "firmware": document.get("firmware"),
+        "connectivity": connectivity,
+        "condition": " · ".join(part for part in said if part),
+        "disconnects": document.get("disconnects_72h") or 0,
+        "risk": document.get("risk"),
+        "track": track,
+    }
+
+
+def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
+    """The heads; a click sorts, numbers from the largest, a second click turns it."""
+    columns = []
+    for field, label, is_number in COLUMNS:
+        if field == "risk" and not shows_risk:
+            continue
+        first, second = (f"-{field}", field) if is_number else (field, f"-{field}")
+        columns.append(
+            {
+                "label": label,
+                "is_number": is_number,
+                "url": _url(q=q, sort=second if sort == first else first),
+                "arrow": {field: "▴", f"-{field}": "▾"}.get(sort, ""),
+                "aria_sort": {field: "ascending", f"-{field}": "descending"}.get(sort),
+            }
+        )
+    return columns
+
+
+def _facet(name: str, result: SearchResult, q: str, sort: str) -> dict[str, Any]:
+    counted = [row for row in result.facets.get(name, []) if row["value"] != ""]
+    values = []
+    for row in counted[:SHOWN_VALUES]:
+        extra = querytext.clause(name, str(row["value"]))
+        is_on = querytext.has(q, extra)
+        changed = querytext.without(q, extra) if is_on else querytext.both(q, extra)
+        values.append(
+            {
+                "text": str(row["value"]),
+                "count": row["count"],
+                "width": f"{100 * row['count'] / max(result.total, 1):.1f}%",
+                "url": _url(q=changed, sort=sort),
+                "is_on": is_on,
+            }
+        )
+    more = len(counted) - len(values)
+    return {"label": FACETS[name], "values": values, "more": max(more, 0)}
+
+
+def _conditions(q: str, sort: str) -> list[dict[str, str]]:
+    """The query's conditions, each with the way to take it out."""
+    return [
+        {"text": part, "url": _url(q=querytext.without(q, part), sort=sort)}
+        for part in querytext.parts(q)
+    ]
+
+
+def _traits(
+    result: SearchResult, whole: SearchResult, q: str, sort: str
+) -> list[dict[str, Any]]:
+    asked = {part.split(":", 1)[0].strip("( ") for part in querytext.parts(q)}
+    here = {
+        name: rows
+        for name, rows in result.facets.items()
+        if name in TRAIT_FIELDS and name not in asked
+    }
+    found = traits_of(
+        here, total=result.total, fleet=whole.facets, fleet_total=whole.total
+    )
+    return [_trait(trait, q, sort) for trait in found]
+
+
+def _trait(trait: Trait, q: str, sort: str) -> dict[str, Any]:
+    extra = querytext.clause(trait.field, trait.value)
+    return {
+        "label": TRAIT_FIELDS[trait.field],
+        "value": cause_in_words(trait.value) if trait.field == "cause" else trait.value,
+        "lift": trait.lift,
+        "share": trait.share,
+        "base_share": trait.base_share,
+        "width": f"{100 * trait.share:.1f}%",
+        "base_width": f"{100 * trait.base_share:.1f}%",
+        "url": _url(q=querytext.both(q, extra), sort=sort),
+    }
+
+
+def _explained(error: QueryError, q: str) -> dict[str, Any]:
+    """The error with the place it points at, and the query that was perhaps meant."""
+    explained: dict[str, Any] = {
+        "message": error.message,
+        "query": q,
+        "pointer": " " * max(error.position, 0),
+        "suggestion": error.did_you_mean,
+    }
+    if error.did_you_mean:
+        end = error.position
+        while end < len(q) and (q[end].isalnum() or q[end] in "_."):
+            end += 1
+        meant = f"{q[: error.position]}{error.did_you_mean}{q[end:]}"
+        explained["suggestion"] = meant
+        explained["suggestion_url"] = _url(q=meant)
+    return explained
+
+
+def _url(**state: str | None) -> str:
+    kept = {name: value for name, value in state.items() if value}
+    return f"{reverse('console:fleet')}?{urlencode(kept)}"
