@@ -1,0 +1,1 @@
+"""Index backends: each compiles the one syntax tree and keeps the documents."""

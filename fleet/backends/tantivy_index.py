@@ -1,0 +1,148 @@
+"""The embedded index: one writer, readers in every process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import tantivy
+
+from fleet.backends import generations
+from fleet.backends.documents import FleetDocument
+from fleet.backends.tantivy_schema import (
+    DEVICE_ID,
+    build_schema,
+    register_tokenizers,
+    to_tantivy,
+)
+from fleet.exceptions import IndexUnavailable
+
+# Enough for a batch of the outbox without a flush in between; the memory is taken once.
+WRITER_HEAP_BYTES = 64_000_000
+META = "meta.json"
+
+
+class IndexFault(Exception):
+    """The index could not do what it was asked; it is busy, broken or gone."""
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turn whatever tantivy raises, panics included, into an IndexFault."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise IndexFault(str(error)) from error
+    except BaseException as error:
+        # A Rust panic arrives as a BaseException of a module that cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise IndexFault(str(error)) from error
+
+
+def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
+    """Open (or create) the index of a generation, with our tokenizers."""
+    with faults():
+        if create:
+            index = tantivy.Index(build_schema(), path=str(path))
+        else:
+            index = tantivy.Index.open(str(path))
+        # "manual": we reload when the file says so, no thread watches it.
+        index.config_reader(reload_policy="manual")
+        register_tokenizers(index)
+        return index
+
+
+class Writer:
+    """The one writer of a generation."""
+
+    def __init__(self, root: Path, generation: str) -> None:
+        path = root / generation
+        self.generation = generation
+        fresh = not (path / META).exists()
+        self._index = open_index(path, create=fresh)
+        with faults():
+            self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
+            if fresh:
+                self._writer.commit()
+
+    def put(self, documents: Iterable[FleetDocument]) -> None:
+        """Put documents in, in place of what the index has of the same devices."""
+        with faults():
+            for document in documents:
+                self._writer.delete_documents_by_term(DEVICE_ID, document.device_id)
+                self._writer.add_document(to_tantivy(document))
+
+    def remove(self, device_ids: Iterable[int]) -> None:
+        """Take devices out."""
+        with faults():
+            for device_id in device_ids:
+                self._writer.delete_documents_by_term(DEVICE_ID, device_id)
+
+    def commit(self) -> None:
+        """Make everything since the last commit searchable, and safe on disk."""
+        with faults():
+            self._writer.commit()
+
+    def close(self) -> None:
+        """Wait for merges and give the writer's lock back."""
+        with faults():
+            self._writer.wait_merging_threads()
+
+
+@dataclass
+class Reader:
+    """A generation opened for searching; reloads itself after a commit."""
+
+    generation: str
+    path: Path
+    index: tantivy.Index
+    seen: tuple[int, int, int] = (0, 0, 0)
+
+    def refresh(self) -> None:
+        """Reload when another process has committed since."""
+        try:
+            status = (self.path / META).stat()
+        except OSError as error:
+            raise IndexFault(str(error)) from error
+        now = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if now != self.seen:
+            with faults():
+                self.index.reload()
+            self.seen = now
+
+
+class Readers:
+    """The readers of this process: one a folder, that of the current generation."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, Reader] = {}
+
+    def current(self, root: Path) -> Reader:
+        """Return a reader that sees the last commit; raises IndexUnavailable."""
+        with self._lock:
+            for _ in range(3):  # the generation may be swapped away while we open it
+                generation = generations.current_generation(root)
+                if generation is None:
+                    raise IndexUnavailable
+                try:
+                    return self._fresh(root, generation)
+                except IndexFault:
+                    self._open.pop(root, None)
+            raise IndexUnavailable
+
+    def _fresh(self, root: Path, generation: str) -> Reader:
+        reader = self._open.get(root)
+        if reader is None or reader.generation != generation:
+            path = root / generation
+            reader = Reader(generation, path, open_index(path))
+            self._open[root] = reader
+        reader.refresh()
+        return reader
+
+
+readers = Readers()

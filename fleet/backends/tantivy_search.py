@@ -1,0 +1,241 @@
+"""Searching the embedded index: pages, counts, facets, ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import tantivy
+
+from fleet.backends.tantivy_index import Reader, faults
+from fleet.backends.tantivy_query import (
+    FLOAT,
+    INTEGER,
+    Compiler,
+    Query,
+    both,
+    without,
+)
+from fleet.backends.tantivy_schema import (
+    DEVICE_ID,
+    SOURCE,
+    TERMS,
+    json_path,
+    sort_column,
+)
+from fleet.fields import Field, FieldRef, Kind
+
+SortValue: TypeAlias = str | float | int | None
+Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
+FACET_VALUES = 50  # a person reads no more, and the rest is found by asking
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ended: the sorted value of its last device, and that device."""
+
+    value: SortValue
+    device_id: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a search."""
+
+    total: int
+    documents: list[dict[str, Any]]
+    last: Place | None  # None when nothing comes after
+
+
+class Search:
+    """One query on one reader, asked for several things."""
+
+    def __init__(self, reader: Reader, compiler: Compiler, query: Query) -> None:
+        self.reader = reader
+        self.compiler = compiler
+        self.query = query
+        self.searcher = reader.index.searcher()
+
+    def count(self) -> int:
+        """Return how many devices match."""
+        with faults():
+            found: Any = self.searcher.search(self.query, 1, count=True)
+            return int(found.count)
+
+    def device_ids(self) -> list[int]:
+        """Return the ids of every device that matches, in order."""
+        if not (total := self.count()):
+            return []
+        with faults():
+            hits = self.searcher.search(
+                self.query,
+                total,
+                count=False,
+                order_by_field=DEVICE_ID,
+                order=tantivy.Order.Asc,
+            ).hits
+            return [device_id for device_id, _ in hits]
+
+    def facet(self, ref: FieldRef) -> list[dict[str, Any]]:
+        """Return the most frequent values of a field within the result."""
+        columns = [ref.name]
+        if ref.kind is Kind.JSON:
+            path = json_path(ref.name, ref.path)
+            columns = [f"{path}.$s", f"{path}.$n"]
+        rows: list[dict[str, Any]] = []
+        for column in columns:
+            request = {"x": {"terms": {"field": column, "size": FACET_VALUES}}}
+            with faults():
+                answer = self.searcher.aggregate(self.query, request)
+            rows += [
+                {"value": _shown(ref, b["key"]), "count": b["doc_count"]}
+                for b in answer["x"]["buckets"]
+            ]
+        rows.sort(key=lambda row: (-row["count"], str(row["value"])))
+        return rows[:FACET_VALUES]
+
+    def page(
+        self, field: Field, *, descending: bool, after: Place | None, limit: int
+    ) -> Page:
+        """Return the page after a place, sorted by a field and then by device id.
+
+        tantivy sorts by one column and leaves ties to chance, so ties are asked for by
+        id: what is left of the value at which the last page ended, then the values that
+        follow, then the devices without a value.
+        """
+        pager = _Pager(self, field, descending, limit + 1)
+        hits = pager.collect(after)
+        more = len(hits) > limit
+        hits = hits[:limit]
+        with faults():
+            documents = [self._source(address) for _, _, address in hits]
+        last = Place(hits[-1][0], hits[-1][1]) if more and hits else None
+        return Page(self.count(), documents, last)
+
+    def _source(self, address: tantivy.DocAddress) -> dict[str, Any]:
+        stored: Any = self.searcher.doc(address).get_first(SOURCE)
+        document: dict[str, Any] = json.loads(bytes(stored))
+        return document
+
+
+def _shown(ref: FieldRef, key: Any) -> Any:
+    if ref.kind is Kind.BOOLEAN:
+        return key == "true"
+    if ref.kind is Kind.JSON and isinstance(key, str):
+        return key.removeprefix("=")
+    return key
+
+
+class _Pager:
+    """Collects the hits of one page."""
+
+    def __init__(
+        self, search: Search, field: Field, descending: bool, limit: int
+    ) -> None:
+        self.search = search
+        self.field = field
+        self.column = sort_column(field)
+        self.order = tantivy.Order.Desc if descending else tantivy.Order.Asc
+        self.descending = descending
+        self.limit = limit
+        self.hits: list[Hit] = []
+
+    def collect(self, after: Place | None) -> list[Hit]:
+        """Return up to ``limit`` hits after the place."""
+        with faults():
+            if after is None:
+                self._values(Query.exists_query(self.column))
+            elif after.value is not None:
+                self._ties(after.value, after.device_id)
+                self._values(self._beyond(after.value))
+            tie = after.device_id if after is not None and after.value is None else None
+            self._valueless(tie)
+        return self.hits
+
+    @property
+    def missing(self) -> int:
+        """How many hits the page still lacks."""
+        return self.limit - len(self.hits)
+
+    def _values(self, condition: Query) -> None:
+        """Add the hits of the values that satisfy the condition, in order."""
+        if not self.missing:
+            return
+        wanted = self.missing
+        found = self.search.searcher.search(
+            both(self.search.query, condition),
+            wanted,
+            count=False,
+            order_by_field=self.column,
+            order=self.order,
+        ).hits
+        if not found:
+            return
+        ids = self._ids([address for _, address in found])
+        hits = [(v, i, a) for (v, a), i in zip(found, ids, strict=True)]
+        last = hits[-1][0]
+        if len(hits) == wanted:
+            # Of the last value there may be more than came: ask for those by id.
+            hits = [hit for hit in hits if hit[0] != last]
+        groups = {value: n for n, value in enumerate(dict.fromkeys(h[0] for h in hits))}
+        self.hits += sorted(hits, key=lambda hit: (groups[hit[0]], hit[1]))
+        if len(found) == wanted:
+            self._ties(last, None)
+
+    def _ties(self, value: SortValue, after_id: int | None) -> None:
+        self._by_id(self._equal(value), after_id, value)
+
+    def _valueless(self, after_id: int | None) -> None:
+        self._by_id(without(Query.exists_query(self.column)), after_id, None)
+
+    def _by_id(self, condition: Query, after_id: int | None, value: SortValue) -> None:
+        if not self.missing:
+            return
+        conditions = [self.search.query, condition]
+        if after_id is not None:
+            conditions.append(self._range(DEVICE_ID, INTEGER, after_id, None))
+        found = self.search.searcher.search(
+            both(*conditions),
+            self.missing,
+            count=False,
+            order_by_field=DEVICE_ID,
+            order=tantivy.Order.Asc,
+        ).hits
+        self.hits += [(value, device_id, address) for device_id, address in found]
+
+    def _ids(self, addresses: list[tantivy.DocAddress]) -> list[int]:
+        values = self.search.searcher.fast_field_values(DEVICE_ID, addresses)
+        return [int(value) for value in values if value is not None]
+
+    def _range(self, column: str, kind: Any, low: Any, high: Any) -> Query:
+        return Query.range_query(
+            self.search.compiler.schema,
+            column,
+            kind,
+            low,
+            high,
+            low is None,
+            high is None,
+        )
+
+    def _equal(self, value: SortValue) -> Query:
+        schema = self.search.compiler.schema
+        if isinstance(value, str):
+            return Query.term_query(schema, self.column, value, "basic")
+        kind = INTEGER if self.field.kind is Kind.DATE else FLOAT
+        return Query.range_query(schema, self.column, kind, value, value)
+
+    def _beyond(self, value: SortValue) -> Query:
+        """Return a query for the values that come after this one."""
+        low, high = (None, value) if self.descending else (value, None)
+        if self.field.kind in TERMS or self.field.kind is Kind.TEXT:
+            return self.search.compiler.text_range(
+                self.column,
+                None if low is None else str(low),
+                None if high is None else str(high),
+                False,
+                False,
+            )
+        kind = INTEGER if self.field.kind is Kind.DATE else FLOAT
+        return self._range(self.column, kind, low, high)

@@ -1,0 +1,155 @@
+"""The fields of a device's document: their names, kinds and what each can do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+from fleet.exceptions import QueryError
+
+
+class Kind(StrEnum):
+    """What a field holds, and so which conditions it understands."""
+
+    KEYWORD = "keyword"  # exact text, upper and lower case alike; wildcards
+    VERSION = "version"  # 1.10 > 1.9; ranges and wildcards
+    NUMBER = "number"  # ranges
+    DATE = "date"  # ranges, relative times
+    BOOLEAN = "boolean"  # true, false
+    TEXT = "text"  # words and phrases; wildcards within a word
+    JSON = "json"  # free keys below the name (attr.battery_rev): text or numbers
+
+
+RANGED = frozenset({Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.JSON})
+PATTERNED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.TEXT})
+FACETED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.BOOLEAN, Kind.JSON})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the document."""
+
+    name: str
+    kind: Kind
+    help: str
+    aliases: tuple[str, ...] = ()
+    is_list: bool = False
+
+    @property
+    def sorts(self) -> bool:
+        """Whether a result can be sorted by it."""
+        return self.kind is not Kind.JSON and not self.is_list
+
+    @property
+    def facets(self) -> bool:
+        """Whether a result can be counted by its values."""
+        return self.kind in FACETED
+
+
+K, V, N, D, B = Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN
+
+FIELDS: tuple[Field, ...] = (
+    Field("uid", K, "Name of the device, its MQTT user name"),
+    Field("name", Kind.TEXT, "What people call it"),
+    Field("serial", K, "Serial number"),
+    Field("tenant", K, "Owner"),
+    Field("project", K, "Project"),
+    Field("site", K, "Site"),
+    Field("region", K, "Region of the site"),
+    Field("product", K, "Product"),
+    Field("model", K, "The product's name"),
+    Field("kind", K, "standalone, gateway or child"),
+    Field("gateway", K, "Gateway of a child device"),
+    Field("adapter", K, "Path by which it is reached: mqtt or http"),
+    Field("lifecycle", K, "provisioned, active, in_repair, retired or replaced"),
+    Field("tags", K, "Tags", aliases=("tag",), is_list=True),
+    Field("firmware", V, "Firmware version that it reports"),
+    Field("config_version", V, "Configuration version that it reports"),
+    Field("drift", B, "Whether it reports something else than desired"),
+    Field("connectivity", K, "online, suspect, stale or offline"),
+    Field("cause", K, "Why the connectivity is what it is"),
+    Field("since", D, "Since when the connectivity is what it is"),
+    Field("last_activity", D, "Last valid message; to the hour while online"),
+    Field("disconnects_72h", N, "Abnormal disconnects in the last 72 hours"),
+    Field("battery", N, "Battery, %"),
+    Field("rssi", N, "Signal strength, dBm"),
+    Field("risk", N, "Risk, 0 to 100"),
+    Field("alarms", N, "Open alarms"),
+    Field("alarms_info", N, "Open alarms of severity info"),
+    Field("alarms_warning", N, "Open alarms of severity warning"),
+    Field("alarms_critical", N, "Open alarms of severity critical"),
+    Field("last_alarm", K, "Code of the alarm raised last"),
+    Field("last_alarm_at", D, "When the last alarm was raised"),
+    Field("pending_commands", N, "Commands without an outcome"),
+    Field("oldest_unacked_at", D, "Sending time of the oldest unacknowledged command"),
+    Field("last_ack_at", D, "Last acknowledgement of a command"),
+    Field("command_failure_rate", N, "Failed share of the last 20 ended commands"),
+    Field("last_command", K, "Name of the newest command"),
+    Field("last_command_status", K, "Status of the newest command"),
+    Field("attr", Kind.JSON, "Attributes that the product declares searchable"),
+    Field("reported", Kind.JSON, "Reported keys that the product declares"),
+    Field("metric", Kind.JSON, "Metrics that the product declares"),
+)
+
+BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
+BY_ANY_NAME: dict[str, Field] = BY_NAME | {
+    alias: field for field in FIELDS for alias in field.aliases
+}
+# Fields that a bare word is looked for in.
+WORD_FIELDS = ("uid", "name", "serial")
+
+WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class FieldRef:
+    """A field as a query names it; ``path`` is what follows ``attr.`` and the like."""
+
+    name: str
+    path: str = ""
+
+    @property
+    def field(self) -> Field:
+        """The row of the field table."""
+        return BY_NAME[self.name]
+
+    @property
+    def kind(self) -> Kind:
+        """What the field holds."""
+        return self.field.kind
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.path}" if self.path else self.name
+
+
+def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRef:
+    """Return the field of that name; raises QueryError with the nearest name."""
+    if (field := BY_ANY_NAME.get(name)) is not None:
+        if field.kind is Kind.JSON:
+            raise QueryError(
+                f"'{name}' needs a key: {name}.<key>.", position, field=source
+            )
+        return FieldRef(field.name)
+    head, dot, path = name.partition(".")
+    field = BY_NAME.get(head)
+    if dot and field is not None and field.kind is Kind.JSON and path:
+        return FieldRef(head, path)
+    near = get_close_matches(name.lower(), BY_ANY_NAME, n=1, cutoff=0.6)
+    raise QueryError(
+        f"There is no field '{name}'.",
+        position,
+        near[0] if near else None,
+        field=source,
+    )
+
+
+def fold(text: str) -> str:
+    """Return the form in which keywords are compared."""
+    return text.lower()
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text as they are indexed and searched."""
+    return WORD.findall(text.lower())

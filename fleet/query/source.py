@@ -1,0 +1,62 @@
+"""The text of a query as luqum reads it, and places in what the person wrote."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fleet.exceptions import QueryError
+
+# Two things that people write and luqum's lexer does not read get a backslash: the sign
+# of a number behind a comparison (rssi:<-70), and the colon of a time's UTC offset.
+PHRASE = r'"(?:[^\\"]|\\.)*"'
+SIGN = r"(?P<sign>[<>]=?\s*)(?=-[\w.])"
+OFFSET = r"(?P<offset>T\d\d:\d\d(?::\d\d(?:\.\d+)?)?[+-]\d\d)(?=:\d\d)"
+NEEDS_BACKSLASH = re.compile(rf"{PHRASE}|\\.|{SIGN}|{OFFSET}", re.DOTALL)
+AT = re.compile(r"at position (\d+)")
+
+
+class Source:
+    """A query's text, prepared for luqum."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._inserted: list[int] = []  # places in the prepared text
+        pieces = []
+        done = 0
+        for match in NEEDS_BACKSLASH.finditer(text):
+            if match.lastgroup is None:
+                continue
+            pieces.append(text[done : match.end()])
+            self._inserted.append(match.end() + len(self._inserted))
+            done = match.end()
+        pieces.append(text[done:])
+        self.prepared = "\\".join(pieces)
+
+    def original(self, place: int) -> int:
+        """Return the place in the person's text for one in the prepared text."""
+        before = sum(inserted < place for inserted in self._inserted)
+        return max(0, min(place - before, len(self.text)))
+
+    def position(self, item: Any) -> int:
+        """Return where a node of luqum begins in the person's text."""
+        return self.original(item.pos or 0)
+
+    def explained(self, message: str) -> QueryError:
+        """Return luqum's complaint in our words, at its place."""
+        match = AT.search(message)
+        if match is None:
+            return QueryError(*self._at_the_end())
+        place = self.original(int(match.group(1)))
+        char = self.text[place : place + 1]
+        if char == '"':
+            return QueryError("This quote is not closed.", place)
+        word = re.match(r"\w+|.", self.text[place:], re.DOTALL)
+        shown = word.group() if word else ""
+        return QueryError(f"'{shown[:40]}' is not expected here.", place)
+
+    def _at_the_end(self) -> tuple[str, int]:
+        end = len(self.text.rstrip())
+        if self.text.count("(") > self.text.count(")"):
+            return "A parenthesis is not closed.", end
+        return "The query ends too early.", end

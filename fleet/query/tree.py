@@ -1,0 +1,131 @@
+"""The syntax tree of a query: typed, and independent of any index.
+
+A position is where the node stands in the query's text; two trees are equal when they
+mean the same, wherever they stand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from fleet.fields import FieldRef
+
+
+class Wild(Enum):
+    """A hole in a pattern."""
+
+    MANY = "*"  # any characters, or none
+    ONE = "?"  # any one character
+
+
+Pattern: TypeAlias = tuple[str | Wild, ...]
+
+
+@dataclass(frozen=True)
+class RelativeTime:
+    """``now``, or some time before or after it; resolved when the query runs."""
+
+    offset: timedelta = timedelta()
+    text: str = dataclasses.field(default="now", compare=False)
+
+
+@dataclass(frozen=True)
+class Day:
+    """A whole day, UTC: ``since:2026-11-20`` is any time of it."""
+
+    start: datetime
+
+
+Moment: TypeAlias = datetime | RelativeTime | Day
+Value: TypeAlias = str | float | bool | Moment
+
+
+@dataclass(frozen=True)
+class All:
+    """``*``: every device."""
+
+
+@dataclass(frozen=True)
+class And:
+    """Everything holds."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Something holds."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """It does not hold."""
+
+    item: Node
+
+
+@dataclass(frozen=True)
+class Words:
+    """These words, one after the other, in a text field, or in any (``field`` None)."""
+
+    words: tuple[str, ...]
+    field: FieldRef | None = None
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class WordLike:
+    """A word of this pattern in a text field, or in any (``field`` None)."""
+
+    pattern: Pattern
+    field: FieldRef | None = None
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Equals:
+    """The field has this value (one of its values, where it holds several)."""
+
+    field: FieldRef
+    value: Value
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Like:
+    """The field's text has this pattern as a whole."""
+
+    field: FieldRef
+    pattern: Pattern
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Between:
+    """The field's value lies between; None is an open end."""
+
+    field: FieldRef
+    low: Value | None
+    high: Value | None
+    has_low: bool = True
+    has_high: bool = True
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Exists:
+    """The field has a value."""
+
+    field: FieldRef
+    position: int = dataclasses.field(default=0, compare=False)
+
+
+Node: TypeAlias = (
+    "All | And | Or | Not | Words | WordLike | Equals | Like | Between | Exists"
+)

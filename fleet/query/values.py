@@ -1,0 +1,152 @@
+"""Values of a query: read by the field's kind, and printed again."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from fleet.exceptions import QueryError
+from fleet.fields import FieldRef, Kind
+from fleet.query.tree import Day, Moment, Pattern, RelativeTime, Value, Wild
+
+NOW = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NOT_PLAIN = re.compile(r"([^A-Za-z0-9_.])")
+RESERVED = frozenset({"AND", "OR", "NOT", "TO"})
+TRUTHS = {"true": True, "false": False}
+
+
+def read_value(ref: FieldRef, text: str, position: int) -> Value:
+    """Return the value that ``text`` is for this field; raises QueryError."""
+    if ref.kind is Kind.NUMBER:
+        return _number(ref, text, position)
+    if ref.kind is Kind.DATE:
+        return _moment(ref, text, position)
+    if ref.kind is Kind.BOOLEAN:
+        if text.lower() not in TRUTHS:
+            _refuse(ref, text, position, "true or false")
+        return TRUTHS[text.lower()]
+    return text
+
+
+def read_bound(ref: FieldRef, text: str, position: int) -> Value:
+    """Return an end of a range; free values (attr.*) compare as numbers only."""
+    if ref.kind is Kind.JSON:
+        return _number(ref, text, position)
+    return read_value(ref, text, position)
+
+
+def as_number(text: str) -> float | None:
+    """Return the finite number that a text is, else None."""
+    if not NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _number(ref: FieldRef, text: str, position: int) -> float:
+    number = as_number(text)
+    if number is None:
+        _refuse(ref, text, position, "a number")
+    return number
+
+
+def _moment(ref: FieldRef, text: str, position: int) -> Moment:
+    expected = "a time: now-3d, 2026-11-20 or 2026-11-20T10:00:00Z"
+    try:
+        if match := NOW.fullmatch(text):
+            sign, count, unit = match.groups()
+            if sign is None:
+                return RelativeTime(timedelta())
+            offset = timedelta(**{UNITS[unit]: int(count)})
+            return RelativeTime(-offset if sign == "-" else offset, text)
+        if DAY.fullmatch(text):
+            return Day(datetime.fromisoformat(text).replace(tzinfo=UTC))
+        moment = datetime.fromisoformat(text)
+        return (
+            moment.replace(tzinfo=UTC)
+            if moment.tzinfo is None
+            else moment.astimezone(UTC)
+        )
+    except (ValueError, OverflowError):
+        _refuse(ref, text, position, expected)
+
+
+def _refuse(ref: FieldRef, text: str, position: int, expected: str) -> NoReturn:
+    shown = text if len(text) <= 40 else text[:39] + "…"
+    raise QueryError(f"'{shown}' is not {expected} ({ref}).", position)
+
+
+def print_value(value: Value) -> str:
+    """Return the value as a query says it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | int):
+        text = repr(int(value)) if float(value).is_integer() else repr(value)
+        return quote(text)
+    if isinstance(value, RelativeTime):
+        return _print_offset(value.offset)
+    if isinstance(value, Day):
+        return f"{value.start:%Y-%m-%d}"
+    if isinstance(value, datetime):
+        return quote(value.isoformat())
+    return quote(value)
+
+
+def _print_offset(offset: timedelta) -> str:
+    if not offset:
+        return "now"
+    sign = "-" if offset < timedelta() else "+"
+    seconds = int(abs(offset).total_seconds())
+    for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0:
+            return f"now{sign}{seconds // size}{unit}"
+    return f"now{sign}{seconds}s"
+
+
+def quote(text: str) -> str:
+    """Return the text so that the parser reads it as one literal value."""
+    if PLAIN.fullmatch(text) and text not in RESERVED:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def print_pattern(pattern: Pattern) -> str:
+    """Return a pattern with everything escaped that is not a hole."""
+    return "".join(
+        part.value
+        if isinstance(part, Wild)
+        else re.sub(r"([^A-Za-z0-9_.])", r"\\\1", part)
+        for part in pattern
+    )
+
+
+def read_pattern(text: str) -> Pattern:
+    """Return the literal parts and holes of a word; a backslash makes literal."""
+    parts: list[str | Wild] = []
+    literal = ""
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char == "\\" and position + 1 < len(text):
+            position += 1
+            literal += text[position]
+        elif char in "*?":
+            if literal:
+                parts.append(literal)
+                literal = ""
+            hole = Wild(char)
+            if hole is not Wild.MANY or parts[-1:] != [Wild.MANY]:
+                parts.append(hole)  # two stars in a row say no more than one
+        else:
+            literal += char
+        position += 1
+    if literal:
+        parts.append(literal)
+    return tuple(parts)
