@@ -1,0 +1,67 @@
+"""The fixed choices of state: connectivity and its causes, alarms, rollups."""
+
+from django.db import models
+
+
+class Connectivity(models.TextChoices):
+    """Whether we believe that a device can be reached; judged, never written by it."""
+
+    ONLINE = "online", "online"
+    SUSPECT = "suspect", "suspect"
+    STALE = "stale", "stale"  # we cannot tell, and the cause says why
+    OFFLINE = "offline", "offline"
+
+
+class Cause(models.TextChoices):
+    """Why connectivity is what it is; design section 5 has the table."""
+
+    NONE = "", "none"
+    NEVER_CONNECTED = "never_connected", "never connected"
+    SLEEPING = "sleeping", "asleep, as it said"
+    PLATFORM_BLIND = "platform_blind", "the platform was not listening"
+    GATEWAY_OFFLINE = "gateway_offline", "its gateway is not online"
+    INVALID_MESSAGES = "invalid_messages", "heard, but nothing valid"
+    LAST_WILL = "last_will", "connection lost (last will)"
+    GOODBYE = "goodbye", "said goodbye"
+    MISSED_HEARTBEATS = "missed_heartbeats", "silent for 5 intervals"
+    MISSED_HEARTBEAT = "missed_heartbeat", "silent for 2 intervals"
+    WILL_WITHOUT_SESSION = "will_without_session", "last will without a session"
+
+
+# A goodbye, an expected disconnect and our own blindness are not the device's fault.
+ABNORMAL_CAUSES = frozenset({Cause.LAST_WILL, Cause.MISSED_HEARTBEATS})
+
+
+class Departure(models.TextChoices):
+    """How a device was last said to have left: evidence, judged later."""
+
+    NONE = "", "none"
+    WILL = "will", "last will with its session"
+    WILL_WITHOUT_SESSION = "bare_will", "last will without a session"
+    GOODBYE = "goodbye", "goodbye"
+
+
+class Severity(models.TextChoices):
+    """How much an alarm matters."""
+
+    INFO = "info", "info"
+    WARNING = "warning", "warning"
+    CRITICAL = "critical", "critical"
+
+
+class AlarmState(models.TextChoices):
+    """Where an alarm stands; the first two are open."""
+
+    RAISED = "raised", "raised"
+    ACKNOWLEDGED = "acknowledged", "acknowledged"
+    CLEARED = "cleared", "cleared"
+
+
+OPEN_ALARMS = frozenset({AlarmState.RAISED, AlarmState.ACKNOWLEDGED})
+
+
+class RollupStep(models.IntegerChoices):
+    """Width of a telemetry rollup's bucket, in seconds."""
+
+    FIVE_MINUTES = 300, "5 min"
+    HOUR = 3_600, "1 h"

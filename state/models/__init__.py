@@ -1,0 +1,28 @@
+"""Columns and constraints of state: evidence, and the verdicts made from it."""
+
+from state.models.alarms import Alarm
+from state.models.ingest import (
+    BlindSpan,
+    DeadLetter,
+    DeadLetterCount,
+    ListeningSlot,
+    SweepMark,
+)
+from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
+from state.models.telemetry import TelemetryRollup, TelemetrySummary
+from state.models.twin import Twin
+
+__all__ = [
+    "Alarm",
+    "BlindSpan",
+    "ConnectivityTransition",
+    "DeadLetter",
+    "DeadLetterCount",
+    "ExpectedDisconnect",
+    "ListeningSlot",
+    "Presence",
+    "SweepMark",
+    "TelemetryRollup",
+    "TelemetrySummary",
+    "Twin",
+]

@@ -1,0 +1,125 @@
+"""Whether a device can be reached, the evidence for it, and how that changed."""
+
+from django.db import models
+
+from registry.models import Device, Tenant
+from state.lifecycle import Cause, Connectivity, Departure
+
+
+class Presence(models.Model):
+    """What a device was heard to say, and the verdict from it; one row a device.
+
+    A device that was never heard has no row. The row has more than 15 columns because
+    one lock must cover all that a judgment reads and writes. A heartbeat changes only
+    columns that no index holds, so that its update stays in the page (HOT).
+    """
+
+    device = models.OneToOneField(
+        Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+
+    # Evidence. Times are arrivals at the platform, never the device's clock.
+    last_seen_at = models.DateTimeField(null=True)  # anything, readable or not
+    last_activity_at = models.DateTimeField(null=True)  # something valid
+    session = models.CharField(max_length=64, blank=True)
+    # Sequence number of the birth that began the session: an older birth, delivered
+    # late by another bridge, does not bring the old session back.
+    session_seq = models.BigIntegerField(null=True)
+    boot = models.BigIntegerField(null=True)
+    seq_high = models.BigIntegerField(null=True)
+    # Bit n says that seq_high - n was taken; 64 bits, kept as a signed number.
+    seq_window = models.BigIntegerField(default=0)
+    repeats = models.BigIntegerField(default=0)
+    heartbeat_seconds = models.PositiveIntegerField(null=True)  # else the product's
+    sleeping_until = models.DateTimeField(null=True)
+    left_how = models.CharField(
+        max_length=16, choices=Departure, default=Departure.NONE, blank=True
+    )
+    left_session = models.CharField(max_length=64, blank=True)
+    left_at = models.DateTimeField(null=True)
+    clock_skew = models.BooleanField(default=False)
+
+    # Verdict.
+    connectivity = models.CharField(
+        max_length=8, choices=Connectivity, default=Connectivity.OFFLINE
+    )
+    cause = models.CharField(
+        max_length=24, choices=Cause, default=Cause.NEVER_CONNECTED, blank=True
+    )
+    since = models.DateTimeField()
+    # When time alone may change it. Heartbeats leave it: the sweep looks at the
+    # evidence then, and pushes it forward.
+    next_change_at = models.DateTimeField(null=True)
+    disconnects_72h = models.PositiveIntegerField(default=0)
+    # When the oldest disconnect that is counted leaves the window.
+    recount_at = models.DateTimeField(null=True)
+    # Last activity for the index: the hour while online, exactly on leaving it.
+    activity_bucket = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_change_at"],
+                name="state_presence_due",
+                condition=models.Q(next_change_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id}: {self.connectivity} {self.cause}".strip()
+
+
+class ConnectivityTransition(models.Model):
+    """One change of connectivity or of its cause; partitioned by day.
+
+    The table and its indexes are made by SQL in the first migration: (device, at),
+    (device, at) of the abnormal ones, and (at). No constraints on the keys: a
+    partition is dropped whole.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    at = models.DateTimeField()
+    moved_from = models.CharField(max_length=8, choices=Connectivity)
+    moved_to = models.CharField(max_length=8, choices=Connectivity)
+    cause = models.CharField(max_length=24, choices=Cause, blank=True)
+    session = models.CharField(max_length=64, blank=True)
+    is_abnormal = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "state_connectivitytransition"
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %T} {self.moved_from} → {self.moved_to} {self.cause}"
+
+
+class ExpectedDisconnect(models.Model):
+    """A device that we made leave (a reboot of ours): its absence is not abnormal."""
+
+    device = models.OneToOneField(
+        Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    from_at = models.DateTimeField()
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.device_id} until {self.until:%F %T}: {self.reason}"
