@@ -16,8 +16,8 @@ from pathlib import Path
 from iotplatform.local.errors import SetupError
 
 PR_SET_PDEATHSIG = 1
-# Lets a process that is not root pass folders which only root may enter, and nothing
-# else. The last option keeps it for access(2), which PostgreSQL asks about its own files.
+# Lets a process that is not root read and pass what only root may, nothing else. The
+# last option keeps that for access(2), which PostgreSQL asks about its own files.
 ENTER_ANY_FOLDER = [
     "--inh-caps=+dac_read_search",
     "--ambient-caps=+dac_read_search",
@@ -54,7 +54,7 @@ def account_for(folder: Path, *names: str) -> Account | None:
             continue
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     raise SetupError(
-        f"Started as root, the stores need an unprivileged account ({', '.join(names)}), "
+        f"Started as root, the stores need another account ({', '.join(names)}), "
         "and this machine has none. Create one, or start as a normal user."
     )
 
@@ -94,9 +94,9 @@ def acting_as(
         if _reaches(prefix, binary, folder):
             return [*prefix, *(["--pdeathsig", dies_by] if dies_by else [])]
     raise SetupError(
-        f"Started as root, the stores run as {account.name}, who cannot get at {folder} "
-        f"or {binary}: a folder above them is closed to others, and this machine does "
-        "not let root pass that right on (capability dac_read_search). Move the "
+        f"Started as root, the stores run as {account.name}, who cannot get at "
+        f"{folder} or {binary}: a folder above is closed to others, and this machine "
+        "does not let root pass that right on (capability dac_read_search). Move the "
         "checkout and IOT_DATA_DIR to a folder that others may enter, or start as a "
         "normal user."
     )
@@ -113,7 +113,7 @@ def _reaches(prefix: Sequence[str], binary: Path, folder: Path) -> bool:
 
 
 def dying_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """A ``preexec_fn`` after which the child gets this signal when we are gone (Linux)."""
+    """A ``preexec_fn`` with which a child gets this signal when we are gone (Linux)."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)

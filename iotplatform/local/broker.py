@@ -69,7 +69,7 @@ acl_file {folder}/platform.acl
 
 
 def device_acl() -> str:
-    """What every device may do: its own uplink topics, those of its children, its down/."""
+    """What a device may: its own uplink topics, those of its children, its down/."""
     trees = ("iot/v1/%u", "iot/v1/%u/child/+")
     lines = [f"pattern write {tree}/{topic}" for tree in trees for topic in UPLINK]
     lines += [f"pattern read {tree}/down/#" for tree in trees]
@@ -99,7 +99,7 @@ def find_mosquitto() -> Path | None:
 
 @dataclass(frozen=True)
 class Broker:
-    """One broker with its two listeners; ``folder`` belongs to the account that runs it."""
+    """One broker with two listeners; ``folder`` belongs to the account that runs it."""
 
     folder: Path
     device_port: int

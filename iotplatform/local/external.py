@@ -33,7 +33,7 @@ def set_by_people(name: str, env_file_values: dict[str, str]) -> str:
 
 
 def check_reachable(urls: dict[str, str]) -> None:
-    """Refuse with the variable, the host and the port of the first that does not answer."""
+    """Refuse, naming variable, host and port, at the first that does not answer."""
     checks = {
         "DATABASE_URL": _check_database,
         "REDIS_URL": _check_redis,

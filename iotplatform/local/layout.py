@@ -1,4 +1,4 @@
-"""Where everything of one embedded stack lies: the folders and files of IOT_DATA_DIR."""
+"""Where all of one embedded stack lies: the folders and files of IOT_DATA_DIR."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Layout:
         return self.run / "demo-ready"
 
     def prepare(self) -> None:
-        """Create the folders; others may enter the data folder only on behalf of root."""
+        """Create the folders; others may pass the data folder only when we are root."""
         as_root = os.geteuid() == 0
         try:
             # As root the stores run under accounts of their own, which must pass.

@@ -13,7 +13,7 @@ MARK = "IOT_STACK"
 
 
 def find_leftovers(root: Path) -> list[psutil.Process]:
-    """Every process that a stack on this data folder started and that is still there."""
+    """Every process that a stack on this data folder started and left behind."""
     postmaster_file = root / "postgres" / "data" / "postmaster.pid"
     found = []
     for process in psutil.process_iter():

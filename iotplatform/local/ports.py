@@ -37,7 +37,7 @@ def free_port(preferred: int | None = None) -> int:
 def public_port(
     name: str, wanted: str, default: int, say: Callable[[str], None]
 ) -> int:
-    """The port that people know: theirs or an error, the default or the next free one."""
+    """The port people know: theirs or an error, the default or the next free one."""
     if wanted:
         port = _parse(name, wanted)
         if not is_free(port):

@@ -121,8 +121,8 @@ class Postgres:
         theirs = (self.data / "PG_VERSION").read_text().strip()
         if ours.split(".")[0] != theirs:
             raise SetupError(
-                f"{self.data} was made by PostgreSQL {theirs}, and this is {ours}. Dump "
-                "it with the version that made it, or start with another IOT_DATA_DIR."
+                f"{self.data} was made by PostgreSQL {theirs}, and this is {ours}. "
+                "Dump it with the version that made it, or choose another IOT_DATA_DIR."
             )
 
     def _as_account(self, binary: Path, *, dies_by: str = "") -> list[str]:
@@ -140,7 +140,7 @@ class Postgres:
         return f"postgres://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def wait(self, *, seconds: float, given_up: Callable[[], bool]) -> bool:
-        """Until it takes connections; False when it does not, or nobody waits any more."""
+        """Until it takes connections; False when it does not, or nobody waits."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not given_up():
             try:
@@ -152,7 +152,7 @@ class Postgres:
         return False
 
     def ensure_role(self, password: str) -> None:
-        """The role that the platform signs in as: no superuser; it owns its database."""
+        """The role the platform signs in as: no superuser, owner of its database."""
         with self._connect("postgres") as connection:
             row = connection.execute(
                 "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s),"

@@ -35,8 +35,8 @@ chmod = 0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
-# A program that will not stay up is tried again after 1, 2, 3 … seconds; when supervisor
-# gives up after some of these, the terminal's watcher lets it begin again.
+# A program that will not stay up is tried again after 1, 2, 3 … seconds; when
+# supervisor gives up after some of these, the terminal's watcher lets it begin again.
 PROGRAM = """
 [program:{name}]
 command = {command}
@@ -118,7 +118,7 @@ def app_programs(
 
 
 def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program]) -> str:
-    """What supervisord reads: two groups, so that the programs stop before the stores."""
+    """What supervisord reads: two groups, so that programs stop before stores."""
     common = {"log": layout.log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
     parts = [SUPERVISOR.format(run=layout.run, socket=socket, **common)]
     for program in programs:

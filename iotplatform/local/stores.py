@@ -1,4 +1,4 @@
-"""Which stores this start uses, embedded or people's own, and what the processes learn."""
+"""Which stores this start uses, embedded or people's own, and who learns what."""
 
 from __future__ import annotations
 

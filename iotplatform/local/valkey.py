@@ -1,4 +1,4 @@
-"""The embedded Valkey: Celery's broker and Django's cache; it may be lost at any moment."""
+"""The embedded Valkey: Celery's broker and Django's cache; it may always be lost."""
 
 from __future__ import annotations
 

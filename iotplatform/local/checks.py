@@ -1,0 +1,76 @@
+"""What `make lint`, `make test`, `make test-long` and `make bench` run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+BASE = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+CHECKS = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy", "."],
+    "import contracts": ["lint-imports"],
+    "migrations": [
+        "python",
+        "-Wi",
+        "manage.py",
+        "makemigrations",
+        "--check",
+        "--dry-run",
+    ],
+}
+
+
+def _call(command: Sequence[str], **environment: str) -> int:
+    program, *arguments = command
+    return subprocess.call(
+        [str(BIN / program), *arguments],
+        cwd=BASE,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+
+
+def lint() -> int:
+    """Every check, also after one that failed; 1 when any did."""
+    failed = []
+    for name, command in CHECKS.items():
+        print(f"--- {name}", flush=True)
+        # No database is asked; a key is, for Django to come up.
+        if _call(command, SECRET_KEY=os.environ.get("SECRET_KEY", "lint")):
+            failed.append(name)
+    print(f"--- failed: {', '.join(failed)}" if failed else "--- all checks hold")
+    return 1 if failed else 0
+
+
+def test(arguments: Sequence[str], *options: str) -> int:
+    """The checks first: they take seconds, and what they find is quickly put right."""
+    return lint() or _call(["pytest", *options, *arguments])
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Every benchmark, or those named: each writes ``var/bench/<name>.json``."""
+    names = list(arguments) or sorted(p.stem for p in (BASE / "bench").glob("[!_]*.py"))
+    status = 0
+    for name in names:
+        print(f"--- {name}", flush=True)
+        status = _call(["python", "-m", f"bench.{name}"]) or status
+    return status
+
+
+def main(arguments: Sequence[str]) -> int:
+    what, rest = arguments[0], arguments[1:]
+    if what == "lint":
+        return lint()
+    if what == "bench":
+        return bench(rest)
+    return test(rest, *(["--long"] if what == "test-long" else []))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

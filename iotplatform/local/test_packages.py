@@ -1,0 +1,60 @@
+"""Chromium, Mosquitto and its clients, for the tests: installed where we may."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Debian's package, and the program that it brings.
+PACKAGES = {
+    "chromium": "chromium",
+    "mosquitto": "mosquitto",
+    "mosquitto-clients": "mosquitto_pub",
+}
+INSTALL = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
+
+
+def missing_packages() -> list[str]:
+    """The packages whose programs are not here."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    return [
+        name for name, tool in PACKAGES.items() if not shutil.which(tool, path=path)
+    ]
+
+
+def ensure_test_packages(say: Callable[[str], None]) -> None:
+    """Install what is missing as root on Debian or Ubuntu; elsewhere name it."""
+    missing = missing_packages()
+    if not missing:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"Installing {', '.join(missing)} with apt-get ...")
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        with _no_services():
+            for command in (["apt-get", "update", "-q"], [*INSTALL, *missing]):
+                subprocess.call(command, env=environment, stdin=subprocess.DEVNULL)
+        missing = missing_packages()
+    if missing:
+        say(f"Not installed: {', '.join(missing)}. Tests that need them are skipped.")
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Keep a package from starting its service: Mosquitto's would take port 1883.
+
+    This is Debian's own means for it; where a policy is set already, it holds.
+    """
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
