@@ -124,7 +124,7 @@ SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
     S.TIMED_OUT: frozenset({S.QUEUED}) | UNDERWAY,
     S.UNKNOWN: frozenset({S.HELD, S.QUEUED}) | UNDERWAY,
     S.EXPIRED: UNSENT | UNDERWAY,
-    S.CANCELLED: UNSENT | UNDERWAY,
+    S.CANCELLED: UNSENT | {S.SENT},  # what the device has, only the device can stop
     S.SUPERSEDED: UNSENT | UNDERWAY | {S.SUCCEEDED},
 }
 
@@ -151,6 +151,7 @@ def is_verdict(status: str, failure_class: str) -> bool:
 def may_enter(to: CommandStatus, *, status: str, failure_class: str) -> bool:
     """Whether a command that stands at ``status`` may enter ``to``."""
     if status == S.FAILED and is_verdict(status, failure_class):
-        # Not verified in time: late evidence, or a person's retry, corrects that.
-        return to in (S.VERIFIED, S.FAILED, S.QUEUED)
+        # Not verified in time: late evidence, or a person's retry, corrects that. A
+        # second result does not: the device has said already how it ended.
+        return to in (S.VERIFIED, S.QUEUED)
     return status in SOURCES[to]

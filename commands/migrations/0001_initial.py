@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ("claim_token", models.UUIDField(blank=True, null=True)),
                 ("claimed_until", models.DateTimeField(blank=True, null=True)),
                 ("attempt_count", models.PositiveIntegerField(default=0)),
-                ("send_failures", models.PositiveIntegerField(default=0)),
+                ("uncounted_attempts", models.PositiveIntegerField(default=0)),
                 ("sent_at", models.DateTimeField(blank=True, null=True)),
                 ("received_at", models.DateTimeField(blank=True, null=True)),
                 ("running_at", models.DateTimeField(blank=True, null=True)),
@@ -722,9 +722,24 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="command",
             index=models.Index(
-                condition=models.Q(("due_at__isnull", False)),
+                condition=models.Q(
+                    ("due_at__isnull", False),
+                    models.Q(
+                        models.Q(("status", "queued"), _negated=True),
+                        ("claim_token__isnull", False),
+                        _connector="OR",
+                    ),
+                ),
                 fields=["due_at", "id"],
                 name="commands_to_look_at",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="command",
+            index=models.Index(
+                condition=models.Q(("claim_token__isnull", True), ("status", "queued")),
+                fields=["expires_at", "id"],
+                name="commands_to_expire",
             ),
         ),
         migrations.AddIndex(
@@ -733,6 +748,17 @@ class Migration(migrations.Migration):
                 condition=models.Q(("ended_at__isnull", True)),
                 fields=["device", "status"],
                 name="commands_open_by_device",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="command",
+            index=models.Index(
+                condition=models.Q(
+                    ("expectation__isnull", False),
+                    ("status__in", ["timed_out", "unknown", "expired", "failed"]),
+                ),
+                fields=["device", "name"],
+                name="commands_correctable",
             ),
         ),
         migrations.AddIndex(

@@ -68,8 +68,9 @@ class Command(PublicIdModel):
     claim_token = models.UUIDField(null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     attempt_count = models.PositiveIntegerField(default=0)
-    # Tries that never got out; they do not count against the policy's attempts.
-    send_failures = models.PositiveIntegerField(default=0)
+    # Tries that do not count against the policy's attempts: they never got out, the
+    # device put them off or was not there, or a person asked for a fresh start.
+    uncounted_attempts = models.PositiveIntegerField(default=0)
 
     sent_at = models.DateTimeField(null=True, blank=True)
     received_at = models.DateTimeField(null=True, blank=True)
@@ -102,12 +103,27 @@ class Command(PublicIdModel):
             models.Index(
                 fields=["due_at", "id"],
                 name="commands_to_look_at",
-                condition=Q(due_at__isnull=False),
+                condition=Q(due_at__isnull=False)
+                & (~Q(status="queued") | Q(claim_token__isnull=False)),
+            ),
+            models.Index(
+                fields=["expires_at", "id"],
+                name="commands_to_expire",
+                condition=Q(status="queued", claim_token__isnull=True),
             ),
             models.Index(
                 fields=["device", "status"],
                 name="commands_open_by_device",
                 condition=Q(ended_at__isnull=True),
+            ),
+            # What a late reported document may still correct.
+            models.Index(
+                fields=["device", "name"],
+                name="commands_correctable",
+                condition=Q(
+                    status__in=["timed_out", "unknown", "expired", "failed"],
+                    expectation__isnull=False,
+                ),
             ),
             models.Index(fields=["device", "-id"], name="commands_by_device"),
             models.Index(fields=["tenant", "-id"], name="commands_by_tenant"),

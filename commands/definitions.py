@@ -1,0 +1,215 @@
+"""The built-in command definitions: parameters, class, default policy, expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from commands.lifecycle import CommandClass, FailureClass, OnFailure
+
+F, A = FailureClass, OnFailure
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+Params = dict[str, Any]
+
+
+def _policy(
+    *,
+    send: int,
+    receive: int,
+    execute: int,
+    verify: int,
+    attempts: int,
+    backoff: int,
+    expires_in: int,
+    on_failure: dict[FailureClass, OnFailure],
+) -> Params:
+    return {
+        "send_timeout_seconds": send,
+        "receive_timeout_seconds": receive,
+        "execute_timeout_seconds": execute,
+        "verify_timeout_seconds": verify,
+        "attempts": attempts,
+        "backoff_seconds": backoff,
+        "expires_in_seconds": expires_in,
+        "on_failure": {
+            failure.value: on_failure.get(failure, A.NONE).value for failure in F
+        },
+    }
+
+
+# A valve that opens late opens wrongly: at most once more, at once, within a minute.
+CONTROL_POLICY = _policy(
+    send=10,
+    receive=10,
+    execute=MINUTE,
+    verify=MINUTE,
+    attempts=2,
+    backoff=0,
+    expires_in=MINUTE,
+    on_failure={F.NO_ACK: A.RETRY_NOW, F.ADAPTER_ERROR: A.RETRY_NOW},
+)
+# Sent again until it converges.
+CONFIG_POLICY = _policy(
+    send=30,
+    receive=MINUTE,
+    execute=5 * MINUTE,
+    verify=10 * MINUTE,
+    attempts=10,
+    backoff=30,
+    expires_in=7 * DAY,
+    on_failure={
+        F.UNREACHABLE: A.RETRY_LATER,
+        F.NO_ACK: A.RETRY_LATER,
+        F.EXECUTION_TIMEOUT: A.RETRY_LATER,
+        F.ADAPTER_ERROR: A.RETRY_LATER,
+        F.REJECTED: A.ESCALATE,
+        F.EXECUTION_FAILED: A.ESCALATE,
+        F.UNVERIFIED: A.ESCALATE,
+    },
+)
+JOB_POLICY = _policy(
+    send=30,
+    receive=2 * MINUTE,
+    execute=30 * MINUTE,
+    verify=15 * MINUTE,
+    attempts=3,
+    backoff=MINUTE,
+    expires_in=DAY,
+    on_failure={
+        F.UNREACHABLE: A.RETRY_LATER,
+        F.NO_ACK: A.RETRY_LATER,
+        F.EXECUTION_TIMEOUT: A.RETRY_LATER,
+        F.ADAPTER_ERROR: A.RETRY_LATER,
+        F.UNVERIFIED: A.ESCALATE,
+        F.UNKNOWN_OUTCOME: A.ESCALATE,
+    },
+)
+# Tried some times, then a person looks.
+OPERATION_POLICY = _policy(
+    send=30,
+    receive=MINUTE,
+    execute=5 * MINUTE,
+    verify=5 * MINUTE,
+    attempts=3,
+    backoff=30,
+    expires_in=DAY,
+    on_failure={
+        F.UNREACHABLE: A.RETRY_LATER,
+        F.NO_ACK: A.RETRY_LATER,
+        F.ADAPTER_ERROR: A.RETRY_LATER,
+        F.REJECTED: A.ESCALATE,
+        F.EXECUTION_FAILED: A.ESCALATE,
+        F.EXECUTION_TIMEOUT: A.ESCALATE,
+        F.UNKNOWN_OUTCOME: A.ESCALATE,
+        F.EXPIRED: A.ESCALATE,
+    },
+)
+
+
+def _nothing(params: Params) -> Params | None:
+    return None
+
+
+def _patch_without_removals(params: Params) -> Params:
+    """What a merge patch sets; a removed key asks nothing of the reported document."""
+    return {
+        key: _patch_without_removals(value) if isinstance(value, dict) else value
+        for key, value in params.items()
+        if value is not None
+    }
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a command is called, takes, and promises."""
+
+    name: str
+    command_class: CommandClass
+    description: str
+    # Whether a device that has it may be given it again.
+    is_repeatable: bool
+    params_schema: Params
+    policy: Params
+    # The part of the reported document that must be so for "verified"; null: none.
+    expectation: Callable[[Params], Params | None] = _nothing
+    # Whether the device goes away for a while when it executes this.
+    is_disconnecting: bool = False
+
+
+DEFINITIONS: dict[str, Definition] = {
+    definition.name: definition
+    for definition in (
+        Definition(
+            name="identify",
+            command_class=CommandClass.CONTROL,
+            description="Make the device show which one it is: blink, beep.",
+            is_repeatable=True,
+            params_schema={
+                "type": "object",
+                "properties": {
+                    "seconds": {"type": "integer", "minimum": 1, "maximum": 3_600}
+                },
+                "additionalProperties": False,
+            },
+            policy=CONTROL_POLICY,
+        ),
+        Definition(
+            name="set_config",
+            command_class=CommandClass.CONFIG,
+            description="Change the desired configuration; params are the merge patch.",
+            is_repeatable=True,
+            params_schema={"type": "object", "minProperties": 1},
+            policy=CONFIG_POLICY,
+            expectation=_patch_without_removals,
+        ),
+        Definition(
+            name="update_firmware",
+            command_class=CommandClass.JOB,
+            description="Install a firmware version and report it.",
+            is_repeatable=True,
+            params_schema={
+                "type": "object",
+                "properties": {
+                    "version": {"type": "string", "minLength": 1, "maxLength": 64}
+                },
+                "required": ["version"],
+                "additionalProperties": False,
+            },
+            policy=JOB_POLICY,
+            expectation=lambda params: {"firmware": params["version"]},
+            is_disconnecting=True,
+        ),
+        Definition(
+            name="reboot",
+            command_class=CommandClass.OPERATION,
+            description="Restart the device.",
+            is_repeatable=False,
+            params_schema={
+                "type": "object",
+                "properties": {
+                    "delay_seconds": {"type": "integer", "minimum": 0, "maximum": 3_600}
+                },
+                "additionalProperties": False,
+            },
+            policy=OPERATION_POLICY,
+            is_disconnecting=True,
+        ),
+    )
+}
+
+
+def is_met(expectation: Any, reported: Any) -> bool:
+    """Whether ``reported`` says all that ``expectation`` does, whatever else it says.
+
+    Objects are compared key by key, everything else as a whole; ``true`` is not 1.
+    """
+    if isinstance(expectation, dict):
+        return isinstance(reported, dict) and all(
+            key in reported and is_met(value, reported[key])
+            for key, value in expectation.items()
+        )
+    if isinstance(expectation, bool) or isinstance(reported, bool):
+        return expectation is reported
+    return bool(expectation == reported)

@@ -1,0 +1,86 @@
+"""What a request may say, checked: parameters against a schema, policies in bounds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from commands.definitions import DEFINITIONS, Definition
+from commands.exceptions import InvalidCommand
+from commands.lifecycle import FailureClass, OnFailure
+
+# A device must be able to take it, and the broker's limit is 64 KiB with the envelope.
+MAX_PARAMS_BYTES = 32_768
+DAY = 86_400
+
+_seconds = {"type": "integer", "minimum": 1, "maximum": 7 * DAY}
+POLICY_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "send_timeout_seconds": {"type": "integer", "minimum": 1, "maximum": 3_600},
+        "receive_timeout_seconds": _seconds,
+        "execute_timeout_seconds": _seconds,
+        "verify_timeout_seconds": _seconds,
+        "attempts": {"type": "integer", "minimum": 1, "maximum": 50},
+        "backoff_seconds": {"type": "integer", "minimum": 0, "maximum": DAY},
+        "expires_in_seconds": {"type": "integer", "minimum": 1, "maximum": 90 * DAY},
+        "on_failure": {
+            "type": "object",
+            "properties": {
+                failure.value: {"enum": [answer.value for answer in OnFailure]}
+                for failure in FailureClass
+            },
+            "additionalProperties": False,
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def schema_errors(
+    schema: dict[str, Any], value: Any, *, field: str
+) -> list[dict[str, str]]:
+    """Return what is wrong with ``value``, each with the dotted name of its field."""
+    found = Draft202012Validator(schema).iter_errors(value)
+    return [row for error in found for row in _rows(error, field)]
+
+
+def checked_definition(name: str, params: Any) -> Definition:
+    """Return the definition called ``name``, having checked ``params`` against it."""
+    definition = DEFINITIONS.get(name)
+    if definition is None:
+        known = ", ".join(sorted(DEFINITIONS))
+        raise InvalidCommand(name=f"There is no command '{name}'; there are {known}.")
+    errors = schema_errors(definition.params_schema, params, field="params")
+    if not errors and len(json.dumps(params).encode()) > MAX_PARAMS_BYTES:
+        errors = [{"field": "params", "message": f"Over {MAX_PARAMS_BYTES} bytes."}]
+    if not errors and "\\u0000" in json.dumps(params):
+        errors = [{"field": "params", "message": "Holds a NUL character."}]
+    if errors:
+        raise InvalidCommand(errors=errors)
+    return definition
+
+
+def complete_policy(definition: Definition, policy: Any) -> dict[str, Any]:
+    """Return the definition's policy with what ``policy`` says over it."""
+    policy = {} if policy is None else policy
+    errors = schema_errors(POLICY_SCHEMA, policy, field="policy")
+    if errors:
+        raise InvalidCommand(errors=errors)
+    on_failure = definition.policy["on_failure"] | policy.get("on_failure", {})
+    return {**definition.policy, **policy, "on_failure": on_failure}
+
+
+def _rows(error: ValidationError, field: str) -> list[dict[str, str]]:
+    path = ".".join([field, *(str(part) for part in error.absolute_path)])
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return [{"field": f"{path}.{n}", "message": "Is required."} for n in missing]
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        extra = [name for name in error.instance if name not in known]
+        return [{"field": f"{path}.{n}", "message": "Is not known."} for n in extra]
+    return [{"field": path, "message": error.message}]

@@ -1,0 +1,188 @@
+"""Asking for a command: checked, recorded once, and queued or held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from commands.definitions import DEFINITIONS, Definition
+from commands.exceptions import CommandRefused
+from commands.lifecycle import (
+    CommandClass,
+    CommandStatus,
+    KeyKind,
+    WaitsFor,
+)
+from commands.models import Command, Job
+from commands.policies import checked_definition, complete_policy
+from commands.services.dispatch import AWAY, wake_adapters
+from commands.services.idempotency import claim_key, fingerprint
+from commands.services.moves import Moves, lock_commands
+from iotplatform.common.ids import new_public_id
+from registry.lifecycle import TAKES_COMMANDS
+from registry.models import Device, User
+from state.selectors import connectivity_of
+from state.services.twin import merge_desired
+
+S = CommandStatus
+
+
+@transaction.atomic
+def request_command(
+    *,
+    device: Device,
+    name: str,
+    params: dict[str, Any],
+    policy: dict[str, Any] | None,
+    idempotency_key: str | None,
+    actor: User | None,
+    expected_version: int | None = None,
+) -> tuple[Command, bool]:
+    """Record a command and queue its delivery; say whether it is a new one.
+
+    Asking again with the same key returns the first command; with the same key and
+    another request it raises IdempotencyKeyReused. Refuses an unknown name, parameters
+    and policies out of bounds (InvalidCommand), a device that takes no commands, a
+    control command unless the device is online (CommandRefused), and a configuration
+    whose ``expected_version`` is no longer the desired version (state's refusal).
+    """
+    definition = checked_definition(name, params)
+    complete = complete_policy(definition, policy)
+    now = timezone.now()
+    public_id = new_public_id()
+    request = fingerprint(device.uid, name, params, policy or {}, expected_version)
+    earlier = claim_key(
+        device.tenant,
+        idempotency_key,
+        request,
+        kind=KeyKind.COMMAND,
+        public_id=public_id,
+        now=now,
+    )
+    if earlier is not None:
+        return Command.objects.get(tenant=device.tenant, public_id=earlier), False
+    check_device(device)
+    connectivity = connectivity_of([device.pk]).get(device.pk, "offline")
+    check_reachable(device, definition, connectivity)
+    version = None
+    if definition.command_class == CommandClass.CONFIG:
+        version = merge_desired(
+            device.pk, params, expected_version=expected_version, at=now
+        )
+    command = new_command(
+        device=device,
+        definition=definition,
+        params=params,
+        policy=complete,
+        connectivity=connectivity,
+        now=now,
+    )
+    command.public_id = public_id
+    command.requested_by = actor
+    command.desired_version = version
+    moves = Moves(now=now)
+    if definition.command_class == CommandClass.CONFIG:
+        supersede_configs([device.pk], moves)
+    save_new([command], moves, actor=actor_name(actor), cause="requested")
+    return command, True
+
+
+def check_device(device: Device) -> None:
+    """Refuse a device that takes no commands."""
+    if device.lifecycle not in TAKES_COMMANDS:
+        raise CommandRefused(
+            f"{device.uid} is {device.get_lifecycle_display()}: it takes no commands."
+        )
+    if not device.product.takes_commands:
+        raise CommandRefused(
+            f"The product {device.product.slug} takes no commands (telemetry only)."
+        )
+
+
+def check_reachable(device: Device, definition: Definition, connectivity: str) -> None:
+    """Refuse a real-time command for a device that is not online."""
+    if definition.command_class == CommandClass.CONTROL and connectivity != "online":
+        raise CommandRefused(
+            f"{device.uid} is {connectivity}: '{definition.name}' is a real-time"
+            " command, and refused at once unless the device is online."
+        )
+
+
+def new_command(
+    *,
+    device: Device,
+    definition: Definition,
+    params: dict[str, Any],
+    policy: dict[str, Any],
+    connectivity: str,
+    now: datetime,
+    job: Job | None = None,
+    deadline: datetime | None = None,
+) -> Command:
+    """Build a command's row: due at once, or held until its device is there.
+
+    Configuration does not wait in our table: it is retained at the broker, so that a
+    device finds it the moment it subscribes; dispatch holds it after that.
+    """
+    expires_at = now + timedelta(seconds=policy["expires_in_seconds"])
+    expires_at = min(expires_at, deadline) if deadline else expires_at
+    is_config = definition.command_class == CommandClass.CONFIG
+    waits = connectivity in AWAY and not is_config
+    return Command(
+        tenant_id=device.tenant_id,
+        device=device,
+        name=definition.name,
+        command_class=definition.command_class,
+        params=params,
+        policy=policy,
+        job=job,
+        created_at=now,
+        status=S.HELD if waits else S.QUEUED,
+        status_since=now,
+        waits_for=WaitsFor.DEVICE if waits else WaitsFor.NOTHING,
+        expires_at=expires_at,
+        due_at=expires_at if waits else now,
+        expectation=definition.expectation(params),
+    )
+
+
+def save_new(
+    commands: Sequence[Command], moves: Moves, *, actor: str, cause: str
+) -> None:
+    """Insert new commands with their first events, and wake the adapters once."""
+    Command.objects.bulk_create(commands)
+    for command in commands:
+        waits = "; waits for the device" if command.status == S.HELD else ""
+        moves.note(command, f"{cause}{waits}", actor=actor)
+    moves.write()
+    if any(command.status == S.QUEUED for command in commands):
+        wake_adapters()
+
+
+def supersede_configs(device_ids: Sequence[int], moves: Moves) -> None:
+    """End the devices' open config commands: the latest wins.
+
+    The twins of these devices are locked by the caller, so that no newer one slips in.
+    """
+    ids = Command.objects.filter(
+        device_id__in=device_ids,
+        command_class=CommandClass.CONFIG,
+        ended_at__isnull=True,
+    ).values_list("pk", flat=True)
+    for command in lock_commands(list(ids)).values():
+        moves.move(command, S.SUPERSEDED, cause="a newer configuration was asked for")
+
+
+def actor_name(actor: User | None) -> str:
+    """Return how history calls whoever asked."""
+    return actor.get_username() if actor else "platform"
+
+
+def is_repeatable(command: Command) -> bool:
+    """Whether a device that has it may be given it again."""
+    definition = DEFINITIONS.get(command.name)
+    return definition is not None and definition.is_repeatable

@@ -1,0 +1,282 @@
+"""How an adapter gets commands out: claim, check again, publish, mark."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Coalesce
+
+from commands.definitions import DEFINITIONS
+from commands.lifecycle import AttemptOutcome, CommandClass, CommandStatus, FailureClass
+from commands.models import Attempt, Command
+from commands.services import retries
+from commands.services.moves import Moves, lock_commands, seconds
+from commands.services.retained import remember_retained
+from iotplatform.common.enqueue import notify
+from registry.lifecycle import TAKES_COMMANDS, DeviceKind
+from registry.models import Device
+from state.selectors import connectivity_of, desired_of
+from state.services.presence import expect_disconnect
+
+CHANNEL = "commands_due"
+AWAY = frozenset({"offline"})
+S = CommandStatus
+Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
+
+# The claim and its token in one statement: what another adapter holds is left out, and
+# a new token makes every older one worthless.
+CLAIM = """
+    WITH due AS MATERIALIZED (
+        SELECT c.id
+        FROM commands_command c JOIN registry_device d ON d.id = c.device_id
+        WHERE c.status = 'queued' AND c.claim_token IS NULL
+          AND c.due_at <= %(now)s AND c.expires_at > %(now)s
+          AND d.adapter = %(adapter)s AND d.lifecycle = ANY(%(lifecycles)s)
+        ORDER BY c.due_at, c.id
+        LIMIT %(limit)s
+        FOR UPDATE OF c SKIP LOCKED
+    )
+    UPDATE commands_command c
+    SET claim_token = gen_random_uuid(), attempt_count = attempt_count + 1,
+        claimed_until = %(until)s, due_at = %(until)s
+    FROM due WHERE c.id = due.id
+    RETURNING c.id
+"""
+
+
+@dataclass(frozen=True)
+class Downlink:
+    """One message to publish, and the claim under which that is allowed."""
+
+    command_id: UUID
+    token: UUID
+    topic: str
+    payload: bytes
+    retain: bool
+    # Null for retained configuration: it waits for the device at the broker.
+    message_expiry_seconds: int | None
+
+
+def wake_adapters() -> None:
+    """Wake the adapters with the commit: one NOTIFY a batch."""
+    notify(CHANNEL)
+
+
+def claim_due(
+    *, adapter: str, limit: int, lease_seconds: float, now: datetime
+) -> list[Downlink]:
+    """Claim due commands of the adapter's devices; return what to publish."""
+    with transaction.atomic():
+        commands = _claim(adapter, limit, lease_seconds, now)
+        if not commands:
+            return []
+        Attempt.objects.bulk_create(
+            Attempt(
+                tenant_id=command.tenant_id,
+                command=command,
+                number=command.attempt_count,
+                adapter=adapter,
+                token=_token(command),
+                claimed_at=now,
+            )
+            for command in commands
+        )
+        downlinks = _downlinks(commands, now)
+        configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
+        remember_retained(
+            [(c.tenant_id, c.device_id, desired_topic(c.device)) for c in configs],
+            at=now,
+        )
+    # Before the publish, and after the commit: presence rows are locked before commands
+    # everywhere else.
+    _expect_disconnects(commands, now)
+    return downlinks
+
+
+def still_mine(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
+    """Return the ids among ``claims`` that may still be published.
+
+    To be asked right before the publish: a command that was cancelled, superseded or
+    answered since, or whose lease has passed, is not among them.
+    """
+    held = Command.objects.filter(
+        public_id__in=[public_id for public_id, _ in claims],
+        status=S.QUEUED,
+        claimed_until__gt=now,
+        expires_at__gt=now,
+    ).values_list("public_id", "claim_token")
+    return {public_id for public_id, token in held if (public_id, token) in set(claims)}
+
+
+@transaction.atomic
+def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
+    """Record that the broker took them; return the ids whose claim still held."""
+    commands = _locked_claims(claims)
+    configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
+    connectivity = connectivity_of([c.device_id for c in configs])
+    moves = Moves(now=at)
+    for command in commands:
+        command.sent_at = command.sent_at or at
+        moves.touch(command)
+        # An answer of the device may have come first, and moved it further already.
+        if command.status != S.QUEUED:
+            continue
+        moves.move(
+            command,
+            S.SENT,
+            cause=f"sent, try {command.attempt_count}",
+            due_at=at + seconds(command, "receive_timeout"),
+        )
+        command.claimed_until = None
+        if connectivity.get(command.device_id) in AWAY:
+            retries.wait_for_device(command, moves, cause="retained for the device")
+    moves.write()
+    _mark_attempts(commands, at)
+    return {command.public_id for command in commands}
+
+
+@transaction.atomic
+def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
+    """Record that they did not get out; they are tried again as their policy says."""
+    commands = [c for c in _locked_claims(claims) if c.status == S.QUEUED]
+    retries.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
+    losses = retries.count_losses(commands)
+    moves = Moves(now=at)
+    for command in commands:
+        command.uncounted_attempts += 1
+        retries.retry_or_end(
+            command,
+            moves,
+            FailureClass.ADAPTER_ERROR,
+            cause=f"not sent: {error}",
+            losses=losses.get(command.pk, 0),
+        )
+    moves.write()
+    if any(c.status == S.QUEUED for c in commands):
+        wake_adapters()
+    return {command.public_id for command in commands}
+
+
+def base_topic(device: Device) -> str:
+    """Return where a device listens: a child does through its gateway."""
+    if device.kind == DeviceKind.CHILD and device.gateway is not None:
+        return f"iot/v1/{device.gateway.uid}/child/{device.uid}"
+    return f"iot/v1/{device.uid}"
+
+
+def desired_topic(device: Device) -> str:
+    """Return the topic of a device's retained configuration."""
+    return f"{base_topic(device)}/down/desired"
+
+
+def _claim(
+    adapter: str, limit: int, lease_seconds: float, now: datetime
+) -> list[Command]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM,
+            {
+                "now": now,
+                "until": now + timedelta(seconds=lease_seconds),
+                "adapter": adapter,
+                "limit": limit,
+                "lifecycles": [str(lifecycle) for lifecycle in TAKES_COMMANDS],
+            },
+        )
+        ids = [pk for (pk,) in cursor.fetchall()]
+    rows = Command.objects.filter(pk__in=ids).select_related("device__gateway")
+    return list(rows.order_by("due_at", "pk"))
+
+
+def _downlinks(commands: Sequence[Command], now: datetime) -> list[Downlink]:
+    configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
+    desired = desired_of([c.device_id for c in configs])
+    links = []
+    for command in commands:
+        is_config = command.command_class == CommandClass.CONFIG
+        if is_config:
+            document, version = desired[command.device_id]
+            topic = desired_topic(command.device)
+            body = {
+                "version": version,
+                "desired": document,
+                "command_id": str(command.public_id),
+            }
+        else:
+            topic = f"{base_topic(command.device)}/down/command"
+            body = _command_body(command)
+        left = (command.expires_at - now).total_seconds()
+        links.append(
+            Downlink(
+                command_id=command.public_id,
+                token=_token(command),
+                topic=topic,
+                payload=json.dumps(body, ensure_ascii=False).encode(),
+                retain=is_config,
+                message_expiry_seconds=None if is_config else max(1, math.ceil(left)),
+            )
+        )
+    return links
+
+
+def _token(command: Command) -> UUID:
+    if command.claim_token is None:
+        raise ValueError(f"{command} is not claimed")
+    return command.claim_token
+
+
+def _command_body(command: Command) -> dict[str, Any]:
+    expires_at = command.expires_at.isoformat(timespec="milliseconds")
+    return {
+        "id": str(command.public_id),
+        "name": command.name,
+        "params": command.params,
+        "attempt": command.attempt_count,
+        "expires_at": expires_at.replace("+00:00", "Z"),
+    }
+
+
+def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
+    """Tell state that these devices will go away, and that it is our doing."""
+    by_name: dict[str, list[Command]] = {}
+    for command in commands:
+        if DEFINITIONS[command.name].is_disconnecting:
+            by_name.setdefault(command.name, []).append(command)
+    for name, group in by_name.items():
+        longest = max(
+            seconds(c, "receive_timeout") + seconds(c, "execute_timeout") for c in group
+        )
+        expect_disconnect(
+            [c.device_id for c in group], until=now + longest, reason=f"{name} of ours"
+        )
+
+
+def _locked_claims(claims: Collection[Claim]) -> list[Command]:
+    """Lock the commands whose token is still the claim's."""
+    wanted = dict(claims)
+    ids = Command.objects.filter(public_id__in=wanted).values_list("pk", flat=True)
+    locked = lock_commands(list(ids)).values()
+    return [c for c in locked if c.claim_token == wanted[c.public_id]]
+
+
+def _mark_attempts(commands: Sequence[Command], at: datetime) -> None:
+    attempts = Attempt.objects.filter(
+        command_id__in=[command.pk for command in commands],
+        number=F("command__attempt_count"),
+    )
+    attempts.update(
+        sent_at=Coalesce("sent_at", Value(at)),
+        # What the device has answered already keeps that outcome.
+        outcome=Case(
+            When(outcome=AttemptOutcome.CLAIMED, then=Value(AttemptOutcome.SENT)),
+            default=F("outcome"),
+        ),
+    )

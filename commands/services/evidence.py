@@ -1,0 +1,190 @@
+"""What a device's word does to a command: acknowledgement, progress, result, report."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from commands.definitions import is_met
+from commands.lifecycle import (
+    UNSENT,
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+    WaitsFor,
+    is_verdict,
+)
+from commands.models import Command
+from commands.services.moves import DEVICE, Moves, fill_times, seconds
+
+S = CommandStatus
+NOT_YET_RUNNING = UNSENT | {S.SENT, S.RECEIVED}
+# A device that defers without saying until when is asked again after this.
+DEFERRED_FOR = timedelta(minutes=1)
+
+
+def take_acknowledgement(
+    command: Command,
+    moves: Moves,
+    *,
+    status: str,
+    reason: str,
+    until: datetime | None,
+    at: datetime,
+) -> None:
+    """Apply ``received``, ``accepted``, ``rejected`` or ``deferred``."""
+    if status == "rejected":
+        _reject(command, moves, reason=reason, at=at)
+    elif is_verdict(command.status, command.failure_class):
+        _record_late_acknowledgement(command, moves, status=status, at=at)
+    elif status == "deferred":
+        _defer(command, moves, reason=reason, until=until, at=at)
+    elif command.status in UNSENT or command.status == S.SENT:
+        fill_times(command, at=at, upto=S.RECEIVED)
+        moves.move(
+            command,
+            S.RECEIVED,
+            cause=f"the device acknowledged: {status}",
+            actor=DEVICE,
+            due_at=moves.now + seconds(command, "execute_timeout"),
+        )
+    elif command.received_at is None:
+        fill_times(command, at=at, upto=S.RECEIVED)
+        moves.touch(command)
+
+
+def take_progress(
+    command: Command, moves: Moves, *, payload: dict[str, Any], at: datetime
+) -> None:
+    """Apply a sign that the device has begun; the newest progress is kept."""
+    if is_verdict(command.status, command.failure_class):
+        _record_late_acknowledgement(command, moves, status="progress", at=at)
+        return
+    if command.status in NOT_YET_RUNNING:
+        fill_times(command, at=at, upto=S.RUNNING)
+        moves.move(
+            command,
+            S.RUNNING,
+            cause="the device has begun",
+            actor=DEVICE,
+            due_at=moves.now + seconds(command, "execute_timeout"),
+        )
+    if command.status == S.RUNNING and payload:
+        command.result = {"progress": payload}
+        moves.touch(command)
+
+
+def take_result(
+    command: Command,
+    moves: Moves,
+    *,
+    status: str,
+    code: str | int | None,
+    payload: Any,
+    at: datetime,
+    reported: dict[str, Any] | None,
+) -> None:
+    """Apply ``succeeded`` or ``failed``; what the device ended already stays."""
+    result = {"status": status, "code": code, "payload": payload}
+    if status == "failed":
+        cause = "the device failed" + (f": {code}" if code is not None else "")
+        if moves.move(
+            command,
+            S.FAILED,
+            cause=cause,
+            actor=DEVICE,
+            failure_class=FailureClass.EXECUTION_FAILED,
+        ):
+            fill_times(command, at=at, upto=S.RUNNING)
+            command.result = result
+        return
+    moved = moves.move(
+        command,
+        S.SUCCEEDED,
+        cause="the device executed it",
+        actor=DEVICE,
+        due_at=moves.now + seconds(command, "verify_timeout"),
+    )
+    if not moved:
+        return
+    fill_times(command, at=at, upto=S.SUCCEEDED)
+    command.result = result
+    if reported is not None:
+        verify_if_met(command, moves, reported=reported, at=at)
+
+
+def verify_if_met(
+    command: Command,
+    moves: Moves,
+    *,
+    reported: dict[str, Any],
+    at: datetime,
+    cause: str = "the reported state says so",
+) -> bool:
+    """Verify a command whose expectation the reported document meets."""
+    if command.expectation is None or not is_met(command.expectation, reported):
+        return False
+    moved = moves.move(command, S.VERIFIED, cause=cause, actor=DEVICE)
+    if moved:
+        fill_times(command, at=at, upto=S.VERIFIED)
+    return moved
+
+
+def release_at_birth(command: Command, moves: Moves) -> bool:
+    """Queue a command that waited for its device, which is there again."""
+    if command.status != S.HELD or command.waits_for != WaitsFor.DEVICE:
+        return False
+    return moves.move(
+        command, S.QUEUED, cause="the device is there again", due_at=moves.now
+    )
+
+
+def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> None:
+    if command.status in (S.RUNNING, S.SUCCEEDED):
+        return  # it has begun: the refusal of a repeat says nothing about this one
+    cause = "the device rejected it" + (f": {reason}" if reason else "")
+    if moves.move(
+        command,
+        S.FAILED,
+        cause=cause,
+        actor=DEVICE,
+        failure_class=FailureClass.REJECTED,
+    ):
+        fill_times(command, at=at, upto=S.RECEIVED)
+        command.result = {"status": "rejected", "reason": reason}
+
+
+def _defer(
+    command: Command,
+    moves: Moves,
+    *,
+    reason: str,
+    until: datetime | None,
+    at: datetime,
+) -> None:
+    if command.status not in NOT_YET_RUNNING or command.status == S.HELD:
+        return
+    wanted = until or moves.now + DEFERRED_FOR
+    if command.command_class == CommandClass.CONTROL:
+        wanted = min(wanted, command.expires_at)
+    fill_times(command, at=at, upto=S.RECEIVED)
+    # A try that the device put off is not one that failed.
+    command.uncounted_attempts += 1
+    moves.move(
+        command,
+        S.HELD,
+        cause=f"the device deferred it until {wanted:%F %T} UTC"
+        + (f": {reason}" if reason else ""),
+        actor=DEVICE,
+        due_at=min(wanted, command.expires_at),
+        waits_for=WaitsFor.TIME,
+    )
+
+
+def _record_late_acknowledgement(
+    command: Command, moves: Moves, *, status: str, at: datetime
+) -> None:
+    if command.received_at is not None:
+        return  # recorded already; repeats add nothing
+    fill_times(command, at=at, upto=S.RECEIVED)
+    moves.note(command, f"late acknowledgement: {status}", actor=DEVICE)

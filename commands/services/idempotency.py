@@ -1,0 +1,79 @@
+"""Asking twice does it once: keys of requests, per tenant, kept for 7 days."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from commands.exceptions import IdempotencyKeyReused, InvalidCommand
+from commands.lifecycle import KeyKind
+from commands.models import IdempotencyKey
+from registry.models import Tenant
+
+KEPT_FOR = timedelta(days=7)
+MAX_LENGTH = 255
+SWEEP_BATCH = 10_000  # one DELETE of this size takes well under a second
+
+# A second request with the same key waits here until the first has committed or gone.
+CLAIM = """
+    INSERT INTO commands_idempotencykey
+        (tenant_id, key, fingerprint, kind, object_public_id, created_at)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (tenant_id, key) DO NOTHING
+"""
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a digest of a request; the order of keys in objects does not matter."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def claim_key(
+    tenant: Tenant,
+    key: str | None,
+    request: str,
+    *,
+    kind: KeyKind,
+    public_id: UUID,
+    now: datetime,
+) -> UUID | None:
+    """Take the key for the object ``public_id``, inside the caller's transaction.
+
+    Return None when it is ours (or there is no key), else the id of the object that the
+    same request made first. Raise IdempotencyKeyReused where the request was another.
+    """
+    if not key:
+        return None
+    if len(key) > MAX_LENGTH or not key.isprintable():
+        raise InvalidCommand(
+            errors=[
+                {
+                    "field": "Idempotency-Key",
+                    "message": f"1 to {MAX_LENGTH} printable characters.",
+                }
+            ]
+        )
+    with connection.cursor() as cursor:
+        values = [tenant.pk, key, request, kind.value, public_id, now]
+        cursor.execute(CLAIM, values)
+        if cursor.rowcount:
+            return None
+    earlier = IdempotencyKey.objects.get(tenant=tenant, key=key)
+    if earlier.kind != kind or earlier.fingerprint != request:
+        raise IdempotencyKeyReused(
+            f"The Idempotency-Key '{key}' was used before with another request."
+        )
+    return earlier.object_public_id
+
+
+def forget_old_keys_across_tenants(*, now: datetime) -> int:
+    """Delete a batch of keys that are older than 7 days; return how many."""
+    old = IdempotencyKey.objects.filter(created_at__lt=now - KEPT_FOR)
+    batch = old.order_by("created_at").values_list("pk", flat=True)[:SWEEP_BATCH]
+    return IdempotencyKey.objects.filter(pk__in=list(batch)).delete()[0]

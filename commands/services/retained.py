@@ -1,0 +1,60 @@
+"""The retained ``down/desired`` messages: remembered, and cleared when out of place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from commands.models import RetainedDesired
+from iotplatform.common.enqueue import notify
+from registry.lifecycle import TAKES_COMMANDS
+
+BATCH = 1_000  # one message each for the broker: a second or two of its work
+
+
+def remember_retained(rows: Sequence[tuple[int, int, str]], *, at: datetime) -> None:
+    """Remember (tenant id, device id, topic) before it is published."""
+    if not rows:
+        return
+    RetainedDesired.objects.bulk_create(
+        (
+            RetainedDesired(
+                tenant_id=tenant_id, device_id=device_id, topic=topic, published_at=at
+            )
+            for tenant_id, device_id, topic in sorted(set(rows), key=lambda r: r[2])
+        ),
+        update_conflicts=True,
+        unique_fields=["topic"],
+        update_fields=["published_at", "clear_due_at"],
+    )
+
+
+@transaction.atomic
+def find_retained_to_clear_across_tenants(*, now: datetime) -> int:
+    """Mark what retired and replaced devices left at the broker; return how many."""
+    found = (
+        RetainedDesired.objects.filter(clear_due_at__isnull=True)
+        .exclude(device__lifecycle__in=TAKES_COMMANDS)
+        .order_by("pk")
+        .select_for_update(of=("self",), skip_locked=True)
+        .values_list("pk", flat=True)[:BATCH]
+    )
+    marked = RetainedDesired.objects.filter(pk__in=list(found)).update(clear_due_at=now)
+    if marked:
+        notify("commands_due")
+    return marked
+
+
+def clear_retained_due(*, limit: int = BATCH) -> list[str]:
+    """Return topics to which an empty retained message is to be published."""
+    due = RetainedDesired.objects.filter(clear_due_at__isnull=False)
+    return list(due.order_by("pk").values_list("topic", flat=True)[:limit])
+
+
+def retained_cleared(topics: Sequence[str]) -> None:
+    """Forget what the broker has cleared, unless it was published anew meanwhile."""
+    RetainedDesired.objects.filter(
+        topic__in=topics, clear_due_at__isnull=False
+    ).delete()

@@ -1,0 +1,151 @@
+"""What follows a failed try: one more, or the end, or a person."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Count, F
+
+from commands.lifecycle import (
+    AttemptOutcome,
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+    OnFailure,
+    WaitsFor,
+)
+from commands.models import Attempt, Command
+from commands.services.moves import Moves, seconds
+
+S = CommandStatus
+# A message that takes its adapter down with it must not do so for ever.
+MAX_LOSSES = 5
+MAX_BACKOFF = timedelta(hours=1)
+
+END_STATUS = {
+    FailureClass.UNREACHABLE: S.TIMED_OUT,
+    FailureClass.NO_ACK: S.TIMED_OUT,
+    FailureClass.ADAPTER_ERROR: S.TIMED_OUT,
+    FailureClass.EXECUTION_TIMEOUT: S.TIMED_OUT,
+    FailureClass.UNKNOWN_OUTCOME: S.UNKNOWN,
+    FailureClass.UNVERIFIED: S.FAILED,
+    FailureClass.EXPIRED: S.EXPIRED,
+}
+# Those that end with a person when their tries are used up (design, the class table).
+ENDS_WITH_A_PERSON = frozenset({CommandClass.OPERATION})
+
+
+def retry_or_end(
+    command: Command,
+    moves: Moves,
+    failure: FailureClass,
+    *,
+    cause: str,
+    losses: int = 0,
+) -> None:
+    """Queue one more try if the policy and the time left allow it, else end."""
+    answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
+    wants_retry = answer in (OnFailure.RETRY_NOW, OnFailure.RETRY_LATER)
+    if wants_retry and _has_tries_left(command, failure, losses):
+        due_at = moves.now
+        if answer == OnFailure.RETRY_LATER:
+            due_at += backoff(command)
+        if due_at < command.expires_at:
+            moves.move(
+                command,
+                S.QUEUED,
+                cause=f"{cause}; tried again at {due_at:%T} UTC",
+                due_at=due_at,
+            )
+            return
+    end(command, moves, failure, cause=cause)
+
+
+def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) -> None:
+    """End a command with our verdict, and hand it to a person where it says so."""
+    answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
+    moved = moves.move(command, END_STATUS[failure], cause=cause, failure_class=failure)
+    used_up = (
+        answer in (OnFailure.RETRY_NOW, OnFailure.RETRY_LATER)
+        and command.command_class in ENDS_WITH_A_PERSON
+    )
+    if moved and (answer == OnFailure.ESCALATE or used_up):
+        escalate(command, moves)
+
+
+def escalate(command: Command, moves: Moves) -> None:
+    """Record that a person is to look at it."""
+    moves.note(
+        command,
+        f"escalated to a person: {command.failure_class or command.status}",
+        detail={"escalated": True},
+    )
+
+
+def wait_for_device(command: Command, moves: Moves, *, cause: str) -> None:
+    """Hold a command until its device is there again; a try in vain is not counted."""
+    command.uncounted_attempts = min(
+        command.uncounted_attempts + 1, command.attempt_count
+    )
+    moves.move(
+        command,
+        S.HELD,
+        cause=f"{cause}; waits for the device",
+        due_at=command.expires_at,
+        waits_for=WaitsFor.DEVICE,
+    )
+
+
+def backoff(command: Command) -> timedelta:
+    """Return an exponential pause with jitter: a fleet must not retry as one."""
+    base = seconds(command, "backoff")
+    steps = max(0, command.attempt_count - command.uncounted_attempts - 1)
+    full = min(base * 2 ** min(steps, 12), MAX_BACKOFF)
+    return full * random.uniform(0.5, 1.0)
+
+
+def count_losses(commands: Collection[Command]) -> dict[int, int]:
+    """Return how many tries of each command never got out."""
+    rows = (
+        Attempt.objects.filter(
+            command__in=commands,
+            outcome__in=[AttemptOutcome.LOST, AttemptOutcome.NOT_SENT],
+        )
+        .values("command_id")
+        .annotate(losses=Count("id"))
+        .values_list("command_id", "losses")
+    )
+    return dict(rows)
+
+
+def close_attempts(
+    commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
+) -> None:
+    """Give the newest try of each command its outcome, unless the device answered."""
+    if not commands:
+        return
+    Attempt.objects.filter(
+        command_id__in=[command.pk for command in commands],
+        number=F("command__attempt_count"),
+        outcome__in=[AttemptOutcome.CLAIMED, AttemptOutcome.SENT],
+    ).update(outcome=outcome, error=error)
+
+
+def answered_attempts(commands: Sequence[Command], at: datetime) -> None:
+    """Record that the device answered to the newest try of each command."""
+    if not commands:
+        return
+    Attempt.objects.filter(
+        command_id__in=[command.pk for command in commands],
+        number=F("command__attempt_count"),
+        received_at__isnull=True,
+    ).update(outcome=AttemptOutcome.RECEIVED, received_at=at)
+
+
+def _has_tries_left(command: Command, failure: FailureClass, losses: int) -> bool:
+    if failure == FailureClass.ADAPTER_ERROR:
+        return losses < MAX_LOSSES
+    used = command.attempt_count - command.uncounted_attempts
+    return used < int(command.policy["attempts"])

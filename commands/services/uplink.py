@@ -1,0 +1,214 @@
+"""The one door for what devices say: state judges it, then it moves commands."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+from psycopg.errors import DeadlockDetected
+
+from commands.lifecycle import CommandStatus
+from commands.models import Command
+from commands.selectors.evidence import (
+    concerned_by_evidence,
+    concerned_by_reports,
+    waiting_for,
+)
+from commands.services import evidence, retries
+from commands.services.dispatch import wake_adapters
+from commands.services.moves import Moves, lock_commands
+from registry.lifecycle import CONNECTS
+from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
+from state.selectors import reported_of
+from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+from state.services.ingest import Arrival, Judged, judge
+
+if TYPE_CHECKING:
+    from iotplatform.adapters.messages import Uplink
+
+logger = logging.getLogger(__name__)
+
+# Batches of several bridges lock the same rows in one order, but the sweeps of five
+# apps do as well: what still meets in a deadlock is repeated whole.
+TRIES = 5
+EVIDENCE_KINDS = frozenset({"ack", "progress", "result"})
+LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
+
+S = CommandStatus
+
+
+def take_in(
+    uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft], *, now: datetime
+) -> None:
+    """Take in one batch whole: devices, dead letters, state, commands.
+
+    When it returns, all of it is committed, and the batch may be acknowledged.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction.atomic():
+                _take_in(uplinks, list(dead), now=now)
+            return
+        except OperationalError as error:
+            deadlocked = isinstance(error.__cause__, DeadlockDetected)
+            if not deadlocked or attempt == TRIES:
+                raise
+            logger.info("a deadlock; taking in the batch again (%d)", attempt)
+
+
+def _take_in(
+    uplinks: Sequence[Uplink], dead: list[DeadLetterDraft], *, now: datetime
+) -> None:
+    arrivals = _resolve(uplinks, dead)
+    judged = judge(arrivals, now=now)
+    concerned = _apply(judged, dead, now=now)
+    record_dead_letters(dead, now=now)
+    if concerned:
+        wake_adapters()
+
+
+def _resolve(uplinks: Sequence[Uplink], dead: list[DeadLetterDraft]) -> list[Arrival]:
+    """Find the device of each uplink; what has none, or not there, is a dead letter."""
+    uids = {uplink.uid for uplink in uplinks}
+    uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
+    devices = ingest_devices_across_tenants(sorted(uids))
+    arrivals = []
+    for uplink in uplinks:
+        device = devices.get(uplink.uid)
+        reason, detail = _refusal(uplink, device, devices)
+        if device is not None and not reason:
+            arrivals.append(Arrival(uplink, device))
+        else:
+            dead.append(_letter(uplink, device, reason, detail))
+    return arrivals
+
+
+def _refusal(
+    uplink: Uplink, device: IngestDevice | None, devices: dict[str, IngestDevice]
+) -> tuple[str, str]:
+    """Say why the platform does not take this message; empty when it does."""
+    if device is None:
+        return "unknown_device", f"There is no device {uplink.uid}."
+    if device.lifecycle not in CONNECTS:
+        return "lifecycle", f"{uplink.uid} is {device.lifecycle}."
+    if uplink.gateway_uid is None:
+        return "", ""
+    gateway = devices.get(uplink.gateway_uid)
+    if gateway is None:
+        return "unknown_device", f"There is no gateway {uplink.gateway_uid}."
+    if device.gateway_id != gateway.id:
+        return (
+            "gateway_mismatch",
+            f"{uplink.uid} is not a child of {uplink.gateway_uid}.",
+        )
+    return "", ""
+
+
+def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> bool:
+    """Move the commands that this batch concerns; say whether some became due."""
+    said = [a for a in judged.fresh if a.uplink.kind in EVIDENCE_KINDS]
+    ids = concerned_by_evidence([_uuid(a.uplink.command_id) for a in said])
+    ids |= concerned_by_reports(judged.reported.keys())
+    ids |= waiting_for(judged.born)
+    if not ids and not said:
+        return False
+    commands = lock_commands(ids)
+    moves = Moves(now=now)
+    reports = reported_of({a.device.id for a in said if a.uplink.kind == "result"})
+    by_public_id = {command.public_id: command for command in commands.values()}
+    answered = []
+    for arrival in said:
+        command = by_public_id.get(_uuid(arrival.uplink.command_id) or UUID(int=0))
+        refusal = _evidence_refusal(command, arrival)
+        if command is None or refusal:
+            letter = _letter(arrival.uplink, arrival.device, "unknown_command", refusal)
+            dead.append(letter)
+            continue
+        answered.append(command)
+        _apply_one(command, moves, arrival.uplink, reports.get(arrival.device.id))
+    due = False
+    for command in commands.values():
+        twin = judged.reported.get(command.device_id)
+        if twin is not None and command.attempt_count:
+            evidence.verify_if_met(command, moves, reported=twin.reported, at=now)
+        if command.device_id in judged.born:
+            due |= evidence.release_at_birth(command, moves)
+    moves.write()
+    retries.answered_attempts(answered, now)
+    return due
+
+
+def _evidence_refusal(command: Command | None, arrival: Arrival) -> str:
+    """Say why this message is no evidence; another device's command is never touched.
+
+    The text is the same for a command that there is not and for one that is not this
+    device's: a device must not learn from it which ids exist.
+    """
+    if command is None or command.device_id != arrival.device.id:
+        return f"{arrival.device.uid} has no command {arrival.uplink.command_id}."
+    if command.attempt_count == 0:
+        return f"Command {command.public_id} was never sent."
+    return ""
+
+
+def _apply_one(
+    command: Command, moves: Moves, uplink: Uplink, reported: dict[str, Any] | None
+) -> None:
+    message: Any = uplink.message
+    if uplink.kind == "ack":
+        evidence.take_acknowledgement(
+            command,
+            moves,
+            status=message.status,
+            reason=message.reason or "",
+            until=_instant(message.until),
+            at=moves.now,
+        )
+    elif uplink.kind == "progress":
+        evidence.take_progress(
+            command, moves, payload=message.payload or {}, at=moves.now
+        )
+    else:
+        evidence.take_result(
+            command,
+            moves,
+            status=message.status,
+            code=message.code,
+            payload=message.payload,
+            at=moves.now,
+            reported=reported,
+        )
+
+
+def _letter(
+    uplink: Uplink, device: IngestDevice | None, reason: str, detail: str
+) -> DeadLetterDraft:
+    return DeadLetterDraft(
+        topic=uplink.topic,
+        adapter=uplink.adapter,
+        reason=reason,
+        detail=detail,
+        tenant_id=device.tenant_id if device else None,
+        device_id=device.id if device else None,
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    """Read a device's time; one that no calendar holds is as far as it goes."""
+    if milliseconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return LATEST_UNTIL
