@@ -1,0 +1,189 @@
+"""SQL of the outbox triggers: which columns of which table are in a document.
+
+Statement triggers with transition tables: one INSERT … SELECT a statement, whoever
+wrote it. An UPDATE compares old and new rows on the document's columns only, so that a
+heartbeat writes nothing here. The functions run as their owner with a fixed search
+path: a role that may write a device need not be able to write the outbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OUTBOX = "INSERT INTO fleet_outbox (device_id, at) SELECT DISTINCT"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A table whose rows are in documents."""
+
+    table: str
+    key: str  # its primary key
+    devices: str  # SELECT … of the device ids of the rows c; {c} is the changed rows
+    changed: str  # what tells that a row n differs from its old row o in a document
+    # A new row concerns devices at once; a new site has none yet.
+    inserts: bool = True
+    join: str = ""  # what `changed` needs besides the rows
+
+    def create(self) -> str:
+        """Return the SQL that makes the functions and triggers."""
+        updated = (
+            "(SELECT n.* FROM new_rows n"
+            f" JOIN old_rows o ON o.{self.key} = n.{self.key}"
+            f" {self.join} WHERE {self.changed})"
+        )
+        parts = [
+            self._trigger(
+                "update", updated, "OLD TABLE AS old_rows NEW TABLE AS new_rows"
+            )
+        ]
+        if self.inserts:
+            parts.append(self._trigger("insert", "new_rows", "NEW TABLE AS new_rows"))
+            parts.append(self._trigger("delete", "old_rows", "OLD TABLE AS old_rows"))
+        return "\n".join(parts)
+
+    def drop(self) -> str:
+        """Return the SQL that removes them."""
+        events = ["update", *(["insert", "delete"] if self.inserts else [])]
+        return "\n".join(
+            f"DROP TRIGGER IF EXISTS fleet_outbox_{event} ON {self.table};"
+            f" DROP FUNCTION IF EXISTS {self._function(event)}();"
+            for event in events
+        )
+
+    def _function(self, event: str) -> str:
+        return f"fleet_outbox_{self.table}_{event}"
+
+    def _trigger(self, event: str, rows: str, tables: str) -> str:
+        return f"""
+CREATE FUNCTION {self._function(event)}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
+BEGIN
+    {OUTBOX} found.device_id, clock_timestamp()
+    FROM ({self.devices.format(c=f"{rows} c")}) found;
+    RETURN NULL;
+END $body$;
+REVOKE ALL ON FUNCTION {self._function(event)}() FROM PUBLIC;
+CREATE TRIGGER fleet_outbox_{event} AFTER {event.upper()} ON {self.table}
+    REFERENCING {tables}
+    FOR EACH STATEMENT EXECUTE FUNCTION {self._function(event)}();"""
+
+
+def differs(*columns: str) -> str:
+    """Return the condition that one of these columns moved."""
+    new = ", ".join(f"n.{column}" for column in columns)
+    old = ", ".join(f"o.{column}" for column in columns)
+    return (
+        f"({new}) IS DISTINCT FROM ({old})"
+        if len(columns) > 1
+        else (f"{new} IS DISTINCT FROM {old}")
+    )
+
+
+OWN = "SELECT c.device_id FROM {c}"
+
+
+def devices_by(column: str) -> str:
+    """Return the devices that refer to the changed rows by this column."""
+    return (
+        "SELECT d.id AS device_id FROM {c}"
+        f" JOIN registry_device d ON d.{column} = c.id"
+    )
+
+
+REPORTED_KEY_MOVED = """EXISTS (
+    SELECT 1 FROM jsonb_array_elements_text(p.reported_keys) AS k(key)
+    WHERE COALESCE(n.reported #> string_to_array(k.key, '.'), n.reported -> k.key)
+        IS DISTINCT FROM
+        COALESCE(o.reported #> string_to_array(k.key, '.'), o.reported -> k.key))"""
+
+WATCHED = (
+    Watched(
+        "registry_device",
+        "id",
+        # A child's document shows its gateway's uid.
+        "SELECT c.id AS device_id FROM {c} UNION"
+        " SELECT d.id FROM {c} JOIN registry_device d ON d.gateway_id = c.id",
+        differs(
+            "uid",
+            "tenant_id",
+            "project_id",
+            "site_id",
+            "product_id",
+            "name",
+            "serial",
+            "kind",
+            "gateway_id",
+            "adapter",
+            "lifecycle",
+            "tags",
+            "attributes",
+        ),
+    ),
+    Watched(
+        "registry_tenant", "id", devices_by("tenant_id"), differs("slug"), inserts=False
+    ),
+    Watched(
+        "registry_project",
+        "id",
+        devices_by("project_id"),
+        differs("slug"),
+        inserts=False,
+    ),
+    Watched(
+        "registry_site",
+        "id",
+        devices_by("site_id"),
+        differs("slug", "region"),
+        inserts=False,
+    ),
+    Watched(
+        "registry_product",
+        "id",
+        devices_by("product_id"),
+        differs("slug", "name", "attributes_schema", "metrics", "reported_keys"),
+        inserts=False,
+    ),
+    Watched(
+        "state_presence",
+        "device_id",
+        OWN,
+        differs("connectivity", "cause", "since", "disconnects_72h", "activity_bucket"),
+    ),
+    Watched(
+        "state_twin",
+        "device_id",
+        OWN,
+        differs("firmware", "config_version")
+        # Whether there is a difference is in the document, not which.
+        + " OR (n.delta = '{}') <> (o.delta = '{}')"
+        + f" OR n.reported IS DISTINCT FROM o.reported AND {REPORTED_KEY_MOVED}",
+        join="JOIN registry_device d ON d.id = n.device_id"
+        " JOIN registry_product p ON p.id = d.product_id",
+    ),
+    Watched("state_telemetrysummary", "device_id", OWN, differs("indexed")),
+    Watched(
+        "state_alarm",
+        "id",
+        OWN,
+        differs("device_id", "severity", "state", "code", "raised_at"),
+    ),
+    Watched(
+        "commands_command",
+        "id",
+        OWN,
+        differs("status", "sent_at", "received_at", "ended_at"),
+    ),
+)
+
+CREATE = "\n".join(watched.create() for watched in WATCHED)
+DROP = "\n".join(watched.drop() for watched in WATCHED)
+
+# The table is short-lived rows and nothing else: clean it by count, not by share.
+TUNE = """
+ALTER TABLE fleet_outbox SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 20000
+);
+"""

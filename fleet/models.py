@@ -1,0 +1,123 @@
+"""The index's outbox and state (rebuildable); people's cohorts and snapshots (not)."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from iotplatform.common.models import PublicIdModel
+from registry.models import Device, Tenant
+
+
+class Outbox(models.Model):
+    """A device whose document may have changed; written by triggers, drained by one."""
+
+    device_id = models.BigIntegerField()
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.device_id} at {self.at:%F %T}"
+
+
+class IndexState(models.Model):
+    """The one row about the embedded index: what it holds and how far it is."""
+
+    generation = models.CharField(max_length=100, blank=True)
+    documents = models.BigIntegerField(default=0)  # when the generation was built
+    rebuilt_at = models.DateTimeField(null=True)
+    # Set by somebody who wants a rebuild; the indexer that holds the writer does it.
+    rebuild_requested_at = models.DateTimeField(null=True)
+    drained_outbox_id = models.BigIntegerField(default=0)
+    drained_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "index state"
+
+    def __str__(self) -> str:
+        return self.generation or "no index yet"
+
+
+class Cohort(PublicIdModel):
+    """A saved query: the devices that match it now."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=200)
+    query = models.TextField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "name"], name="fleet_cohort_name_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Snapshot(PublicIdModel):
+    """A cohort's members, frozen: exactly which devices, when, provably."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    cohort = models.ForeignKey(
+        Cohort, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    query = models.TextField()
+    taken_at = models.DateTimeField()
+    taken_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    index_lag_seconds = models.FloatField()
+    size = models.PositiveIntegerField()
+    # SHA-256 over the sorted uids, one a line.
+    target_hash = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["cohort", "-id"], name="fleet_snapshot_by_cohort")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.size} devices, {self.target_hash[:12]}"
+
+
+class SnapshotMember(models.Model):
+    """One frozen member; keeps its uid, because a snapshot outlives a device."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    snapshot = models.ForeignKey(
+        Snapshot, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    uid = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["snapshot", "device"], name="fleet_member_once_per_snapshot"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.uid
