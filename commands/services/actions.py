@@ -26,10 +26,10 @@ from commands.services.commands import (
     save_new,
     supersede_configs,
 )
-from commands.services.dispatch import wake_adapters
+from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.models import User
-from state.selectors import connectivity_of
+from state.selectors.presence import connectivity_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
@@ -90,6 +90,8 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
     locked.expires_at = now + expires_in
     locked.uncounted_attempts = locked.attempt_count
     moves.move(locked, S.QUEUED, cause=cause, actor=actor_name(actor), due_at=now)
+    if connectivity in AWAY and locked.command_class != CommandClass.CONFIG:
+        retries.wait_for_device(locked, moves, cause="the device is not there")
     moves.write()
     wake_adapters()
     return locked
@@ -112,7 +114,7 @@ def _check_may_retry(command: Command) -> None:
         raise TransitionRefused(f"The command is {status}: it has not ended yet.")
     if command.status in (S.SUCCEEDED, S.VERIFIED):
         raise TransitionRefused(f"The command is {status}: nothing is left to try.")
-    if command.status == S.SUPERSEDED:
+    if command.status == S.SUPERSEDED or _is_outdated(command):
         raise TransitionRefused("A newer configuration took this one's place.")
     may_have_run = is_verdict(command.status, command.failure_class) and (
         command.received_at is not None
@@ -122,6 +124,18 @@ def _check_may_retry(command: Command) -> None:
             f"'{command.name}' is not repeatable, and the device may have run it."
             " Look at the device, then ask for a new one."
         )
+
+
+def _is_outdated(command: Command) -> bool:
+    """Whether a newer configuration was asked for since."""
+    return (
+        command.command_class == CommandClass.CONFIG
+        and Command.objects.filter(
+            device_id=command.device_id,
+            command_class=CommandClass.CONFIG,
+            pk__gt=command.pk,
+        ).exists()
+    )
 
 
 def _successor(

@@ -23,11 +23,14 @@ from commands.services.retained import remember_retained
 from iotplatform.common.enqueue import notify
 from registry.lifecycle import TAKES_COMMANDS, DeviceKind
 from registry.models import Device
-from state.selectors import connectivity_of, desired_of
+from state.lifecycle import Connectivity
+from state.selectors.presence import connectivity_of
+from state.selectors.twin import desired_of
 from state.services.presence import expect_disconnect
 
 CHANNEL = "commands_due"
-AWAY = frozenset({"offline"})
+# Who cannot be reached for sure; whoever is suspect or stale may well listen.
+AWAY = frozenset({Connectivity.OFFLINE.value})
 S = CommandStatus
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
@@ -203,7 +206,7 @@ def _downlinks(commands: Sequence[Command], now: datetime) -> list[Downlink]:
     for command in commands:
         is_config = command.command_class == CommandClass.CONFIG
         if is_config:
-            document, version = desired[command.device_id]
+            document, version = desired.get(command.device_id, ({}, 0))
             topic = desired_topic(command.device)
             body = {
                 "version": version,

@@ -60,7 +60,7 @@ def claim_key(
             ]
         )
     with connection.cursor() as cursor:
-        values = [tenant.pk, key, request, kind.value, public_id, now]
+        values: list[Any] = [tenant.pk, key, request, kind.value, public_id, now]
         cursor.execute(CLAIM, values)
         if cursor.rowcount:
             return None

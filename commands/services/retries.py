@@ -103,7 +103,7 @@ def backoff(command: Command) -> timedelta:
     base = seconds(command, "backoff")
     steps = max(0, command.attempt_count - command.uncounted_attempts - 1)
     full = min(base * 2 ** min(steps, 12), MAX_BACKOFF)
-    return full * random.uniform(0.5, 1.0)
+    return timedelta(seconds=full.total_seconds() * random.uniform(0.5, 1.0))
 
 
 def count_losses(commands: Collection[Command]) -> dict[int, int]:

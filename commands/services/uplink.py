@@ -11,7 +11,6 @@ from uuid import UUID
 from django.db import OperationalError, transaction
 from psycopg.errors import DeadlockDetected
 
-from commands.lifecycle import CommandStatus
 from commands.models import Command
 from commands.selectors.evidence import (
     concerned_by_evidence,
@@ -23,8 +22,9 @@ from commands.services.dispatch import wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.lifecycle import CONNECTS
 from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
-from state.selectors import reported_of
-from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+from state.selectors.twin import reported_of
+from state.services import dead_letters
+from state.services.dead_letters import DeadLetterDraft
 from state.services.ingest import Arrival, Judged, judge
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 TRIES = 5
 EVIDENCE_KINDS = frozenset({"ack", "progress", "result"})
 LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
-
-S = CommandStatus
 
 
 def take_in(
@@ -63,19 +61,11 @@ def take_in(
 def _take_in(
     uplinks: Sequence[Uplink], dead: list[DeadLetterDraft], *, now: datetime
 ) -> None:
-    arrivals = _resolve(uplinks, dead)
-    judged = judge(arrivals, now=now)
-    concerned = _apply(judged, dead, now=now)
-    record_dead_letters(dead, now=now)
-    if concerned:
-        wake_adapters()
-
-
-def _resolve(uplinks: Sequence[Uplink], dead: list[DeadLetterDraft]) -> list[Arrival]:
-    """Find the device of each uplink; what has none, or not there, is a dead letter."""
     uids = {uplink.uid for uplink in uplinks}
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
+    uids |= {draft.uid for draft in dead if draft.uid}
     devices = ingest_devices_across_tenants(sorted(uids))
+    heard = [devices[draft.uid] for draft in dead if draft.uid in devices]
     arrivals = []
     for uplink in uplinks:
         device = devices.get(uplink.uid)
@@ -83,8 +73,12 @@ def _resolve(uplinks: Sequence[Uplink], dead: list[DeadLetterDraft]) -> list[Arr
         if device is not None and not reason:
             arrivals.append(Arrival(uplink, device))
         else:
-            dead.append(_letter(uplink, device, reason, detail))
-    return arrivals
+            dead.append(_letter(uplink, reason, detail, now))
+    judged = judge(arrivals, now=now, heard=heard)
+    if _apply(judged, dead, now=now):
+        wake_adapters()
+    tenants = {uid: device.tenant_id for uid, device in devices.items()}
+    dead_letters.record(dead, now=now, tenants=tenants)
 
 
 def _refusal(
@@ -125,8 +119,7 @@ def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> boo
         command = by_public_id.get(_uuid(arrival.uplink.command_id) or UUID(int=0))
         refusal = _evidence_refusal(command, arrival)
         if command is None or refusal:
-            letter = _letter(arrival.uplink, arrival.device, "unknown_command", refusal)
-            dead.append(letter)
+            dead.append(_letter(arrival.uplink, "unknown_command", refusal, now))
             continue
         answered.append(command)
         _apply_one(command, moves, arrival.uplink, reports.get(arrival.device.id))
@@ -184,16 +177,15 @@ def _apply_one(
         )
 
 
-def _letter(
-    uplink: Uplink, device: IngestDevice | None, reason: str, detail: str
-) -> DeadLetterDraft:
+def _letter(uplink: Uplink, reason: str, detail: str, now: datetime) -> DeadLetterDraft:
     return DeadLetterDraft(
-        topic=uplink.topic,
-        adapter=uplink.adapter,
         reason=reason,
         detail=detail,
-        tenant_id=device.tenant_id if device else None,
-        device_id=device.id if device else None,
+        topic=uplink.topic,
+        payload=b"",
+        uid=uplink.uid,
+        adapter=uplink.adapter,
+        at=now,
     )
 
 

@@ -1,0 +1,46 @@
+"""Which commands the platform must look at; querysets for the sweeps to lock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from commands.lifecycle import CommandStatus, WaitsFor
+from commands.models import Command
+from registry.lifecycle import TAKES_COMMANDS
+from state.lifecycle import Connectivity
+from state.models import Presence
+
+S = CommandStatus
+IN_QUEUE = Q(status=S.QUEUED, claim_token__isnull=True)
+
+
+def due_commands(*, now: datetime) -> QuerySet[Command]:
+    """Commands whose hour has come, but for those that only wait for an adapter."""
+    return Command.objects.filter(
+        ~Q(status=S.QUEUED) | Q(claim_token__isnull=False), due_at__lte=now
+    )
+
+
+def expired_in_queue(*, now: datetime) -> QuerySet[Command]:
+    """Commands that no adapter took before their time was over."""
+    return Command.objects.filter(IN_QUEUE, expires_at__lte=now)
+
+
+def held_for_devices_online() -> QuerySet[Command]:
+    """Held commands whose device is there."""
+    online = Presence.objects.filter(connectivity=Connectivity.ONLINE)
+    return Command.objects.filter(
+        ended_at__isnull=True,
+        status=S.HELD,
+        waits_for=WaitsFor.DEVICE,
+        device_id__in=online.values("device_id"),
+    )
+
+
+def open_of_ended_devices() -> QuerySet[Command]:
+    """Commands that may still be sent, of devices that take none any more."""
+    return Command.objects.filter(
+        ended_at__isnull=True, status__in=[S.HELD, S.QUEUED, S.SENT]
+    ).exclude(device__lifecycle__in=TAKES_COMMANDS)
