@@ -1,0 +1,132 @@
+"""A real broker with our configuration, and stock clients to try it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from iotplatform.local.accounts import dying_with_parent
+from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto, verifier
+from iotplatform.local.layout import write_private
+from iotplatform.local.ports import answers, free_port
+from tests.waiting import wait_until
+
+BASE = Path(__file__).resolve().parent.parent
+
+
+class BrokerProcess:
+    """Mosquitto, or amqtt as its stand-in, on free ports in a folder of its own."""
+
+    def __init__(self, *, is_stand_in: bool = False) -> None:
+        self._parent = Path(tempfile.mkdtemp(prefix="iot-broker-"))
+        self._parent.chmod(0o711)
+        self.broker = Broker.at(
+            self._parent / "broker",
+            device_port=free_port(),
+            platform_port=free_port(),
+            password="bridge-secret",
+            mosquitto=None if is_stand_in else find_mosquitto(),
+        )
+        self._secrets: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.broker.prepare()
+
+    @property
+    def folder(self) -> Path:
+        return self.broker.folder
+
+    @property
+    def port(self) -> int:
+        """Where devices connect."""
+        return self.broker.device_port
+
+    @property
+    def url(self) -> str:
+        """What MQTT_URL would be."""
+        return self.broker.url
+
+    def start(self) -> None:
+        with (self._parent / "log").open("a") as log:
+            self._process = subprocess.Popen(
+                self.broker.command(dies_by="TERM"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=BASE,
+                preexec_fn=dying_with_parent(signal.SIGTERM),
+                start_new_session=True,
+            )
+        for port in (self.broker.device_port, self.broker.platform_port):
+            wait_until(
+                lambda p=port: answers("127.0.0.1", p),  # type: ignore[misc]
+                seconds=15,
+                what="the broker listens",
+            )
+
+    def log(self) -> str:
+        return (self._parent / "log").read_text(errors="replace")
+
+    def add_device(self, uid: str, secret: str = "secret") -> str:
+        """Give a device a secret; it holds once the broker has read the file again."""
+        self._secrets[uid] = secret
+        self._publish_secrets()
+        return secret
+
+    def remove_device(self, uid: str) -> None:
+        del self._secrets[uid]
+        self._publish_secrets()
+
+    def _publish_secrets(self) -> None:
+        lines = [f"{uid}:{verifier(secret)}\n" for uid, secret in self._secrets.items()]
+        path = self.folder / "devices.passwd"
+        write_private(path, "".join(lines), owner=self.broker.account)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def publish(
+        self, uid: str, topic: str, message: str, *options: str, secret: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """`mosquitto_pub` as a device."""
+        words = ["mosquitto_pub", *self._as(uid, secret), "-t", topic, "-m", message]
+        return subprocess.run(
+            [*words, *options], capture_output=True, text=True, timeout=15, check=False
+        )
+
+    def subscribe(self, uid: str, topic: str, *options: str) -> subprocess.Popen[str]:
+        """`mosquitto_sub` as a device, or as the bridge; it has subscribed already."""
+        words = ["mosquitto_sub", *self._as(uid, ""), "-d", "-F", "got %t %p"]
+        process = subprocess.Popen(
+            [*words, "-t", topic, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "SUBACK" in line or "error" in line.lower():
+                break
+        return process
+
+    def _as(self, user: str, secret: str) -> list[str]:
+        secret = secret or self._secrets.get(user, "bridge-secret")
+        is_ours = user == BRIDGE_USER
+        port = self.broker.platform_port if is_ours else self.broker.device_port
+        client = f"{user}-{os.urandom(4).hex()}" if is_ours else user
+        words = ["-h", "127.0.0.1", "-p", str(port), "-q", "1", "-i", client]
+        return [*words, "-u", user, "-P", secret]
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self._parent, ignore_errors=True)

@@ -1,0 +1,130 @@
+"""Fixtures that every test may use, and what a run says about itself at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iotplatform.local.broker import find_mosquitto
+from iotplatform.local.test_packages import missing_packages
+from tests.broker_process import BrokerProcess
+from tests.platform_process import Platform
+
+STACK_DEVICES = "30"
+# Without these, a Chromium on a closed network asks for its maker's hosts all the time.
+CHROMIUM_OPTIONS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the same tests at full size")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from django.conf import settings
+
+    # Argon2 takes its time on purpose, and tests sign in often.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave the long ones out, not as skipped; the whole stack's come last."""
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+    items.sort(key=lambda item: item.get_closest_marker("stack") is not None)
+
+
+def _skipped(config: pytest.Config) -> list[Any]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return list(reporter.stats.get("skipped", [])) if reporter else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where every test must run, a skipped one is a failure."""
+    if os.environ.get("IOT_FAIL_ON_SKIP") and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    skipped = _skipped(config)
+    if not skipped:
+        return
+    terminalreporter.section("skipped")
+    if missing := missing_packages():
+        terminalreporter.line(
+            f"Not installed: {', '.join(missing)}; tests that need them were skipped."
+        )
+    if os.environ.get("IOT_FAIL_ON_SKIP"):
+        terminalreporter.line(
+            "A skipped test counts as failed here (IOT_FAIL_ON_SKIP):"
+        )
+        for report in skipped:
+            terminalreporter.line(f"  {report.nodeid}: {report.longrepr[2]}")
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether this run is at full size (`make test-long`)."""
+    return bool(pytestconfig.getoption("--long"))
+
+
+def need_mosquitto() -> None:
+    """Skip where the broker or its stock clients are not installed."""
+    missing = set(missing_packages()) & {"mosquitto", "mosquitto-clients"}
+    if missing or find_mosquitto() is None:
+        pytest.skip(f"not installed: {', '.join(sorted(missing)) or 'mosquitto'}")
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[BrokerProcess]:
+    """A real Mosquitto with our configuration, and no device yet."""
+    need_mosquitto()
+    process = BrokerProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def platform_stack() -> Iterator[Platform]:
+    """The whole platform with a small demo fleet, on free ports, loaded and indexed."""
+    need_mosquitto()
+    platform = Platform()
+    try:
+        platform.start("--demo", "--devices", STACK_DEVICES)
+        platform.wait_for("/readyz")
+        yield platform
+        assert platform.stop() == 0, platform.terminal
+    finally:
+        platform.discard()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any],
+) -> dict[str, Any]:
+    """Playwright drives the Chromium that the machine has, and brings none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("not installed: chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return browser_type_launch_args | {
+        "executable_path": str(Path(path)),
+        "args": [*CHROMIUM_OPTIONS, *sandbox],
+    }

@@ -1,0 +1,183 @@
+"""The whole real platform as a process of its own, as `make demo` runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import ServerProxy
+
+import psycopg
+from supervisor.xmlrpc import SupervisorTransport
+
+from iotplatform.local.layout import read_env_file
+from iotplatform.local.leftovers import stop_leftovers
+from iotplatform.local.ports import free_port
+from tests.waiting import wait_until
+
+BASE = Path(__file__).resolve().parent.parent
+# What a tester's shell may hold and the platform shall not: it brings its own.
+OTHERS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL", "SECRET_KEY", "DEBUG", "LOG_LEVEL")
+
+
+class Platform:
+    """One `manage.py up` on free ports in a folder of its own.
+
+    ``url`` has no slash at its end.
+    """
+
+    def __init__(self, folder: Path | None = None, **environment: str) -> None:
+        self.data_dir = folder or new_folder()
+        kept = {k: v for k, v in os.environ.items() if k not in OTHERS}
+        ports = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
+        self.environment = kept | ports | {"IOT_DATA_DIR": str(self.data_dir)}
+        self.environment |= environment
+        self.output_file = self.data_dir.parent / f"{self.data_dir.name}.terminal"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str, command: Sequence[str] = ()) -> None:
+        """Run it; its terminal goes to a file."""
+        words = [*(command or [sys.executable, "manage.py", "up"]), *options]
+        with self.output_file.open("a") as terminal:
+            self.process = subprocess.Popen(
+                words,
+                cwd=BASE,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=terminal,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def terminal(self) -> str:
+        return self.output_file.read_text()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.environment['PORT']}"
+
+    @property
+    def mqtt_port(self) -> int:
+        return int(self.environment["MQTT_PORT"])
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the embedded stack wrote for others to read."""
+        return read_env_file(self.data_dir / "run" / "env")
+
+    def has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def wait_for(self, path: str = "/readyz", *, seconds: float = 180.0) -> None:
+        """Until a path answers 200; fails at once when the platform has ended."""
+
+        def answers_or_ended() -> bool:
+            return self.status_of(path) == 200 or self.has_ended()
+
+        try:
+            wait_until(answers_or_ended, seconds=seconds, what=path, every=0.2)
+            assert not self.has_ended(), "the platform ended"
+        except AssertionError as error:
+            raise AssertionError(
+                f"{error}\n{self.terminal}\n{self._tails()}"
+            ) from error
+
+    def status_of(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def logs(self, process: str) -> str:
+        """A process's log so far."""
+        path = self.data_dir / "log" / f"{process}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _tails(self) -> str:
+        logs = sorted((self.data_dir / "log").glob("*.log"))
+        return "\n".join(f"--- {p.name}\n{p.read_text()[-1500:]}" for p in logs)
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What supervisor knows of each process, by name."""
+        socket = self.data_dir / "run" / "supervisor.sock"
+        transport = SupervisorTransport(None, None, f"unix://{socket}")
+        proxy: Any = ServerProxy("http://127.0.0.1", transport=transport)
+        return {info["name"]: info for info in proxy.supervisor.getAllProcessInfo()}
+
+    def pid_of(self, process: str) -> int:
+        return int(self.processes()[process]["pid"])
+
+    def kill(self, process: str) -> int:
+        """SIGKILL one process; the pid that is gone."""
+        pid = wait_until(lambda: self.pid_of(process), what=f"{process} runs")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_until_replaced(self, process: str, pid: int, seconds: float = 30) -> None:
+        wait_until(
+            lambda: self.pid_of(process) not in (0, pid),
+            seconds=seconds,
+            what=f"another {process}",
+        )
+
+    def sql(
+        self, query: str, parameters: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Rows from the platform's database; nothing is kept open."""
+        with psycopg.connect(self.env["DATABASE_URL"], connect_timeout=5) as connection:
+            cursor = connection.execute(query.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command beside it; its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=BASE,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
+        """Ask it to stop; its exit status. It is killed when it takes over 20 s."""
+        if self.process is None:
+            return None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            stop_leftovers(self.data_dir)
+            raise AssertionError(f"not stopped in 20 s\n{self.terminal}") from error
+        finally:
+            self.process = None
+
+    def discard(self) -> None:
+        """Stop whatever is left of it, and remove its data."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        stop_leftovers(self.data_dir, seconds=2)
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+        self.output_file.unlink(missing_ok=True)
+
+
+def new_folder() -> Path:
+    """A data folder that the stores' accounts can pass, whoever runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="iot-stack-"))
+    folder.chmod(0o711)
+    return folder / "var"

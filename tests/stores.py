@@ -1,0 +1,105 @@
+"""Pytest plugin: the stores of a test run, started before Django reads its settings.
+
+With DATABASE_URL or REDIS_URL set, those are used; else embedded ones
+run in a temporary folder for as long as the tests do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iotplatform.local.accounts import dying_with_parent
+from iotplatform.local.ports import answers, free_port
+from iotplatform.local.postgres import ROLE, Postgres
+from iotplatform.local.valkey import Valkey
+from tests.waiting import wait_until
+
+SECONDS = 30
+_stores: list[TemporaryStore] = []
+
+
+class TemporaryStore:
+    """One server of this test run, which dies with it at the latest."""
+
+    def __init__(self, command: list[str], log: Path, stop: signal.Signals) -> None:
+        self._stop = stop
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C stops the tests, which then stop this.
+                start_new_session=True,
+                preexec_fn=dying_with_parent(stop),
+                cwd="/",
+            )
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        self._process.send_signal(self._stop)
+        try:
+            self._process.wait(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before pytest-django: put the stores' addresses into the environment."""
+    options = early_config.known_args_namespace
+    folder = Path(tempfile.mkdtemp(prefix="iot-tests-"))
+    folder.chmod(0o711)  # as root, the stores run under other accounts
+    early_config.add_cleanup(lambda: _stop_all(folder))
+    os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))
+    os.environ.setdefault("SECRET_KEY", "tests")
+    os.environ.setdefault("DEBUG", "1")  # no manifest of static files is wanted
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    if options.help or options.version or options.collectonly:
+        return
+    if not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = _start_postgres(folder)
+    if not os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = _start_valkey(folder)
+
+
+def _start_postgres(folder: Path) -> str:
+    server = Postgres.at(
+        folder / "postgres", port=free_port(), password="tests", durable=False
+    )
+    server.prepare()
+    store = TemporaryStore(
+        server.command(dies_by="INT"), folder / "postgres.log", signal.SIGINT
+    )
+    _stores.append(store)
+    if not server.wait(seconds=SECONDS, given_up=store.has_ended):
+        raise pytest.UsageError((folder / "postgres.log").read_text())
+    server.ensure_role("tests")
+    return server.url(ROLE, "tests")
+
+
+def _start_valkey(folder: Path) -> str:
+    server = Valkey.at(folder / "valkey", port=free_port(), password="tests")
+    server.prepare()
+    command = server.command(dies_by="TERM")
+    _stores.append(TemporaryStore(command, folder / "valkey.log", signal.SIGTERM))
+    is_up: Callable[[], bool] = lambda: answers("127.0.0.1", server.port)  # noqa: E731
+    wait_until(is_up, seconds=SECONDS, what="Valkey of the tests")
+    return server.url
+
+
+def _stop_all(folder: Path) -> None:
+    while _stores:
+        _stores.pop().stop()
+    shutil.rmtree(folder, ignore_errors=True)

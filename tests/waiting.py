@@ -1,0 +1,27 @@
+"""Tests wait for conditions, never for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(
+    holds: Callable[[], T],
+    *,
+    seconds: float = 10.0,
+    what: str = "",
+    every: float = 0.05,
+) -> T:
+    """The first true answer; an AssertionError naming ``what`` when none comes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = holds()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what or holds}")
+        time.sleep(every)
