@@ -2,93 +2,223 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import iotplatform.common.ids
 from django.conf import settings
 from django.db import migrations, models
 
+import iotplatform.common.ids
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('registry', '0002_web_role'),
+        ("registry", "0002_web_role"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IndexState',
+            name="IndexState",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.CharField(blank=True, max_length=100)),
-                ('documents', models.BigIntegerField(default=0)),
-                ('rebuilt_at', models.DateTimeField(null=True)),
-                ('rebuild_requested_at', models.DateTimeField(null=True)),
-                ('drained_outbox_id', models.BigIntegerField(default=0)),
-                ('drained_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("generation", models.CharField(blank=True, max_length=100)),
+                ("documents", models.BigIntegerField(default=0)),
+                ("rebuilt_at", models.DateTimeField(null=True)),
+                ("rebuild_requested_at", models.DateTimeField(null=True)),
+                ("drained_outbox_id", models.BigIntegerField(default=0)),
+                ("drained_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'verbose_name_plural': 'index state',
+                "verbose_name_plural": "index state",
             },
         ),
         migrations.CreateModel(
-            name='Outbox',
+            name="Outbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device_id', models.BigIntegerField()),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("device_id", models.BigIntegerField()),
+                (
+                    "at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now()
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Cohort',
+            name="Cohort",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=iotplatform.common.ids.new_public_id, editable=False, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('query', models.TextField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        default=iotplatform.common.ids.new_public_id,
+                        editable=False,
+                        unique=True,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("query", models.TextField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="registry.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=iotplatform.common.ids.new_public_id, editable=False, unique=True)),
-                ('query', models.TextField()),
-                ('taken_at', models.DateTimeField()),
-                ('index_lag_seconds', models.FloatField()),
-                ('size', models.PositiveIntegerField()),
-                ('target_hash', models.CharField(max_length=64)),
-                ('cohort', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='fleet.cohort')),
-                ('taken_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        default=iotplatform.common.ids.new_public_id,
+                        editable=False,
+                        unique=True,
+                    ),
+                ),
+                ("query", models.TextField()),
+                ("taken_at", models.DateTimeField()),
+                ("index_lag_seconds", models.FloatField()),
+                ("size", models.PositiveIntegerField()),
+                ("target_hash", models.CharField(max_length=64)),
+                (
+                    "cohort",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="fleet.cohort",
+                    ),
+                ),
+                (
+                    "taken_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="registry.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SnapshotMember',
+            name="SnapshotMember",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=64)),
-                ('device', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='registry.device')),
-                ('snapshot', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='fleet.snapshot')),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("uid", models.CharField(max_length=64)),
+                (
+                    "device",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="registry.device",
+                    ),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="fleet.snapshot",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="registry.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='cohort',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='fleet_cohort_name_once_per_tenant'),
+            model_name="cohort",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "name"), name="fleet_cohort_name_once_per_tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['cohort', '-id'], name='fleet_snapshot_by_cohort'),
+            model_name="snapshot",
+            index=models.Index(
+                fields=["cohort", "-id"], name="fleet_snapshot_by_cohort"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='snapshotmember',
-            constraint=models.UniqueConstraint(fields=('snapshot', 'device'), name='fleet_member_once_per_snapshot'),
+            model_name="snapshotmember",
+            constraint=models.UniqueConstraint(
+                fields=("snapshot", "device"), name="fleet_member_once_per_snapshot"
+            ),
         ),
     ]

@@ -1,0 +1,244 @@
+"""Documents from the truth: one query for any number of devices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from django.db import connection
+
+from fleet.backends.documents import FleetDocument, Scalar
+
+# Commands that the rate, the newest and the last acknowledgement are taken from: enough
+# to judge a device by, and few enough for a device with a long life.
+RECENT_COMMANDS = 100
+RATED_COMMANDS = 20
+# Longer texts are cut: nobody searches for them, and a term of an index is bounded.
+LONGEST_TEXT = 500
+MOST_VALUES = 64  # of one JSON field; a product declares fewer
+
+DOCUMENTS_SQL = """
+SELECT
+    d.id, d.tenant_id, d.uid, d.name, d.serial, d.kind, d.adapter, d.lifecycle, d.tags,
+    d.attributes, t.slug AS tenant, j.slug AS project, s.slug AS site, s.region,
+    p.slug AS product, p.name AS model, g.uid AS gateway,
+    p.attributes_schema, p.metrics, p.reported_keys,
+    pr.connectivity, pr.cause, pr.since, pr.activity_bucket, pr.disconnects_72h,
+    tw.firmware, tw.config_version, tw.reported, tw.delta <> '{}' AS drift,
+    ts.indexed, a.*, c.*
+FROM registry_device d
+JOIN registry_tenant t ON t.id = d.tenant_id
+JOIN registry_site s ON s.id = d.site_id
+JOIN registry_product p ON p.id = d.product_id
+LEFT JOIN registry_project j ON j.id = d.project_id
+LEFT JOIN registry_device g ON g.id = d.gateway_id
+LEFT JOIN state_presence pr ON pr.device_id = d.id
+LEFT JOIN state_twin tw ON tw.device_id = d.id
+LEFT JOIN state_telemetrysummary ts ON ts.device_id = d.id
+LEFT JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE state <> 'cleared') AS alarms,
+        count(*) FILTER (WHERE state <> 'cleared' AND severity = 'info') AS alarms_info,
+        count(*) FILTER (WHERE state <> 'cleared' AND severity = 'warning')
+            AS alarms_warning,
+        count(*) FILTER (WHERE state <> 'cleared' AND severity = 'critical')
+            AS alarms_critical,
+        (array_agg(code ORDER BY raised_at DESC, id DESC))[1] AS last_alarm,
+        max(raised_at) AS last_alarm_at
+    FROM state_alarm WHERE device_id = d.id
+) a ON true
+LEFT JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE ended_at IS NULL) AS pending_commands,
+        min(sent_at) FILTER (WHERE ended_at IS NULL AND received_at IS NULL)
+            AS oldest_unacked_at,
+        max(received_at) AS last_ack_at,
+        (array_agg(name ORDER BY id DESC))[1] AS last_command,
+        (array_agg(status ORDER BY id DESC))[1] AS last_command_status,
+        avg(CASE WHEN is_failed THEN 1.0 ELSE 0.0 END) FILTER (
+            WHERE is_rated AND rated <= %(rated)s
+        ) AS command_failure_rate
+    FROM (
+        SELECT n.*, count(*) FILTER (WHERE is_rated) OVER (ORDER BY id DESC) AS rated
+        FROM (
+            SELECT
+                both_kinds.*,
+                status IN ('failed', 'timed_out', 'unknown', 'expired') AS is_failed,
+                -- What a person took back, or a newer one replaced, is no failure.
+                ended_at IS NOT NULL AND status NOT IN ('cancelled', 'superseded')
+                    AS is_rated
+            FROM (
+                (SELECT id, name, status, sent_at, received_at, ended_at
+                FROM commands_command
+                WHERE device_id = d.id ORDER BY id DESC LIMIT %(recent)s)
+                UNION
+                SELECT id, name, status, sent_at, received_at, ended_at
+                FROM commands_command
+                WHERE device_id = d.id AND ended_at IS NULL
+            ) both_kinds
+        ) n
+    ) recent
+) c ON true
+WHERE d.id = ANY(%(ids)s)
+ORDER BY d.id
+"""
+
+Row: TypeAlias = dict[str, Any]
+
+
+def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
+    """Return the documents of these devices; one that is gone has none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            DOCUMENTS_SQL,
+            {
+                "ids": list(device_ids),
+                "recent": RECENT_COMMANDS,
+                "rated": RATED_COMMANDS,
+            },
+        )
+        names = [column.name for column in cursor.description or ()]
+        return [_document(_decoded(names, row)) for row in cursor]
+
+
+def device_id_chunks(size: int) -> Iterator[list[int]]:
+    """Yield the ids of every device there is, in key order, ``size`` at a time."""
+    last = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM registry_device WHERE id > %s ORDER BY id LIMIT %s",
+                [last, size],
+            )
+            ids = [device_id for (device_id,) in cursor.fetchall()]
+        if not ids:
+            return
+        yield ids
+        last = ids[-1]
+
+
+def _decoded(names: list[str], values: tuple[Any, ...]) -> Row:
+    """Return a row by name; Django leaves the JSON of a raw query as text."""
+    row = dict(zip(names, values, strict=True))
+    for name in ("attributes", "indexed", "reported"):
+        row[name] = json.loads(row[name] or "{}")
+    for name in ("attributes_schema", "metrics", "reported_keys"):
+        row[name] = _declared(row[name])
+    return row
+
+
+@lru_cache(maxsize=1_000)  # a product's declarations come with each of its devices
+def _declared(text: str) -> Any:
+    return json.loads(text)
+
+
+PLAIN = (
+    "uid", "name", "serial", "tenant", "project", "site", "region", "product", "model",
+    "kind", "gateway", "adapter", "lifecycle", "tags", "firmware", "config_version",
+    "since", "disconnects_72h", "alarms", "alarms_info", "alarms_warning",
+    "alarms_critical", "last_alarm", "last_alarm_at", "pending_commands",
+    "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
+)  # fmt: skip
+NO_EVIDENCE = {
+    # No presence row: no message ever.
+    "connectivity": "offline",
+    "cause": "never_connected",
+    "disconnects_72h": 0,
+}
+
+
+def _document(row: Row) -> FleetDocument:
+    metrics = _numbers(row["indexed"])
+    rate = row["command_failure_rate"]
+    values: dict[str, Any] = {name: _clean(row[name]) for name in PLAIN}
+    values |= {
+        "connectivity": row["connectivity"],
+        "cause": row["cause"] or None,
+        "last_activity": _clean(row["activity_bucket"]),
+        "drift": bool(row["drift"]),
+        "battery": metrics.get("battery"),
+        "rssi": metrics.get("rssi"),
+        "risk": None,  # judged by a later part of the platform
+        "command_failure_rate": None if rate is None else round(float(rate), 3),
+        "attr": _searchable(row["attributes"], row["attributes_schema"]),
+        "reported": _reported(row["reported"], row["reported_keys"]),
+        "metric": {
+            name: metrics[name]
+            for name in sorted(m["name"] for m in row["metrics"])
+            if name in metrics
+        },
+    }
+    if row["connectivity"] is None:
+        values |= NO_EVIDENCE
+    return FleetDocument(row["id"], row["tenant_id"], values)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, datetime):
+        # An index keeps milliseconds.
+        utc = value.astimezone(UTC)
+        return utc.replace(microsecond=utc.microsecond // 1_000 * 1_000)
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT] or None
+    return value
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _searchable(
+    attributes: dict[str, Any], schema: dict[str, Any]
+) -> dict[str, Scalar | list[Scalar]]:
+    """Return the attributes that the product declares searchable."""
+    declared = schema.get("properties")
+    if not isinstance(declared, dict):
+        return {}
+    found: dict[str, Scalar | list[Scalar]] = {}
+    for name, rule in sorted(declared.items()):
+        if isinstance(rule, dict) and rule.get("searchable") is True:
+            _flatten(name, attributes.get(name), found)
+    return found
+
+
+def _reported(
+    reported: dict[str, Any], keys: list[str]
+) -> dict[str, Scalar | list[Scalar]]:
+    """Return the reported values that the product declares, by their dotted key."""
+    found: dict[str, Scalar | list[Scalar]] = {}
+    for key in sorted(keys):
+        value: Any = reported
+        for step in key.split("."):
+            value = value.get(step) if isinstance(value, dict) else None
+        _flatten(key, reported.get(key) if value is None else value, found)
+    return found
+
+
+def _flatten(path: str, value: Any, found: dict[str, Scalar | list[Scalar]]) -> None:
+    """Add a value under its dotted path; what is below an object gets its own path."""
+    if value is None or len(found) >= MOST_VALUES:
+        return
+    if isinstance(value, dict):
+        for key, inner in sorted(value.items()):
+            _flatten(f"{path}.{key}", inner, found)
+    elif isinstance(value, list):
+        scalars = [_scalar(item) for item in value[:MOST_VALUES] if _is_scalar(item)]
+        if scalars:
+            found[path] = scalars
+    else:
+        found[path] = _scalar(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _scalar(value: Any) -> Scalar:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
