@@ -59,15 +59,15 @@ def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
 class Writer:
     """The one writer of a generation."""
 
-    def __init__(self, root: Path, generation: str) -> None:
-        path = root / generation
+    def __init__(self, root: Path, generation: str, *, create: bool = False) -> None:
         self.generation = generation
-        fresh = not (path / META).exists()
-        self._index = open_index(path, create=fresh)
+        # Never created by the way: an index that lost its files must be noticed.
+        self._index = open_index(root / generation, create=create)
         with faults():
             self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
-            if fresh:
-                self._writer.commit()
+            if not create:
+                self._index.reload()
+                self._index.searcher().search(tantivy.Query.all_query(), 1)
 
     def put(self, documents: Iterable[FleetDocument]) -> None:
         """Put documents in, in place of what the index has of the same devices."""

@@ -1,0 +1,212 @@
+"""Which devices match: results, counts, facets and members, within tenants."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from fleet.backends.tantivy_index import IndexFault, faults
+from fleet.backends.tantivy_query import Compiler
+from fleet.backends.tantivy_search import Place, Search
+from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
+from fleet.fields import FIELDS, Field, FieldRef, Kind, resolve_field
+from fleet.query.parser import parse
+from fleet.selectors.index import current_reader, index_lag_seconds
+from registry.models import Tenant
+
+DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000
+DEFAULT_SORT = "uid"
+MOST_FACETS = 12
+LARGEST_INTEGER = 2**63
+SORT_KEY = re.compile(r"[a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """One page of a search, and what is counted over all of it."""
+
+    total: int
+    index_lag_seconds: float
+    results: list[dict[str, Any]]
+    facets: dict[str, list[dict[str, Any]]]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A device that matched, as the truth has it."""
+
+    device_id: int
+    uid: str
+
+
+@dataclass(frozen=True)
+class Members:
+    """Every device that matches, checked in PostgreSQL, and how fresh that is."""
+
+    members: list[Member]
+    index_lag_seconds: float
+
+
+def search(
+    *,
+    tenants: Iterable[Tenant],
+    q: str,
+    sort: str | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    facets: Sequence[str] = (),
+) -> SearchResult:
+    """Return the devices of these tenants that match.
+
+    Raises QueryError (the query, ``sort`` or ``facets``), BadCursor, IndexUnavailable.
+    """
+    # Read before the index: a change that comes in between is counted, not hidden.
+    lag = index_lag_seconds()
+    field, descending = _read_sort(sort or DEFAULT_SORT)
+    refs = _read_facets(facets)
+    after = _read_cursor(cursor, sort or DEFAULT_SORT) if cursor else None
+    limit = max(1, min(limit, LARGEST_LIMIT))
+    found = _open_search(tenants, q)
+    try:
+        page = found.page(field, descending=descending, after=after, limit=limit)
+        counted = {str(ref): found.facet(ref) for ref in refs}
+    except IndexFault as fault:
+        raise IndexUnavailable from fault
+    following = _write_cursor(page.last, sort or DEFAULT_SORT) if page.last else None
+    return SearchResult(page.total, lag, page.documents, counted, following)
+
+
+def count(*, tenants: Iterable[Tenant], q: str) -> int:
+    """Return how many devices of these tenants match."""
+    try:
+        return _open_search(tenants, q).count()
+    except IndexFault as fault:
+        raise IndexUnavailable from fault
+
+
+def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
+    """Return every device that matches, its tenant checked again in PostgreSQL."""
+    tenants = list(tenants)
+    lag = index_lag_seconds()
+    try:
+        ids = _open_search(tenants, q).device_ids()
+    except IndexFault as fault:
+        raise IndexUnavailable from fault
+    return Members(check_members(tenants=tenants, device_ids=ids), lag)
+
+
+def member_uids(*, tenants: Iterable[Tenant], q: str) -> list[str]:
+    """Return the uids of every device that matches, sorted."""
+    found = list_members(tenants=tenants, q=q)
+    return sorted(member.uid for member in found.members)
+
+
+def check_members(*, tenants: Iterable[Tenant], device_ids: list[int]) -> list[Member]:
+    """Return those of the devices that the tenants own now, in key order."""
+    return _members("id = ANY(%s)", device_ids, tenants)
+
+
+def find_members(*, tenants: Iterable[Tenant], uids: list[str]) -> list[Member]:
+    """Return the tenants' devices of these uids, in key order."""
+    return _members("uid = ANY(%s)", uids, tenants)
+
+
+def validate_query(q: str) -> None:
+    """Refuse a query that cannot be understood; raises QueryError."""
+    parse(q)
+
+
+def list_fields() -> tuple[Field, ...]:
+    """Return the field table."""
+    return FIELDS
+
+
+def _members(
+    condition: str, values: list[Any], tenants: Iterable[Tenant]
+) -> list[Member]:
+    # One array parameter: an IN list of 80,000 would be 80,000 parameters.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, uid FROM registry_device WHERE {condition}"
+            " AND tenant_id = ANY(%s) ORDER BY id",
+            [values, [tenant.pk for tenant in tenants]],
+        )
+        return [Member(device_id, uid) for device_id, uid in cursor.fetchall()]
+
+
+def _open_search(tenants: Iterable[Tenant], q: str) -> Search:
+    """Compile a query within the tenants; the caller's text cannot widen that."""
+    tree = parse(q)
+    reader = current_reader()
+    compiler = Compiler(reader.index, now=timezone.now())
+    try:
+        with faults():
+            query = compiler.for_tenants(tree, [tenant.pk for tenant in tenants])
+    except IndexFault as fault:
+        raise QueryError("The index cannot answer this query.") from fault
+    return Search(reader, compiler, query)
+
+
+def _read_sort(text: str) -> tuple[Field, bool]:
+    name, descending = text.removeprefix("-"), text.startswith("-")
+    ref = resolve_field(name, source="sort")
+    if not ref.field.sorts:
+        reason = "holds several values" if ref.field.is_list else "holds free values"
+        raise QueryError(f"'{name}' {reason}: it cannot sort.", field="sort")
+    return ref.field, descending
+
+
+def _read_facets(names: Sequence[str]) -> list[FieldRef]:
+    refs = [resolve_field(name.strip(), source="facets") for name in names]
+    for ref in refs:
+        if not ref.field.facets:
+            raise QueryError(
+                f"'{ref}' is a {ref.kind} field: its values cannot be counted.",
+                field="facets",
+            )
+    if len(refs) > MOST_FACETS:
+        raise QueryError(f"At most {MOST_FACETS} facets at a time.", field="facets")
+    return list(dict.fromkeys(refs))
+
+
+def _write_cursor(place: Place, sort: str) -> str:
+    text = json.dumps([sort, place.value, place.device_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, sort: str) -> Place:
+    try:
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        made_for, value, device_id = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise BadCursor from error
+    field, _ = _read_sort(sort)
+    if (
+        made_for != sort
+        or not _fits(field, value)
+        or type(device_id) is not int
+        or abs(device_id) >= LARGEST_INTEGER
+    ):
+        raise BadCursor
+    return Place(value, device_id)
+
+
+def _fits(field: Field, value: Any) -> bool:
+    """Whether a cursor's value can be one of this field's."""
+    if value is None:
+        return True
+    if field.kind is Kind.DATE:
+        return type(value) is int and abs(value) < LARGEST_INTEGER
+    if field.kind is Kind.NUMBER:
+        return type(value) in (int, float) and math.isfinite(value)
+    return isinstance(value, str) and SORT_KEY.fullmatch(value) is not None

@@ -1,0 +1,53 @@
+"""``manage.py fleet_rebuild``: build a new index beside the old one and swap."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from fleet.models import IndexState
+from fleet.services.indexing import Indexer, request_rebuild, writer_lock
+
+POLL_SECONDS = 0.3
+
+
+class Command(BaseCommand):
+    """Ask the running indexer for a rebuild; do it here when there is none."""
+
+    help = "Rebuild the fleet index; searches go on with the old one until the swap."
+
+    def add_arguments(self, parser: Any) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--timeout", type=float, default=3_600, help="seconds to wait at most"
+        )
+
+    def handle(self, *args: Any, timeout: float, **options: Any) -> None:
+        """Wait until a generation stands that was begun after now."""
+        asked_at = request_rebuild()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with writer_lock() as held:
+                if held:
+                    self._rebuild_here()
+            state = IndexState.objects.get(pk=1)
+            asked = state.rebuild_requested_at
+            if state.rebuilt_at and (asked is None or asked > asked_at):
+                self.stdout.write(
+                    f"The index was built: {state.documents} documents,"
+                    f" {state.generation}."
+                )
+                return
+            time.sleep(POLL_SECONDS)
+        raise CommandError(f"No rebuild within {timeout:.0f} s.")
+
+    def _rebuild_here(self) -> None:
+        indexer = Indexer(settings.INDEX_DIR)
+        try:
+            indexer.open()
+            indexer.rebuild_if_requested()
+        finally:
+            indexer.close()
