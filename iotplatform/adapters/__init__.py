@@ -1,0 +1,1 @@
+"""The device doors: the protocol (messages), and the adapters that carry it."""

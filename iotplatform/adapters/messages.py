@@ -1,0 +1,252 @@
+"""The device protocol, version 1: what devices may say, and how it is read.
+
+``parse`` turns a topic and a payload into an ``Uplink`` or raises ``Undecodable``;
+nothing else leaves it, whatever arrives. Fields that the protocol does not know are
+allowed and ignored, so that a newer device can speak to an older platform.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, NoReturn, cast
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+# Deep enough for any configuration a person can read; PostgreSQL, Python and the index
+# all recurse over documents, each with a limit of its own.
+MAX_DEPTH = 32
+MAX_DETAIL = 500
+
+Reason = Literal["bad_topic", "too_large", "empty", "bad_json", "bad_message"]
+Kind = Literal[
+    "status", "heartbeat", "telemetry", "reported", "event", "ack", "progress", "result"
+]
+
+BigInt = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(max_length=2_000)]
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """What every uplink message may carry."""
+
+    ts: BigInt | None = None  # ms since the epoch, by the device's clock
+    boot: BigInt | None = None
+    seq: BigInt | None = None
+
+
+class Status(Message, frozen=True, kw_only=True):
+    """Birth (online), goodbye, last will (offline), or sleep until a time."""
+
+    status: Literal["online", "goodbye", "offline", "sleeping"]
+    session: Name | None = None
+    heartbeat_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    until: BigInt | None = None  # ms since the epoch
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """A sign of life."""
+
+
+class Telemetry(Message, frozen=True, kw_only=True):
+    """Measured values; each metric is a finite number."""
+
+    metrics: Annotated[dict[Name, float], Meta(max_length=256)]
+
+
+class Reported(Message, frozen=True, kw_only=True):
+    """The whole reported document of a version."""
+
+    version: BigInt
+    reported: dict[str, Any]
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Something the device noticed, and whether it holds."""
+
+    code: Name
+    severity: Literal["info", "warning", "critical"]
+    state: Literal["raised", "cleared"]
+    message: Text | None = None
+
+
+class Acknowledgement(Message, frozen=True, kw_only=True):
+    """The device has the command; ``rejected`` and ``deferred`` may say why."""
+
+    status: Literal["received", "accepted", "rejected", "deferred"]
+    reason: Text | None = None
+    until: BigInt | None = None  # ms since the epoch, for ``deferred``
+
+
+class Progress(Message, frozen=True, kw_only=True):
+    """The device has begun; how far it is, in its own words."""
+
+    payload: dict[str, Any] | None = None
+
+
+class Result(Message, frozen=True, kw_only=True):
+    """What came of executing the command."""
+
+    status: Literal["succeeded", "failed"]
+    code: Name | int | None = None
+    payload: Any = None
+
+
+class Uplink(Struct, frozen=True, kw_only=True):
+    """One message of one device, read and checked."""
+
+    uid: str
+    kind: Kind
+    message: Message
+    at: datetime  # of arrival, UTC
+    retained: bool
+    adapter: str
+    gateway_uid: str | None  # who relayed it
+    command_id: UUID | None
+    topic: str
+
+
+class Undecodable(Exception):
+    """A message that is not of the protocol: why, in words fit for storing."""
+
+    def __init__(self, reason: Reason, detail: str, *, uid: str = "") -> None:
+        """``uid`` is the device that the topic names, when it names one."""
+        # Details quote the device: no PostgreSQL text holds NUL or half a surrogate.
+        storable = detail.encode("utf-8", "backslashreplace").decode()
+        self.reason: Reason = reason
+        self.detail = storable.replace("\0", "\\0")[:MAX_DETAIL]
+        self.uid = uid
+        super().__init__(f"{reason}: {self.detail}")
+
+
+UID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+UUID_TEXT = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+TOPIC = re.compile(
+    rf"iot/v1/(?:({UID})/child/)?({UID})/"
+    rf"(?:(status|heartbeat|telemetry|reported|event)"
+    rf"|command/({UUID_TEXT})/(ack|progress|result))"
+)
+DECODE = {
+    kind: msgspec.json.Decoder(struct).decode
+    for kind, struct in {
+        "status": Status,
+        "heartbeat": Heartbeat,
+        "telemetry": Telemetry,
+        "reported": Reported,
+        "event": Event,
+        "ack": Acknowledgement,
+        "progress": Progress,
+        "result": Result,
+    }.items()
+}
+decode_any = msgspec.json.Decoder().decode
+
+
+def parse(
+    topic: str,
+    payload: bytes | bytearray | memoryview,
+    *,
+    retained: bool,
+    arrived_at: datetime,
+    adapter: str,
+) -> Uplink:
+    """Read one message; raise ``Undecodable`` for whatever is not of the protocol."""
+    match = TOPIC.fullmatch(topic)
+    if match is None:
+        _refuse_topic(topic)
+    gateway_uid, uid, kind, command_id, answer = match.groups()
+    kind = cast(Kind, kind or answer)
+    data = bytes(payload)
+    try:
+        _refuse_payload(data)
+        message = DECODE[kind](data)
+        if "\\u0000" in _decoded(data) or _may_be_deep(data):
+            _refuse_document(decode_any(data))
+    except Undecodable as error:
+        raise Undecodable(error.reason, error.detail, uid=uid) from None
+    except RecursionError:
+        raise Undecodable("bad_json", "nested too deeply", uid=uid) from None
+    except msgspec.ValidationError as error:
+        raise Undecodable("bad_message", _named(str(error)), uid=uid) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable("bad_json", str(error), uid=uid) from None
+    return Uplink(
+        uid=uid,
+        kind=kind,
+        message=message,
+        at=arrived_at,
+        retained=retained,
+        adapter=adapter,
+        gateway_uid=gateway_uid,
+        command_id=UUID(command_id) if command_id else None,
+        topic=topic,
+    )
+
+
+def _refuse_payload(data: bytes) -> None:
+    if len(data) > MAX_PAYLOAD_BYTES:
+        raise Undecodable(
+            "too_large", f"{len(data)} bytes, {MAX_PAYLOAD_BYTES} at most"
+        )
+    if not data:
+        raise Undecodable("empty", "the payload is empty")
+
+
+def _decoded(data: bytes) -> str:
+    """Refuse bad UTF-8 also where msgspec skips over what it does not know."""
+    return data.decode()
+
+
+def _may_be_deep(data: bytes) -> bool:
+    return data.count(b"{") + data.count(b"[") > MAX_DEPTH
+
+
+def _refuse_document(document: Any) -> None:
+    """Refuse NUL in any string or key, and nesting that is too deep."""
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                if "\0" in value:
+                    raise Undecodable("bad_message", "a text contains \\u0000")
+            elif isinstance(value, dict):
+                inner.extend(value)
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+        level = inner
+        if not level:
+            return
+    raise Undecodable("bad_json", f"nested too deeply, {MAX_DEPTH} levels at most")
+
+
+def _named(error: str) -> str:
+    """Put the field first: "boot: expected `int`, got `str`"."""
+    what, _, where = error.partition(" - at `")
+    if what.startswith("Object missing required field"):
+        return f"{what.split('`')[1]}: missing"
+    field = where.rstrip("`").replace("key` in `", "").removeprefix("$")
+    field = field.removeprefix(".").replace("[...]", ".*")
+    return f"{field or 'message'}: {what[:1].lower()}{what[1:]}"
+
+
+def _refuse_topic(topic: str) -> NoReturn:
+    """Say what is wrong with a topic, and whose it is where that can be told."""
+    parts = topic.split("/")
+    if parts[:2] != ["iot", "v1"] or len(parts) < 4:
+        raise Undecodable("bad_topic", f"{topic!r} is not iot/v1/{{uid}}/…")
+    rest = parts[4:] if parts[3] == "child" and len(parts) > 5 else parts[2:]
+    uids = [parts[2], rest[0]]
+    for uid in uids:
+        if not re.fullmatch(UID, uid):
+            raise Undecodable("bad_topic", f"{uid!r} is not a device's uid")
+    if rest[1] == "command" and len(rest) == 4 and not re.fullmatch(UUID_TEXT, rest[2]):
+        detail = f"{rest[2]!r} is not a command's id"
+    else:
+        detail = f"{'/'.join(rest[1:])!r} is not a kind of message"
+    raise Undecodable("bad_topic", detail, uid=rest[0])

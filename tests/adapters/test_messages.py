@@ -1,0 +1,225 @@
+"""The device protocol: what is read, what is refused, and that nothing else happens."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from iotplatform.adapters.messages import (
+    MAX_DEPTH,
+    MAX_PAYLOAD_BYTES,
+    Acknowledgement,
+    Heartbeat,
+    Reported,
+    Status,
+    Telemetry,
+    Undecodable,
+    Uplink,
+    parse,
+)
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+ID = "0190a000-0000-7000-8000-000000000001"
+KINDS = ["status", "heartbeat", "telemetry", "reported", "event"]
+
+
+def read(topic: str, payload: Any) -> Uplink:
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return parse(topic, data, retained=False, arrived_at=NOW, adapter="mqtt")
+
+
+def refusal(topic: str, payload: Any) -> Undecodable:
+    with pytest.raises(Undecodable) as caught:
+        read(topic, payload)
+    return caught.value
+
+
+def test_a_birth_is_read_with_all_its_fields():
+    birth = {"status": "online", "session": "s1", "boot": 3, "seq": 1, "ts": 5}
+
+    uplink = read("iot/v1/dev-1/status", birth | {"heartbeat_seconds": 30})
+
+    assert (uplink.uid, uplink.kind, uplink.at) == ("dev-1", "status", NOW)
+    assert uplink.gateway_uid is None
+    assert uplink.message == Status(
+        status="online", session="s1", boot=3, seq=1, ts=5, heartbeat_seconds=30
+    )
+
+
+def test_a_childs_acknowledgement_names_child_gateway_and_command():
+    topic = f"iot/v1/gw-1/child/dev-1/command/{ID}/ack"
+
+    uplink = read(topic, {"status": "deferred", "reason": "busy", "until": 9})
+
+    assert (uplink.uid, uplink.gateway_uid) == ("dev-1", "gw-1")
+    assert (uplink.kind, uplink.command_id) == ("ack", UUID(ID))
+    expected = Acknowledgement(status="deferred", reason="busy", until=9)
+    assert uplink.message == expected
+
+
+@pytest.mark.parametrize("kind", ["heartbeat"])
+def test_fields_of_a_later_version_are_ignored(kind: str):
+    assert read(f"iot/v1/d/{kind}", {"new": {"a": [1]}}).message == Heartbeat()
+
+
+def test_telemetry_takes_whole_and_broken_numbers():
+    uplink = read("iot/v1/d/telemetry", {"metrics": {"t": 21.5, "n": 3}})
+
+    assert uplink.message == Telemetry(metrics={"t": 21.5, "n": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason", "words"),
+    [
+        ("status", b"", "empty", "empty"),
+        ("status", b" " * (MAX_PAYLOAD_BYTES + 1), "too_large", "65537 bytes"),
+        ("status", b'{"status":', "bad_json", "truncated"),
+        ("status", b"online", "bad_json", "malformed"),
+        ("status", {}, "bad_message", "status: missing"),
+        ("status", [], "bad_message", "message: expected `object`"),
+        ("status", {"status": "asleep"}, "bad_message", "status: invalid enum"),
+        ("status", {"status": "online", "session": ""}, "bad_message", "session:"),
+        (
+            "status",
+            {"status": "online", "heartbeat_seconds": 0},
+            "bad_message",
+            "heartbeat_seconds: expected `int` >= 1",
+        ),
+        ("heartbeat", {"boot": 2**63}, "bad_message", "boot:"),
+        ("heartbeat", {"seq": -1}, "bad_message", "seq:"),
+        ("heartbeat", {"ts": 1e300}, "bad_message", "ts:"),
+        ("heartbeat", {"ts": "now"}, "bad_message", "ts: expected `int | null`"),
+        ("heartbeat", b'{"x":"\xff"}', "bad_json", "utf-8"),
+        ("heartbeat", b'{"x":NaN}', "bad_json", "malformed"),
+        ("telemetry", b'{"metrics":{"t":NaN}}', "bad_json", "malformed"),
+        ("telemetry", b'{"metrics":{"t":-Infinity}}', "bad_json", "malformed"),
+        ("telemetry", b'{"metrics":{"t":1e999}}', "bad_message", "metrics.*: number"),
+        ("telemetry", {"metrics": {"t": True}}, "bad_message", "got `bool`"),
+        ("telemetry", {"metrics": {"t": "1"}}, "bad_message", "got `str`"),
+        ("telemetry", {"metrics": {"t": None}}, "bad_message", "got `null`"),
+        ("telemetry", {"metrics": {"": 1}}, "bad_message", "metrics: "),
+        ("reported", {"reported": {}}, "bad_message", "version: missing"),
+        ("reported", {"version": 1, "reported": []}, "bad_message", "reported: "),
+        ("reported", {"version": 2**63, "reported": {}}, "bad_message", "version: "),
+        ("reported", {"version": 1, "reported": {"a": "\0"}}, "bad_message", "u0000"),
+        ("reported", {"version": 1, "reported": {"\0": 1}}, "bad_message", "u0000"),
+        ("reported", {"version": 1, "reported": {"a": "\ud800"}}, "bad_json", ""),
+        (
+            "reported",
+            b'{"version":1,"reported":{"a":' + b"9" * 5_000 + b"}}",
+            "bad_message",
+            "out of range",
+        ),
+        (
+            "event",
+            {"code": "c", "severity": "bad", "state": "raised"},
+            "bad_message",
+            "",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_payload_is_said(
+    kind: str, payload: Any, reason: str, words: str
+):
+    error = refusal(f"iot/v1/dev-1/{kind}", payload)
+
+    assert error.reason == reason
+    assert words in error.detail
+    assert error.uid == "dev-1"
+    assert "\0" not in error.detail
+
+
+@pytest.mark.parametrize(
+    ("topic", "uid"),
+    [
+        ("", ""),
+        ("iot/v2/dev-1/status", ""),
+        ("iot/v1/status", ""),
+        ("iot/v1/a:b/status", ""),
+        (f"iot/v1/{'a' * 65}/status", ""),
+        ("iot/v1/dév/status", ""),
+        ("iot/v1/dev-1/status/", "dev-1"),
+        ("iot/v1/dev-1/status\n", "dev-1"),
+        ("iot/v1/dev-1/down/command", "dev-1"),
+        ("iot/v1/dev-1/command/7/ack", "dev-1"),
+        (f"iot/v1/dev-1/command/{ID}/ok", "dev-1"),
+        ("iot/v1/gw/child/dev-1/child/x/status", "dev-1"),
+    ],
+)
+def test_a_topic_that_is_not_of_the_protocol_is_refused(topic: str, uid: str):
+    error = refusal(topic, {"status": "online"})
+
+    assert (error.reason, error.uid) == ("bad_topic", uid)
+
+
+@pytest.mark.parametrize("opener", ["[", '{"a":'])
+@pytest.mark.parametrize("kind", ["heartbeat", "reported"])
+def test_nesting_is_bounded_even_where_nobody_looks(kind: str, opener: str):
+    closer = "]" if opener == "[" else "}"
+    deep = opener * 4_000 + "1" + closer * 4_000
+    payload = f'{{"version":1,"reported":{{"a":{deep}}},"new":{deep}}}'
+
+    assert refusal(f"iot/v1/d/{kind}", payload[:9_000].encode()).reason == "bad_json"
+    assert refusal(f"iot/v1/d/{kind}", payload.encode()).reason == "bad_json"
+
+
+def test_many_brackets_side_by_side_are_not_deep():
+    document = {"list": [[] for _ in range(10 * MAX_DEPTH)], "text": "\\u0000 as text"}
+
+    uplink = read("iot/v1/d/reported", {"version": 1, "reported": document})
+
+    assert uplink.message == Reported(version=1, reported=document)
+
+
+def outcome(topic: str, payload: bytes) -> Uplink | Undecodable:
+    try:
+        return parse(topic, payload, retained=True, arrived_at=NOW, adapter="mqtt")
+    except Undecodable as error:
+        return error
+
+
+def is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+@given(st.text(), st.binary())
+@example("iot/v1/\ud800/status", b"{}")
+def test_any_topic_and_bytes_end_as_uplink_or_undecodable(topic: str, payload: bytes):
+    result = outcome(topic, payload)
+
+    assert isinstance(result, Uplink) or is_storable(result.detail + result.uid)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+FIELDS = st.sampled_from(
+    "status session boot seq ts version reported metrics code severity state reason "
+    "until payload heartbeat_seconds".split()
+)
+LEAVES = [*KINDS, f"command/{ID}/ack", f"command/{ID}/progress", f"command/{ID}/result"]
+
+
+@given(st.sampled_from(LEAVES), st.dictionaries(FIELDS, JSON))
+def test_any_json_of_known_fields_ends_as_storable_uplink_or_undecodable(
+    leaf: str, fields: dict[str, Any]
+):
+    result = outcome(f"iot/v1/d/{leaf}", json.dumps(fields).encode())
+
+    if isinstance(result, Undecodable):
+        assert is_storable(result.detail)
+    else:
+        stored = json.loads(msgspec.json.encode(result.message))
+        assert is_storable(json.dumps(stored, ensure_ascii=False))
+        metrics = getattr(result.message, "metrics", {})
+        assert all(math.isfinite(value) for value in metrics.values())
