@@ -42,7 +42,7 @@ def _policy(
 # A valve that opens late opens wrongly: at most once more, at once, within a minute.
 CONTROL_POLICY = _policy(
     send=10,
-    receive=10,
+    receive=15,
     execute=MINUTE,
     verify=MINUTE,
     attempts=2,

@@ -129,11 +129,13 @@ SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
 }
 
 J = JobStatus
+# While its job is one of these, a queued command is not handed to any adapter.
+JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
 JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
     J.DRAFT: frozenset(),
     J.SCHEDULED: frozenset({J.DRAFT}),
-    J.RUNNING: frozenset({J.SCHEDULED, J.PAUSED, J.STOPPED}),
+    J.RUNNING: frozenset({J.DRAFT, J.SCHEDULED, J.PAUSED, J.STOPPED}),
     J.PAUSED: frozenset({J.SCHEDULED, J.RUNNING}),
     J.STOPPED: frozenset({J.RUNNING, J.PAUSED}),
     J.COMPLETED: frozenset({J.RUNNING}),

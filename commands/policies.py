@@ -48,26 +48,33 @@ def schema_errors(
     return [row for error in found for row in _rows(error, field)]
 
 
-def checked_definition(name: str, params: Any) -> Definition:
-    """Return the definition called ``name``, having checked ``params`` against it."""
+def checked_definition(name: str, params: Any, *, within: str = "") -> Definition:
+    """Return the definition called ``name``, having checked ``params`` against it.
+
+    ``within`` is the dotted place of the command in its request ("command." in a job).
+    """
     definition = DEFINITIONS.get(name)
+    field = f"{within}params"
     if definition is None:
         known = ", ".join(sorted(DEFINITIONS))
-        raise InvalidCommand(name=f"There is no command '{name}'; there are {known}.")
-    errors = schema_errors(definition.params_schema, params, field="params")
+        text = f"There is no command '{name}'; there are {known}."
+        raise InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
+    errors = schema_errors(definition.params_schema, params, field=field)
     if not errors and len(json.dumps(params).encode()) > MAX_PARAMS_BYTES:
-        errors = [{"field": "params", "message": f"Over {MAX_PARAMS_BYTES} bytes."}]
+        errors = [{"field": field, "message": f"Over {MAX_PARAMS_BYTES} bytes."}]
     if not errors and "\\u0000" in json.dumps(params):
-        errors = [{"field": "params", "message": "Holds a NUL character."}]
+        errors = [{"field": field, "message": "Holds a NUL character."}]
     if errors:
         raise InvalidCommand(errors=errors)
     return definition
 
 
-def complete_policy(definition: Definition, policy: Any) -> dict[str, Any]:
+def complete_policy(
+    definition: Definition, policy: Any, *, within: str = ""
+) -> dict[str, Any]:
     """Return the definition's policy with what ``policy`` says over it."""
     policy = {} if policy is None else policy
-    errors = schema_errors(POLICY_SCHEMA, policy, field="policy")
+    errors = schema_errors(POLICY_SCHEMA, policy, field=f"{within}policy")
     if errors:
         raise InvalidCommand(errors=errors)
     on_failure = definition.policy["on_failure"] | policy.get("on_failure", {})

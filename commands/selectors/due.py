@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from commands.lifecycle import CommandStatus, WaitsFor
+from commands.lifecycle import CommandStatus, JobStatus, WaitsFor
 from commands.models import Command
 from registry.lifecycle import TAKES_COMMANDS
 from state.lifecycle import Connectivity
@@ -44,3 +44,12 @@ def open_of_ended_devices() -> QuerySet[Command]:
     return Command.objects.filter(
         ended_at__isnull=True, status__in=[S.HELD, S.QUEUED, S.SENT]
     ).exclude(device__lifecycle__in=TAKES_COMMANDS)
+
+
+def unsent_of_cancelled_jobs() -> QuerySet[Command]:
+    """Commands of cancelled jobs that no adapter may be given any more."""
+    return Command.objects.filter(
+        ended_at__isnull=True,
+        status__in=[S.HELD, S.QUEUED],
+        job__status=JobStatus.CANCELLED,
+    )

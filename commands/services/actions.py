@@ -29,7 +29,7 @@ from commands.services.commands import (
 from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.models import User
-from state.selectors.presence import connectivity_of
+from state.selectors import connectivity_of
 from state.services.twin import merge_desired
 
 S = CommandStatus

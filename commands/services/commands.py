@@ -25,7 +25,7 @@ from commands.services.moves import Moves, lock_commands
 from iotplatform.common.ids import new_public_id
 from registry.lifecycle import TAKES_COMMANDS
 from registry.models import Device, User
-from state.selectors.presence import connectivity_of
+from state.selectors import connectivity_of
 from state.services.twin import merge_desired
 
 S = CommandStatus

@@ -15,7 +15,13 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 
 from commands.definitions import DEFINITIONS
-from commands.lifecycle import AttemptOutcome, CommandClass, CommandStatus, FailureClass
+from commands.lifecycle import (
+    JOB_HOLDS_BACK,
+    AttemptOutcome,
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+)
 from commands.models import Attempt, Command
 from commands.services import retries
 from commands.services.moves import Moves, lock_commands, seconds
@@ -24,8 +30,7 @@ from iotplatform.common.enqueue import notify
 from registry.lifecycle import TAKES_COMMANDS, DeviceKind
 from registry.models import Device
 from state.lifecycle import Connectivity
-from state.selectors.presence import connectivity_of
-from state.selectors.twin import desired_of
+from state.selectors import connectivity_of, desired_of
 from state.services.presence import expect_disconnect
 
 CHANNEL = "commands_due"
@@ -39,10 +44,13 @@ Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT c.id
-        FROM commands_command c JOIN registry_device d ON d.id = c.device_id
+        FROM commands_command c
+        JOIN registry_device d ON d.id = c.device_id
+        LEFT JOIN commands_job j ON j.id = c.job_id
         WHERE c.status = 'queued' AND c.claim_token IS NULL
           AND c.due_at <= %(now)s AND c.expires_at > %(now)s
           AND d.adapter = %(adapter)s AND d.lifecycle = ANY(%(lifecycles)s)
+          AND (j.id IS NULL OR j.status <> ALL(%(holding)s))
         ORDER BY c.due_at, c.id
         LIMIT %(limit)s
         FOR UPDATE OF c SKIP LOCKED
@@ -110,13 +118,15 @@ def still_mine(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
     To be asked right before the publish: a command that was cancelled, superseded or
     answered since, or whose lease has passed, is not among them.
     """
+    wanted = set(claims)
     held = Command.objects.filter(
-        public_id__in=[public_id for public_id, _ in claims],
+        public_id__in=[public_id for public_id, _ in wanted],
         status=S.QUEUED,
         claimed_until__gt=now,
         expires_at__gt=now,
-    ).values_list("public_id", "claim_token")
-    return {public_id for public_id, token in held if (public_id, token) in set(claims)}
+    ).exclude(job__isnull=False, job__status__in=JOB_HOLDS_BACK)
+    tokens = held.values_list("public_id", "claim_token")
+    return {public_id for public_id, token in tokens if (public_id, token) in wanted}
 
 
 @transaction.atomic
@@ -192,6 +202,7 @@ def _claim(
                 "adapter": adapter,
                 "limit": limit,
                 "lifecycles": [str(lifecycle) for lifecycle in TAKES_COMMANDS],
+                "holding": [str(status) for status in JOB_HOLDS_BACK],
             },
         )
         ids = [pk for (pk,) in cursor.fetchall()]

@@ -64,7 +64,18 @@ def claim_key(
         cursor.execute(CLAIM, values)
         if cursor.rowcount:
             return None
-    earlier = IdempotencyKey.objects.get(tenant=tenant, key=key)
+    return earlier_object(tenant, key, request, kind=kind)
+
+
+def earlier_object(
+    tenant: Tenant, key: str | None, request: str, *, kind: KeyKind
+) -> UUID | None:
+    """Return what the same request made with this key, or None; refuse another one."""
+    if not key:
+        return None
+    earlier = IdempotencyKey.objects.filter(tenant=tenant, key=key).first()
+    if earlier is None:
+        return None
     if earlier.kind != kind or earlier.fingerprint != request:
         raise IdempotencyKeyReused(
             f"The Idempotency-Key '{key}' was used before with another request."

@@ -27,13 +27,13 @@ from commands.selectors.due import (
     expired_in_queue,
     held_for_devices_online,
     open_of_ended_devices,
+    unsent_of_cancelled_jobs,
 )
 from commands.services import evidence, retries
 from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.moves import Moves, lock_commands
-from state.selectors.presence import connectivity_of
-from state.selectors.twin import reported_of
+from state.selectors import connectivity_of, reported_of
 
 # Rows of one transaction: long enough to be worth its commit, short enough that a
 # device's answer to one of them waits a few hundredths of a second at most.
@@ -100,6 +100,17 @@ def cancel_for_ended_devices_across_tenants(
     return len(commands)
 
 
+@transaction.atomic
+def cancel_for_ended_jobs_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
+    """Cancel what cancelled jobs have not sent yet; return how many."""
+    commands = _lock(unsent_of_cancelled_jobs(), limit)
+    moves = Moves(now=now)
+    for command in commands:
+        moves.move(command, S.CANCELLED, cause="its job was cancelled")
+    moves.write()
+    return len(commands)
+
+
 class _Facts:
     """What a batch's decisions need to know of other tables, read once."""
 
@@ -133,7 +144,7 @@ def _facts(commands: Sequence[Command]) -> _Facts:
 def _look_at(command: Command, moves: Moves, facts: _Facts) -> None:
     """Decide about one command whose hour has come."""
     reported = facts.reported.get(command.device_id)
-    # Said before it was sent, or while nobody expected it: it is so, and that is enough.
+    # Said before it was sent, or while nobody expected it: it is so, that is enough.
     if reported is not None and command.attempt_count:
         cause = "the reported state said so already"
         if evidence.verify_if_met(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,9 +23,8 @@ from commands.services.dispatch import wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.lifecycle import CONNECTS
 from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
-from state.selectors.twin import reported_of
-from state.services import dead_letters
-from state.services.dead_letters import DeadLetterDraft
+from state.selectors import reported_of
+from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from state.services.ingest import Arrival, Judged, judge
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 # apps do as well: what still meets in a deadlock is repeated whole.
 TRIES = 5
 EVIDENCE_KINDS = frozenset({"ack", "progress", "result"})
+NO_ID = UUID(int=0)
 LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -65,7 +66,8 @@ def _take_in(
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
     uids |= {draft.uid for draft in dead if draft.uid}
     devices = ingest_devices_across_tenants(sorted(uids))
-    heard = [devices[draft.uid] for draft in dead if draft.uid in devices]
+    dead = [_addressed(draft, devices.get(draft.uid)) for draft in dead]
+    heard = [devices[draft.uid] for draft in dead if draft.device_id is not None]
     arrivals = []
     for uplink in uplinks:
         device = devices.get(uplink.uid)
@@ -73,12 +75,11 @@ def _take_in(
         if device is not None and not reason:
             arrivals.append(Arrival(uplink, device))
         else:
-            dead.append(_letter(uplink, reason, detail, now))
+            dead.append(_letter(uplink, device, reason, detail))
     judged = judge(arrivals, now=now, heard=heard)
     if _apply(judged, dead, now=now):
         wake_adapters()
-    tenants = {uid: device.tenant_id for uid, device in devices.items()}
-    dead_letters.record(dead, now=now, tenants=tenants)
+    record_dead_letters(dead, now=now)
 
 
 def _refusal(
@@ -105,7 +106,7 @@ def _refusal(
 def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> bool:
     """Move the commands that this batch concerns; say whether some became due."""
     said = [a for a in judged.fresh if a.uplink.kind in EVIDENCE_KINDS]
-    ids = concerned_by_evidence([_uuid(a.uplink.command_id) for a in said])
+    ids = concerned_by_evidence([a.uplink.command_id for a in said])
     ids |= concerned_by_reports(judged.reported.keys())
     ids |= waiting_for(judged.born)
     if not ids and not said:
@@ -116,10 +117,11 @@ def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> boo
     by_public_id = {command.public_id: command for command in commands.values()}
     answered = []
     for arrival in said:
-        command = by_public_id.get(_uuid(arrival.uplink.command_id) or UUID(int=0))
+        command = by_public_id.get(arrival.uplink.command_id or NO_ID)
         refusal = _evidence_refusal(command, arrival)
         if command is None or refusal:
-            dead.append(_letter(arrival.uplink, "unknown_command", refusal, now))
+            letter = _letter(arrival.uplink, arrival.device, "unknown_command", refusal)
+            dead.append(letter)
             continue
         answered.append(command)
         _apply_one(command, moves, arrival.uplink, reports.get(arrival.device.id))
@@ -177,23 +179,24 @@ def _apply_one(
         )
 
 
-def _letter(uplink: Uplink, reason: str, detail: str, now: datetime) -> DeadLetterDraft:
-    return DeadLetterDraft(
+def _addressed(draft: DeadLetterDraft, device: IngestDevice | None) -> DeadLetterDraft:
+    """Give a door's dead letter its tenant, so that its people see it too."""
+    if device is None:
+        return draft
+    return replace(draft, tenant_id=device.tenant_id, device_id=device.id)
+
+
+def _letter(
+    uplink: Uplink, device: IngestDevice | None, reason: str, detail: str
+) -> DeadLetterDraft:
+    draft = DeadLetterDraft(
+        topic=uplink.topic,
+        adapter=uplink.adapter,
         reason=reason,
         detail=detail,
-        topic=uplink.topic,
-        payload=b"",
         uid=uplink.uid,
-        adapter=uplink.adapter,
-        at=now,
     )
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
+    return _addressed(draft, device)
 
 
 def _instant(milliseconds: int | None) -> datetime | None:

@@ -1,0 +1,156 @@
+"""The rollout of a job: what a request may say, and the waves that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive
+
+from commands.exceptions import InvalidRollout
+from commands.policies import schema_errors
+
+DAY = 86_400
+MAX_WAVES = 1_000
+
+_share = {"type": "number", "minimum": 0, "maximum": 1}
+ROLLOUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "canary": {"type": ["number", "null"], "minimum": 0},
+        "wave_size": {"type": ["integer", "null"], "minimum": 1},
+        "waves": {
+            "type": ["array", "null"],
+            "minItems": 1,
+            "maxItems": MAX_WAVES,
+            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        },
+        "rate_per_minute": {"type": ["integer", "null"], "minimum": 1},
+        "soak_seconds": {"type": "integer", "minimum": 0, "maximum": 30 * DAY},
+        "min_ended": {"type": "integer", "minimum": 1},
+        "success_threshold": _share,
+        "failure_threshold": _share,
+        "start_at": {"type": ["string", "null"]},
+        "deadline": {"type": ["string", "null"]},
+        "offline": {"enum": ["wait", "skip"]},
+    },
+    "additionalProperties": False,
+}
+DEFAULTS: dict[str, Any] = {
+    "canary": None,
+    "wave_size": None,
+    "waves": None,
+    "rate_per_minute": None,
+    "soak_seconds": 0,
+    "min_ended": 10,
+    "success_threshold": 0.8,
+    "failure_threshold": 0.2,
+    "start_at": None,
+    "deadline": None,
+    "offline": "wait",
+}
+
+
+@dataclass(frozen=True)
+class PlannedWave:
+    """One stage: its number (0 is the canary), and how many members it has."""
+
+    number: int
+    size: int
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether it is the small one that goes first."""
+        return self.number == 0
+
+
+def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
+    """Return the rollout with defaults; raise InvalidRollout naming what is wrong."""
+    rollout = {} if rollout is None else rollout
+    errors = schema_errors(ROLLOUT_SCHEMA, rollout, field="rollout")
+    if errors:
+        raise InvalidRollout(errors=errors)
+    complete = {**DEFAULTS, **rollout}
+    if complete["wave_size"] and complete["waves"]:
+        _refuse("waves", "Give wave_size or waves, not both.")
+    canary = complete["canary"] or 0
+    if canary > 1 and canary != int(canary):
+        _refuse("canary", "A whole number of devices, or a share between 0 and 1.")
+    if sum(complete["waves"] or []) > 1 + 1e-9:
+        _refuse("waves", "The shares add up to more than 1.")
+    start_at = instant(complete["start_at"], field="start_at")
+    deadline = instant(complete["deadline"], field="deadline")
+    if deadline is not None and deadline <= max(now, start_at or now):
+        _refuse("deadline", "Must be in the future, and after start_at.")
+    return complete
+
+
+def instant(text: str | None, *, field: str) -> datetime | None:
+    """Read an RFC 3339 instant of a rollout."""
+    if text is None:
+        return None
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        found = None
+    if found is None or is_naive(found):
+        _refuse(field, "An instant in RFC 3339 with its offset, 2026-01-31T08:00:00Z.")
+    return found
+
+
+def plan_waves(count: int, rollout: dict[str, Any]) -> list[PlannedWave]:
+    """Divide ``count`` members into the canary and the waves after it."""
+    canary = _canary_size(count, rollout["canary"])
+    sizes = _wave_sizes(count - canary, rollout)
+    if len(sizes) > MAX_WAVES:
+        _refuse("wave_size", f"That makes {len(sizes)} waves; {MAX_WAVES} at most.")
+    waves = [PlannedWave(number, size) for number, size in enumerate(sizes, start=1)]
+    return [PlannedWave(0, canary), *waves] if canary else waves
+
+
+def spread(ids: Sequence[int], *, seed: str) -> list[int]:
+    """Return the ids in an order that depends on the seed only.
+
+    By id, the canary would always be the oldest devices of one batch.
+    """
+
+    def place(pk: int) -> bytes:
+        return hashlib.blake2b(f"{seed}:{pk}".encode(), digest_size=8).digest()
+
+    return sorted(set(ids), key=place)
+
+
+def _canary_size(count: int, canary: float | None) -> int:
+    if not canary:
+        return 0
+    # 1 is one device; a share is less than that.
+    size = math.ceil(count * canary) if canary < 1 else int(canary)
+    return min(size, count)
+
+
+def _wave_sizes(count: int, rollout: dict[str, Any]) -> list[int]:
+    if count == 0:
+        return []
+    if rollout["wave_size"]:
+        size = int(rollout["wave_size"])
+        return [min(size, count - done) for done in range(0, count, size)]
+    sizes: list[int] = []
+    for share in rollout["waves"] or []:
+        size = min(max(1, round(count * share)), count - sum(sizes))
+        if size:
+            sizes.append(size)
+    rest = count - sum(sizes)
+    if rest and sizes and abs(sum(rollout["waves"]) - 1) < 1e-9:
+        sizes[-1] += rest  # what rounding left over
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+def _refuse(field: str, message: str) -> None:
+    raise InvalidRollout(errors=[{"field": f"rollout.{field}", "message": message}])

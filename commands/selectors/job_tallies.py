@@ -1,0 +1,125 @@
+"""How many members of a job stand where: one aggregate query, whatever its size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import BooleanField, Case, Count, Q, Value, When
+
+from commands.lifecycle import CommandStatus, WaitsFor
+from commands.models import Command, JobTarget
+
+S = CommandStatus
+PENDING, SKIPPED = "pending", "skipped"
+SUCCESS = frozenset({S.SUCCEEDED, S.VERIFIED})
+FAILURE = frozenset({S.FAILED, S.TIMED_OUT, S.UNKNOWN, S.EXPIRED})
+
+
+@dataclass
+class Tally:
+    """Members of one wave by where they stand.
+
+    Trailing ones are away and leave the wave's count; what a person or a newer
+    configuration took out of the rollout (``dropped``) says nothing about it either.
+    """
+
+    pending: int = 0
+    open: int = 0
+    trailing: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    by_status: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    by_failure_class: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def ended(self) -> int:
+        """Members with an outcome."""
+        return self.succeeded + self.failed
+
+    @property
+    def counted(self) -> int:
+        """Members that the wave's thresholds are about."""
+        return self.pending + self.open + self.ended
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Count one group of members that stand alike."""
+        members = row["members"]
+        status = row["command__status"]
+        if status is None:
+            place = "skipped" if row["is_skipped"] else "pending"
+            self.by_status[SKIPPED if row["is_skipped"] else PENDING] += members
+        else:
+            place = _place(row)
+            self.by_status[status] += members
+            if row["command__failure_class"]:
+                self.by_failure_class[row["command__failure_class"]] += members
+        setattr(self, place, getattr(self, place) + members)
+
+
+def tally_waves(
+    job_id: int, waves: Collection[int] | None = None
+) -> dict[int | None, Tally]:
+    """Return the tally of each wave; None is who was left out before the first."""
+    return _tally({job_id}, waves)[job_id]
+
+
+def tally_jobs(job_ids: Collection[int]) -> dict[int, dict[int | None, Tally]]:
+    """Return the tallies of several jobs, by wave, for a list of jobs."""
+    return _tally(job_ids, None)
+
+
+def has_open_commands(job_id: int) -> bool:
+    """Whether a command of the job still awaits its outcome."""
+    return Command.objects.filter(job_id=job_id, ended_at__isnull=True).exists()
+
+
+def _tally(
+    job_ids: Collection[int], waves: Collection[int] | None
+) -> dict[int, dict[int | None, Tally]]:
+    members = JobTarget.objects.filter(job_id__in=job_ids)
+    if waves is not None:
+        members = members.filter(wave__in=waves)
+    groups = (
+        members.values(
+            "job_id",
+            "wave",
+            "command__status",
+            "command__failure_class",
+            "command__waits_for",
+            is_skipped=_whether(~Q(skip_reason="")),
+            is_ended=_whether(Q(command__ended_at__isnull=False)),
+        )
+        .annotate(members=Count("id"))
+        .order_by()
+    )
+    tallies: dict[int, dict[int | None, Tally]] = defaultdict(
+        lambda: defaultdict(Tally)
+    )
+    for row in groups:
+        tallies[row["job_id"]][row["wave"]].add(row)
+    return tallies
+
+
+def _whether(condition: Q) -> Case:
+    return Case(
+        When(condition, then=Value(True)),
+        default=Value(False),
+        output_field=BooleanField(),
+    )
+
+
+def _place(row: dict[str, Any]) -> str:
+    status = row["command__status"]
+    away = row["command__waits_for"] == WaitsFor.DEVICE
+    if away and status in (S.HELD, S.EXPIRED):
+        return "trailing"
+    if not row["is_ended"]:
+        return "open"
+    if status in SUCCESS:
+        return "succeeded"
+    return "failed" if status in FAILURE else "dropped"

@@ -1,0 +1,50 @@
+"""Facts about the members of a job: may they join, are they there, their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from commands.models import JobTarget
+from registry.lifecycle import JOINS_JOBS, Lifecycle
+from registry.models import Device, Tenant
+
+# Ids of one query: PostgreSQL plans an array of this length quickly.
+CHUNK = 50_000
+
+
+def member_facts(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
+    """Return, of the tenant's devices among the ids, why each may not join a job."""
+    facts: dict[int, str] = {}
+    for start in range(0, len(device_ids), CHUNK):
+        rows = Device.objects.filter(
+            tenant=tenant, pk__in=device_ids[start : start + CHUNK]
+        ).values_list("pk", "lifecycle", "product__takes_commands")
+        facts |= {pk: _why_not(lifecycle, takes) for pk, lifecycle, takes in rows}
+    return facts
+
+
+def next_targets(job_id: int, wave: int, *, limit: int) -> list[JobTarget]:
+    """Return members of the wave that have no command yet, in their order."""
+    waiting = JobTarget.objects.filter(
+        job_id=job_id, wave=wave, command__isnull=True, skip_reason=""
+    )
+    return list(waiting.order_by("pk")[:limit])
+
+
+def devices_with_reasons(
+    device_ids: Collection[int],
+) -> dict[int, tuple[Device, str]]:
+    """Return the devices, each with the reason why it gets no command of a job now."""
+    devices = Device.objects.filter(pk__in=device_ids).select_related("product")
+    return {
+        device.pk: (device, _why_not(device.lifecycle, device.product.takes_commands))
+        for device in devices
+    }
+
+
+def _why_not(lifecycle: str, takes_commands: bool) -> str:
+    if lifecycle not in JOINS_JOBS:
+        return f"is {Lifecycle(lifecycle).label}: only active devices join jobs"
+    if not takes_commands:
+        return "its product takes no commands"
+    return ""

@@ -1,0 +1,265 @@
+"""Making a job over frozen ids, and what people do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from commands.exceptions import InvalidCommand, TransitionRefused
+from commands.lifecycle import JOB_SOURCES, JobStatus, KeyKind, WaveStatus
+from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
+from commands.policies import checked_definition, complete_policy
+from commands.rollouts import complete_rollout, instant, plan_waves, spread
+from commands.selectors.job_tallies import tally_waves
+from commands.selectors.members import member_facts
+from commands.services.commands import actor_name
+from commands.services.idempotency import claim_key, earlier_object
+from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
+from iotplatform.common.ids import new_public_id
+from registry.models import Tenant, User
+
+J = JobStatus
+MAX_TARGETS = 1_000_000
+INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
+
+INSERT_TARGETS = """
+    INSERT INTO commands_jobtarget (tenant_id, job_id, device_id, wave, skip_reason)
+    SELECT %s, %s, new.device_id, new.wave, new.skip_reason
+    FROM unnest(%s::bigint[], %s::integer[], %s::varchar[])
+        AS new(device_id, wave, skip_reason)
+"""
+
+
+@dataclass(frozen=True)
+class FrozenTarget:
+    """How the member list came about: query, instant, index lag, and its hash."""
+
+    query: str
+    taken_at: datetime
+    index_lag_seconds: float | None
+    target_hash: str
+
+
+def find_earlier_job(
+    *, tenant: Tenant, idempotency_key: str | None, request: str
+) -> Job | None:
+    """Return the job that the same request made before, so that nothing is resolved.
+
+    Raise IdempotencyKeyReused where the key was used with another request.
+    """
+    public_id = earlier_object(tenant, idempotency_key, request, kind=KeyKind.JOB)
+    if public_id is None:
+        return None
+    return Job.objects.get(tenant=tenant, public_id=public_id)
+
+
+@transaction.atomic
+def create_job(
+    *,
+    tenant: Tenant,
+    name: str,
+    device_ids: Sequence[int],
+    command: dict[str, Any],
+    rollout: dict[str, Any] | None,
+    frozen: FrozenTarget,
+    actor: User | None,
+    idempotency_key: str | None,
+    request: str,
+) -> tuple[Job, bool]:
+    """Freeze the members and plan the waves; say whether the job is a new one.
+
+    ``request`` is the fingerprint of the request that made it. Every id is checked
+    again: one that is not of this tenant refuses the whole, one that may not join is
+    left out with its reason. Refuses a command or rollout that cannot be used, and a
+    cohort of which no device may join (InvalidCommand, InvalidRollout).
+    """
+    now = timezone.now()
+    definition = checked_definition(
+        command.get("name", ""), command.get("params", {}), within="command."
+    )
+    policy = complete_policy(definition, command.get("policy"), within="command.")
+    complete = complete_rollout(rollout, now=now)
+    public_id = new_public_id()
+    earlier = claim_key(
+        tenant,
+        idempotency_key,
+        request,
+        kind=KeyKind.JOB,
+        public_id=public_id,
+        now=now,
+    )
+    if earlier is not None:
+        return Job.objects.get(tenant=tenant, public_id=earlier), False
+    members = _checked_members(tenant, device_ids)
+    joining = [pk for pk, reason in members.items() if not reason]
+    waves = plan_waves(len(joining), complete)
+    start_at = instant(complete["start_at"], field="start_at")
+    cohort = FrozenCohort.objects.create(
+        tenant=tenant,
+        query=frozen.query,
+        taken_at=frozen.taken_at,
+        index_lag_seconds=frozen.index_lag_seconds,
+        target_count=len(members),
+        target_hash=frozen.target_hash,
+    )
+    job = Job.objects.create(
+        public_id=public_id,
+        tenant=tenant,
+        name=_checked_name(name),
+        cohort=cohort,
+        command_name=definition.name,
+        command_class=definition.command_class,
+        params=command.get("params", {}),
+        policy=policy,
+        rollout=complete,
+        created_by=actor,
+        created_at=now,
+        status=J.SCHEDULED if start_at else J.DRAFT,
+        status_since=now,
+        start_at=start_at,
+        deadline=instant(complete["deadline"], field="deadline"),
+    )
+    JobWave.objects.bulk_create(
+        JobWave(
+            tenant=tenant,
+            job=job,
+            number=wave.number,
+            is_canary=wave.is_canary,
+            size=wave.size,
+        )
+        for wave in waves
+    )
+    order = spread(joining, seed=str(public_id))
+    numbers = [wave.number for wave in waves for _ in range(wave.size)]
+    placed = list(zip(order, numbers, [""] * len(order), strict=True))
+    left_out = [(pk, None, reason) for pk, reason in members.items() if reason]
+    _insert_targets(job, [*placed, *left_out])
+    _record(job, actor_name(actor), f"made for {len(joining)} devices")
+    return job, True
+
+
+def start_job(*, job: Job, actor: User | None, reason: str = "") -> Job:
+    """Begin now, or at its start time if that is still to come."""
+    now = timezone.now()
+    later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
+    to = J.SCHEDULED if later else J.RUNNING
+    return _move(job, to, frozenset({J.DRAFT, J.SCHEDULED}), actor, reason, "started")
+
+
+def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
+    """Hand out no more commands until somebody resumes it."""
+    return _move(job, J.PAUSED, JOB_SOURCES[J.PAUSED], actor, reason, "paused")
+
+
+@transaction.atomic
+def resume_job(*, job: Job, actor: User | None, reason: str) -> Job:
+    """Go on; what has ended in the present wave is accepted, and not judged again.
+
+    Refuses without a reason (InvalidCommand), and what is neither paused nor stopped.
+    """
+    if not reason.strip():
+        raise InvalidCommand(reason="Say why the job may go on.")
+    moved = _move(
+        job, J.RUNNING, frozenset({J.PAUSED, J.STOPPED}), actor, reason, "resumed"
+    )
+    waves = list(
+        JobWave.objects.filter(job=moved, status=WaveStatus.RELEASED).order_by("pk")
+    )
+    tallies = tally_waves(moved.pk, [wave.number for wave in waves])
+    for wave in waves:
+        wave.accepted_ended = tallies[wave.number].ended
+        wave.accepted_failed = tallies[wave.number].failed
+    JobWave.objects.bulk_update(waves, ["accepted_ended", "accepted_failed"])
+    return moved
+
+
+@transaction.atomic
+def cancel_job(*, job: Job, actor: User | None, reason: str) -> Job:
+    """End the job: members whose command was not sent stop at once."""
+    moved = _move(
+        job, J.CANCELLED, JOB_SOURCES[J.CANCELLED], actor, reason, "cancelled"
+    )
+    JobTarget.objects.filter(job=moved, command__isnull=True, skip_reason="").update(
+        skip_reason="the job was cancelled"
+    )
+    # The first batch goes with the answer; the sweep takes the rest within seconds,
+    # and no adapter is given one of them meanwhile.
+    cancel_for_ended_jobs_across_tenants(now=moved.status_since)
+    return moved
+
+
+def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -> None:
+    """Move a locked job and record it; the only place that writes a job's status."""
+    if job.status not in JOB_SOURCES[to]:
+        raise TransitionRefused(f"The job is {job.get_status_display()}.")
+    job.status = to
+    job.status_since = at
+    job.stop_reason = cause if to in (J.PAUSED, J.STOPPED) else ""
+    job.ended_at = at if to in (J.COMPLETED, J.CANCELLED) else None
+    job.save(update_fields=["status", "status_since", "stop_reason", "ended_at"])
+    _record(job, actor, cause)
+
+
+@transaction.atomic
+def _move(
+    job: Job,
+    to: JobStatus,
+    sources: frozenset[JobStatus],
+    actor: User | None,
+    reason: str,
+    verb: str,
+) -> Job:
+    locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+    if locked.status not in sources:
+        allowed = ", ".join(sorted(sources))
+        raise TransitionRefused(
+            f"The job is {locked.get_status_display()}; only one that is {allowed}"
+            f" can be {verb}."
+        )
+    cause = f"{verb} by {actor_name(actor)}" + (f": {reason}" if reason else "")
+    move_job(locked, to, at=timezone.now(), actor=actor_name(actor), cause=cause)
+    return locked
+
+
+def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
+    """Return each member with the reason why it may not join, or an empty one."""
+    wanted = set(device_ids)
+    if len(wanted) > MAX_TARGETS:
+        raise InvalidCommand(devices=f"At most {MAX_TARGETS} devices in one job.")
+    members = member_facts(tenant, sorted(wanted))
+    if len(members) != len(wanted):
+        missing = len(wanted) - len(members)
+        raise InvalidCommand(devices=f"{missing} of the devices do not exist.")
+    if all(members.values()):
+        raise InvalidCommand(devices="No device of this set may join a job.")
+    return members
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or len(name) > 200 or "\x00" in name:
+        raise InvalidCommand(name="1 to 200 characters.")
+    return name.strip()
+
+
+def _insert_targets(job: Job, rows: Sequence[tuple[int, int | None, str]]) -> None:
+    with connection.cursor() as cursor:
+        for start in range(0, len(rows), INSERT_BATCH):
+            ids, waves, reasons = zip(*rows[start : start + INSERT_BATCH], strict=True)
+            values: list[Any] = [list(ids), list(waves), list(reasons)]
+            cursor.execute(INSERT_TARGETS, [job.tenant_id, job.pk, *values])
+
+
+def _record(job: Job, actor: str, cause: str) -> None:
+    JobEvent.objects.create(
+        tenant_id=job.tenant_id,
+        job=job,
+        at=job.status_since,
+        status=job.status,
+        actor=actor,
+        cause=cause,
+    )
