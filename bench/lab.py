@@ -1,0 +1,126 @@
+"""Real stores for a benchmark: a durable PostgreSQL and a Mosquitto of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iotplatform.local.accounts import dying_with_parent
+from iotplatform.local.broker import Broker, find_mosquitto
+from iotplatform.local.ports import LOOPBACK, answers, free_port
+from iotplatform.local.postgres import ROLE, Postgres
+
+BASE = Path(__file__).resolve().parent.parent
+SECRET = "bench"
+
+
+class Lab:
+    """One folder, one database server, one broker; everything ends with it."""
+
+    def __init__(self, folder: Path) -> None:
+        mosquitto = find_mosquitto()
+        if mosquitto is None:
+            raise SystemExit("This benchmark needs Mosquitto (Debian: mosquitto).")
+        self.folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.postgres = Postgres.at(
+            folder / "postgres", port=free_port(), password=SECRET
+        )
+        self.broker = Broker.at(
+            folder / "broker",
+            device_port=free_port(),
+            platform_port=free_port(),
+            password=SECRET,
+            mosquitto=mosquitto,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of the platform needs to work in this lab."""
+        return os.environ | {
+            "IOT_DATA_DIR": str(self.folder / "data"),
+            "DATABASE_URL": self.postgres.url(ROLE, SECRET),
+            "MQTT_URL": self.broker.url,
+            "SECRET_KEY": SECRET,
+            "LOG_LEVEL": "WARNING",
+        }
+
+    def start_stores(self) -> None:
+        """Start both stores and lay the tables."""
+        self.postgres.prepare()
+        self.start("postgres", self.postgres.command(dies_by="INT"))
+        if not self.postgres.wait(seconds=30, given_up=lambda: False):
+            raise SystemExit((self.folder / "postgres.log").read_text())
+        self.postgres.ensure_role(SECRET)
+        self.broker.prepare()
+        self.start("broker", self.broker.command(dies_by="TERM"))
+        until(lambda: answers(LOOPBACK, self.broker.platform_port), "the broker")
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+            cwd=BASE,
+            env=self.environment,
+            check=True,
+        )
+
+    def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a process that ends with the lab; its output goes to a file."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=BASE,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=dying_with_parent(signal.SIGTERM),
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Stop everything, the newest first."""
+        for process in reversed(self.processes):
+            stop_process(process)
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process: asked first, then not."""
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def open_lab() -> Iterator[Lab]:
+    """A lab in a temporary folder, with its stores started."""
+    folder = Path(tempfile.mkdtemp(prefix="iot-bench-"))
+    folder.chmod(0o711)  # as root, the stores run under other accounts
+    lab = Lab(folder)
+    try:
+        lab.start_stores()
+        yield lab
+    finally:
+        lab.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def until(look: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+    """Wait for a condition; give up loudly."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Not within {seconds} s: {what}")
+        time.sleep(0.02)
