@@ -1,6 +1,28 @@
 """Lists of the REST API: an opaque cursor, and a limit of up to 1,000."""
 
-from rest_framework.pagination import CursorPagination
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import DataError
+from rest_framework import exceptions
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from iotplatform.common.problems import BadInput
+
+MAX_LIMIT = 1_000
+
+
+def read_limit(params: Any, *, default: int, name: str = "limit") -> int:
+    """Return the size of a page that the caller asks for; BadInput names ``limit``."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT:
+        return int(text[:9])
+    raise BadInput(errors=[{"field": name, "message": f"A number, 1 to {MAX_LIMIT}."}])
 
 
 class OpaqueCursorPagination(CursorPagination):
@@ -8,5 +30,30 @@ class OpaqueCursorPagination(CursorPagination):
 
     page_size = 100
     page_size_query_param = "limit"
-    max_page_size = 1_000
+    max_page_size = MAX_LIMIT
     ordering = "pk"
+
+    def get_page_size(self, request: Request) -> int:
+        """Refuse a limit that is no number or too large, instead of guessing."""
+        return read_limit(request.query_params, default=int(self.page_size or 100))
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: Any = None
+    ) -> Any:
+        """Return one page; a cursor that is not one of ours is the caller's error."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValueError, TypeError, OverflowError, ValidationError, DataError):
+            if self.cursor_query_param not in request.query_params:
+                raise
+            raise BadInput(cursor="Not a cursor of this list.") from None
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Say that a broken cursor is bad input; DRF says that it is not found."""
+        try:
+            cursor = super().decode_cursor(request)
+        except exceptions.NotFound:
+            raise BadInput(cursor="Not a cursor of this list.") from None
+        if cursor is not None and "\0" in str(cursor.position or ""):
+            raise BadInput(cursor="Not a cursor of this list.")
+        return cursor

@@ -6,10 +6,11 @@ import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import iotplatform.common.ids
-import registry.validators
 from django.conf import settings
 from django.db import migrations, models
+
+import iotplatform.common.ids
+import registry.validators
 
 
 class Migration(migrations.Migration):

@@ -1,5 +1,7 @@
 """People, their place in a tenant, and the keys of their scripts."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
@@ -12,6 +14,11 @@ from registry.models.places import Tenant
 
 class User(PublicIdModel, AbstractUser):
     """A person; the name may look like ``operator@acme``."""
+
+    # Not columns. What the API token that they came with allows at most (None: no
+    # token, no limit), and their roles, read once for each user object.
+    rights_limit: frozenset[Any] | None = None
+    roles_by_tenant: dict[int, str] | None = None
 
 
 class Membership(PublicIdModel):

@@ -1,0 +1,74 @@
+"""What every view of the REST API stands on: whose objects, and with which right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from django.utils.functional import cached_property
+
+from iotplatform.common.problems import BadInput, Forbidden, NotFound
+from registry.permissions import Right, is_platform_admin, may, tenants_where
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+    from registry.models import Tenant, User
+
+
+class TenantScopedMixin:
+    """Narrows a DRF view to the tenants that its caller may view.
+
+    ``?tenant=slug`` narrows it to one of them; an unknown slug and another's are the
+    same 404.
+    """
+
+    request: Request
+
+    @property
+    def caller(self) -> User:
+        """The person, or the owner of the token."""
+        return cast("User", self.request.user)
+
+    @cached_property
+    def all_tenants(self) -> list[Tenant]:
+        """Every tenant that the caller may view."""
+        return tenants_where(self.caller, Right.VIEW)
+
+    @cached_property
+    def tenants(self) -> list[Tenant]:
+        """The tenants whose objects this request reaches."""
+        slug = self.request.query_params.get("tenant")
+        if slug is None:
+            return self.all_tenants
+        found = [tenant for tenant in self.all_tenants if tenant.slug == slug]
+        if not found:
+            raise NotFound("There is no such tenant.")
+        return found
+
+    def resolve_tenant(self, data: Mapping[str, Any] | None = None) -> Tenant:
+        """Return the tenant that a new object shall belong to.
+
+        It is named in the body (or ``?tenant=``), or it is the caller's only one; else
+        BadInput naming ``tenant``.
+        """
+        body = self.request.data if data is None else data
+        slug = body.get("tenant") if isinstance(body, Mapping) else None
+        if slug is None:
+            if len(self.tenants) == 1:
+                return self.tenants[0]
+            raise BadInput(tenant="Name the tenant: you belong to several, or to none.")
+        for tenant in self.tenants:
+            if tenant.slug == slug:
+                return tenant
+        raise BadInput(tenant="There is no such tenant.")
+
+    def require(self, right: Right, tenant_id: int) -> None:
+        """Refuse with 403 a caller without this right in the tenant."""
+        if not may(self.caller, tenant_id, right):
+            raise Forbidden(f"This needs the right to {right} in this tenant.")
+
+    def require_platform_admin(self) -> None:
+        """Refuse with 403 all but a platform superuser."""
+        if not is_platform_admin(self.caller):
+            raise Forbidden("Only a platform superuser may do this.")

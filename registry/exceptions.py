@@ -1,0 +1,58 @@
+"""Refusals of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailable
+
+
+class NoSuchObject(NotFound):
+    """Nothing of that name is visible to this caller."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what}.")
+
+
+class AmbiguousSlug(BadInput):
+    """Two of the caller's tenants have an object of this slug."""
+
+    def __init__(self, what: str, slug: str) -> None:
+        super().__init__(
+            f"More than one of your tenants has the {what} '{slug}'.",
+            errors=[
+                {
+                    "field": "tenant",
+                    "message": f"More than one of your tenants has the {what} "
+                    f"'{slug}': name the tenant, as in ?tenant=….",
+                }
+            ],
+        )
+
+
+class MoveRefused(Conflict):
+    """The lifecycle does not allow this move; says which ones it allows."""
+
+    def __init__(self, current: str, to: str, allowed: Iterable[str]) -> None:
+        self.allowed = sorted(allowed)
+        moves = ", ".join(self.allowed) or "nothing"
+        super().__init__(
+            f"A device that is {current} cannot become {to}; it may become: {moves}.",
+            allowed=self.allowed,
+        )
+
+
+class InUse(Conflict):
+    """Something still refers to the object."""
+
+
+class AlreadyThere(Conflict):
+    """An object of this name exists."""
+
+
+class LifecycleRefuses(Conflict):
+    """The device's lifecycle does not allow this."""
+
+
+class BrokerDoesNotAnswer(Unavailable):
+    """The broker did not take a credential in time."""

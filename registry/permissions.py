@@ -1,0 +1,102 @@
+"""What a role may do in its tenant: the one table that console, REST and admin ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from registry.lifecycle import Role, Scope
+from registry.models import Membership, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.contrib.auth.models import AnonymousUser
+
+    from registry.models import User
+
+
+class Right(models.TextChoices):
+    """What may be done in a tenant."""
+
+    VIEW = "view", "view"  # see everything of the tenant
+    OPERATE = "operate", "operate"  # send commands, start jobs, take up work
+    APPROVE = "approve", "approve"  # let another person's job start
+    MANAGE = "manage", "manage"  # register devices, edit places and products
+    ADMINISTER = "administer", "administer"  # people and their roles
+
+
+_VIEWER = frozenset({Right.VIEW})
+_OPERATOR = _VIEWER | {Right.OPERATE}
+_APPROVER = _OPERATOR | {Right.APPROVE}
+_MANAGER = _APPROVER | {Right.MANAGE}
+_ADMIN = _MANAGER | {Right.ADMINISTER}
+
+RIGHTS_OF_ROLE: dict[str, frozenset[Right]] = {
+    Role.VIEWER: _VIEWER,
+    Role.OPERATOR: _OPERATOR,
+    Role.APPROVER: _APPROVER,
+    Role.MANAGER: _MANAGER,
+    Role.ADMIN: _ADMIN,
+}
+
+# A token allows at most this, whatever its user may do.
+RIGHTS_OF_SCOPE: dict[str, frozenset[Right]] = {
+    Scope.READ: _VIEWER,
+    Scope.OPERATE: _APPROVER,
+    Scope.MANAGE: _ADMIN,
+}
+
+
+def rights_of_scopes(scopes: Iterable[str]) -> frozenset[Right]:
+    """Return what a token with these scopes allows at most."""
+    allowed: frozenset[Right] = frozenset()
+    for scope in scopes:
+        allowed |= RIGHTS_OF_SCOPE.get(scope, frozenset())
+    return allowed
+
+
+def may(user: User | AnonymousUser, tenant_id: int, right: Right) -> bool:
+    """Whether the user may do this in the tenant, by the token they came with too."""
+    return right in rights_in(user, tenant_id)
+
+
+def rights_in(user: User | AnonymousUser, tenant_id: int) -> frozenset[Right]:
+    """Return everything that the user may do in the tenant."""
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if user.is_superuser:
+        rights = frozenset(Right)
+    else:
+        role = _roles_of(user).get(tenant_id, "")
+        rights = RIGHTS_OF_ROLE.get(role, frozenset())
+    return rights if user.rights_limit is None else rights & user.rights_limit
+
+
+def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
+    """Return the tenants where the user may do this, by slug; a superuser: all."""
+    if not user.is_authenticated or not user.is_active:
+        return []
+    if user.rights_limit is not None and right not in user.rights_limit:
+        return []
+    if user.is_superuser:
+        return list(Tenant.objects.order_by("slug"))
+    roles = _roles_of(user)
+    ids = [pk for pk, role in roles.items() if right in RIGHTS_OF_ROLE[role]]
+    return list(Tenant.objects.filter(pk__in=ids).order_by("slug")) if ids else []
+
+
+def is_platform_admin(user: User | AnonymousUser) -> bool:
+    """Whether the user stands above all tenants, with a token that lets them."""
+    if not user.is_authenticated or not user.is_active or not user.is_superuser:
+        return False
+    return user.rights_limit is None or Right.ADMINISTER in user.rights_limit
+
+
+def _roles_of(user: User) -> dict[int, str]:
+    """Read the user's roles once for each user object, that is for each request."""
+    if user.roles_by_tenant is None:
+        rows = Membership.objects.filter(user_id=user.pk)
+        user.roles_by_tenant = dict(rows.values_list("tenant_id", "role"))
+    return user.roles_by_tenant

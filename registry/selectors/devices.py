@@ -1,0 +1,100 @@
+"""Reads of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from registry.exceptions import NoSuchObject
+from registry.models import Device, LifecycleMove, Product, Tenant
+from registry.validators import UID
+
+NAMES = ("tenant", "project", "site", "product", "gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestDevice:
+    """What the doors of devices need to know of one of them."""
+
+    id: int
+    tenant_id: int
+    uid: str
+    kind: str
+    gateway_id: int | None
+    lifecycle: str
+    adapter: str
+    product_id: int
+    heartbeat_seconds: int
+    metrics: list[dict[str, Any]]
+    takes_commands: bool
+
+
+def list_devices(*, tenants: Sequence[Tenant]) -> QuerySet[Device]:
+    """Return the devices of these tenants, with what their answers name."""
+    return Device.objects.filter(tenant__in=tenants).select_related(*NAMES)
+
+
+def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
+    """Return a device with what its answer names; raises NoSuchObject."""
+    if UID.fullmatch(uid):
+        found = list_devices(tenants=tenants).filter(uid=uid).first()
+        if found is not None:
+            return found
+    raise NoSuchObject("device")
+
+
+def list_moves(device: Device) -> QuerySet[LifecycleMove]:
+    """Return the lifecycle moves of a device, newest first."""
+    rows = LifecycleMove.objects.filter(device=device)
+    return rows.select_related("actor", "replaced_by").order_by("-at", "-pk")
+
+
+def get_predecessor(device: Device) -> Device | None:
+    """Return the device in whose place this one stands."""
+    move = (
+        LifecycleMove.objects.filter(replaced_by=device)
+        .select_related("device")
+        .order_by("-at", "-pk")
+        .first()
+    )
+    return move.device if move else None
+
+
+def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevice]:
+    """Return what is known of these uids, in two queries for any number of them.
+
+    A uid that no device has is left out.
+    """
+    rows = list(
+        Device.objects.filter(uid__in=uids)
+        .order_by("pk")
+        .values_list(
+            *("pk", "tenant_id", "uid", "kind", "gateway_id"),
+            *("lifecycle", "adapter", "product_id"),
+        )
+    )
+    # Declared metrics are long and shared: one copy a product, not one a device.
+    products = Product.objects.only(
+        "heartbeat_seconds", "metrics", "takes_commands"
+    ).in_bulk({row[7] for row in rows})
+    found = {}
+    for row in rows:
+        pk, tenant_id, uid, kind, gateway_id, lifecycle, adapter, product_id = row
+        product = products[product_id]
+        found[uid] = IngestDevice(
+            id=pk,
+            tenant_id=tenant_id,
+            uid=uid,
+            kind=kind,
+            gateway_id=gateway_id,
+            lifecycle=lifecycle,
+            adapter=adapter,
+            product_id=product_id,
+            heartbeat_seconds=product.heartbeat_seconds,
+            metrics=product.metrics,
+            takes_commands=product.takes_commands,
+        )
+    return found
