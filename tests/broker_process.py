@@ -98,9 +98,9 @@ class BrokerProcess:
 
     def subscribe(self, uid: str, topic: str, *options: str) -> subprocess.Popen[str]:
         """`mosquitto_sub` as a device, or as the bridge; it has subscribed already."""
-        words = ["mosquitto_sub", *self._as(uid, ""), "-d", "-F", "got %t %p"]
+        words = ["stdbuf", "-oL", "mosquitto_sub", *self._as(uid, "")]
         process = subprocess.Popen(
-            [*words, "-t", topic, *options],
+            [*words, "-d", "-F", "got %t %p", "-t", topic, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,110 @@
+"""Who may connect, write and read: Mosquitto's files, read for its stand-in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def secret_matches(secret: str, verifier: str) -> bool:
+    """Whether a secret is the one of a `$7$` verifier (PBKDF2-SHA512)."""
+    try:
+        empty, kind, iterations, salt, digest = verifier.split("$")
+        expected = base64.b64decode(digest)
+        found = hashlib.pbkdf2_hmac(
+            "sha512",
+            secret.encode(),
+            base64.b64decode(salt),
+            int(iterations),
+            len(expected),
+        )
+    except (ValueError, binascii.Error):
+        return False
+    return not empty and kind == "7" and hmac.compare_digest(found, expected)
+
+
+def matches(pattern: list[str], topic: list[str]) -> bool:
+    """Whether a topic filter covers a topic, level by level."""
+    for position, level in enumerate(pattern):
+        if level == "#":
+            return True
+        if position >= len(topic) or level not in ("+", topic[position]):
+            return False
+    return len(pattern) == len(topic)
+
+
+def covers(pattern: list[str], wanted: list[str]) -> bool:
+    """Whether a filter covers all that another filter could ever match."""
+    for position, level in enumerate(pattern):
+        if level == "#":
+            return True
+        if position >= len(wanted) or wanted[position] == "#":
+            return False
+        if level not in ("+", wanted[position]):
+            return False
+    return len(pattern) == len(wanted)
+
+
+@dataclass
+class Rights:
+    """One listener's password file and access list, read again when they change."""
+
+    password_file: Path
+    access_file: Path
+    _seen: tuple[int, ...] = ()
+    verifiers: dict[str, str] = field(default_factory=dict)
+    # (user or "" for a pattern, "read" | "write" | "readwrite", filter)
+    _rules: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def refresh(self) -> bool:
+        """Read both files where they changed; True when they did."""
+        stats = [path.stat() for path in (self.password_file, self.access_file)]
+        seen = tuple(value for s in stats for value in (s.st_ino, s.st_mtime_ns))
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        lines = self.password_file.read_text().splitlines()
+        self.verifiers = dict(line.split(":", 1) for line in lines if ":" in line)
+        self._rules = _read_rules(self.access_file.read_text())
+        return True
+
+    def admits(self, user: str, secret: str) -> bool:
+        verifier = self.verifiers.get(user)
+        return verifier is not None and secret_matches(secret, verifier)
+
+    def may_write(self, user: str, topic: str) -> bool:
+        wanted = topic.split("/")
+        return any(matches(f, wanted) for f in self._filters(user, "write"))
+
+    def may_read(self, user: str, topic: str) -> bool:
+        wanted = topic.split("/")
+        return any(matches(f, wanted) for f in self._filters(user, "read"))
+
+    def may_subscribe(self, user: str, topic_filter: str) -> bool:
+        """Only filters that cannot match what the user may not read."""
+        wanted = topic_filter.split("/")
+        return any(covers(f, wanted) for f in self._filters(user, "read"))
+
+    def _filters(self, user: str, access: str) -> list[list[str]]:
+        return [
+            topic.replace("%u", user).split("/")
+            for who, what, topic in self._rules
+            if access in what and who in ("", user)
+        ]
+
+
+def _read_rules(text: str) -> list[tuple[str, str, str]]:
+    rules = []
+    user = ""
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "user":
+            user = rest
+        elif word in ("topic", "pattern"):
+            access, _, topic = rest.partition(" ")
+            rules.append(("" if word == "pattern" else user, access, topic))
+    return rules
