@@ -109,14 +109,43 @@ class Search:
         more = len(hits) > limit
         hits = hits[:limit]
         with faults():
-            documents = [self._source(address) for _, _, address in hits]
+            documents = [_source(self.searcher, address) for _, _, address in hits]
         last = Place(hits[-1][0], hits[-1][1]) if more and hits else None
         return Page(self.count(), documents, last)
 
-    def _source(self, address: tantivy.DocAddress) -> dict[str, Any]:
-        stored: Any = self.searcher.doc(address).get_first(SOURCE)
-        document: dict[str, Any] = json.loads(bytes(stored))
-        return document
+
+def stored_documents(
+    reader: Reader, device_ids: list[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return what the index holds of these devices, every document of each."""
+    searcher = reader.index.searcher()
+    query = Query.term_set_query(reader.index.schema, DEVICE_ID, device_ids)
+    # One more than there may be, so that a device with two documents is noticed.
+    hits = searcher.search(
+        query, len(device_ids) * 2 + 1, count=False, order_by_field=DEVICE_ID
+    ).hits
+    found: dict[int, list[dict[str, Any]]] = {}
+    for device_id, address in hits:
+        found.setdefault(device_id, []).append(_source(searcher, address))
+    return found
+
+
+def indexed_device_ids(reader: Reader) -> list[int]:
+    """Return the id of every document that the index holds."""
+    searcher = reader.index.searcher()
+    hits = searcher.search(
+        Query.all_query(),
+        max(1, searcher.num_docs),
+        count=False,
+        order_by_field=DEVICE_ID,
+    ).hits
+    return [device_id for device_id, _ in hits]
+
+
+def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str, Any]:
+    stored: Any = searcher.doc(address).get_first(SOURCE)
+    document: dict[str, Any] = json.loads(bytes(stored))
+    return document
 
 
 def _shown(ref: FieldRef, key: Any) -> Any:

@@ -1,0 +1,46 @@
+"""``manage.py fleet_verify``: compare the fleet index with the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from fleet.exceptions import IndexUnavailable
+from fleet.services.indexing import Indexer
+from fleet.services.verifying import Differences, repair_index, verify_index
+
+
+class Command(BaseCommand):
+    """Say what differs, and mend it when asked to; exit 1 when something still does."""
+
+    help = "Compare the fleet index with the truth."
+
+    def add_arguments(self, parser: Any) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--repair", action="store_true", help="build what differs again"
+        )
+
+    def handle(self, *args: Any, repair: bool, **options: Any) -> None:
+        """Compare, repair, compare again."""
+        try:
+            found = verify_index()
+            self._report(found)
+            if found.device_ids and repair:
+                repair_index(found, Indexer(settings.INDEX_DIR))
+                found = verify_index()
+                self.stdout.write("Repaired." if not found.device_ids else "")
+        except IndexUnavailable as error:
+            raise CommandError(
+                "There is no index; fleet_rebuild builds one."
+            ) from error
+        if found.device_ids:
+            raise CommandError(f"{len(found.device_ids)} documents differ.")
+
+    def _report(self, found: Differences) -> None:
+        self.stdout.write(
+            f"{found.devices} devices: {len(found.missing)} missing,"
+            f" {len(found.stale)} stale, {len(found.extra)} extra in the index."
+        )
