@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 from iotplatform.local.accounts import dying_with_parent
-from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto, verifier
+from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import answers, free_port
+from registry.verifier import make_verifier
 from tests.waiting import wait_until
 
 BASE = Path(__file__).resolve().parent.parent
@@ -81,7 +82,9 @@ class BrokerProcess:
         self._publish_secrets()
 
     def _publish_secrets(self) -> None:
-        lines = [f"{uid}:{verifier(secret)}\n" for uid, secret in self._secrets.items()]
+        lines = [
+            f"{uid}:{make_verifier(secret)}\n" for uid, secret in self._secrets.items()
+        ]
         path = self.folder / "devices.passwd"
         write_private(path, "".join(lines), owner=self.broker.account)
         if self._process is not None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import secrets
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from urllib.parse import quote
 from iotplatform.local.accounts import Account, account_for, acting_as, give
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
+from registry.verifier import make_verifier
 
 BRIDGE_USER = "@bridge"
 # The uplink topics of a device, one by one: it must not write its own down/.
@@ -80,14 +78,6 @@ def platform_acl() -> str:
     return f"user {BRIDGE_USER}\ntopic readwrite iot/v1/#\ntopic read $SYS/#\n"
 
 
-def verifier(secret: str) -> str:
-    """A secret in Mosquitto's own form, PBKDF2-SHA512."""
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, 101, 64)
-    encoded = (base64.b64encode(part).decode() for part in (salt, digest))
-    return "$7$101$" + "$".join(encoded)
-
-
 def find_mosquitto() -> Path | None:
     """Debian keeps it where a normal user's PATH does not look."""
     if os.environ.get("IOT_BROKER", "") == "amqtt":
@@ -137,7 +127,9 @@ class Broker:
             platform_port=self.platform_port,
         )
         self._write("mosquitto.conf", config)
-        self._write("platform.passwd", f"{BRIDGE_USER}:{verifier(self.password)}\n")
+        self._write(
+            "platform.passwd", f"{BRIDGE_USER}:{make_verifier(self.password)}\n"
+        )
         self._write("platform.acl", platform_acl())
         self._write("devices.acl", device_acl())
         if not (self.folder / "devices.passwd").exists():

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
-def secret_matches(secret: str, verifier: str) -> bool:
-    """Whether a secret is the one of a `$7$` verifier (PBKDF2-SHA512)."""
-    try:
-        empty, kind, iterations, salt, digest = verifier.split("$")
-        expected = base64.b64decode(digest)
-        found = hashlib.pbkdf2_hmac(
-            "sha512",
-            secret.encode(),
-            base64.b64decode(salt),
-            int(iterations),
-            len(expected),
-        )
-    except (ValueError, binascii.Error):
-        return False
-    return not empty and kind == "7" and hmac.compare_digest(found, expected)
+from registry.verifier import verify_secret
 
 
 def matches(pattern: list[str], topic: list[str]) -> bool:
@@ -74,7 +55,7 @@ class Rights:
 
     def admits(self, user: str, secret: str) -> bool:
         verifier = self.verifiers.get(user)
-        return verifier is not None and secret_matches(secret, verifier)
+        return verifier is not None and verify_secret(secret, verifier)
 
     def may_write(self, user: str, topic: str) -> bool:
         wanted = topic.split("/")

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from iotplatform.local.errors import SetupError
 from iotplatform.local.layout import Layout, write_private
@@ -21,6 +20,7 @@ from iotplatform.local.leftovers import find_leftovers, stop_leftovers
 from iotplatform.local.parent import ParentWatch
 from iotplatform.local.ports import LOOPBACK, answers
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
+from iotplatform.local.signals import stop_event
 from iotplatform.local.stores import Stores, choose_stores
 from iotplatform.local.supervision import Supervisor
 from iotplatform.local.terminal import Step, announce, say
@@ -60,14 +60,9 @@ class Stack:
                 self._end()
 
     def _take_signals(self) -> None:
-        # Installed by hand: SIGINT is ignored in a job that a shell started with `&`.
-        def ask(number: int, frame: FrameType | None) -> None:
-            self._stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, ask)
+        self._stop = stop_event()
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # but nohup is heard
-            signal.signal(signal.SIGHUP, ask)
+            signal.signal(signal.SIGHUP, lambda number, frame: self._stop.set())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What each broker refuses, tried with stock clients: secrets, topics, wills, wildcards."""
+"""What each broker refuses, tried with stock clients: secrets, topics, wills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py up`: the embedded stack in the foreground, with a demo fleet or without."""
+"""`manage.py up`: the embedded stack in the foreground, with or without a demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     """Start the stores and every process; stop them on SIGINT or SIGTERM."""
 
     help = "Run the embedded stack and every process in the foreground."
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--demo", action="store_true", help="load a demo fleet")

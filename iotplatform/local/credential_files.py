@@ -1,0 +1,113 @@
+"""A broker's device files: written whole, loaded, and only then called published."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from iotplatform.local.accounts import Account
+from iotplatform.local.broker import device_acl
+from iotplatform.local.layout import write_private
+from registry.verifier import make_verifier
+
+if TYPE_CHECKING:
+    from registry.selectors.credentials import BrokerLine
+
+PROBE_USER = "@probe"
+LOAD_SECONDS = 8.0
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class DeviceFiles:
+    """The password and access files of one broker's device listener.
+
+    Only this process holds the secret of ``@probe``, a new one with every file: when
+    the broker lets it in, the broker has read that file.
+    """
+
+    folder: Path
+    pid_file: Path
+    listener: tuple[str, int] | None
+    _loaded: str | None = None
+    _owner: Account | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if os.geteuid() == 0:
+            # The broker reads them after it has dropped its rights.
+            status = self.folder.stat()
+            self._owner = Account("the broker", status.st_uid, status.st_gid)
+
+    def publish(self, lines: Iterable[BrokerLine]) -> bool:
+        """Make these lines hold; False when the broker does not have them yet."""
+        body = "".join(f"{line.uid}:{line.verifier}\n" for line in lines)
+        if body == self._loaded:
+            return True
+        self._loaded = None
+        probe = secrets.token_urlsafe(32)
+        text = f"{body}{PROBE_USER}:{make_verifier(probe)}\n"
+        write_private(self.folder / "devices.acl", device_acl(), owner=self._owner)
+        write_private(self.folder / "devices.passwd", text, owner=self._owner)
+        if not self._reload() or not self._wait_until_loaded(probe):
+            return False
+        self._loaded = body
+        return True
+
+    def _reload(self) -> bool:
+        """SIGHUP to the process that wrote the pid file, if it is still that one."""
+        try:
+            pid = int(self.pid_file.read_text())
+            began = psutil.Process(pid).create_time()
+            if began > self.pid_file.stat().st_mtime + 1:
+                raise ProcessLookupError(f"process {pid} is another one by now")
+            os.kill(pid, signal.SIGHUP)
+        except (OSError, ValueError, psutil.Error) as error:
+            log.warning("The broker is not running (%s): it reads them later", error)
+            return False
+        return True
+
+    def _wait_until_loaded(self, secret: str) -> bool:
+        if self.listener is None:
+            return True
+        deadline = time.monotonic() + LOAD_SECONDS
+        pause = 0.005
+        while time.monotonic() < deadline:
+            if may_connect(self.listener, PROBE_USER, secret):
+                return True
+            time.sleep(pause)
+            pause = min(pause * 2, 0.25)
+        log.warning(
+            "The broker has not taken the new credentials in %s s", LOAD_SECONDS
+        )
+        return False
+
+
+def may_connect(address: tuple[str, int], user: str, secret: str) -> bool:
+    """Whether a broker answers this user's CONNECT (MQTT 3.1.1) with yes."""
+    fields = b"".join(
+        struct.pack("!H", len(value)) + value
+        for value in (user.encode(), user.encode(), secret.encode())
+    )
+    # Protocol name and level 4; name, secret and clean session; 10 s of keep-alive.
+    body = b"\x00\x04MQTT\x04" + bytes([0b11000010]) + struct.pack("!H", 10) + fields
+    try:
+        with socket.create_connection(address, timeout=2) as connection:
+            connection.sendall(b"\x10" + bytes([len(body)]) + body)
+            answer = connection.recv(4)
+            if answer == b"\x20\x02\x00\x00":
+                connection.sendall(b"\xe0\x00")
+                return True
+    except OSError:
+        pass
+    return False

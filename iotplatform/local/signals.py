@@ -1,0 +1,22 @@
+"""How a process of ours is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+
+def stop_event() -> threading.Event:
+    """An event that SIGTERM and SIGINT set.
+
+    Installed by hand: SIGINT is ignored in a job that a shell started with `&`.
+    """
+    event = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        event.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return event
