@@ -1,0 +1,25 @@
+"""Refusals of state."""
+
+from iotplatform.common.problems import BadInput, Conflict, NotFound, PreconditionFailed
+
+
+class DesiredVersionMoved(PreconditionFailed):
+    """Somebody changed the desired document since the caller read it."""
+
+    def __init__(self, *, current: int) -> None:
+        super().__init__(
+            f"The desired document is at version {current} by now.",
+            desired_version=current,
+        )
+
+
+class DesiredRefused(BadInput):
+    """The desired document would not be one that a device can take."""
+
+
+class AlarmNotFound(NotFound):
+    """There is no such alarm for this caller."""
+
+
+class AlarmIsCleared(Conflict):
+    """A cleared alarm cannot be acknowledged any more."""

@@ -1,0 +1,23 @@
+"""Reads of state."""
+
+from state.selectors.alarms import get_alarm, list_alarms
+from state.selectors.device import get_state, latest_telemetry
+from state.selectors.listening import ingest_figures, list_slots
+from state.selectors.many import connectivity_of, desired_of, reported_of
+from state.selectors.platform import dead_letter_figures, list_dead_letters
+from state.selectors.timeline import timeline_entries
+
+__all__ = [
+    "connectivity_of",
+    "dead_letter_figures",
+    "desired_of",
+    "get_alarm",
+    "get_state",
+    "ingest_figures",
+    "latest_telemetry",
+    "list_alarms",
+    "list_dead_letters",
+    "list_slots",
+    "reported_of",
+    "timeline_entries",
+]

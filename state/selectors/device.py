@@ -1,0 +1,74 @@
+"""One device's condition, as the contract words it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.models import Device
+from state.lifecycle import Cause, Connectivity
+from state.models import Alarm, Presence, TelemetrySummary, Twin
+from state.selectors.alarms import open_alarms
+
+
+def get_state(device: Device) -> dict[str, Any]:
+    """Return presence, twin, telemetry and open alarms, as the contract does."""
+    return {
+        "presence": _presence(Presence.objects.filter(pk=device.pk).first()),
+        "twin": _twin(Twin.objects.filter(pk=device.pk).first()),
+        "telemetry": latest_telemetry(device),
+        "alarms": [_alarm(alarm) for alarm in open_alarms(device)],
+        "risk": None,
+        "diagnosis": None,
+    }
+
+
+def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:
+    """Return the latest value of each metric with the unit that its product says."""
+    summary = TelemetrySummary.objects.filter(pk=device.pk).first()
+    if summary is None:
+        return {}
+    units = {metric["name"]: metric.get("unit") for metric in device.product.metrics}
+    return {
+        metric: {"value": known["value"], "at": known["at"], "unit": units.get(metric)}
+        for metric, known in sorted(summary.latest.items())
+    }
+
+
+def _presence(row: Presence | None) -> dict[str, Any]:
+    if row is None:  # never heard
+        return {
+            "connectivity": Connectivity.OFFLINE.value,
+            "since": None,
+            "cause": Cause.NEVER_CONNECTED.value,
+            "last_seen_at": None,
+            "last_activity_at": None,
+        }
+    return {
+        "connectivity": row.connectivity,
+        "since": row.since,
+        "cause": row.cause or None,
+        "last_seen_at": row.last_seen_at,
+        "last_activity_at": row.last_activity_at,
+    }
+
+
+def _twin(row: Twin | None) -> dict[str, Any]:
+    twin = row or Twin()
+    return {
+        "desired": twin.desired,
+        "desired_version": twin.desired_version,
+        "reported": twin.reported,
+        "reported_version": twin.reported_version,
+        "delta": twin.delta,
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "id": str(alarm.public_id),
+        "code": alarm.code,
+        "severity": alarm.severity,
+        "state": alarm.state,
+        "count": alarm.count,
+        "raised_at": alarm.raised_at,
+    }

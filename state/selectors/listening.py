@@ -1,0 +1,58 @@
+"""Since when we listen, and how well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from state.models import BlindSpan, ListeningSlot
+
+# A bridge beats every second; what is older is an outage, not a slow moment.
+BLIND_AFTER = timedelta(seconds=5)
+RATE_IS_FRESH = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestFigures:
+    """Messages per second, and how far behind the worst slot is."""
+
+    rate: float
+    lag_seconds: float | None
+
+
+def blind_spans() -> tuple[tuple[datetime, datetime], ...]:
+    """Return the past spans without listening on some slot, joined, by time."""
+    joined: list[tuple[datetime, datetime]] = []
+    spans = BlindSpan.objects.order_by("from_at", "to_at")
+    for from_at, to_at in spans.values_list("from_at", "to_at"):
+        if joined and from_at <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], to_at))
+        else:
+            joined.append((from_at, to_at))
+    return tuple(joined)
+
+
+def blind_since(now: datetime) -> datetime | None:
+    """Return since when some slot is not read, or None while all are.
+
+    Every slot carries a share of every device, so one unread slot blinds us for all.
+    """
+    behind = ListeningSlot.objects.filter(caught_up_at__lt=now - BLIND_AFTER)
+    oldest = behind.order_by("caught_up_at").values_list("caught_up_at", flat=True)
+    return oldest.first()
+
+
+def ingest_figures(now: datetime) -> IngestFigures:
+    """Return the platform page's rate and lag; lag is None before any bridge ran."""
+    rate, lags = 0.0, []
+    for slot in ListeningSlot.objects.all():
+        is_fresh = now - slot.beat_at < RATE_IS_FRESH
+        rate += slot.rate if is_fresh else 0.0
+        behind = (now - slot.caught_up_at).total_seconds()
+        lags.append(slot.lag_seconds if behind < BLIND_AFTER.seconds else behind)
+    return IngestFigures(rate, max(lags, default=None))
+
+
+def list_slots() -> list[ListeningSlot]:
+    """Return all slots, for the platform page."""
+    return list(ListeningSlot.objects.order_by("slot"))

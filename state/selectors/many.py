@@ -1,0 +1,28 @@
+"""What the apps above ask of many devices at once: ids in, one query, ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from state.lifecycle import Connectivity
+from state.models import Presence, Twin
+
+
+def connectivity_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the connectivity of each device; offline where none was ever heard."""
+    found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
+    rows = Presence.objects.filter(pk__in=device_ids)
+    return found | dict(rows.values_list("pk", "connectivity"))
+
+
+def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], int]]:
+    """Return the desired document and its version; those devices that have one."""
+    rows = Twin.objects.filter(pk__in=device_ids)
+    found = rows.values_list("pk", "desired", "desired_version")
+    return {device_id: (desired, version) for device_id, desired, version in found}
+
+
+def reported_of(device_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return the reported document; those devices that have a twin."""
+    return dict(Twin.objects.filter(pk__in=device_ids).values_list("pk", "reported"))

@@ -1,0 +1,54 @@
+"""Merging and comparing the documents of a twin; pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# A device holds it in memory and a broker retains it, so it stays small.
+DESIRED_BYTES = 8 * 1024
+TEXT_LENGTH = 64
+Document = dict[str, Any]
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Return ``target`` with a JSON merge patch applied (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def delta_of(desired: Document, reported: Document) -> Document:
+    """Return the desired keys that are not reported so, with both values.
+
+    Inside an object, whatever else is reported does not matter; so a key converges
+    when all that is desired below it is reported.
+    """
+    return {
+        key: {"desired": value, "reported": reported.get(key)}
+        for key, value in desired.items()
+        if key not in reported or not _holds(value, reported[key])
+    }
+
+
+def text_of(document: Document, key: str) -> str:
+    """Return a short text of a reported document, whatever its type."""
+    value = document.get(key)
+    return "" if value is None else str(value)[:TEXT_LENGTH]
+
+
+def _holds(desired: Any, reported: Any) -> bool:
+    if isinstance(desired, dict) and isinstance(reported, dict):
+        return all(
+            key in reported and _holds(value, reported[key])
+            for key, value in desired.items()
+        )
+    # JSON's true is not its 1, though Python's is.
+    if isinstance(desired, bool) != isinstance(reported, bool):
+        return False
+    return bool(desired == reported)

@@ -1,0 +1,176 @@
+"""How one message changes what is known of its device.
+
+Two bridges share the uplink, so messages of one device may come out of order. What
+they change is therefore ordered by (boot, seq) or by arrival where that is known, and
+merged by maximum where it is not.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from state.lifecycle import Departure
+
+if TYPE_CHECKING:
+    from iotplatform.adapters.messages import Status, Uplink
+    from state.services.rows import PresenceRow
+
+WINDOW = 64
+MASK = (1 << WINDOW) - 1
+CLOCK_TOLERANCE = timedelta(minutes=10)
+LONGEST_SLEEP = timedelta(days=31)
+
+
+def take(row: PresenceRow, uplink: Uplink) -> bool:
+    """Enter one message; return False for a repeat, which is counted and no more."""
+    if uplink.kind == "status" and _status(uplink).status == "offline":
+        _take_will(row, uplink)  # the broker sent it: no activity, no place in the row
+        return True
+    if _is_repeat(row, uplink.message.boot, uplink.message.seq):
+        row.repeats += 1
+        return False
+    is_newest = row.last_activity_at is None or uplink.at >= row.last_activity_at
+    note_activity(row, uplink.at)
+    if uplink.message.ts is not None:
+        row.clock_skew = device_time(uplink) is None
+    if uplink.kind == "status":
+        _take_status(row, uplink, is_newest=is_newest)
+    return True
+
+
+def is_birth(uplink: Uplink) -> bool:
+    """Say whether a device says that it has connected."""
+    return uplink.kind == "status" and _status(uplink).status == "online"
+
+
+def note_activity(row: PresenceRow, at: datetime) -> None:
+    """Enter something valid from the device, or relayed by it."""
+    is_newest = row.last_activity_at is None or at >= row.last_activity_at
+    if is_newest:
+        row.last_activity_at = at
+        row.sleeping_until = None
+    note_seen(row, at)
+
+
+def note_seen(row: PresenceRow, at: datetime) -> None:
+    """Enter that something arrived, readable or not: whoever speaks has not left."""
+    if row.last_seen_at is None or at > row.last_seen_at:
+        row.last_seen_at = at
+    is_effective = row.left_session in ("", row.session)
+    if is_effective and row.left_at is not None and at > row.left_at:
+        _forget_departure(row)
+
+
+def device_time(uplink: Uplink) -> datetime | None:
+    """Return the device's own time of a message, or None where it cannot be right."""
+    if uplink.message.ts is None:
+        return None
+    at = from_milliseconds(uplink.message.ts)
+    if at is None or abs(at - uplink.at) > CLOCK_TOLERANCE:
+        return None
+    return at
+
+
+def from_milliseconds(milliseconds: int) -> datetime | None:
+    """Return a moment, or None where the number is none."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
+    """Say whether (boot, seq) was taken before, and remember it."""
+    if boot is None:
+        return False
+    if row.boot is None or boot > row.boot:
+        row.boot, row.seq_high, row.seq_window = boot, None, 0
+        row.session_seq = None
+    if seq is None:
+        return False
+    if boot == row.boot and row.seq_high is None:
+        row.seq_high, row.seq_window = seq, 1
+        return False
+    # Of an earlier start, or from before the window: it cannot be told, so it is taken
+    # (at least once) rather than lost.
+    if boot < row.boot or row.seq_high is None or seq <= row.seq_high - WINDOW:
+        return False
+    window = row.seq_window & MASK
+    if seq > row.seq_high:
+        window = (window << min(seq - row.seq_high, WINDOW)) & MASK
+        row.seq_high = seq
+    bit = 1 << (row.seq_high - seq)
+    if window & bit:
+        return True
+    window |= bit
+    row.seq_window = window - (1 << WINDOW) if window >> (WINDOW - 1) else window
+    return False
+
+
+def _take_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
+    message = _status(uplink)
+    if message.status == "online":
+        if _is_old_birth(row, message):
+            return
+        row.session = message.session or ""
+        row.session_seq = message.seq
+        row.heartbeat_seconds = message.heartbeat_seconds
+        if row.left_session != row.session or not row.session:
+            _forget_departure(row)
+    elif not is_newest:
+        return
+    elif message.status == "goodbye":
+        row.left_how = Departure.GOODBYE
+        row.left_session = message.session or ""
+        row.left_at = uplink.at
+    elif message.status == "sleeping":
+        row.heartbeat_seconds = message.heartbeat_seconds or row.heartbeat_seconds
+        row.sleeping_until = _sleeping_until(uplink)
+
+
+def _is_old_birth(row: PresenceRow, message: Status) -> bool:
+    """Say whether another birth came after this one, by the device's own count."""
+    if message.boot is None or row.boot is None:
+        return False
+    if message.boot != row.boot:
+        return bool(message.boot < row.boot)
+    if message.seq is None or row.session_seq is None:
+        return False
+    return bool(message.seq < row.session_seq)
+
+
+def _take_will(row: PresenceRow, uplink: Uplink) -> None:
+    """Keep a will as evidence; the judgment asks whether it is of this session."""
+    session = _status(uplink).session or ""
+    is_current = session in ("", row.session)
+    if row.sleeping_until is not None and row.sleeping_until > uplink.at:
+        return  # it said that it would be away
+    if is_current:
+        if row.last_activity_at is not None and uplink.at < row.last_activity_at:
+            return  # any later message cancels it
+    elif row.left_session == row.session and row.left_how:
+        return  # an old connection's will says nothing new
+    row.left_how = Departure.WILL if session else Departure.WILL_WITHOUT_SESSION
+    row.left_session = session
+    row.left_at = uplink.at
+
+
+def _sleeping_until(uplink: Uplink) -> datetime | None:
+    """Return when it will wake, in our time where its message carries its own."""
+    message = _status(uplink)
+    if message.until is None or (until := from_milliseconds(message.until)) is None:
+        return None
+    if message.ts is not None and (said_at := from_milliseconds(message.ts)):
+        until = uplink.at + (until - said_at)
+    if until <= uplink.at:
+        return None
+    return min(until, uplink.at + LONGEST_SLEEP)
+
+
+def _status(uplink: Uplink) -> Status:
+    return cast("Status", uplink.message)
+
+
+def _forget_departure(row: PresenceRow) -> None:
+    row.left_how, row.left_session, row.left_at = Departure.NONE, "", None

@@ -1,0 +1,184 @@
+"""The one judgment of connectivity: evidence in, verdict with its cause out.
+
+Pure: no database, no clock. The first row of the table in `judge` that holds decides.
+Silence is a verdict only over time in which we listened; that a device left (a will, a
+goodbye) we know from what arrived, so blindness does not put that in doubt.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from state.lifecycle import Cause, Connectivity, Departure
+
+SUSPECT_AFTER = 2  # intervals of silence
+OFFLINE_AFTER = 5
+BARE_WILL_GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one device."""
+
+    last_seen_at: datetime | None
+    last_activity_at: datetime | None
+    interval: timedelta
+    sleeping_until: datetime | None = None
+    session: str = ""
+    left_how: str = Departure.NONE
+    left_session: str = ""
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How the gateway of a child was judged, before the child."""
+
+    connectivity: str
+    cause: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """When we did not listen: past spans by time, and the one that lasts."""
+
+    spans: tuple[tuple[datetime, datetime], ...] = ()
+    blind_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A value, its cause, and when time alone may change it."""
+
+    connectivity: Connectivity
+    cause: Cause
+    next_change_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Silence since a moment, cut where we were blind."""
+
+    total: timedelta
+    longest: timedelta  # the longest stretch through which we listened
+    clean_from: datetime | None  # where the stretch that lasts began; None: blind
+    is_cut: bool
+
+
+def judge(
+    evidence: Evidence,
+    *,
+    listening: Listening,
+    gateway: Gateway | None,
+    now: datetime,
+) -> Verdict:
+    """Return the verdict of the first rule that holds; gateways are judged first."""
+    if evidence.last_seen_at is None:
+        return Verdict(Connectivity.OFFLINE, Cause.NEVER_CONNECTED)
+    if evidence.sleeping_until is not None and evidence.sleeping_until > now:
+        return Verdict(Connectivity.ONLINE, Cause.SLEEPING, evidence.sleeping_until)
+    quiet_from = _quiet_from(evidence, gateway)
+    silence = _silence(quiet_from, listening, now)
+    departure = _departure(evidence, now)
+    if departure is None and (blind := _blind(evidence, silence, now)):
+        return blind
+    if gateway is not None and gateway.connectivity != Connectivity.ONLINE:
+        if gateway.cause == Cause.PLATFORM_BLIND:
+            return Verdict(Connectivity.STALE, Cause.PLATFORM_BLIND)
+        return Verdict(Connectivity.STALE, Cause.GATEWAY_OFFLINE)
+    offline_after = OFFLINE_AFTER * evidence.interval
+    if _only_junk(evidence, silence, offline_after, listening, now):
+        until = evidence.last_seen_at + offline_after
+        return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, until)
+    if departure is not None and departure.connectivity == Connectivity.OFFLINE:
+        return departure
+    if silence.longest >= offline_after:
+        return Verdict(Connectivity.OFFLINE, Cause.MISSED_HEARTBEATS)
+    suspect_after = SUSPECT_AFTER * evidence.interval
+    if silence.clean_from is not None and now - silence.clean_from >= suspect_after:
+        until = silence.clean_from + offline_after
+        return Verdict(Connectivity.SUSPECT, Cause.MISSED_HEARTBEAT, until)
+    if departure is not None:
+        return departure
+    return Verdict(Connectivity.ONLINE, Cause.NONE, quiet_from + suspect_after)
+
+
+def _blind(evidence: Evidence, silence: _Silence, now: datetime) -> Verdict | None:
+    """Return stale while a silence long enough to judge is one that we missed."""
+    suspect_after = SUSPECT_AFTER * evidence.interval
+    if not silence.is_cut or silence.total < suspect_after:
+        return None
+    if silence.longest >= OFFLINE_AFTER * evidence.interval:
+        return None  # it was silent for long enough while we did listen
+    start = silence.clean_from or now  # blind still: it ends now at the earliest
+    if now - start >= suspect_after:
+        return None
+    return Verdict(Connectivity.STALE, Cause.PLATFORM_BLIND, start + suspect_after)
+
+
+def _quiet_from(evidence: Evidence, gateway: Gateway | None) -> datetime:
+    """Return when the silence began that counts against the device."""
+    moments = [evidence.last_activity_at or evidence.last_seen_at]
+    if evidence.sleeping_until is not None:
+        moments.append(evidence.sleeping_until)
+    if gateway is not None and gateway.connectivity == Connectivity.ONLINE:
+        moments.append(gateway.since)  # it could not speak while its gateway was away
+    return max(moment for moment in moments if moment is not None)
+
+
+def _departure(evidence: Evidence, now: datetime) -> Verdict | None:
+    """Return the verdict from how the device left, if it did."""
+    if evidence.left_session not in ("", evidence.session):
+        return None  # of another connection than the current one
+    how, left_at = evidence.left_how, evidence.left_at
+    if how == Departure.GOODBYE:
+        return Verdict(Connectivity.OFFLINE, Cause.GOODBYE)
+    if how == Departure.WILL:
+        return Verdict(Connectivity.OFFLINE, Cause.LAST_WILL)
+    if how == Departure.WILL_WITHOUT_SESSION and left_at is not None:
+        if now < left_at + BARE_WILL_GRACE:
+            return Verdict(
+                Connectivity.SUSPECT,
+                Cause.WILL_WITHOUT_SESSION,
+                left_at + BARE_WILL_GRACE,
+            )
+        return Verdict(Connectivity.OFFLINE, Cause.LAST_WILL)
+    return None
+
+
+def _only_junk(
+    evidence: Evidence,
+    silence: _Silence,
+    offline_after: timedelta,
+    listening: Listening,
+    now: datetime,
+) -> bool:
+    """Say whether it is heard, and nothing valid came for five intervals."""
+    seen, valid = evidence.last_seen_at, evidence.last_activity_at
+    if seen is None or (valid is not None and seen <= valid):
+        return False
+    if valid is not None and silence.longest < offline_after:
+        return False
+    return _silence(seen, listening, now).longest < offline_after
+
+
+def _silence(start: datetime, listening: Listening, now: datetime) -> _Silence:
+    """Cut the time from ``start`` to ``now`` where we were blind."""
+    begin, longest, is_cut = start, timedelta(0), False
+    first = bisect_right(listening.spans, start, key=lambda span: span[1])
+    for blind_from, blind_to in listening.spans[first:]:
+        if blind_from >= now:
+            break
+        is_cut = True
+        longest = max(longest, blind_from - begin)
+        begin = max(begin, blind_to)
+    blind_since = listening.blind_since
+    if blind_since is not None and blind_since < now:
+        longest = max(longest, blind_since - begin)
+        return _Silence(now - start, longest, None, True)
+    begin = min(begin, now)
+    longest = max(longest, now - begin)
+    return _Silence(now - start, longest, begin, is_cut)

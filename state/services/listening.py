@@ -1,0 +1,82 @@
+"""The platform's own ears: how far each slot is read, and when it was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from state.models import BlindSpan, ListeningSlot
+from state.selectors.listening import BLIND_AFTER
+from state.services import bulk
+
+SPANS_KEPT = timedelta(days=7)  # silence that began earlier has long been judged
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a bridge says of one slot of its own."""
+
+    slot: int
+    owner: str
+    caught_up_at: datetime
+    messages: int  # since its last beat
+    batches: int
+    retained: int
+    rate: float
+    lag_seconds: float
+
+
+def open_slots(count: int, *, now: datetime) -> None:
+    """Make the rows of slots 1 to ``count``: we expect to listen to them from now.
+
+    Slots beyond are forgotten: whoever lowers the number has drained them before.
+    """
+    ListeningSlot.objects.filter(slot__gt=count).delete()
+    bulk.run(
+        "INSERT INTO state_listeningslot (slot, owner, beat_at, caught_up_at, messages,"
+        " batches, retained, rate, lag_seconds)"
+        " SELECT n, '', %s, %s, 0, 0, 0, 0, 0 FROM generate_series(1, %s) AS n"
+        " ON CONFLICT (slot) DO NOTHING",
+        [now, now, count],
+    )
+
+
+@transaction.atomic
+def beat(beats: Sequence[Beat], *, now: datetime) -> None:
+    """Record liveness; a slot that was not read for too long leaves a blind span."""
+    slots = {
+        row.slot: row
+        for row in ListeningSlot.objects.filter(slot__in=[b.slot for b in beats])
+        .order_by("slot")
+        .select_for_update()
+    }
+    spans = []
+    for said in beats:
+        row = slots.get(said.slot)
+        if row is None:
+            continue
+        if said.caught_up_at - row.caught_up_at > BLIND_AFTER:
+            spans.append(
+                BlindSpan(
+                    slot=row.slot, from_at=row.caught_up_at, to_at=said.caught_up_at
+                )
+            )
+        row.owner = said.owner
+        row.beat_at = now
+        row.caught_up_at = max(row.caught_up_at, said.caught_up_at)
+        row.messages += said.messages
+        row.batches += said.batches
+        row.retained += said.retained
+        row.rate = said.rate
+        row.lag_seconds = said.lag_seconds
+        row.save()
+    BlindSpan.objects.bulk_create(spans)
+
+
+def forget_old_spans(*, now: datetime) -> int:
+    """Delete the blind spans that no open judgment looks at any more."""
+    deleted, _ = BlindSpan.objects.filter(to_at__lt=now - SPANS_KEPT).delete()
+    return deleted

@@ -1,0 +1,89 @@
+"""What changes by time alone: silence, sleep, the 72-hour count."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from state.services import bulk
+from state.services.rows import PresenceRow, lock_rows, read_rows
+from state.services.verdicts import judge_rows, recount
+
+BATCH = 1_000  # rows locked at a time: a bridge that meets them waits for some 50 ms
+# A transition is seen only after its commit; no batch takes nearly as long as this.
+COMMIT_MARGIN = timedelta(seconds=30)
+GATEWAYS = "gateways"
+
+_DUE = """
+    SELECT device_id FROM state_presence WHERE next_change_at <= %s
+    ORDER BY next_change_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+_MARK = "SELECT at FROM state_sweepmark WHERE name = %s"
+_SET_MARK = """
+    INSERT INTO state_sweepmark (name, at) VALUES (%s, %s)
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at
+"""
+# Children whose verdict does not fit a gateway that moved lately. A row that is locked
+# is taken a second later: the margin looks at each move many times.
+_WAKE_CHILDREN = """
+    UPDATE state_presence SET next_change_at = %s WHERE device_id IN (
+        SELECT c.device_id
+        FROM state_presence g
+        JOIN registry_device d ON d.gateway_id = g.device_id
+        JOIN state_presence c ON c.device_id = d.id
+        WHERE g.device_id IN (
+            SELECT t.device_id FROM state_connectivitytransition t
+            JOIN registry_device gd ON gd.id = t.device_id AND gd.kind = 'gateway'
+            WHERE t.at > %s
+        )
+        AND (c.next_change_at IS NULL OR c.next_change_at > %s)
+        AND CASE WHEN g.connectivity = 'online'
+            THEN c.cause IN ('gateway_offline', 'platform_blind')
+            WHEN c.cause = 'platform_blind'
+            THEN c.next_change_at IS NULL AND g.cause <> 'platform_blind'
+            ELSE c.cause NOT IN ('gateway_offline', 'never_connected', 'sleeping')
+            END
+        FOR UPDATE OF c SKIP LOCKED
+    )
+"""
+
+
+def sweep_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
+    """Judge up to ``limit`` devices whose time has come; return how many.
+
+    Safe beside bridges and other sweeps: what somebody else holds is left to them.
+    """
+    with transaction.atomic():
+        due = [row[0] for row in bulk.fetch(_DUE, [now, limit])]
+        if not due:
+            return 0
+        locked = lock_rows(due)
+        recount(locked.rows.values(), now=now)
+        gateways = locked.rows | _judged_gateways(locked.rows, now)
+        judge_rows(locked.rows.values(), gateways, now=now, push=True)
+        locked.write()
+    return len(due)
+
+
+def wake_children_across_tenants(*, now: datetime) -> int:
+    """Make the children of gateways that moved lately due; return how many."""
+    with transaction.atomic():
+        mark = bulk.fetch(_MARK, [GATEWAYS])
+        since = (mark[0][0] if mark else now) - COMMIT_MARGIN
+        woken = bulk.run(_WAKE_CHILDREN, [now, since, now])
+        bulk.run(_SET_MARK, [GATEWAYS, now])
+    return woken
+
+
+def _judged_gateways(
+    rows: dict[int, PresenceRow], now: datetime
+) -> dict[int, PresenceRow]:
+    """Return the gateways of these rows as they would be judged now, not written.
+
+    A gateway whose own time has come may be in a later batch or in other hands.
+    """
+    wanted = {row.gateway_id for row in rows.values() if row.gateway_id is not None}
+    gateways = read_rows(wanted - rows.keys()) if wanted - rows.keys() else {}
+    judge_rows(gateways.values(), {}, now=now, push=False, record=False)
+    return gateways

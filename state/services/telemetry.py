@@ -1,0 +1,184 @@
+"""Telemetry: the latest value of each metric, what the index holds, and rollups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from state.lifecycle import RollupStep
+from state.services import bulk
+from state.services.evidence import device_time
+
+if TYPE_CHECKING:
+    from iotplatform.adapters.messages import Telemetry
+    from registry.selectors.devices import IngestDevice
+    from state.services.arrivals import Arrival
+
+METRICS_KEPT = 256  # of one device: as many as one message may carry
+
+
+@dataclass(slots=True)
+class _Summary:
+    dead_bands: dict[str, float]
+    latest: dict[str, dict[str, Any]]
+    indexed: dict[str, float]
+    is_indexed_moved: bool = False
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tenant_id: int
+    minimum: float
+    maximum: float
+    total: float
+    count: int
+    last: float
+    last_at: datetime
+
+
+_LOCK = """
+    SELECT device_id, latest, indexed FROM state_telemetrysummary
+    WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
+"""
+_CREATE = """
+    INSERT INTO state_telemetrysummary (device_id, tenant_id, latest, indexed)
+    SELECT d.id, d.tenant_id, '{}', '{}'
+    FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
+    ON CONFLICT (device_id) DO NOTHING
+"""
+_WRITE_LATEST = """
+    UPDATE state_telemetrysummary AS t SET latest = v.latest, updated_at = v.at
+    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::timestamptz[])
+        AS v(device_id, latest, at)
+    WHERE t.device_id = v.device_id
+"""
+_WRITE_INDEXED = """
+    UPDATE state_telemetrysummary AS t
+    SET latest = v.latest, updated_at = v.at, indexed = v.indexed
+    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::timestamptz[],
+        %s::text[]::jsonb[]) AS v(device_id, latest, at, indexed)
+    WHERE t.device_id = v.device_id
+"""
+_ROLL_UP = """
+    INSERT INTO state_telemetryrollup AS r (device_id, metric, step, at, tenant_id,
+        minimum, maximum, total, count, last, last_at)
+    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[],
+        %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::integer[],
+        %s::float8[], %s::timestamptz[])
+    ON CONFLICT (device_id, metric, step, at) DO UPDATE SET
+        minimum = least(r.minimum, excluded.minimum),
+        maximum = greatest(r.maximum, excluded.maximum),
+        total = r.total + excluded.total,
+        count = r.count + excluded.count,
+        last = CASE WHEN excluded.last_at >= r.last_at THEN excluded.last
+            ELSE r.last END,
+        last_at = greatest(r.last_at, excluded.last_at)
+"""
+
+
+def take_measurements(arrivals: Sequence[Arrival]) -> None:
+    """Enter the telemetry of a batch: one write a device, one a bucket."""
+    measured = [arrival for arrival in arrivals if arrival.uplink.kind == "telemetry"]
+    if not measured:
+        return
+    summaries = _lock_or_create({a.device.id: a.device for a in measured})
+    buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
+    newest: dict[int, datetime] = {}
+    for arrival in measured:
+        device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
+        newest[device.id] = max(at, newest.get(device.id, at))
+        for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
+            if not math.isfinite(value):
+                continue
+            _take(summaries[device.id], metric, value, at)
+            for step in RollupStep:
+                key = (device.id, metric, step.value, _bucket_start(at, step))
+                _add(buckets, key, device.tenant_id, value, at)
+    _write(summaries, newest)
+    # In key order, as every writer: two bridges meet on the same buckets.
+    rows = [
+        (*key, b.tenant_id, b.minimum, b.maximum, b.total, b.count, b.last, b.last_at)
+        for key, b in sorted(buckets.items(), key=lambda item: item[0])
+    ]
+    bulk.run(_ROLL_UP, bulk.columns_of(rows, 11))
+
+
+def _take(summary: _Summary, metric: str, value: float, at: datetime) -> None:
+    """Enter one value, unless a newer one of this metric is known."""
+    stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = summary.latest.get(metric)
+    if known is not None and known["at"] > stamp:
+        return
+    if known is None and len(summary.latest) >= METRICS_KEPT:
+        return
+    summary.latest[metric] = {"value": value, "at": stamp}
+    band = summary.dead_bands.get(metric)
+    if band is None:
+        return  # only what the product declares is searchable
+    shown = summary.indexed.get(metric)
+    if shown is None or (value != shown and abs(value - shown) >= band):
+        summary.indexed[metric] = value
+        summary.is_indexed_moved = True
+
+
+def _dead_bands(device: IngestDevice) -> dict[str, float]:
+    return {m["name"]: float(m.get("dead_band") or 0) for m in device.metrics}
+
+
+def _bucket_start(at: datetime, step: int) -> datetime:
+    seconds = int(at.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % step, UTC)
+
+
+def _add(
+    buckets: dict[tuple[int, str, int, datetime], _Bucket],
+    key: tuple[int, str, int, datetime],
+    tenant_id: int,
+    value: float,
+    at: datetime,
+) -> None:
+    bucket = buckets.get(key)
+    if bucket is None:
+        buckets[key] = _Bucket(tenant_id, value, value, value, 1, value, at)
+        return
+    bucket.minimum = min(bucket.minimum, value)
+    bucket.maximum = max(bucket.maximum, value)
+    bucket.total += value
+    bucket.count += 1
+    if at >= bucket.last_at:
+        bucket.last, bucket.last_at = value, at
+
+
+def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
+    found = bulk.fetch(_LOCK, [sorted(devices)])
+    missing = sorted(set(devices) - {row[0] for row in found})
+    if missing:
+        bulk.run(_CREATE, [missing])
+        found += bulk.fetch(_LOCK, [missing])
+    return {
+        device_id: _Summary(_dead_bands(devices[device_id]), latest, indexed)
+        for device_id, latest, indexed in found
+    }
+
+
+def _write(summaries: dict[int, _Summary], newest: dict[int, datetime]) -> None:
+    moved, steady = [], []
+    for device_id, summary in sorted(summaries.items()):
+        row = (device_id, _encode(summary.latest), newest[device_id])
+        if summary.is_indexed_moved:
+            moved.append((*row, _encode(summary.indexed)))
+        else:
+            steady.append(row)
+    if moved:
+        bulk.run(_WRITE_INDEXED, bulk.columns_of(moved, 4))
+    if steady:
+        bulk.run(_WRITE_LATEST, bulk.columns_of(steady, 3))
+
+
+def _encode(document: dict[str, Any]) -> str:
+    return msgspec.json.encode(document).decode()

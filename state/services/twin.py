@@ -1,0 +1,194 @@
+"""Twins: taking reported documents in order, and changing the desired one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from django.db import transaction
+
+from state.exceptions import DesiredRefused, DesiredVersionMoved
+from state.services import bulk
+from state.services.documents import (
+    DESIRED_BYTES,
+    Document,
+    delta_of,
+    merge_patch,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from iotplatform.adapters.messages import Reported
+    from state.services.arrivals import Report
+
+FIRMWARE_KEY = "firmware"
+CONFIG_KEY = "config_version"
+
+
+@dataclass(frozen=True, slots=True)
+class TwinNow:
+    """How a twin stands after a batch."""
+
+    reported: Document
+    delta: Document
+    firmware: str
+    config_version: str
+
+
+@dataclass(slots=True)
+class _TwinRow:
+    device_id: int
+    desired: Document
+    desired_version: int
+    reported: Document
+    reported_version: int
+    reported_boot: int | None
+    reported_session: str
+    reported_at: datetime | None
+
+
+_LOCK = """
+    SELECT device_id, desired, desired_version, reported, reported_version,
+        reported_boot, reported_session, reported_at
+    FROM state_twin WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
+"""
+_CREATE = """
+    INSERT INTO state_twin (device_id, tenant_id, desired, desired_version, reported,
+        reported_version, reported_session, delta, firmware, config_version)
+    SELECT d.id, d.tenant_id, '{}', 0, '{}', 0, '', '{}', '', ''
+    FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
+    ON CONFLICT (device_id) DO NOTHING
+"""
+_WRITE_REPORTED = """
+    UPDATE state_twin AS t
+    SET reported = v.reported, reported_version = v.version, reported_boot = v.boot,
+        reported_session = v.session, reported_at = v.at, delta = v.delta,
+        firmware = v.firmware, config_version = v.config_version
+    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::bigint[], %s::bigint[],
+        %s::text[], %s::timestamptz[], %s::text[]::jsonb[], %s::text[], %s::text[])
+        AS v(device_id, reported, version, boot, session, at, delta, firmware,
+            config_version)
+    WHERE t.device_id = v.device_id
+"""
+_WRITE_DESIRED = """
+    UPDATE state_twin AS t
+    SET desired = v.desired, desired_version = v.version, desired_at = %s,
+        delta = v.delta
+    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::bigint[], %s::text[]::jsonb[])
+        AS v(device_id, desired, version, delta)
+    WHERE t.device_id = v.device_id
+"""
+
+
+def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
+    """Enter the documents that are not older than what is known; return those twins."""
+    if not reports:
+        return {}
+    rows = _lock_or_create({report.device.id for report in reports})
+    changed: dict[int, TwinNow] = {}
+    for report in reports:
+        row = rows[report.device.id]
+        message = cast("Reported", report.uplink.message)
+        if not _is_current(row, message, report.session):
+            continue
+        row.reported, row.reported_version = message.reported, message.version
+        row.reported_boot, row.reported_session = message.boot, report.session
+        row.reported_at = report.uplink.at
+        changed[row.device_id] = TwinNow(
+            message.reported,
+            delta_of(row.desired, message.reported),
+            text_of(message.reported, FIRMWARE_KEY),
+            text_of(message.reported, CONFIG_KEY),
+        )
+    if changed:
+        written = [_reported_values(rows[key], changed[key]) for key in sorted(changed)]
+        bulk.run(_WRITE_REPORTED, bulk.columns_of(written, 9))
+    return changed
+
+
+def merge_desired(
+    device_id: int,
+    patch: Document,
+    *,
+    expected_version: int | None = None,
+    at: datetime,
+) -> int:
+    """Merge a patch into one desired document; return its new version.
+
+    Raises DesiredVersionMoved when the caller names a version that is not the current.
+    """
+    with transaction.atomic():
+        if expected_version is not None:
+            row = _lock_or_create({device_id})[device_id]
+            if row.desired_version != expected_version:
+                raise DesiredVersionMoved(current=row.desired_version)
+        return merge_desired_many([device_id], patch, at=at)[device_id]
+
+
+def merge_desired_many(
+    device_ids: Collection[int], patch: Document, *, at: datetime
+) -> dict[int, int]:
+    """Merge one patch into many desired documents; return the new versions."""
+    if not isinstance(patch, dict):
+        raise DesiredRefused(desired="A merge patch is a JSON object.")
+    with transaction.atomic():
+        rows = _lock_or_create(device_ids)
+        written = []
+        for row in sorted(rows.values(), key=lambda row: row.device_id):
+            desired = merge_patch(row.desired, patch)
+            text = _encode(desired)
+            if len(text.encode()) > DESIRED_BYTES:
+                raise DesiredRefused(
+                    desired=f"The document would be larger than {DESIRED_BYTES} bytes."
+                )
+            delta = _encode(delta_of(desired, row.reported))
+            version = row.desired_version + 1
+            written.append((row.device_id, text, version, delta))
+        bulk.run(_WRITE_DESIRED, [at, *bulk.columns_of(written, 4)])
+    return {device_id: version for device_id, _, version, _ in written}
+
+
+def _is_current(row: _TwinRow, message: Reported, session: str) -> bool:
+    """Say whether a document is not older than the one that is known."""
+    if row.reported_at is None:
+        return True
+    if message.boot is not None:
+        if row.reported_boot is None:
+            return True
+        known = (row.reported_boot, row.reported_version)
+        return (message.boot, message.version) >= known
+    # Without a boot number, only a birth with a new session begins a new count.
+    if session and session != row.reported_session:
+        return True
+    return message.version >= row.reported_version
+
+
+def _reported_values(row: _TwinRow, now: TwinNow) -> tuple[Any, ...]:
+    return (
+        row.device_id,
+        _encode(now.reported),
+        row.reported_version,
+        row.reported_boot,
+        row.reported_session,
+        row.reported_at,
+        _encode(now.delta),
+        now.firmware,
+        now.config_version,
+    )
+
+
+def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
+    """Lock the twins of these devices in key order, making those that are missing."""
+    found = bulk.fetch(_LOCK, [sorted(device_ids)])
+    missing = sorted(set(device_ids) - {row[0] for row in found})
+    if missing:
+        bulk.run(_CREATE, [missing])
+        found += bulk.fetch(_LOCK, [missing])
+    return {row[0]: _TwinRow(*row) for row in found}
+
+
+def _encode(document: Document) -> str:
+    return msgspec.json.encode(document).decode()

@@ -1,0 +1,176 @@
+"""Entering verdicts in presence rows: transitions, the 72-hour count, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from state.lifecycle import ABNORMAL_CAUSES, Connectivity
+from state.models import ConnectivityTransition, ExpectedDisconnect
+from state.selectors.listening import blind_since, blind_spans
+from state.services import bulk
+from state.services.judgment import Gateway, Listening, Verdict, judge
+from state.services.rows import PresenceRow
+
+COUNTED = timedelta(hours=72)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a round of judging changed."""
+
+    transitions: list[ConnectivityTransition] = field(default_factory=list)
+    came_online: set[int] = field(default_factory=set)
+
+
+def judge_rows(
+    rows: Iterable[PresenceRow],
+    gateways: Mapping[int, PresenceRow],
+    *,
+    now: datetime,
+    push: bool,
+    record: bool = True,
+) -> Changes:
+    """Judge rows, gateways before their children, and enter the verdicts.
+
+    ``push`` sets the next look exactly (the sweep does); without it a later look is
+    left where it is, so that a heartbeat writes no indexed column. Without ``record``
+    no transition is stored.
+    """
+    listening = Listening(blind_spans(), blind_since(now))
+    changes = Changes()
+    everyone = list(rows)
+    children = [row for row in everyone if row.gateway_id is not None]
+    others = [row for row in everyone if row.gateway_id is None]
+    for group in (others, children):
+        verdicts = []
+        for row in group:
+            gateway = _gateway_of(row, gateways)
+            verdict = judge(row.evidence, listening=listening, gateway=gateway, now=now)
+            verdicts.append((row, verdict))
+        doubtful = {row.device_id for row, v in verdicts if _may_be_abnormal(row, v)}
+        expected = _expected(doubtful, now)
+        for row, verdict in verdicts:
+            is_expected = _covers(expected.get(row.device_id), row)
+            _enter(row, verdict, changes, now=now, push=push, is_expected=is_expected)
+    if record:
+        ConnectivityTransition.objects.bulk_create(changes.transitions)
+    return changes
+
+
+def recount(rows: Iterable[PresenceRow], *, now: datetime) -> None:
+    """Count the abnormal disconnects of the last 72 hours again where one left."""
+    due = [row for row in rows if row.recount_at is not None and row.recount_at <= now]
+    count_again(due, now=now)
+
+
+def count_again(rows: Collection[PresenceRow], *, now: datetime) -> None:
+    """Count the abnormal disconnects of these devices in the last 72 hours."""
+    if not rows:
+        return
+    counts = _counts([row.device_id for row in rows], now=now)
+    for row in rows:
+        row.disconnects_72h, oldest = counts.get(row.device_id, (0, None))
+        row.recount_at = oldest + COUNTED if oldest else None
+        if row.recount_at is not None:
+            row.next_change_at = min(
+                row.next_change_at or row.recount_at, row.recount_at
+            )
+
+
+def _counts(
+    device_ids: list[int], *, now: datetime
+) -> dict[int, tuple[int, datetime | None]]:
+    found = bulk.fetch(
+        "SELECT device_id, count(*), min(at) FROM state_connectivitytransition"
+        " WHERE is_abnormal AND at > %s AND device_id = ANY(%s) GROUP BY device_id",
+        [now - COUNTED, device_ids],
+    )
+    return {device_id: (count, oldest) for device_id, count, oldest in found}
+
+
+def _gateway_of(
+    row: PresenceRow, gateways: Mapping[int, PresenceRow]
+) -> Gateway | None:
+    if row.gateway_id is None:
+        return None
+    gateway = gateways.get(row.gateway_id)
+    if gateway is None:  # never heard
+        return Gateway(Connectivity.OFFLINE, "never_connected", None)
+    return Gateway(gateway.connectivity, gateway.cause, gateway.since)
+
+
+def _may_be_abnormal(row: PresenceRow, verdict: Verdict) -> bool:
+    return (
+        verdict.connectivity == Connectivity.OFFLINE
+        and verdict.cause in ABNORMAL_CAUSES
+        and row.connectivity != Connectivity.OFFLINE
+    )
+
+
+def _expected(device_ids: set[int], now: datetime) -> dict[int, ExpectedDisconnect]:
+    if not device_ids:
+        return {}
+    found = ExpectedDisconnect.objects.filter(device__in=device_ids, from_at__lte=now)
+    return {row.device_id: row for row in found}
+
+
+def _covers(expected: ExpectedDisconnect | None, row: PresenceRow) -> bool:
+    """Say whether we made it leave: what counts is when it was heard last."""
+    left_at = row.left_at or row.last_activity_at
+    return expected is not None and left_at is not None and left_at <= expected.until
+
+
+def _enter(
+    row: PresenceRow,
+    verdict: Verdict,
+    changes: Changes,
+    *,
+    now: datetime,
+    push: bool,
+    is_expected: bool,
+) -> None:
+    """Write one verdict into its row, and remember the transition."""
+    is_same = (row.connectivity, row.cause) == (verdict.connectivity, verdict.cause)
+    if not is_same:
+        is_abnormal = _may_be_abnormal(row, verdict) and not is_expected
+        if is_abnormal:
+            row.disconnects_72h += 1
+            row.recount_at = row.recount_at or now + COUNTED
+        changes.transitions.append(
+            ConnectivityTransition(
+                tenant_id=row.tenant_id,
+                device_id=row.device_id,
+                at=now,
+                moved_from=row.connectivity,
+                moved_to=verdict.connectivity,
+                cause=verdict.cause,
+                session=row.session,
+                is_abnormal=is_abnormal,
+            )
+        )
+        if row.connectivity != verdict.connectivity:
+            row.since = now
+            if verdict.connectivity == Connectivity.ONLINE:
+                changes.came_online.add(row.device_id)
+        row.connectivity, row.cause = verdict.connectivity, verdict.cause
+    _set_bucket(row)
+    _set_next(row, verdict.next_change_at, exact=push or not is_same)
+
+
+def _set_bucket(row: PresenceRow) -> None:
+    """Quantise last activity: the hour while online, exactly on leaving it."""
+    at = row.last_activity_at
+    if at is not None and row.connectivity == Connectivity.ONLINE:
+        at = at.replace(minute=0, second=0, microsecond=0)
+    row.activity_bucket = at
+
+
+def _set_next(row: PresenceRow, moment: datetime | None, *, exact: bool) -> None:
+    """Set when to look again: when the verdict may change or a count slides."""
+    known = [at for at in (moment, row.recount_at) if at is not None]
+    soonest = min(known, default=None)
+    current = row.next_change_at
+    if exact or current is None or (soonest is not None and soonest < current):
+        row.next_change_at = soonest

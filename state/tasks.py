@@ -1,0 +1,43 @@
+"""The clock's errands: each says only "look at the table"."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from state.services.dead_letters import trim_dead_letters_across_tenants
+from state.services.listening import forget_old_spans
+from state.services.sweep import (
+    BATCH,
+    sweep_across_tenants,
+    wake_children_across_tenants,
+)
+
+# A run that goes on for longer leaves the rest to the next one, a second later.
+BATCHES_A_RUN = 50
+
+
+@shared_task(name="state.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Judge what time alone has changed, a batch at a time; return how many."""
+    now = datetime.now(UTC)
+    wake_children_across_tenants(now=now)
+    total = 0
+    for _ in range(BATCHES_A_RUN):
+        judged = sweep_across_tenants(now=now, limit=BATCH)
+        total += judged
+        if judged < BATCH:
+            break
+    wake_children_across_tenants(now=now)  # of gateways that this run moved
+    return total
+
+
+@shared_task(name="state.tidy")  # type: ignore[untyped-decorator]
+def tidy() -> int:
+    """Delete the dead letters and blind spans beyond what is kept; return how many."""
+    forget_old_spans(now=datetime.now(UTC))
+    total = 0
+    while deleted := trim_dead_letters_across_tenants():
+        total += deleted
+    return total
