@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 CONTENT_TYPE = "application/problem+json"
 NON_FIELD = "non_field_errors"
@@ -104,6 +103,9 @@ def problem_response(request: HttpRequest, status: int, detail: str) -> JsonResp
 
 def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every error of the API is a problem document."""
+    # Its import reads DRF's settings, which name classes that import this module.
+    from rest_framework.views import exception_handler
+
     if isinstance(exc, DjangoValidationError):
         exc = _from_django(exc)
     if isinstance(exc, Problem):
