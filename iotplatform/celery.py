@@ -14,4 +14,25 @@ app.autodiscover_tasks()
 
 SECOND = 1.0
 # A sweep that is late is useless twice, so each entry expires before it would pile up.
-app.conf.beat_schedule = {}
+app.conf.beat_schedule = {
+    "commands.look_at_due": {
+        "task": "commands.look_at_due",
+        "schedule": SECOND,
+        "options": {"expires": SECOND},
+    },
+    "commands.advance_jobs": {
+        "task": "commands.advance_jobs",
+        "schedule": SECOND,
+        "options": {"expires": SECOND},
+    },
+    "commands.tidy": {
+        "task": "commands.tidy",
+        "schedule": 10 * SECOND,
+        "options": {"expires": 10 * SECOND},
+    },
+    "commands.keep_history": {
+        "task": "commands.keep_history",
+        "schedule": 3_600 * SECOND,
+        "options": {"expires": 3_600 * SECOND},
+    },
+}

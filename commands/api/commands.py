@@ -1,0 +1,196 @@
+"""REST: command definitions, and commands with what people do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import django_filters
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commands.definitions import DEFINITIONS
+from commands.lifecycle import CommandClass, CommandStatus, FailureClass
+from commands.models import Command
+from commands.selectors.commands import (
+    attempts_of,
+    events_of,
+    get_command,
+    list_commands,
+)
+from commands.serializers import (
+    CommandDefinitionSerializer,
+    CommandRequestSerializer,
+    CommandSerializer,
+    ReasonSerializer,
+)
+from commands.services import actions
+from commands.services.commands import request_command
+from iotplatform.common.pagination import OpaqueCursorPagination
+from registry.api_base import TenantScopedMixin
+from registry.permissions import Right
+from registry.selectors.devices import get_device
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="The same key with the same body returns the first answer.",
+)
+
+
+class NewestFirst(OpaqueCursorPagination):
+    """The newest first: that is what people look for in a history."""
+
+    ordering = "-pk"
+
+
+class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of commands."""
+
+    device = django_filters.CharFilter(field_name="device__uid")
+    name = django_filters.CharFilter()
+    status = django_filters.MultipleChoiceFilter(choices=CommandStatus.choices)
+    failure_class = django_filters.MultipleChoiceFilter(choices=FailureClass.choices)
+    job = django_filters.UUIDFilter(field_name="job__public_id")
+    created_after = django_filters.IsoDateTimeFilter(
+        field_name="created_at", lookup_expr="gte"
+    )
+    created_before = django_filters.IsoDateTimeFilter(
+        field_name="created_at", lookup_expr="lt"
+    )
+
+    class Meta:
+        model = Command
+        fields: list[str] = []
+
+    @classmethod
+    def get_filters(cls) -> Any:
+        """Add ``class``, which Python does not allow as a name above."""
+        filters = super().get_filters()
+        filters["class"] = django_filters.MultipleChoiceFilter(
+            field_name="command_class", choices=CommandClass.choices
+        )
+        return filters
+
+
+def command_data(commands: Collection[Command]) -> list[Any]:
+    """Return commands as the API shows them, in two queries for any number."""
+    context = {"attempts": attempts_of(commands), "events": events_of(commands)}
+    return list(CommandSerializer(list(commands), many=True, context=context).data)
+
+
+class CommandDefinitionListView(APIView):
+    """The commands that there are."""
+
+    @extend_schema(responses=CommandDefinitionSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Return every built-in definition, with the schema of its parameters."""
+        rows = CommandDefinitionSerializer(list(DEFINITIONS.values()), many=True).data
+        return Response({"next": None, "previous": None, "results": rows})
+
+
+@extend_schema_view(get=extend_schema(summary="Commands, the newest first"))
+class CommandListView(TenantScopedMixin, ListAPIView[Command]):
+    """The commands of the caller's tenants."""
+
+    serializer_class = CommandSerializer
+    pagination_class = NewestFirst
+    filterset_class = CommandFilter
+    queryset = Command.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> Any:
+        """Return what the caller may see."""
+        return list_commands(tenants=self.tenants)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return one page with attempts and events."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(command_data(page or []))
+
+    @extend_schema(
+        request=CommandRequestSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={
+            201: CommandSerializer,
+            200: OpenApiResponse(CommandSerializer, "A repeat: the first answer"),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Ask for one command to one device."""
+        body = CommandRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        tenants = self.tenants
+        if "tenant" in wanted:
+            tenants = [self.resolve_tenant()]
+        device = get_device(tenants=tenants, uid=wanted["device"])
+        self.require(Right.OPERATE, device.tenant_id)
+        command, is_new = request_command(
+            device=device,
+            name=wanted["name"],
+            params=wanted["params"],
+            policy=wanted["policy"],
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            actor=self.caller,
+        )
+        return Response(command_data([command])[0], status=201 if is_new else 200)
+
+
+class CommandDetailView(TenantScopedMixin, APIView):
+    """One command."""
+
+    @extend_schema(responses=CommandSerializer)
+    def get(self, request: Request, command_id: str) -> Response:
+        """Return the command with its attempts and events."""
+        command = get_command(tenants=self.tenants, public_id=command_id)
+        return Response(command_data([command])[0])
+
+
+class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
+    """What a person does to a command; each URL says which."""
+
+    serializer_class = ReasonSerializer
+    act: Callable[..., Command] = staticmethod(actions.cancel_command)
+
+    @extend_schema(request=ReasonSerializer, responses=CommandSerializer)
+    def post(self, request: Request, command_id: str) -> Response:
+        """Do it, and return the command as it stands now."""
+        body = self.get_serializer(data=request.data or {})
+        body.is_valid(raise_exception=True)
+        command = get_command(tenants=self.tenants, public_id=command_id)
+        self.require(Right.OPERATE, command.tenant_id)
+        acted = self.act(
+            command=command, actor=self.caller, reason=body.validated_data["reason"]
+        )
+        return self._answer(acted)
+
+    def _answer(self, acted: Command) -> Response:
+        command = get_command(tenants=self.tenants, public_id=acted.public_id)
+        return Response(command_data([command])[0])
+
+
+class CancelCommandView(CommandActionView):
+    """Take a command back that the device does not have yet."""
+
+    act = staticmethod(actions.cancel_command)
+
+
+class RetryCommandView(CommandActionView):
+    """Try again; what the device ended is answered with a linked new command."""
+
+    act = staticmethod(actions.retry_command)
+
+
+class EscalateCommandView(CommandActionView):
+    """Hand a command to a person."""
+
+    act = staticmethod(actions.escalate_command)

@@ -1,0 +1,120 @@
+"""REST: the desired configuration of a device, and its merged history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commands.api.commands import IDEMPOTENCY_KEY, command_data
+from commands.selectors.commands import get_command
+from commands.selectors.timeline import merged_timeline
+from commands.serializers import (
+    CommandSerializer,
+    ObjectField,
+    TimelineEntrySerializer,
+    TimelineSerializer,
+)
+from commands.services.commands import request_command
+from iotplatform.common.etags import if_match
+from iotplatform.common.pagination import read_limit
+from iotplatform.common.problems import BadInput, PreconditionFailed
+from registry.api_base import TenantScopedMixin
+from registry.permissions import Right
+from registry.selectors.devices import get_device
+
+
+class MergePatchParser(JSONParser):
+    """RFC 7396: the same JSON, under its own media type."""
+
+    media_type = "application/merge-patch+json"
+
+
+class DesiredView(TenantScopedMixin, APIView):
+    """What a device should be."""
+
+    parser_classes = (MergePatchParser, JSONParser)
+
+    @extend_schema(
+        request={
+            "application/merge-patch+json": ObjectField,
+            "application/json": ObjectField,
+        },
+        parameters=[
+            OpenApiParameter("If-Match", str, OpenApiParameter.HEADER),
+            IDEMPOTENCY_KEY,
+        ],
+        responses={202: CommandSerializer},
+    )
+    def patch(self, request: Request, uid: str) -> Response:
+        """Merge the patch into the desired document, and send it as a command."""
+        device = get_device(tenants=self.tenants, uid=uid)
+        self.require(Right.OPERATE, device.tenant_id)
+        if not isinstance(request.data, dict):
+            raise BadInput(params="A merge patch is a JSON object.")
+        command, _ = request_command(
+            device=device,
+            name="set_config",
+            params=dict(request.data),
+            policy=None,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            actor=self.caller,
+            expected_version=_expected_version(request),
+        )
+        shown = get_command(tenants=self.tenants, public_id=command.public_id)
+        return Response(command_data([shown])[0], status=202)
+
+
+class TimelineView(TenantScopedMixin, APIView):
+    """One merged history: the device's life, its state, its commands."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("before", datetime, description="Entries before this."),
+            OpenApiParameter("limit", int),
+        ],
+        responses=TimelineSerializer,
+    )
+    def get(self, request: Request, uid: str) -> Response:
+        """Return one page, the newest entry first."""
+        device = get_device(tenants=self.tenants, uid=uid)
+        limit = read_limit(request.query_params, default=100)
+        entries, following = merged_timeline(
+            device, before=_before(request), limit=limit
+        )
+        next_url = None
+        if following is not None:
+            query = {**request.query_params.dict(), "before": following.isoformat()}
+            path = f"{request.path}?{urlencode(query)}"
+            next_url = request.build_absolute_uri(path)
+        rows = TimelineEntrySerializer(entries, many=True).data
+        return Response({"next": next_url, "previous": None, "results": rows})
+
+
+def _before(request: Request) -> datetime:
+    text = request.query_params.get("before")
+    if text is None:
+        return timezone.now()
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        found = None
+    if found is None or timezone.is_naive(found):
+        raise BadInput(before="An instant in RFC 3339 with its offset.")
+    return found
+
+
+def _expected_version(request: Request) -> int | None:
+    seen = if_match(request.headers)
+    if seen is None:
+        return None
+    if not seen.isdigit():
+        raise PreconditionFailed(f"There is no desired version {seen!r}.")
+    return int(seen)

@@ -1,0 +1,160 @@
+"""REST: jobs and what people do to them; fleet's door makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import django_filters
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commands.api.commands import NewestFirst
+from commands.job_serializers import (
+    JobEventSerializer,
+    JobSerializer,
+    JobTargetSerializer,
+)
+from commands.lifecycle import FailureClass, JobStatus
+from commands.models import Job, JobTarget
+from commands.selectors.jobs import (
+    counts_of,
+    get_job,
+    list_job_events,
+    list_jobs,
+    list_targets,
+)
+from commands.serializers import ReasonSerializer
+from commands.services import jobs
+from iotplatform.common.pagination import OpaqueCursorPagination
+from registry.api_base import TenantScopedMixin
+from registry.permissions import Right
+
+
+class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of jobs."""
+
+    status = django_filters.MultipleChoiceFilter(choices=JobStatus.choices)
+    name = django_filters.CharFilter(lookup_expr="icontains")
+
+    class Meta:
+        model = Job
+        fields: list[str] = []
+
+
+class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of a job's members."""
+
+    wave = django_filters.NumberFilter()
+    status = django_filters.CharFilter(field_name="command__status")
+    failure_class = django_filters.MultipleChoiceFilter(
+        field_name="command__failure_class", choices=FailureClass.choices
+    )
+
+    class Meta:
+        model = JobTarget
+        fields: list[str] = []
+
+
+def job_data(found: Collection[Job]) -> list[Any]:
+    """Return jobs as the API shows them, in two queries for any number."""
+    context = {"counts": counts_of(found)}
+    return list(JobSerializer(list(found), many=True, context=context).data)
+
+
+class JobListView(TenantScopedMixin, ListAPIView[Job]):
+    """The jobs of the caller's tenants; fleet adds the POST that makes one."""
+
+    serializer_class = JobSerializer
+    pagination_class = NewestFirst
+    filterset_class = JobFilter
+    queryset = Job.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> Any:
+        """Return what the caller may see."""
+        return list_jobs(tenants=self.tenants)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return one page with counts."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(job_data(page or []))
+
+
+class JobDetailView(TenantScopedMixin, APIView):
+    """One job."""
+
+    @extend_schema(responses=JobSerializer)
+    def get(self, request: Request, job_id: str) -> Response:
+        """Return the job with its counts."""
+        job = get_job(tenants=self.tenants, public_id=job_id)
+        return Response(job_data([job])[0])
+
+
+class JobTargetListView(TenantScopedMixin, ListAPIView[JobTarget]):
+    """The members of a job."""
+
+    serializer_class = JobTargetSerializer
+    pagination_class = OpaqueCursorPagination
+    filterset_class = TargetFilter
+    queryset = JobTarget.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> Any:
+        """Return the members, those left out included."""
+        job = get_job(tenants=self.tenants, public_id=self.kwargs["job_id"])
+        return list_targets(job)
+
+
+class JobEventListView(TenantScopedMixin, APIView):
+    """What was done to a job."""
+
+    @extend_schema(responses=JobEventSerializer(many=True))
+    def get(self, request: Request, job_id: str) -> Response:
+        """Return the history, the oldest first."""
+        job = get_job(tenants=self.tenants, public_id=job_id)
+        rows = JobEventSerializer(list_job_events(job), many=True).data
+        return Response({"next": None, "previous": None, "results": rows})
+
+
+class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
+    """What a person does to a job; each URL says which."""
+
+    serializer_class = ReasonSerializer
+    act: Callable[..., Job] = staticmethod(jobs.start_job)
+
+    @extend_schema(request=ReasonSerializer, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Do it, and return the job as it stands now."""
+        body = self.get_serializer(data=request.data or {})
+        body.is_valid(raise_exception=True)
+        job = get_job(tenants=self.tenants, public_id=job_id)
+        self.require(Right.OPERATE, job.tenant_id)
+        self.act(job=job, actor=self.caller, reason=body.validated_data["reason"])
+        fresh = get_job(tenants=self.tenants, public_id=job_id)
+        return Response(job_data([fresh])[0])
+
+
+class StartJobView(JobActionView):
+    """Begin a draft, or a scheduled job before its time."""
+
+    act = staticmethod(jobs.start_job)
+
+
+class PauseJobView(JobActionView):
+    """Hand out no more commands for now."""
+
+    act = staticmethod(jobs.pause_job)
+
+
+class ResumeJobView(JobActionView):
+    """Go on after a pause or a stop; needs a reason."""
+
+    act = staticmethod(jobs.resume_job)
+
+
+class CancelJobView(JobActionView):
+    """End a job; members whose command was not sent stop at once."""
+
+    act = staticmethod(jobs.cancel_job)

@@ -1,0 +1,24 @@
+"""REST paths of the command plane, under /api/v1/."""
+
+from django.urls import path
+
+from commands.api import commands, devices, jobs
+
+urlpatterns = [
+    path("command-definitions/", commands.CommandDefinitionListView.as_view()),
+    path("commands/", commands.CommandListView.as_view()),
+    path("commands/<str:command_id>/", commands.CommandDetailView.as_view()),
+    path("commands/<str:command_id>/cancel/", commands.CancelCommandView.as_view()),
+    path("commands/<str:command_id>/retry/", commands.RetryCommandView.as_view()),
+    path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
+    path("devices/<str:uid>/desired/", devices.DesiredView.as_view()),
+    path("devices/<str:uid>/timeline/", devices.TimelineView.as_view()),
+    # GET and POST jobs/ are one URL: fleet routes it, because making a job needs it.
+    path("jobs/<str:job_id>/", jobs.JobDetailView.as_view()),
+    path("jobs/<str:job_id>/targets/", jobs.JobTargetListView.as_view()),
+    path("jobs/<str:job_id>/events/", jobs.JobEventListView.as_view()),
+    path("jobs/<str:job_id>/start/", jobs.StartJobView.as_view()),
+    path("jobs/<str:job_id>/pause/", jobs.PauseJobView.as_view()),
+    path("jobs/<str:job_id>/resume/", jobs.ResumeJobView.as_view()),
+    path("jobs/<str:job_id>/cancel/", jobs.CancelJobView.as_view()),
+]

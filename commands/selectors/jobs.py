@@ -1,0 +1,91 @@
+"""Reads of jobs, their waves and their members."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from commands.exceptions import JobNotFound
+from commands.models import Job, JobEvent, JobTarget, JobWave
+from commands.selectors.job_tallies import Tally, tally_jobs
+from registry.models import Tenant
+
+
+@dataclass
+class JobCounts:
+    """How a job stands: all members together, and wave by wave."""
+
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    trailing: int = 0
+    by_status: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    by_failure_class: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    waves: list[tuple[JobWave, Tally]] = field(default_factory=list)
+
+
+def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
+    """Return the jobs of these tenants with what their answers name."""
+    return (
+        Job.objects.filter(tenant__in=tenants)
+        .select_related("tenant", "cohort", "created_by")
+        .order_by("-pk")
+    )
+
+
+def get_job(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Job:
+    """Return one job; raise JobNotFound."""
+    try:
+        wanted = public_id if isinstance(public_id, UUID) else UUID(public_id)
+    except ValueError:
+        wanted = None
+    jobs = list_jobs(tenants=tenants)
+    found = jobs.filter(public_id=wanted).first() if wanted else None
+    if found is None:
+        raise JobNotFound("There is no such job.")
+    return found
+
+
+def list_waves(job: Job) -> QuerySet[JobWave]:
+    """Return the waves of a job, the canary first."""
+    return JobWave.objects.filter(job=job).order_by("number")
+
+
+def list_targets(job: Job) -> QuerySet[JobTarget]:
+    """Return the members of a job, with their devices and commands."""
+    targets = JobTarget.objects.filter(job=job)
+    return targets.select_related("device", "command").order_by("pk")
+
+
+def list_job_events(job: Job) -> QuerySet[JobEvent]:
+    """Return what was done to a job, the oldest first."""
+    return JobEvent.objects.filter(job=job).order_by("pk")
+
+
+def counts_of(jobs: Collection[Job]) -> dict[int, JobCounts]:
+    """Return the counts of many jobs in two queries."""
+    ids = [job.pk for job in jobs]
+    tallies = tally_jobs(ids)
+    counts: dict[int, JobCounts] = {pk: JobCounts() for pk in ids}
+    for wave in JobWave.objects.filter(job_id__in=ids).order_by("job_id", "number"):
+        tally = tallies[wave.job_id][wave.number]
+        counts[wave.job_id].waves.append((wave, tally))
+    for pk, by_wave in tallies.items():
+        for tally in by_wave.values():
+            _add(counts[pk], tally)
+    return counts
+
+
+def _add(counts: JobCounts, tally: Tally) -> None:
+    counts.total += sum(tally.by_status.values())
+    counts.succeeded += tally.succeeded
+    counts.failed += tally.failed
+    counts.trailing += tally.trailing
+    for status, members in tally.by_status.items():
+        counts.by_status[status] += members
+    for failure, members in tally.by_failure_class.items():
+        counts.by_failure_class[failure] += members

@@ -1,0 +1,75 @@
+"""One merged history of a device: its life, its state, its commands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from commands.models import CommandEvent
+from registry.models import Device
+from registry.selectors.devices import list_moves
+from state.selectors import timeline_entries
+
+Entry = dict[str, Any]
+
+
+def merged_timeline(
+    device: Device, *, before: datetime, limit: int
+) -> tuple[list[Entry], datetime | None]:
+    """Return entries before an instant, newest first, and where the next page begins.
+
+    Entries of one instant are never divided between two pages.
+    """
+    wanted = limit + 1
+    entries = [
+        *_lifecycle_entries(device, before, wanted),
+        *timeline_entries(device, before, wanted),
+        *_command_entries(device, before, wanted),
+    ]
+    entries.sort(key=lambda entry: entry["at"], reverse=True)
+    page = entries[:limit]
+    rest = entries[limit:]
+    while page and rest and rest[0]["at"] == page[-1]["at"]:
+        page.append(rest.pop(0))
+    return page, page[-1]["at"] if rest else None
+
+
+def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
+    moves = list_moves(device).filter(at__lt=before)[:limit]
+    return [
+        {
+            "at": move.at,
+            "kind": "lifecycle",
+            "title": f"{move.moved_from or 'new'} → {move.moved_to}",
+            "cause": move.reason,
+            "actor": move.actor.get_username() if move.actor else "platform",
+            "detail": {
+                "replaced_by": move.replaced_by.uid if move.replaced_by else None
+            },
+        }
+        for move in moves
+    ]
+
+
+def _command_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
+    events = (
+        CommandEvent.objects.filter(device=device, at__lt=before)
+        .select_related("command")
+        .order_by("-at", "-pk")[:limit]
+    )
+    return [
+        {
+            "at": event.at,
+            "kind": "command",
+            "title": f"{event.command.name}: {event.get_status_display()}",
+            "cause": event.cause,
+            "actor": event.actor,
+            "detail": {
+                "command": str(event.command.public_id),
+                "name": event.command.name,
+                "status": event.status,
+                **(event.detail or {}),
+            },
+        }
+        for event in events
+    ]
