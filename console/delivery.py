@@ -57,6 +57,28 @@ FAILURE_WORDS = {
 }
 
 
+_SHORT = {
+    S.HELD: "waits",
+    S.SENT: "published",
+    S.RECEIVED: "received",
+    S.UNKNOWN: "unknown",
+    S.SUPERSEDED: "replaced",
+    F.UNREACHABLE: "not reachable",
+    F.NO_ACK: "no answer",
+    F.EXECUTION_FAILED: "failed",
+    F.EXECUTION_TIMEOUT: "no result",
+    F.UNVERIFIED: "not verified",
+    F.ADAPTER_ERROR: "not published",
+    F.UNKNOWN_OUTCOME: "unknown",
+}
+
+
+def short_words(status: str, failure_class: str = "") -> str:
+    """Return one or two words for a narrow column."""
+    code = failure_class or status
+    return _SHORT.get(code) or FAILURE_WORDS.get(code) or _WORDS.get(code, code)
+
+
 @dataclass(frozen=True)
 class Track:
     """Four class names, one a segment, and what they say in words."""

@@ -44,7 +44,7 @@ def cause_in_words(code: str | None) -> str:
 def duration(span: timedelta | float | int | None) -> str:
     """Return a span as the one unit that matters: 4 min, 2 h, 3 d."""
     if span is None:
-        return "–"
+        return "\N{EN DASH}"
     seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
     seconds = max(0.0, seconds)
     if seconds < 9.95:
@@ -82,7 +82,7 @@ def clock(at: datetime | str | None) -> str:
     """Return the hour of today, the weekday within six days, else the date."""
     moment = moment_of(at)
     if moment is None:
-        return "–"
+        return "\N{EN DASH}"
     moment = timezone.localtime(moment)
     days = (timezone.localdate() - moment.date()).days
     if days == 0:

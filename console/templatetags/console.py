@@ -19,7 +19,7 @@ register = template.Library()
 def number(value: Any) -> str:
     """Return 12345 as 12,345, 0.4321 as 0.43, and nothing as a dash."""
     if value is None or value == "":
-        return "–"
+        return "\N{EN DASH}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -33,14 +33,14 @@ def number(value: Any) -> str:
 def percent(value: float | None) -> str:
     """Return a share as a percentage: 0.223 as 22 %, 0.004 as 0.4 %."""
     if value is None:
-        return "–"
-    return f"{value * 100:.0f} %" if value == 0 or value >= 0.01 else f"{value:.1%}"
+        return "\N{EN DASH}"
+    return f"{value * 100:.0f} %" if value == 0 or value >= 0.01 else f"{value * 100:.1f} %"
 
 
 @register.filter
 def times(value: float) -> str:
     """Return a lift as 12.4x."""
-    return f"{value:.1f}×" if value < 100 else f"{value:.0f}×"
+    return f"{value:.1f}\N{MULTIPLICATION SIGN}" if value < 100 else f"{value:.0f}\N{MULTIPLICATION SIGN}"
 
 
 @register.filter
@@ -133,7 +133,7 @@ def chip(connectivity: str | None, size: str = "") -> SafeString:
     word = connectivity or "unknown"
     kind = word if word in words.CONNECTIVITY_MEANS else "plain"
     return format_html(
-        '<span class="chip {} {}" title="{}"><i class="mark"></i>{}</span>',
+        '<span class="chip {} {}" title="{}"><i class="shape"></i>{}</span>',
         kind,
         size,
         words.CONNECTIVITY_MEANS.get(word, ""),
@@ -156,7 +156,7 @@ _JOB_CHIPS = {
 def job_chip(status: str, size: str = "") -> SafeString:
     """Draw a job's status."""
     return format_html(
-        '<span class="chip {} {}"><i class="mark"></i>{}</span>',
+        '<span class="chip {} {}"><i class="shape"></i>{}</span>',
         _JOB_CHIPS.get(status, "plain"),
         size,
         status,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from console import querytext
-from console.delivery import track_of
 from console.scope import ConsoleRequest, page
-from console.selectors.traits import Trait, traits_of
-from console.words import ago, cause_in_words
+from console.selectors.findings import (
+    TRAIT_FIELDS,
+    fleet_url,
+    found_rows,
+    trait_rows,
+)
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.selectors.search import SearchResult, search
 from iotplatform.common.problems import NotFound
@@ -31,17 +32,6 @@ FACETS = {
     "lifecycle": "Lifecycle",
 }
 SHOWN_VALUES = 8
-# What may explain a set of devices: where, what and how, never the condition itself.
-TRAIT_FIELDS = {
-    "gateway": "Gateway",
-    "firmware": "Firmware",
-    "site": "Site",
-    "region": "Region",
-    "product": "Product",
-    "adapter": "Adapter",
-    "cause": "Cause",
-    "lifecycle": "Lifecycle",
-}
 COLUMNS = (
     ("uid", "Device", False),
     ("site", "Site", False),
@@ -72,7 +62,7 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
         context["error"] = _explained(error, q)
         return render(request, "console/fleet/page.html", context, status=400)
     except BadCursor:
-        return redirect(_url(q=q, sort=sort))
+        return redirect(fleet_url(q=q, sort=sort))
     except IndexUnavailable as error:
         context["detail"] = error.detail
         return render(request, "console/fleet/unavailable.html", context, status=503)
@@ -89,7 +79,7 @@ def find(request: ConsoleRequest) -> HttpResponseRedirect:
         device = get_device(tenants=request.scope.all_tenants, uid=text)
     except NotFound:
         begins = querytext.clause("uid", text)
-        return redirect(_url(q=f"{begins}*" if '"' not in begins else text))
+        return redirect(fleet_url(q=f"{begins}*" if '"' not in begins else text))
     return redirect("console:device", device.uid)
 
 
@@ -116,7 +106,7 @@ def _found(
             tenants=tenants, q="*", sort=None, cursor=None, limit=1, facets=counted
         )
     )
-    rows = [_row(document) for document in result.results]
+    rows = found_rows(result)
     shows_risk = any(row["risk"] is not None for row in rows)
     writable = [
         tenant for tenant in tenants if request.scope.may(Right.OPERATE, tenant.pk)
@@ -130,41 +120,14 @@ def _found(
         "columns": _columns(q, sort, shows_risk=shows_risk),
         "facets": [_facet(name, result, q, sort) for name in FACETS],
         "conditions": _conditions(q, sort),
-        "traits": _traits(result, whole, q, sort),
+        "traits": trait_rows(result, whole, q, sort),
         "may_operate": bool(writable),
         "writable_tenants": writable,
         "is_later_page": bool(cursor),
-        "first_url": _url(q=q, sort=sort),
-        "next_url": _url(q=q, sort=sort, cursor=result.next_cursor)
+        "first_url": fleet_url(q=q, sort=sort),
+        "next_url": fleet_url(q=q, sort=sort, cursor=result.next_cursor)
         if result.next_cursor
         else None,
-    }
-
-
-def _row(document: Any) -> dict[str, Any]:
-    """A document as the table shows it: codes in words, the last command as a track."""
-    connectivity = document.get("connectivity")
-    said = [cause_in_words(document.get("cause"))]
-    if connectivity != "online" and document.get("since"):
-        said.append(ago(document["since"]))
-    track = None
-    if status := document.get("last_command_status"):
-        drawn = track_of(status)
-        name = document.get("last_command") or ""
-        track = {
-            "status": status,
-            "failure_class": "",
-            "words": f"{name}: {drawn.words}" if name else drawn.words,
-        }
-    return {
-        "uid": document["uid"],
-        "site": document.get("site"),
-        "firmware": document.get("firmware"),
-        "connectivity": connectivity,
-        "condition": " · ".join(part for part in said if part),
-        "disconnects": document.get("disconnects_72h") or 0,
-        "risk": document.get("risk"),
-        "track": track,
     }
 
 
@@ -179,7 +142,7 @@ def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
             {
                 "label": label,
                 "is_number": is_number,
-                "url": _url(q=q, sort=second if sort == first else first),
+                "url": fleet_url(q=q, sort=second if sort == first else first),
                 "arrow": {field: "▴", f"-{field}": "▾"}.get(sort, ""),
                 "aria_sort": {field: "ascending", f"-{field}": "descending"}.get(sort),
             }
@@ -199,7 +162,7 @@ def _facet(name: str, result: SearchResult, q: str, sort: str) -> dict[str, Any]
                 "text": str(row["value"]),
                 "count": row["count"],
                 "width": f"{100 * row['count'] / max(result.total, 1):.1f}%",
-                "url": _url(q=changed, sort=sort),
+                "url": fleet_url(q=changed, sort=sort),
                 "is_on": is_on,
             }
         )
@@ -210,38 +173,9 @@ def _facet(name: str, result: SearchResult, q: str, sort: str) -> dict[str, Any]
 def _conditions(q: str, sort: str) -> list[dict[str, str]]:
     """The query's conditions, each with the way to take it out."""
     return [
-        {"text": part, "url": _url(q=querytext.without(q, part), sort=sort)}
+        {"text": part, "url": fleet_url(q=querytext.without(q, part), sort=sort)}
         for part in querytext.parts(q)
     ]
-
-
-def _traits(
-    result: SearchResult, whole: SearchResult, q: str, sort: str
-) -> list[dict[str, Any]]:
-    asked = {part.split(":", 1)[0].strip("( ") for part in querytext.parts(q)}
-    here = {
-        name: rows
-        for name, rows in result.facets.items()
-        if name in TRAIT_FIELDS and name not in asked
-    }
-    found = traits_of(
-        here, total=result.total, fleet=whole.facets, fleet_total=whole.total
-    )
-    return [_trait(trait, q, sort) for trait in found]
-
-
-def _trait(trait: Trait, q: str, sort: str) -> dict[str, Any]:
-    extra = querytext.clause(trait.field, trait.value)
-    return {
-        "label": TRAIT_FIELDS[trait.field],
-        "value": cause_in_words(trait.value) if trait.field == "cause" else trait.value,
-        "lift": trait.lift,
-        "share": trait.share,
-        "base_share": trait.base_share,
-        "width": f"{100 * trait.share:.1f}%",
-        "base_width": f"{100 * trait.base_share:.1f}%",
-        "url": _url(q=querytext.both(q, extra), sort=sort),
-    }
 
 
 def _explained(error: QueryError, q: str) -> dict[str, Any]:
@@ -258,10 +192,5 @@ def _explained(error: QueryError, q: str) -> dict[str, Any]:
             end += 1
         meant = f"{q[: error.position]}{error.did_you_mean}{q[end:]}"
         explained["suggestion"] = meant
-        explained["suggestion_url"] = _url(q=meant)
+        explained["suggestion_url"] = fleet_url(q=meant)
     return explained
-
-
-def _url(**state: str | None) -> str:
-    kept = {name: value for name, value in state.items() if value}
-    return f"{reverse('console:fleet')}?{urlencode(kept)}"

@@ -1,0 +1,129 @@
+"""The device's one timeline, as lines that a person reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from commands.lifecycle import CommandStatus
+from commands.selectors.timeline import merged_timeline
+from console.delivery import track_of
+from console.words import cause_in_words
+
+if TYPE_CHECKING:
+    from registry.models import Device
+
+PAGE = 40
+_GOOD = (CommandStatus.RECEIVED, CommandStatus.SUCCEEDED, CommandStatus.VERIFIED)
+_BAD = (CommandStatus.FAILED, CommandStatus.TIMED_OUT, CommandStatus.EXPIRED)
+_CONNECTIVITY_KINDS = {"online": "good", "offline": "bad", "stale": "odd"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry: when, what, how we know it."""
+
+    at: datetime
+    time: str
+    day: str  # the heading before it, where a new day begins
+    words: str
+    kind: str
+    tag: str
+    rule: str = ""
+    status: str = ""
+    failure_class: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One page of the timeline, and where the next begins."""
+
+    lines: list[Line]
+    older_than: datetime | None
+
+
+def get_story(device: Device, *, before: datetime, day: date | None = None) -> Story:
+    """Return a page before an instant; ``day`` is the heading that stands already."""
+    entries, older_than = merged_timeline(device, before=before, limit=PAGE)
+    lines = []
+    for entry in entries:
+        at = timezone.localtime(entry["at"])
+        heading = "" if at.date() == day else _heading(at)
+        day = at.date()
+        lines.append(
+            Line(at=at, time=f"{at:%H:%M:%S}", day=heading, **_said(entry, at))
+        )
+    return Story(lines, older_than)
+
+
+def _heading(at: datetime) -> str:
+    days = (timezone.localdate() - at.date()).days
+    if days in (0, 1):
+        return ("Today", "Yesterday")[days]
+    return f"{at:%A %-d %B}"
+
+
+def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """One entry in words, by what it is about."""
+    kind, detail = entry["kind"], entry.get("detail") or {}
+    if kind == "command":
+        return _of_command(entry, detail)
+    if kind == "connectivity":
+        return _of_connectivity(entry, detail)
+    words = entry["title"]
+    if kind == "lifecycle":
+        by = f" by {entry['actor']}" if entry.get("actor") else ""
+        reason = f": {entry['cause']}" if entry.get("cause") else ""
+        words = f"lifecycle {words.replace('_', ' ')}{by}{reason}"
+        return {"words": words, "kind": "ours", "tag": "fact"}
+    severity = str(detail.get("severity", ""))
+    bad = "bad" if severity == "critical" and "clear" not in words else ""
+    cause = f": {entry['cause']}" if entry.get("cause") else ""
+    return {"words": f"{words}{cause}", "kind": bad, "tag": "reported"}
+
+
+def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+    status = str(detail.get("status", ""))
+    failure = str(detail.get("failure_class") or "")
+    name, actor = detail.get("name", ""), entry.get("actor") or ""
+    is_person = actor not in ("device", "platform", "")
+    words = f"{name} {track_of(status, failure).words}"
+    if cause := entry.get("cause"):
+        words += f": {cause}"
+    if is_person:
+        words += f", by {actor}"
+    kind = "ours" if is_person else ""
+    if status in _GOOD:
+        kind = "good"
+    elif status in _BAD:
+        kind = "bad"
+    elif status == CommandStatus.UNKNOWN:
+        kind = "odd"
+    return {
+        "words": words,
+        "kind": kind,
+        "tag": {"device": "reported", "platform": "judged"}.get(actor, ""),
+        "rule": "the command plane",
+        "status": status,
+        "failure_class": failure,
+        "url": reverse("console:command", args=[detail["command"]]),
+    }
+
+
+def _of_connectivity(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+    moved_to = str(detail.get("to") or entry["title"].rsplit(" ", 1)[-1])
+    cause = cause_in_words(entry.get("cause"))
+    words = f"{moved_to}: {cause}" if cause else moved_to
+    if session := detail.get("session"):
+        words += f" of session {session[:8]}"
+    return {
+        "words": words,
+        "kind": _CONNECTIVITY_KINDS.get(moved_to, ""),
+        "tag": "judged",
+        "rule": "the connectivity rules",
+    }

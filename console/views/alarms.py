@@ -1,0 +1,93 @@
+"""Alarms: what devices and rules complain about, and that a person has seen it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from console.paging import page_of
+from console.scope import ConsoleRequest, page
+from iotplatform.common.problems import Conflict
+from registry.permissions import Right
+from state.lifecycle import OPEN_ALARMS, AlarmState, Severity
+from state.selectors.alarms import get_alarm, list_alarms
+from state.services.alarms import acknowledge_alarm
+
+FILTERS = {
+    "": ("Open", tuple(OPEN_ALARMS)),
+    "unseen": ("Not acknowledged", (AlarmState.RAISED,)),
+    "cleared": ("Cleared", (AlarmState.CLEARED,)),
+}
+
+
+@page
+def alarms(request: ConsoleRequest) -> HttpResponse:
+    """Alarms of the tenants in view, the newest first."""
+    chosen = request.GET.get("show", "")
+    label, states = FILTERS.get(chosen, FILTERS[""])
+    every = list_alarms(tenants=request.scope.tenants)
+    rows = every.filter(state__in=states)
+    severity = request.GET.get("severity", "")
+    if severity in Severity.values:
+        rows = rows.filter(severity=severity)
+    found = page_of(request, rows)
+    for alarm in found.rows:
+        alarm.may_acknowledge = _may_acknowledge(request, alarm)
+    unseen = every.filter(state=AlarmState.RAISED).count()
+    return render(
+        request,
+        "console/alarms/list.html",
+        {
+            "headline": _headline(unseen),
+            "alarms": found.rows,
+            "next_url": found.next_url,
+            "first_url": found.first_url,
+            "filters": [
+                {"label": text, "url": f"?show={name}", "is_on": name == chosen}
+                for name, (text, _) in FILTERS.items()
+            ],
+            "empty_title": f"No alarm is {label.lower()}",
+            "empty_text": "Devices raise alarms by events; here they stand, once per"
+            " device and code, until they clear.",
+        },
+    )
+
+
+@require_POST
+@page
+def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
+    """Say that a person has seen it, then redraw the row as it now stands."""
+    tenants = request.scope.all_tenants
+    alarm = get_alarm(tenants=tenants, public_id=alarm_id)
+    request.scope.require(Right.OPERATE, alarm.tenant_id)
+    notice, status = "", 200
+    try:
+        alarm = acknowledge_alarm(
+            tenants=tenants, alarm_id=alarm_id, by=request.user, at=timezone.now()
+        )
+    except Conflict as error:
+        notice, status = error.detail, 409
+    if not request.htmx:
+        return redirect("console:alarms")
+    alarm.may_acknowledge = _may_acknowledge(request, alarm)
+    context = {"alarm": alarm, "notice": notice}
+    return render(request, "console/alarms/_row.html", context, status=status)
+
+
+def _may_acknowledge(request: ConsoleRequest, alarm: object) -> bool:
+    return bool(
+        alarm.state == AlarmState.RAISED  # type: ignore[attr-defined]
+        and request.scope.may(Right.OPERATE, alarm.tenant_id)  # type: ignore[attr-defined]
+    )
+
+
+def _headline(unseen: int) -> str:
+    if not unseen:
+        return "Every open alarm has been seen"
+    if unseen == 1:
+        return "1 alarm was not seen by anybody"
+    return f"{unseen:,} alarms were not seen by anybody"

@@ -1,0 +1,144 @@
+"""Cohorts: saved queries, their size now, and what their devices share."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from console import querytext
+from console.paging import page_of
+from console.scope import ConsoleRequest, page
+from console.selectors.findings import TRAIT_FIELDS, found_rows, trait_rows
+from fleet.exceptions import IndexUnavailable, QueryError
+from fleet.selectors.cohorts import get_cohort, list_cohorts
+from fleet.selectors.search import count, search
+from fleet.services.cohorts import save_cohort
+from iotplatform.common.problems import BadInput, Conflict
+from registry.permissions import Right
+
+FIGURES = (
+    ("online now", "connectivity", "online", ""),
+    ("offline", "connectivity", "offline", "bad"),
+    ("cannot be told", "connectivity", "stale", "warn"),
+    ("active", "lifecycle", "active", ""),
+)
+
+
+@page
+def cohorts(request: ConsoleRequest) -> HttpResponse:
+    """The list; a POST saves a query under a name."""
+    if request.method == "POST":
+        return _save(request)
+    return _list(request)
+
+
+@page
+def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
+    """One cohort as it is now."""
+    row = get_cohort(tenants=request.scope.all_tenants, public_id=cohort_id)
+    search_url = f"{reverse('console:fleet')}?{urlencode({'q': row.query})}"
+    send_url = f"{reverse('console:new-job')}?{urlencode({'cohort': row.public_id})}"
+    context: dict[str, Any] = {
+        "cohort": row,
+        "search_url": search_url,
+        "send_url": send_url,
+        "may_operate": request.scope.may(Right.OPERATE, row.tenant_id),
+    }
+    try:
+        context |= _now(row)
+    except (QueryError, IndexUnavailable) as error:
+        context["error"] = error.detail
+    return render(request, "console/cohorts/page.html", context)
+
+
+def _now(row: Any) -> dict[str, Any]:
+    facets = [*TRAIT_FIELDS, "connectivity"]
+    tenants = [row.tenant]
+    result = search(tenants=tenants, q=row.query, limit=10, facets=facets)
+    whole = search(tenants=tenants, q="*", limit=1, facets=facets)
+    counted = {
+        (field, str(value["value"])): value["count"]
+        for field, values in result.facets.items()
+        for value in values
+    }
+    figures = [
+        {
+            "label": label,
+            "kind": kind if counted.get((field, value)) else "",
+            "value": counted.get((field, value), 0),
+            "url": _search(row.query, field, value),
+        }
+        for label, field, value, kind in FIGURES
+    ]
+    return {
+        "result": result,
+        "fleet_total": whole.total,
+        "figures": figures,
+        "rows": found_rows(result),
+        "traits": trait_rows(result, whole, row.query),
+    }
+
+
+def _search(query: str, field: str, value: str) -> str:
+    narrowed = querytext.both(query, querytext.clause(field, value))
+    return f"{reverse('console:fleet')}?{urlencode({'q': narrowed})}"
+
+
+def _save(request: ConsoleRequest) -> HttpResponse:
+    writable = [
+        tenant
+        for tenant in request.scope.tenants
+        if request.scope.may(Right.OPERATE, tenant.pk)
+    ]
+    slug = request.POST.get("tenant", "")
+    chosen = [row for row in writable if row.slug == slug] if slug else writable
+    if not chosen:
+        if slug and slug not in [row.slug for row in request.scope.all_tenants]:
+            raise Http404("There is no such tenant.")
+        request.scope.require(Right.OPERATE, request.scope.tenants[0].pk)
+    try:
+        row = save_cohort(
+            tenant=chosen[0],
+            name=request.POST.get("name", "").strip(),
+            query=request.POST.get("q", "").strip(),
+            actor=request.user,
+        )
+    except (BadInput, Conflict) as error:
+        said = "; ".join(entry["message"] for entry in error.errors) or error.detail
+        return _list(request, error=said, status=422)
+    messages.success(request, f"The cohort “{row.name}” is saved.")
+    return redirect("console:cohort", row.public_id)
+
+
+def _list(
+    request: ConsoleRequest, *, error: str = "", status: int = 200
+) -> HttpResponse:
+    found = page_of(request, list_cohorts(tenants=request.scope.tenants))
+    for row in found.rows:
+        row.size = _size(row)
+    total = len(found.rows)
+    return render(
+        request,
+        "console/cohorts/list.html",
+        {
+            "headline": "No cohorts" if not total else "Saved cohorts",
+            "cohorts": found.rows,
+            "next_url": found.next_url,
+            "first_url": found.first_url,
+            "error": error,
+        },
+        status=status,
+    )
+
+
+def _size(row: Any) -> int | None:
+    try:
+        return count(tenants=[row.tenant], q=row.query)
+    except (QueryError, IndexUnavailable):
+        return None

@@ -1,0 +1,230 @@
+"""The device page: who it is, its condition and why, what was sent, one story."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import conditional_page, require_POST
+
+from commands.exceptions import (
+    CommandRefused,
+    IdempotencyKeyReused,
+    InvalidCommand,
+)
+from commands.selectors.commands import list_commands
+from commands.services.commands import request_command
+from console.forms import chosen_form, command_choices
+from console.scope import ConsoleRequest, page
+from console.selectors.story import get_story
+from console.words import ago, cause_in_words, moment_of
+from iotplatform.common.ids import new_public_id
+from iotplatform.common.problems import Problem
+from registry.lifecycle import MOVES, TAKES_COMMANDS, Lifecycle
+from registry.permissions import Right
+from registry.selectors.devices import get_device
+from registry.services.lifecycle import move_lifecycle
+from state.selectors import get_state
+
+if TYPE_CHECKING:
+    from registry.models import Device
+
+RECENT = 6
+
+
+@page
+def device(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """The whole page."""
+    found = _device(request, uid)
+    return render(request, "console/device/page.html", _context(request, found))
+
+
+@conditional_page
+@page
+def now(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """What may change while one looks; 304 while nothing did."""
+    context = _now(_device(request, uid))
+    return render(request, "console/device/_now.html", context)
+
+
+@page
+def story(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """Earlier entries of the timeline, below those that stand already."""
+    context = _story(_device(request, uid), request.GET.get("before"))
+    return render(request, "console/device/_story.html", context)
+
+
+@require_POST
+@page
+def send(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """Send one command; what is refused stands beside the form, with what was typed."""
+    found = _device(request, uid)
+    request.scope.require(Right.OPERATE, found.tenant_id)
+    name = request.POST.get("command", "")
+    form = chosen_form(name, request.POST)
+    if form is None or not form.is_valid():
+        error = "Choose a command." if form is None else ""
+        return _again(request, found, send_error=error, chosen=name)
+    try:
+        command, _ = request_command(
+            device=found,
+            name=name,
+            params=form.params(),
+            policy=None,
+            idempotency_key=f"console-{request.POST.get('key', '')}",
+            actor=request.user,
+        )
+    except InvalidCommand as error:
+        said = "; ".join(row["message"] for row in error.errors) or error.detail
+        return _again(request, found, send_error=said, chosen=name)
+    except (CommandRefused, IdempotencyKeyReused) as error:
+        return _again(
+            request, found, send_error=error.detail, chosen=name, status=409
+        )
+    messages.success(request, f"{name} is on its way to {uid}.")
+    return redirect("console:command", command.public_id)
+
+
+@require_POST
+@page
+def move(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """Move the device's lifecycle."""
+    found = _device(request, uid)
+    request.scope.require(Right.MANAGE, found.tenant_id)
+    to, successor = request.POST.get("to", ""), request.POST.get("replaced_by", "")
+    try:
+        replaced_by = _device(request, successor.strip()) if successor.strip() else None
+        move_lifecycle(
+            device=found,
+            to=to,
+            reason=request.POST.get("reason", "").strip(),
+            replaced_by=replaced_by,
+            actor=request.user,
+        )
+    except Problem as error:
+        said = "; ".join(row["message"] for row in error.errors) or error.detail
+        context = {"move_error": said, "move_open": True}
+        return _again(request, found, status=max(error.status, 409), **context)
+    label = Lifecycle(to).label
+    messages.success(request, f"{uid} is {label} now.")
+    return redirect("console:device", uid)
+
+
+def _device(request: ConsoleRequest, uid: str) -> Device:
+    return get_device(tenants=request.scope.all_tenants, uid=uid)
+
+
+def _again(
+    request: ConsoleRequest,
+    found: Device,
+    *,
+    send_error: str = "",
+    chosen: str = "",
+    status: int = 422,
+    **extra: Any,
+) -> HttpResponse:
+    context = _context(request, found) | extra
+    if chosen or send_error:
+        choices = command_choices(chosen, request.POST)
+        context |= {"send_error": send_error, "choices": choices, "send_open": True}
+        context["send_key"] = request.POST.get("key", "")
+    return render(request, "console/device/page.html", context, status=status)
+
+
+def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
+    may_operate = request.scope.may(Right.OPERATE, found.tenant_id)
+    may_manage = request.scope.may(Right.MANAGE, found.tenant_id)
+    why_not = ""
+    if found.lifecycle not in TAKES_COMMANDS:
+        why_not = f"It is {found.get_lifecycle_display()}: it takes no commands."
+    elif not found.product.takes_commands:
+        why_not = f"The product {found.product.slug} takes no commands."
+    moves = sorted(MOVES[Lifecycle(found.lifecycle)]) if may_manage else []
+    return {
+        **_now(found),
+        **_story(found, request.GET.get("before")),
+        "sends": may_operate and not why_not,
+        "sends_why_not": why_not if may_operate else "",
+        "send_key": str(new_public_id()),
+        "choices": command_choices("identify"),
+        "moves": [(value.value, Lifecycle(value).label) for value in moves],
+    }
+
+
+def _now(found: Device) -> dict[str, Any]:
+    """Who, condition, twin and what was sent."""
+    state = get_state(found)
+    presence, twin = state["presence"], state["twin"]
+    said = [cause_in_words(presence.get("cause"))]
+    if presence.get("since"):
+        said.append(f"for {ago(presence['since'])}")
+    if presence.get("disconnects_72h"):
+        said.append(f"{presence['disconnects_72h']} abnormal disconnects in 72 h")
+    sent = list_commands(tenants=[found.tenant]).filter(device=found)[:RECENT]
+    return {
+        "device": found,
+        "state": state,
+        "condition": " · ".join(part for part in said if part),
+        "place": _place(found),
+        "twin_rows": _twin_rows(twin),
+        "reported_at": moment_of(twin.get("reported_at")),
+        "telemetry": [
+            {"name": name, **row} for name, row in sorted(state["telemetry"].items())
+        ],
+        "alarms": state["alarms"],
+        "sent": list(sent),
+    }
+
+
+def _place(found: Device) -> list[tuple[str, str]]:
+    """The registry's facts, without those that are empty."""
+    region = f", {found.site.region}" if found.site.region else ""
+    facts = [
+        ("Product", f"{found.product.slug}, {found.product.name}"),
+        ("Site", f"{found.site.slug}{region}"),
+        ("Project", found.project.slug if found.project else ""),
+        ("Tenant", found.tenant.slug),
+        ("Lifecycle", found.get_lifecycle_display()),
+        ("Kind", f"{found.get_kind_display()} over {found.get_adapter_display()}"),
+        ("Serial", found.serial),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _twin_rows(twin: dict[str, Any]) -> list[dict[str, Any]]:
+    """Desired and reported side by side, the top keys, differing ones first."""
+    desired, reported, delta = twin["desired"], twin["reported"], twin["delta"]
+    differing = {key.split(".")[0] for key in delta}
+    return [
+        {
+            "key": key,
+            "desired": desired.get(key),
+            "is_desired": key in desired,
+            "reported": reported.get(key),
+            "is_reported": key in reported,
+            "differs": key in differing,
+        }
+        for key in sorted({*desired, *reported}, key=lambda k: (k not in differing, k))
+    ]
+
+
+def _story(found: Device, before: str | None) -> dict[str, Any]:
+    instant = moment_of(before) or timezone.now()
+    day = timezone.localtime(instant).date() if before else None
+    told = get_story(found, before=instant, day=day)
+    context: dict[str, Any] = {"device": found, "entries": told.lines}
+    if told.older_than:
+        older = _query(told.older_than)
+        context["more_url"] = f"{reverse('console:device-story', args=[found.uid])}{older}"
+        context["more_page_url"] = f"{older}#story"
+    return context
+
+
+def _query(before: datetime) -> str:
+    return f"?{urlencode({'before': before.isoformat()})}"
