@@ -41,7 +41,7 @@ class PerKeyThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Whether the key has requests left in this window."""
-        limit, seconds = parse_rate(api_settings.DEFAULT_THROTTLE_RATES["key"])
+        limit, seconds = parse_rate(str(api_settings.DEFAULT_THROTTLE_RATES["key"]))
         if not limit or time.monotonic() < self.resting_until:
             return True
         now = time.time()

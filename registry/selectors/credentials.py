@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from registry.exceptions import NoSuchObject
-from registry.lifecycle import CONNECTS, Adapter
+from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device
 
 CHUNK = 5_000  # rows of about 200 bytes held at once while a file is written
@@ -39,15 +39,13 @@ def get_credential(device: Device, public_id: UUID | str) -> Credential:
 
 
 def broker_lines_across_tenants() -> Iterator[BrokerLine]:
-    """Yield the newest valid credential of each device that may connect over MQTT.
+    """Yield the newest valid credential of each device that may connect.
 
     By uid, so that the same truth gives the same file.
     """
     rows = (
         Credential.objects.filter(
-            revoked_at__isnull=True,
-            device__lifecycle__in=CONNECTS,
-            device__adapter=Adapter.MQTT,
+            revoked_at__isnull=True, device__lifecycle__in=CONNECTS
         )
         .order_by("device__uid", "-pk")
         .distinct("device__uid")

@@ -1,0 +1,32 @@
+"""Reads of API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from registry.models import ApiToken, User
+
+
+def digest_of(key: str) -> str:
+    """Return what is kept of a key; it is random, so that plain SHA-256 is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def find_token_across_tenants(key: str, *, now: datetime) -> ApiToken | None:
+    """Return the valid token of a key, with its active user."""
+    valid = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    rows = ApiToken.objects.filter(
+        valid,
+        digest=digest_of(key),
+        revoked_at__isnull=True,
+        user__is_active=True,
+    )
+    return rows.select_related("user").first()
+
+
+def list_tokens(user: User) -> QuerySet[ApiToken]:
+    """Return a person's tokens, newest first."""
+    return ApiToken.objects.filter(user=user).order_by("-pk")

@@ -1,0 +1,66 @@
+"""Writes of projects and sites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from iotplatform.common.problems import BadInput
+from registry.models import Device, Project, Site, Tenant
+from registry.services.rows import delete_unused, save_checked
+
+
+def create_project(*, tenant: Tenant, slug: str, name: str = "") -> Project:
+    """Make a project. Raises BadInput for a slug that is taken or malformed."""
+    project = Project(tenant=tenant, slug=slug, name=name or slug)
+    save_checked(project)
+    return project
+
+
+@transaction.atomic
+def update_project(project: Project, **changes: Any) -> Project:
+    """Change a project's slug or name."""
+    row = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    for field, value in changes.items():
+        setattr(row, field, value)
+    save_checked(row)
+    return row
+
+
+def delete_project(project: Project) -> None:
+    """Delete a project; raises InUse while a site or device belongs to it."""
+    delete_unused(
+        project,
+        Site.objects.filter(project=project),
+        Device.objects.filter(project=project),
+    )
+
+
+def create_site(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Site:
+    """Make a site. Raises BadInput naming each field that is wrong."""
+    site = Site(tenant=tenant, slug=slug, name=name or slug, **fields)
+    _check_project(site)
+    save_checked(site)
+    return site
+
+
+@transaction.atomic
+def update_site(site: Site, **changes: Any) -> Site:
+    """Change a site. Raises BadInput naming each field that is wrong."""
+    row = Site.objects.select_for_update(no_key=True).get(pk=site.pk)
+    for field, value in changes.items():
+        setattr(row, field, value)
+    _check_project(row)
+    save_checked(row)
+    return row
+
+
+def delete_site(site: Site) -> None:
+    """Delete a site; raises InUse while a device stands there."""
+    delete_unused(site, Device.objects.filter(site=site))
+
+
+def _check_project(site: Site) -> None:
+    if site.project is not None and site.project.tenant_id != site.tenant_id:
+        raise BadInput(project="There is no such project.")

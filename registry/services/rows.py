@@ -1,0 +1,73 @@
+"""Saving and deleting single rows: refusals name the field, also when two race."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import ProtectedError, RestrictedError
+from psycopg import errors as pg
+
+from iotplatform.common.problems import BadInput
+from registry.exceptions import InUse
+
+TAKEN = "Another one has this already."
+
+# What each constraint says to the person who ran into it.
+FIELD_OF_CONSTRAINT = {
+    "registry_project_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_site_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_product_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_serial_once_per_tenant": (
+        "serial",
+        "Another device of the tenant has this serial.",
+    ),
+    "registry_child_and_only_child_has_gateway": (
+        "gateway",
+        "A child has a gateway, and nothing else has.",
+    ),
+    "registry_one_role_per_tenant": ("user", "Is a member of the tenant already."),
+    "registry_tenant_slug_key": ("slug", TAKEN),
+    "registry_device_uid_key": ("uid", "This uid is taken."),
+    "registry_user_username_key": ("username", TAKEN),
+}
+
+
+def save_checked(row: models.Model) -> None:
+    """Validate a row's own fields and save it.
+
+    Raises Django's ValidationError or BadInput, each naming the fields. What must be
+    unique is left to the database, which alone cannot be raced.
+    """
+    row.full_clean(validate_unique=False, validate_constraints=False)
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise refusal(error) from error
+
+
+def refusal(error: IntegrityError) -> Exception:
+    """Return the refusal that a violated constraint means; else the error itself."""
+    cause = error.__cause__
+    if isinstance(cause, pg.UniqueViolation | pg.CheckViolation):
+        known = FIELD_OF_CONSTRAINT.get(cause.diag.constraint_name or "")
+        if known is not None:
+            field, message = known
+            return BadInput(errors=[{"field": field, "message": message}])
+    return error
+
+
+@transaction.atomic
+def delete_unused(row: models.Model, *used_by: models.QuerySet[models.Model]) -> None:
+    """Delete a row, or raise InUse naming what refers to it.
+
+    ``used_by`` is asked first: Django would load every referring row to name them.
+    """
+    what = row._meta.verbose_name
+    for users in used_by:
+        if users.exists():
+            names = users.model._meta.verbose_name_plural
+            raise InUse(f"The {what} '{row}' still has {names}.")
+    try:
+        row.delete()
+    except (ProtectedError, RestrictedError) as error:
+        raise InUse(f"The {what} '{row}' is still in use.") from error

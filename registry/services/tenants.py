@@ -1,0 +1,36 @@
+"""Writes of tenants: for platform superusers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from registry.models import Device, Product, Project, Site, Tenant
+from registry.services.rows import delete_unused, save_checked
+
+
+def create_tenant(*, slug: str, name: str = "") -> Tenant:
+    """Make a tenant. Raises BadInput for a slug that is taken or malformed."""
+    tenant = Tenant(slug=slug, name=name or slug)
+    save_checked(tenant)
+    return tenant
+
+
+@transaction.atomic
+def update_tenant(tenant: Tenant, **changes: Any) -> Tenant:
+    """Change a tenant's slug or name."""
+    row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    for field, value in changes.items():
+        setattr(row, field, value)
+    save_checked(row)
+    return row
+
+
+def delete_tenant(tenant: Tenant) -> None:
+    """Delete a tenant that owns nothing; raises InUse."""
+    owned = [
+        model.objects.filter(tenant=tenant)
+        for model in (Device, Site, Product, Project)
+    ]
+    delete_unused(tenant, *owned)
