@@ -12,10 +12,9 @@ from django.db import connection
 
 from fleet.backends.documents import FleetDocument, Scalar
 
-# Commands that the rate, the newest and the last acknowledgement are taken from: enough
-# to judge a device by, and few enough for a device with a long life.
-RECENT_COMMANDS = 100
-RATED_COMMANDS = 20
+# Newest commands of a device that its failure rate and last acknowledgement are taken
+# from: so the rate moves when the device heals, and a long life costs no more.
+RECENT_COMMANDS = 20
 # Longer texts are cut: nobody searches for them, and a term of an index is bounded.
 LONGEST_TEXT = 500
 MOST_VALUES = 64  # of one JSON field; a product declares fewer
@@ -28,7 +27,7 @@ SELECT
     p.attributes_schema, p.metrics, p.reported_keys,
     pr.connectivity, pr.cause, pr.since, pr.activity_bucket, pr.disconnects_72h,
     tw.firmware, tw.config_version, tw.reported, tw.delta <> '{}' AS drift,
-    ts.indexed, a.*, c.*
+    ts.indexed, a.*, o.*, c.*
 FROM registry_device d
 JOIN registry_tenant t ON t.id = d.tenant_id
 JOIN registry_site s ON s.id = d.site_id
@@ -52,35 +51,24 @@ LEFT JOIN LATERAL (
 ) a ON true
 LEFT JOIN LATERAL (
     SELECT
-        count(*) FILTER (WHERE ended_at IS NULL) AS pending_commands,
-        min(sent_at) FILTER (WHERE ended_at IS NULL AND received_at IS NULL)
-            AS oldest_unacked_at,
+        count(*) AS pending_commands,
+        min(sent_at) FILTER (WHERE received_at IS NULL) AS oldest_unacked_at
+    FROM commands_command WHERE device_id = d.id AND ended_at IS NULL
+) o ON true
+LEFT JOIN LATERAL (
+    SELECT
         max(received_at) AS last_ack_at,
         (array_agg(name ORDER BY id DESC))[1] AS last_command,
         (array_agg(status ORDER BY id DESC))[1] AS last_command_status,
-        avg(CASE WHEN is_failed THEN 1.0 ELSE 0.0 END) FILTER (
-            WHERE is_rated AND rated <= %(rated)s
+        (array_agg(failure_class ORDER BY id DESC))[1] AS last_command_failure_class,
+        -- What a person took back, or a newer one replaced, is no failure.
+        avg((status IN ('failed', 'timed_out', 'unknown', 'expired'))::int) FILTER (
+            WHERE ended_at IS NOT NULL AND status NOT IN ('cancelled', 'superseded')
         ) AS command_failure_rate
     FROM (
-        SELECT n.*, count(*) FILTER (WHERE is_rated) OVER (ORDER BY id DESC) AS rated
-        FROM (
-            SELECT
-                both_kinds.*,
-                status IN ('failed', 'timed_out', 'unknown', 'expired') AS is_failed,
-                -- What a person took back, or a newer one replaced, is no failure.
-                ended_at IS NOT NULL AND status NOT IN ('cancelled', 'superseded')
-                    AS is_rated
-            FROM (
-                (SELECT id, name, status, sent_at, received_at, ended_at
-                FROM commands_command
-                WHERE device_id = d.id ORDER BY id DESC LIMIT %(recent)s)
-                UNION
-                SELECT id, name, status, sent_at, received_at, ended_at
-                FROM commands_command
-                WHERE device_id = d.id AND ended_at IS NULL
-            ) both_kinds
-        ) n
-    ) recent
+        SELECT * FROM commands_command WHERE device_id = d.id
+        ORDER BY id DESC LIMIT %(recent)s
+    ) newest
 ) c ON true
 WHERE d.id = ANY(%(ids)s)
 ORDER BY d.id
@@ -93,12 +81,7 @@ def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
     """Return the documents of these devices; one that is gone has none."""
     with connection.cursor() as cursor:
         cursor.execute(
-            DOCUMENTS_SQL,
-            {
-                "ids": list(device_ids),
-                "recent": RECENT_COMMANDS,
-                "rated": RATED_COMMANDS,
-            },
+            DOCUMENTS_SQL, {"ids": list(device_ids), "recent": RECENT_COMMANDS}
         )
         names = [column.name for column in cursor.description or ()]
         return [_document(_decoded(names, row)) for row in cursor]
@@ -141,6 +124,7 @@ PLAIN = (
     "since", "disconnects_72h", "alarms", "alarms_info", "alarms_warning",
     "alarms_critical", "last_alarm", "last_alarm_at", "pending_commands",
     "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
+    "last_command_failure_class",
 )  # fmt: skip
 NO_EVIDENCE = {
     # No presence row: no message ever.

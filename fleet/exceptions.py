@@ -29,6 +29,10 @@ class QueryError(BadInput):
         }
         super().__init__(f"The query is not valid: {message}", errors=[row])
 
+    def about(self, field: str) -> QueryError:
+        """Return the same refusal of a query that came in another field."""
+        return QueryError(self.message, self.position, self.did_you_mean, field=field)
+
 
 class IndexUnavailable(Unavailable):
     """There is no index to ask; the indexer is building one."""

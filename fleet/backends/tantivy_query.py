@@ -48,6 +48,8 @@ FLOAT, INTEGER = tantivy.FieldType.Float, tantivy.FieldType.Integer
 # The lowest and the highest moment that an index can hold; further away is an open end.
 EARLIEST, LATEST = -(2**62), 2**62
 
+SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # of a regular expression
+
 
 def both(*queries: Query) -> Query:
     """Return a query for what all of these find."""
@@ -72,7 +74,7 @@ def regex_of(pattern: Pattern) -> str:
     return "".join(
         {Wild.MANY: r"(?s:.)*", Wild.ONE: r"(?s:.)"}[part]
         if isinstance(part, Wild)
-        else re.sub(r"([^\w\s])", r"\\\1", fold(part))
+        else SPECIAL.sub(r"\\\1", fold(part))
         for part in pattern
     )
 

@@ -172,7 +172,7 @@ WATCHED = (
         "commands_command",
         "id",
         OWN,
-        differs("status", "sent_at", "received_at", "ended_at"),
+        differs("status", "failure_class", "sent_at", "received_at", "ended_at"),
     ),
 )
 

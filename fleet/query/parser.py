@@ -33,6 +33,8 @@ from fleet.query.values import read_bound, read_pattern, read_value
 LONGEST_QUERY = 4_000  # characters; a person's query is under 500
 DEEPEST_QUERY = 32  # parentheses and operators within each other
 MOST_CONDITIONS = 256
+MOST_HOLES = 16  # wildcards of one word: each makes an index's automaton larger
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 UNSUPPORTED = {
     luqum_tree.Boost: "Boosting (^) has no meaning here: results are not ranked.",
     luqum_tree.Fuzzy: "Fuzzy search (~) is not supported; use a wildcard: abc*.",
@@ -49,6 +51,8 @@ def parse(text: str) -> Node:
         raise QueryError(
             f"The query is longer than {LONGEST_QUERY} characters.", LONGEST_QUERY
         )
+    if (bad := LONE_SURROGATE.search(text)) is not None:
+        raise QueryError("This is not a character.", bad.start())
     source = Source(text)
     return _Reader(source).node(_parsed(source), None, 0)
 
@@ -151,6 +155,8 @@ class _Reader:
         pattern = read_pattern(raw)
         if not any(isinstance(part, Wild) for part in pattern):
             return _literal("".join(map(str, pattern)), field, position)
+        if sum(isinstance(part, Wild) for part in pattern) > MOST_HOLES:
+            raise QueryError(f"More than {MOST_HOLES} wildcards in a word.", position)
         if pattern == (Wild.MANY,):
             return All() if field is None else Exists(field, position)
         if field is None:

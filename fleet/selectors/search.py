@@ -20,7 +20,7 @@ from fleet.backends.tantivy_search import Place, Search
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import FIELDS, Field, FieldRef, Kind, resolve_field
 from fleet.query.parser import parse
-from fleet.selectors.index import current_reader, index_lag_seconds
+from fleet.selectors.lag import current_reader, index_lag_seconds
 from registry.models import Tenant
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000

@@ -10,7 +10,7 @@ from fleet.backends.tantivy_index import Reader, faults
 from fleet.backends.tantivy_search import indexed_device_ids, stored_documents
 from fleet.documents import build_documents, device_id_chunks
 from fleet.models import Outbox
-from fleet.selectors.index import current_reader
+from fleet.selectors.lag import current_reader
 from fleet.services.indexing import Indexer, touch_devices, writer_lock
 
 CHUNK = 2_000

@@ -1,4 +1,4 @@
-"""How far the index is behind the truth."""
+"""The index as it stands, and how far it is behind the truth."""
 
 from __future__ import annotations
 

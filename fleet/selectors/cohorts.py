@@ -1,0 +1,58 @@
+"""Reads of saved queries and of what was frozen from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from fleet.exceptions import NoSuchCohort, NoSuchSnapshot
+from fleet.models import Cohort, Snapshot, SnapshotMember
+from registry.models import Tenant
+
+
+def list_cohorts(*, tenants: Sequence[Tenant]) -> QuerySet[Cohort]:
+    """Return the cohorts of these tenants."""
+    cohorts = Cohort.objects.filter(tenant__in=tenants)
+    return cohorts.select_related("tenant", "created_by").order_by("pk")
+
+
+def get_cohort(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Cohort:
+    """Return one cohort; raises NoSuchCohort."""
+    wanted = _uuid(public_id)
+    found = wanted and list_cohorts(tenants=tenants).filter(public_id=wanted).first()
+    if not found:
+        raise NoSuchCohort("There is no such cohort.")
+    return found
+
+
+def list_snapshots(*, cohort: Cohort) -> QuerySet[Snapshot]:
+    """Return what was frozen from a cohort, the newest first."""
+    snapshots = Snapshot.objects.filter(cohort=cohort)
+    return snapshots.select_related("tenant", "cohort", "taken_by").order_by("-pk")
+
+
+def get_snapshot(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Snapshot:
+    """Return one snapshot; raises NoSuchSnapshot."""
+    wanted = _uuid(public_id)
+    snapshots = Snapshot.objects.filter(tenant__in=tenants)
+    snapshots = snapshots.select_related("tenant", "cohort", "taken_by")
+    found = wanted and snapshots.filter(public_id=wanted).first()
+    if not found:
+        raise NoSuchSnapshot("There is no such snapshot.")
+    return found
+
+
+def list_snapshot_members(snapshot: Snapshot) -> QuerySet[SnapshotMember]:
+    """Return the frozen members, in key order."""
+    return SnapshotMember.objects.filter(snapshot=snapshot).order_by("pk")
+
+
+def _uuid(text: UUID | str) -> UUID | None:
+    if isinstance(text, UUID):
+        return text
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

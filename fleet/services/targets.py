@@ -1,0 +1,172 @@
+"""From a query, cohort, snapshot or list of devices to frozen device ids."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from fleet.exceptions import QueryError, TargetMoved
+from fleet.selectors.cohorts import (
+    get_cohort,
+    get_snapshot,
+    list_snapshot_members,
+)
+from fleet.selectors.search import (
+    Member,
+    check_members,
+    find_members,
+    list_members,
+)
+from iotplatform.common.problems import BadInput
+from registry.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+SOURCES = ("query", "cohort", "snapshot", "devices")
+MOST_DEVICES = 100_000  # that a request lists one by one; more are a cohort's business
+# How long the members of a preview are kept, to say what has changed since.
+PREVIEW_SECONDS = 3_600
+SHOWN = 20  # uids of a difference that are named
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Exactly which devices, by which condition, at which time, how fresh."""
+
+    members: list[Member]
+    query: str
+    taken_at: datetime
+    index_lag_seconds: float | None  # None: no index was asked
+    target_hash: str
+
+    @property
+    def device_ids(self) -> list[int]:
+        """Their ids, in key order."""
+        return [member.device_id for member in self.members]
+
+
+def hash_of(uids: Iterable[str]) -> str:
+    """Return the SHA-256 over the sorted uids, one a line."""
+    digest = hashlib.sha256()
+    for uid in sorted(uids):
+        digest.update(f"{uid}\n".encode())
+    return digest.hexdigest()
+
+
+def resolve_targets(*, tenant: Tenant, source: dict[str, Any]) -> Targets:
+    """Resolve the one of SOURCES that is given; every id is checked for the tenant.
+
+    Raises BadInput (none or several given, unknown devices), QueryError, NoSuchCohort,
+    NoSuchSnapshot, IndexUnavailable.
+    """
+    given = [name for name in SOURCES if source.get(name) is not None]
+    if len(given) != 1:
+        names = ", ".join(SOURCES)
+        raise BadInput(query=f"Give exactly one of {names}.")
+    name = given[0]
+    value = source[name]
+    if name == "devices":
+        return _listed(tenant, value)
+    if name == "snapshot":
+        return _frozen(tenant, value)
+    if name == "cohort":
+        value = get_cohort(tenants=[tenant], public_id=value).query
+    return _matching(tenant, value, name)
+
+
+def check_expected_hash(
+    targets: Targets, *, tenant: Tenant, expected_hash: str | None
+) -> None:
+    """Refuse (TargetMoved) when these are not the devices that were previewed."""
+    if expected_hash is None or expected_hash == targets.target_hash:
+        return
+    extra: dict[str, Any] = {
+        "expected_hash": expected_hash,
+        "target_hash": targets.target_hash,
+        "target_count": len(targets.members),
+    }
+    detail = "The devices are not those that were previewed."
+    before = recall_preview(tenant, expected_hash)
+    if before is not None:
+        now = {member.uid for member in targets.members}
+        gone, added = sorted(before - now), sorted(now - before)
+        detail = f"Since the preview {len(gone)} devices left and {len(added)} came."
+        extra |= {"gone_count": len(gone), "added_count": len(added)}
+        extra |= {"gone": gone[:SHOWN], "added": added[:SHOWN]}
+    else:
+        extra |= dict.fromkeys(("gone_count", "added_count", "gone", "added"))
+    raise TargetMoved(detail, **extra)
+
+
+def remember_preview(tenant: Tenant, targets: Targets) -> None:
+    """Keep what was previewed for a while; losing it loses only names in a refusal."""
+    text = "\n".join(member.uid for member in targets.members)
+    try:
+        cache.set(
+            _preview_key(tenant, targets.target_hash),
+            zlib.compress(text.encode()),
+            PREVIEW_SECONDS,
+        )
+    except RedisError as error:
+        logger.warning("a preview is not remembered: %s", error)
+
+
+def recall_preview(tenant: Tenant, target_hash: str) -> set[str] | None:
+    """Return the uids that a preview with this hash had, if they are still known."""
+    try:
+        kept = cache.get(_preview_key(tenant, target_hash))
+    except RedisError:
+        return None
+    return None if kept is None else set(zlib.decompress(kept).decode().splitlines())
+
+
+def _preview_key(tenant: Tenant, target_hash: str) -> str:
+    # Hashed once more: what the caller sends may be no hash at all.
+    digest = hashlib.sha256(target_hash.encode()).hexdigest()
+    return f"fleet:preview:{tenant.pk}:{digest}"
+
+
+def _matching(tenant: Tenant, query: str, name: str) -> Targets:
+    taken_at = timezone.now()
+    try:
+        found = list_members(tenants=[tenant], q=query)
+    except QueryError as error:
+        raise error.about(name) from error
+    return _targets(found.members, query, taken_at, found.index_lag_seconds)
+
+
+def _frozen(tenant: Tenant, public_id: str) -> Targets:
+    snapshot = get_snapshot(tenants=[tenant], public_id=public_id)
+    ids = list(list_snapshot_members(snapshot).values_list("device_id", flat=True))
+    members = check_members(tenants=[tenant], device_ids=ids)
+    return _targets(
+        members, snapshot.query, snapshot.taken_at, snapshot.index_lag_seconds
+    )
+
+
+def _listed(tenant: Tenant, uids: list[str]) -> Targets:
+    wanted = sorted(set(uids))
+    if not wanted or len(wanted) > MOST_DEVICES:
+        raise BadInput(devices=f"1 to {MOST_DEVICES} devices.")
+    members = find_members(tenants=[tenant], uids=wanted)
+    if len(members) != len(wanted):
+        unknown = sorted(set(wanted) - {member.uid for member in members})
+        shown = ", ".join(unknown[:SHOWN])
+        raise BadInput(devices=f"There is no such device: {shown}.")
+    return _targets(members, "", timezone.now(), None)
+
+
+def _targets(
+    members: list[Member], query: str, taken_at: datetime, lag: float | None
+) -> Targets:
+    found_hash = hash_of(member.uid for member in members)
+    return Targets(members, query, taken_at, lag, found_hash)

@@ -1,0 +1,145 @@
+"""The query language said a second time, in plain Python over documents.
+
+Slow and obvious on purpose: what an index answers is compared with this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet.backends.documents import FleetDocument
+from fleet.fields import WORD_FIELDS, FieldRef, Kind
+from fleet.query.tree import (
+    All,
+    And,
+    Between,
+    Day,
+    Equals,
+    Exists,
+    Like,
+    Node,
+    Not,
+    Or,
+    Pattern,
+    RelativeTime,
+    Wild,
+    WordLike,
+    Words,
+)
+from fleet.versions import version_key
+
+
+def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
+    """Whether a device with this document is found."""
+    match node:
+        case All():
+            return True
+        case And(items):
+            return all(matches(item, document, now) for item in items)
+        case Or(items):
+            return any(matches(item, document, now) for item in items)
+        case Not(item):
+            return not matches(item, document, now)
+        case Words(words, field):
+            return any(
+                list(words) == part[start : start + len(words)]
+                for part in _texts(document, field)
+                for start in range(len(part))
+            )
+        case WordLike(pattern, field):
+            return any(
+                _fits(pattern, word)
+                for part in _texts(document, field)
+                for word in part
+            )
+        case Exists(field):
+            return _exists(document, field)
+        case Like(field, pattern):
+            return any(_fits(pattern, value) for value in _values(document, field))
+        case Equals(field, value):
+            return any(_equal(field, v, value, now) for v in _values(document, field))
+        case Between():
+            return any(_between(node, v, now) for v in _values(document, node.field))
+
+
+def _texts(document: FleetDocument, field: FieldRef | None) -> list[list[str]]:
+    names = WORD_FIELDS if field is None else (field.name,)
+    texts = [document.values.get(name) or "" for name in names]
+    return [re.sub(r"[\W_]+", " ", text.lower()).split() for text in texts]
+
+
+def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
+    value = document.values.get(field.name)
+    if field.path:
+        value = (value or {}).get(field.path)
+    if value is None or value == "":
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _exists(document: FleetDocument, field: FieldRef) -> bool:
+    if not field.path:
+        return bool(list(_values(document, field)))
+    held = document.values.get(field.name) or {}
+    return any(f"{path}.".startswith(f"{field.path}.") for path in held)
+
+
+def _fits(pattern: Pattern, text: str) -> bool:
+    holes = {Wild.MANY: ".*", Wild.ONE: "."}
+    expression = "".join(
+        holes[part] if isinstance(part, Wild) else re.escape(part.lower())
+        for part in pattern
+    )
+    return re.fullmatch(expression, text.lower(), re.DOTALL) is not None
+
+
+def _equal(field: FieldRef, held: Any, asked: Any, now: datetime) -> bool:
+    if field.kind is Kind.JSON:
+        if isinstance(held, bool):
+            return bool(asked.lower() == str(held).lower())
+        if isinstance(held, int | float):
+            number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", asked)
+            return number is not None and float(asked) == held
+        return bool(held.lower() == asked.lower())
+    if field.kind is Kind.VERSION:
+        return version_key(held) == version_key(asked)
+    if field.kind is Kind.DATE:
+        return _between(Between(field, asked, asked), held, now)
+    if isinstance(held, str):
+        return held.lower() == str(asked).lower()
+    return bool(held == asked)
+
+
+def _between(node: Between, held: Any, now: datetime) -> bool:
+    if node.field.kind is Kind.JSON and (
+        isinstance(held, bool) or not isinstance(held, int | float)
+    ):
+        return False
+    if node.field.kind is Kind.VERSION:
+        held = version_key(held)
+    low, high = (_end(node, value, now) for value in (node.low, node.high))
+    if isinstance(node.low, Day) and not node.has_low:
+        low, above = low + timedelta(days=1), True
+    else:
+        above = node.has_low
+    if isinstance(node.high, Day):
+        high, below = high + timedelta(days=1 if node.has_high else 0), False
+    else:
+        below = node.has_high
+    return bool(
+        (low is None or held > low or (above and held == low))
+        and (high is None or held < high or (below and held == high))
+    )
+
+
+def _end(node: Between, value: Any, now: datetime) -> Any:
+    if isinstance(value, RelativeTime):
+        return now + value.offset
+    if isinstance(value, Day):
+        return value.start
+    if node.field.kind is Kind.VERSION and value is not None:
+        return version_key(value)
+    return value

@@ -1,0 +1,151 @@
+"""What a person may write, what it finds, and what an error says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.backends.documents import FleetDocument
+from fleet.backends.tantivy_index import readers
+from fleet.backends.tantivy_query import Compiler
+from fleet.backends.tantivy_search import Search
+from fleet.exceptions import QueryError
+from fleet.query.parser import parse
+from fleet.versions import version_key
+from tests.fleet.index import fill
+from tests.fleet.strategies import NOW
+
+DEVICES: list[dict[str, Any]] = [
+    {
+        "uid": "pump-1",
+        "name": "Cold store 5",
+        "region": "East China",
+        "firmware": "1.4.2",
+        "disconnects_72h": 7,
+        "tags": ["winter"],
+        "lifecycle": "active",
+        "last_activity": NOW - timedelta(days=4),
+        "rssi": -80,
+        "attr": {"battery_rev": "B"},
+        "metric": {"temperature": 31.5},
+    },
+    {
+        "uid": "pump-2",
+        "region": "East China",
+        "firmware": "1.4.10",
+        "disconnects_72h": 4,
+        "tags": ["winter", "new"],
+        "lifecycle": "retired",
+        "last_activity": NOW,
+        "connectivity": "online",
+        "oldest_unacked_at": NOW - timedelta(days=2),
+        "rssi": -60.5,
+    },
+    {"uid": "meter-1", "region": "Bavaria", "firmware": "1.10.0", "serial": "SN-77"},
+]
+
+FOUND = [
+    ('region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5', "pump-1"),
+    ("firmware:<1.4.10", "pump-1"),
+    ("firmware:>1.9", "meter-1"),
+    ("firmware:1.10", "meter-1"),
+    ("firmware:[1.4.2 TO 1.10}", "pump-1 pump-2"),
+    ("last_activity:<now-3d", "pump-1"),
+    ("last_activity:2026-11-23", "pump-2"),
+    ('last_activity:>="2026-11-23T20:30:15.25+08:00"', "pump-2"),
+    ("last_activity:>=2026-11-23T20:30:15.25+08:00", "pump-2"),
+    ("tag:winter AND NOT lifecycle:retired", "pump-1"),
+    ("tag:winter -lifecycle:retired", "pump-1"),
+    ("connectivity:online AND oldest_unacked_at:<now-1d", "pump-2"),
+    ("attr.battery_rev:B", "pump-1"),
+    ("metric.temperature:>30", "pump-1"),
+    ("rssi:<-70", "pump-1"),
+    ("rssi:-80", "pump-1"),
+    ("rssi:[-70 TO 0]", "pump-2"),
+    ("region:bavaria", "meter-1"),
+    ("region:(bavaria OR nowhere)", "meter-1"),
+    ("cold", "pump-1"),
+    ('"cold store"', "pump-1"),
+    ('"store cold"', ""),
+    ("name:sto*", "pump-1"),
+    ("pump", "pump-1 pump-2"),
+    ("sn-77", "meter-1"),
+    ("uid:pump-?", "pump-1 pump-2"),
+    ("NOT connectivity:*", "pump-1 meter-1"),
+    ("*", "pump-1 pump-2 meter-1"),
+]
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A search of three devices, as a function from text to uids."""
+    root: Path = tmp_path_factory.mktemp("index")
+    fill(root, [FleetDocument(n, 1, values) for n, values in enumerate(DEVICES)])
+    reader = readers.current(root)
+
+    def find(text: str) -> str:
+        compiler = Compiler(reader.index, now=NOW)
+        query = compiler.for_tenants(parse(text), [1])
+        ids = Search(reader, compiler, query).device_ids()
+        return " ".join(DEVICES[device_id]["uid"] for device_id in ids)
+
+    return find
+
+
+@pytest.mark.parametrize(("text", "uids"), FOUND)
+def test_a_query_finds_what_it_says(search: Any, text: str, uids: str) -> None:
+    assert search(text) == uids
+
+
+REFUSED = [
+    ("", 0, None, "empty"),
+    ("   ", 0, None, "empty"),
+    ("risk:>5 AND regoin:x", 12, "region", "no field 'regoin'"),
+    ("conectivity:online", 0, "connectivity", "no field"),
+    ("region:[a TO b]", 7, None, "takes no range"),
+    ("disconnects_72h:many", 16, None, "not a number"),
+    ("since:yesterday", 6, None, "now-3d"),
+    ("drift:perhaps", 6, None, "true or false"),
+    ("attr.x:B*", 7, None, "no wildcard"),
+    ("attr:B", 0, None, "needs a key"),
+    ("region:x AND", 12, None, "ends too early"),
+    ("(region:x", 9, None, "not closed"),
+    ('region:"x', 7, None, "quote"),
+    ("region:x)", 8, None, "not expected"),
+    ("abc~2", 0, None, "Fuzzy"),
+    ("/abc/", 0, None, "Regular expressions"),
+    ("region:x^2", 7, None, "Boosting"),
+    (">5", 0, None, "needs a field"),
+    ("rssi:<-70 AND regin:x", 14, "region", "no field"),
+    ("a ! b", 2, None, "no word"),
+    ("(" * 40 + "a" + ")" * 40, 33, None, "nested deeper"),
+    (" OR ".join(["a"] * 300), None, None, "more than 256"),
+    ("a" * 5_000, 4_000, None, "longer than"),
+]
+
+
+@pytest.mark.parametrize(("text", "position", "meant", "says"), REFUSED)
+def test_a_refusal_points_at_the_place(
+    text: str, position: int | None, meant: str | None, says: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+
+    assert says in caught.value.message
+    assert caught.value.did_you_mean == meant
+    if position is not None:
+        assert caught.value.position == position
+
+
+def test_versions_are_ordered_as_people_read_them() -> None:
+    ordered = ["", "1.0-alpha", "1.0-rc2", "1.0-rc10", "1.0", "1.0b", "1.0.1", "1.9"]
+    ordered += ["1.10", "v2.0-1", "2", "10.0"]
+
+    keys = [version_key(text) for text in ordered]
+
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+    assert version_key("1.4") == version_key("v1.4.0")
