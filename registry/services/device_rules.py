@@ -1,0 +1,80 @@
+"""What must hold of a device before it is saved; every refusal names its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from registry.lifecycle import DeviceKind
+from registry.models import Device, Product
+
+Errors = list[dict[str, Any]]
+
+MAX_TAGS = 50
+NO_FETCHING: Registry[Any] = Registry()  # a schema may not make us open a URL
+RELATIONS = ("tenant", "project", "site", "product", "gateway")
+
+
+def attribute_errors(product: Product, attributes: Any) -> Errors:
+    """Return what the product's JSON Schema says against these attributes."""
+    if not isinstance(attributes, dict):
+        return [{"field": "attributes", "message": "Attributes are an object."}]
+    validator = Draft202012Validator(product.attributes_schema, registry=NO_FETCHING)
+    try:
+        found = sorted(validator.iter_errors(attributes), key=lambda e: e.json_path)
+    except Unresolvable as error:
+        text = f"The product's schema refers to what is not in it: {error.ref}"
+        return [{"field": "attributes", "message": text}]
+    return [
+        {
+            "field": ".".join(["attributes", *map(str, error.absolute_path)]),
+            "message": error.message[:500],
+        }
+        for error in found
+    ]
+
+
+def device_errors(device: Device) -> Errors:
+    """Return everything that is wrong with a device, without a query.
+
+    Its relations must be loaded. What must be unique is the database's to say.
+    """
+    return [
+        *_field_errors(device),
+        *_relation_errors(device),
+        *attribute_errors(device.product, device.attributes),
+    ]
+
+
+def _field_errors(device: Device) -> Iterator[dict[str, Any]]:
+    try:
+        device.clean_fields(exclude=RELATIONS)
+    except ValidationError as error:
+        for field, messages in error.message_dict.items():
+            for message in messages:
+                yield {"field": field, "message": message}
+    if len(device.tags) > MAX_TAGS:
+        yield {"field": "tags", "message": f"At most {MAX_TAGS} tags."}
+
+
+def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
+    for name in ("site", "product", "project"):
+        row = getattr(device, name)
+        if row is not None and row.tenant_id != device.tenant_id:
+            yield {"field": name, "message": f"There is no such {name}."}
+    gateway = device.gateway
+    if gateway is None:
+        if device.kind == DeviceKind.CHILD:
+            yield {"field": "gateway", "message": "A child names its gateway."}
+        return
+    if gateway.tenant_id != device.tenant_id:
+        yield {"field": "gateway", "message": "There is no such device."}
+    elif device.kind != DeviceKind.CHILD:
+        yield {"field": "gateway", "message": "Only a child has a gateway."}
+    elif gateway.kind != DeviceKind.GATEWAY:
+        yield {"field": "gateway", "message": f"The device {gateway} is no gateway."}

@@ -1,0 +1,176 @@
+"""Writes of devices: registered in sets, changed one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from iotplatform.common.problems import BadInput
+from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
+from registry.services.device_rules import device_errors
+from registry.services.rows import refusal, save_checked
+
+BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statement
+CHANGEABLE = frozenset(
+    {
+        *("name", "serial", "project", "site", "product"),
+        *("kind", "gateway", "adapter", "tags", "attributes"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceDraft:
+    """A device to be registered; ``gateway`` is a uid, maybe of the same set."""
+
+    uid: str
+    site: Site
+    product: Product
+    project: Project | None = None
+    name: str = ""
+    serial: str = ""
+    kind: str = ""  # none: the product's
+    gateway: str | None = None
+    adapter: str = Adapter.MQTT
+    lifecycle: str = Lifecycle.PROVISIONED
+    tags: Sequence[str] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def register_device(
+    *, tenant: Tenant, draft: DeviceDraft, actor: User | None = None
+) -> Device:
+    """Register one device. Raises BadInput naming every field that is wrong."""
+    return register_devices(tenant=tenant, drafts=[draft], actor=actor)[0]
+
+
+@transaction.atomic
+def register_devices(
+    *, tenant: Tenant, drafts: Sequence[DeviceDraft], actor: User | None = None
+) -> list[Device]:
+    """Register devices of one tenant, all or none.
+
+    Raises BadInput with every error of every draft; where there are several drafts,
+    each error says in ``line`` (from 1) which one it is about.
+    """
+    gateways = _lock_gateways(tenant, {draft.gateway for draft in drafts})
+    devices = [_build(tenant, draft) for draft in drafts]
+    gateways |= {device.uid: device for device in devices}
+    errors = []
+    for line, (device, draft) in enumerate(zip(devices, drafts, strict=True), start=1):
+        found = [*_join_gateway(device, draft, gateways), *device_errors(device)]
+        errors += found if len(drafts) == 1 else [row | {"line": line} for row in found]
+    if errors:
+        raise BadInput(errors=errors)
+    _insert(devices)
+    _record_birth(devices, actor=actor)
+    return devices
+
+
+@transaction.atomic
+def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
+    """Change a device. Raises BadInput naming every field that is wrong.
+
+    ``gateway`` is a device of the tenant or None. Its uid, tenant and lifecycle are
+    not changed here.
+    """
+    if unknown := changes.keys() - CHANGEABLE:
+        names = sorted(unknown)
+        raise BadInput(
+            errors=[{"field": n, "message": "It cannot be changed."} for n in names]
+        )
+    # The gateway first, as at registration: rows are locked in one order.
+    gateway = changes.get("gateway")
+    if gateway is not None:
+        _lock_gateways(device.tenant, {gateway.uid})
+    row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
+    was_gateway = row.kind == DeviceKind.GATEWAY
+    for name, value in changes.items():
+        setattr(row, name, _unique(value) if name == "tags" else value)
+    errors = device_errors(row)
+    if was_gateway and row.kind != DeviceKind.GATEWAY and _has_children(row):
+        errors.append({"field": "kind", "message": "It still has children."})
+    if errors:
+        raise BadInput(errors=errors)
+    save_checked(row)
+    return row
+
+
+def _build(tenant: Tenant, draft: DeviceDraft) -> Device:
+    return Device(
+        tenant=tenant,
+        uid=draft.uid,
+        site=draft.site,
+        product=draft.product,
+        project=draft.project or draft.site.project,
+        name=draft.name,
+        serial=draft.serial,
+        kind=draft.kind or draft.product.kind,
+        adapter=draft.adapter,
+        lifecycle=draft.lifecycle,
+        tags=_unique(draft.tags),
+        attributes=dict(draft.attributes),
+    )
+
+
+def _join_gateway(
+    device: Device, draft: DeviceDraft, gateways: Mapping[str, Device]
+) -> list[dict[str, Any]]:
+    if draft.gateway is None:
+        return []
+    device.gateway = gateways.get(draft.gateway)
+    if device.gateway is None:
+        return [{"field": "gateway", "message": "There is no such device."}]
+    return []
+
+
+def _lock_gateways(tenant: Tenant, uids: Iterable[str | None]) -> dict[str, Device]:
+    """Lock gateways until the end, so that none stops being one meanwhile."""
+    wanted = {uid for uid in uids if uid}
+    if not wanted:
+        return {}
+    rows = Device.objects.filter(tenant=tenant, uid__in=wanted).order_by("pk")
+    return {row.uid: row for row in rows.select_for_update(no_key=True)}
+
+
+def _insert(devices: Sequence[Device]) -> None:
+    """Insert all; children last, because they need their gateways' keys."""
+    children = [row for row in devices if row.gateway is not None]
+    others = [row for row in devices if row.gateway is None]
+    try:
+        with transaction.atomic():
+            Device.objects.bulk_create(others, batch_size=BATCH)
+            for child in children:
+                child.gateway = child.gateway  # takes over the key it has by now
+            Device.objects.bulk_create(children, batch_size=BATCH)
+    except IntegrityError as error:
+        raise refusal(error) from error
+
+
+def _record_birth(devices: Sequence[Device], *, actor: User | None) -> None:
+    now = timezone.now()
+    moves = [
+        LifecycleMove(
+            tenant_id=device.tenant_id,
+            device=device,
+            at=now,
+            moved_to=device.lifecycle,
+            reason="registered",
+            actor=actor,
+        )
+        for device in devices
+    ]
+    LifecycleMove.objects.bulk_create(moves, batch_size=BATCH)
+
+
+def _has_children(device: Device) -> bool:
+    return Device.objects.filter(gateway=device).exists()
+
+
+def _unique(tags: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
