@@ -1,0 +1,85 @@
+"""How simulated devices behave, and which of them behaves how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+OLD_FIRMWARE, MAIN_FIRMWARE, NEW_FIRMWARE = "1.3.9", "1.4.2", "1.5.0"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to behave; the defaults are those of a healthy device."""
+
+    name: str
+    # Mean time between two drops without a goodbye; 0: never.
+    drop_seconds: float = 0.0
+    absence_seconds: tuple[float, float] = (20.0, 120.0)
+    ack_seconds: tuple[float, float] = (0.0, 0.3)
+    execute_seconds: tuple[float, float] = (0.2, 1.5)
+    is_finishing: bool = True
+    is_rejecting: bool = False
+    # Percent of battery an hour; the low ones are about to be empty.
+    battery_per_hour: float = 0.02
+    battery_range: tuple[float, float] = (55.0, 100.0)
+    firmware: str | None = None
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("healthy"),
+        Profile("flaky", drop_seconds=420.0),
+        Profile("slow_ack", ack_seconds=(8.0, 25.0)),
+        Profile("never_finishes", is_finishing=False),
+        Profile("rejects", is_rejecting=True),
+        Profile("low_battery", battery_per_hour=3.0, battery_range=(4.0, 14.0)),
+        Profile("old_firmware", firmware=OLD_FIRMWARE),
+    )
+}
+DEFAULT_MIX = {
+    "healthy": 78.0,
+    "flaky": 8.0,
+    "slow_ack": 4.0,
+    "never_finishes": 1.0,
+    "rejects": 1.0,
+    "low_battery": 4.0,
+    "old_firmware": 4.0,
+}
+
+
+class BadMix(ValueError):
+    """A profile mix that cannot be read."""
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Read "healthy=90,flaky=10"; a name alone weighs 1."""
+    mix: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, weight = part.partition("=")
+        if name not in PROFILES:
+            raise BadMix(f"{name!r} is no profile; there are {', '.join(PROFILES)}")
+        try:
+            mix[name] = float(weight or 1)
+        except ValueError:
+            raise BadMix(f"the weight of {name} is not a number: {weight!r}") from None
+        if not 0 <= mix[name] < float("inf"):
+            raise BadMix(f"the weight of {name} is not a number ≥ 0")
+    if not sum(mix.values()):
+        raise BadMix("no profile has a weight")
+    return mix
+
+
+def choose(mix: dict[str, float], *, seed: int, uid: str) -> Profile:
+    """Return the profile of a device: the same for the same mix, seed and uid."""
+    draw = Random(f"profile:{seed}:{uid}")
+    return PROFILES[draw.choices(list(mix), weights=list(mix.values()))[0]]
+
+
+def first_firmware(profile: Profile, *, seed: int, uid: str) -> str:
+    """Return what is installed on a device that was never updated."""
+    if profile.firmware:
+        return profile.firmware
+    draw = Random(f"firmware:{seed}:{uid}")
+    return draw.choices([MAIN_FIRMWARE, NEW_FIRMWARE], weights=[60, 40])[0]

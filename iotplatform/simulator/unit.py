@@ -1,0 +1,163 @@
+"""One simulated device: what it says by itself, whoever carries it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import msgspec
+
+from iotplatform.simulator.memory import Memory, merge
+from iotplatform.simulator.profiles import Profile
+from iotplatform.simulator.targets import Target
+
+encode = msgspec.json.encode
+Publish = Callable[[str, bytes, bool], int | None]
+TELEMETRY_SECONDS = 30
+
+
+class Unit:
+    """A device: born with each connection, then heartbeats and telemetry."""
+
+    def __init__(
+        self,
+        target: Target,
+        memory: Memory,
+        *,
+        profile: Profile,
+        seed: int,
+        carrier: Publish = lambda topic, payload, retain: None,
+    ) -> None:
+        self.target = target
+        self.memory = memory
+        self.profile = profile
+        self._seed = seed
+        # What publishes for this device: a connection of its own, or its gateway's.
+        self.carrier = carrier
+        via = f"{target.gateway_uid}/child/" if target.gateway_uid else ""
+        self.prefix = f"iot/v1/{via}{target.uid}"
+        self.session = ""
+        self._seq = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.start()
+
+    @property
+    def uid(self) -> str:
+        return self.target.uid
+
+    def start(self) -> None:
+        """Start the device: a new boot, and the firmware that is now installed."""
+        self.memory.boot += 1
+        self._seq = 0
+        self.firmware = self.memory.firmware
+        self.draw = Random(f"{self._seed}:{self.uid}:{self.memory.boot}")
+
+    def renew_session(self) -> None:
+        """Take a new session for the connection that is about to be made."""
+        self.session = f"{self.draw.getrandbits(64):016x}"
+
+    def status(self, value: str) -> bytes:
+        """Write a status message; the last will is one without a number of its own."""
+        body: dict[str, Any] = {
+            "status": value,
+            "session": self.session,
+            "boot": self.memory.boot,
+        }
+        if value == "online":
+            body["heartbeat_seconds"] = self.target.heartbeat_seconds
+        return encode(body if value == "offline" else body | self._stamp())
+
+    def be_born(self) -> None:
+        """Say that it is there, what it is, and go on saying so."""
+        self.carrier(f"{self.prefix}/status", self.status("online"), True)
+        self.report()
+        self._tasks = [
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._measure()),
+        ]
+
+    def fall_silent(self) -> None:
+        """Stop what runs by the clock; commands that run go on."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    def say_goodbye(self) -> None:
+        self.fall_silent()
+        self.carrier(f"{self.prefix}/status", self.status("goodbye"), True)
+
+    def report(self) -> None:
+        """Publish the whole reported document under a new version."""
+        self.memory.reported_version += 1
+        document = merge(
+            {"interval": TELEMETRY_SECONDS} | self.memory.config,
+            {
+                "firmware": self.firmware,
+                "config_version": self.memory.config_version,
+            },
+        )
+        version = self.memory.reported_version
+        self.say("reported", {"version": version, "reported": document})
+
+    def say(self, leaf: str, body: dict[str, Any]) -> int | None:
+        """Publish a message under this device's topics."""
+        return self.carrier(
+            f"{self.prefix}/{leaf}", encode(body | self._stamp()), False
+        )
+
+    @property
+    def interval_seconds(self) -> float:
+        """Seconds between two telemetry messages, as configured."""
+        return float(self.memory.config.get("interval", TELEMETRY_SECONDS))
+
+    def _stamp(self) -> dict[str, int]:
+        self._seq += 1
+        now = time.time_ns() // 1_000_000
+        return {"ts": now, "boot": self.memory.boot, "seq": self._seq}
+
+    async def _beat(self) -> None:
+        interval = self.target.heartbeat_seconds
+        # Somewhere within the first interval, so that a fleet never beats together.
+        await asyncio.sleep(self.draw.uniform(0, interval))
+        while True:
+            self.say("heartbeat", {})
+            await asyncio.sleep(interval * self.draw.uniform(0.9, 1.0))
+
+    async def _measure(self) -> None:
+        await asyncio.sleep(self.draw.uniform(0, self.interval_seconds))
+        while True:
+            self.say("telemetry", {"metrics": self.measure(self.interval_seconds)})
+            await asyncio.sleep(self.interval_seconds * self.draw.uniform(0.95, 1.05))
+
+    def measure(self, elapsed_seconds: float) -> dict[str, float]:
+        """Measure once, ``elapsed_seconds`` after the last time."""
+        used = self.profile.battery_per_hour * elapsed_seconds / 3_600
+        # An empty battery is changed: somebody always does, in the end.
+        self.memory.battery = self.memory.battery - used
+        if self.memory.battery < 1:
+            self.memory.battery = self.profile.battery_range[1]
+        return {name: self._value(name) for name in self.target.metrics}
+
+    def _value(self, metric: str) -> float:
+        if metric == "battery":
+            return round(self.memory.battery, 1)
+        base, swing = LIKELY.get(metric, (50.0, 10.0))
+        own = Random(f"{self._seed}:{self.uid}:{metric}").uniform(-swing / 2, swing / 2)
+        day = math.sin(time.time() / 86_400 * 2 * math.pi) * swing / 2
+        return round(base + own + day + self.draw.gauss(0, swing / 20), 2)
+
+
+# Where the value of a metric lies, and how far it moves.
+LIKELY = {
+    "temperature": (21.0, 6.0),
+    "humidity": (48.0, 20.0),
+    "rssi": (-78.0, 20.0),
+    "power": (420.0, 160.0),
+    "voltage": (231.0, 4.0),
+    "cpu": (22.0, 18.0),
+    "uplink_kbps": (640.0, 200.0),
+}
