@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import ServerProxy
 
+import psutil
 import psycopg
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -34,12 +35,14 @@ class Platform:
     ``url`` has no slash at its end.
     """
 
-    def __init__(self, folder: Path | None = None, **environment: str) -> None:
+    def __init__(
+        self, folder: Path | None = None, environment: dict[str, str] | None = None
+    ) -> None:
         self.data_dir = folder or new_folder()
         kept = {k: v for k, v in os.environ.items() if k not in OTHERS}
         ports = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
         self.environment = kept | ports | {"IOT_DATA_DIR": str(self.data_dir)}
-        self.environment |= environment
+        self.environment |= environment or {}
         self.output_file = self.data_dir.parent / f"{self.data_dir.name}.terminal"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -118,6 +121,19 @@ class Platform:
     def pid_of(self, process: str) -> int:
         return int(self.processes()[process]["pid"])
 
+    def answers(self) -> bool:
+        """Whether supervisor can be asked."""
+        try:
+            return bool(self.processes())
+        except OSError:
+            return False
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL supervisord: what it started is nobody's then."""
+        pid = int((self.data_dir / "run" / "supervisord.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not _runs(pid), what="supervisord is gone")
+
     def kill(self, process: str) -> int:
         """SIGKILL one process; the pid that is gone."""
         pid = wait_until(lambda: self.pid_of(process), what=f"{process} runs")
@@ -174,6 +190,13 @@ class Platform:
         stop_leftovers(self.data_dir, seconds=2)
         shutil.rmtree(self.data_dir, ignore_errors=True)
         self.output_file.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def new_folder() -> Path:

@@ -50,6 +50,7 @@ class Stack:
         Raises SetupError where it cannot go on; nothing is left running then.
         """
         self._take_signals()
+        os.umask(0o077)  # nothing of this is anybody else's to read
         self.layout.prepare()
         with self._locked():
             try:

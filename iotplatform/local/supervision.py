@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from iotplatform.local.programs import Program, supervisor_config
 # supervisord binds to a temporary name first, with its process id behind a dot; a path
 # of a Unix socket has 107 characters.
 LONGEST_SOCKET = 90
+LOOK_SECONDS = 0.3
 EXITED = re.compile(r"exited: (?P<name>[\w-]+) \((?P<how>[^;)]*)")
 GAVE_UP = re.compile(r"gave up: (?P<name>[\w-]+) entered FATAL")
 SUCCESS = re.compile(r"success: (?P<name>[\w-]+) entered RUNNING")
@@ -41,7 +43,10 @@ class Supervisor:
         self.layout = layout
         self.programs = {program.name: program for program in programs}
         self._say = say
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+        self._log = layout.log / "supervisor.log"
+        self._read_up_to = self._log.stat().st_size if self._log.exists() else 0
         self._crashes: dict[str, int] = {}
         self._stopping = False
         self._socket = self._socket_path()
@@ -61,17 +66,18 @@ class Supervisor:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            # Not a pipe to us: supervisord would not survive our end, to stop the rest.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             cwd="/",
             env=environment,
             # Ctrl-C reaches every process of the terminal: the order is ours to keep.
             start_new_session=True,
             preexec_fn=dying_with_parent(signal.SIGTERM),
         )
-        threading.Thread(target=self._listen, args=(self._child,), daemon=True).start()
+        if self._listener is None:
+            self._listener = threading.Thread(target=self._listen, daemon=True)
+            self._listener.start()
 
     @property
     def is_alive(self) -> bool:
@@ -100,13 +106,26 @@ class Supervisor:
             return False
         return True
 
-    def _listen(self, child: subprocess.Popen[str]) -> None:
+    def _listen(self) -> None:
         """Turn supervisord's log into what a person wants to know."""
-        assert child.stdout is not None
-        for line in child.stdout:
-            if not self._stopping:
+        while not self._stopping:
+            for line in self._new_lines():
                 with contextlib.suppress(OSError):  # a terminal that is gone
                     self._tell(line)
+            time.sleep(LOOK_SECONDS)
+
+    def _new_lines(self) -> list[str]:
+        try:
+            with self._log.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._read_up_to:
+                    self._read_up_to = 0  # it was rotated
+                file.seek(self._read_up_to)
+                text = file.read()
+        except OSError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read_up_to += len(whole)
+        return whole.decode(errors="replace").splitlines()
 
     def _tell(self, line: str) -> None:
         if found := EXITED.search(line):

@@ -1,0 +1,175 @@
+"""What the set-up says when it cannot go on: the cause, and what would help."""
+
+from __future__ import annotations
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iotplatform.local import bootstrap, installation
+from iotplatform.local.accounts import Account, acting_as
+from iotplatform.local.errors import SetupError
+from iotplatform.local.external import check_reachable, urls_from_environment
+from iotplatform.local.installation import check_venv, fingerprint, npm_environment
+from iotplatform.local.ports import free_port, public_port
+from tests.platform_process import BASE, Platform
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port on which somebody listens, who never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_python_that_is_too_old_is_told_which_is_needed() -> None:
+    complaint = bootstrap.complaint_about((3, 9, 2), "/usr/bin/python3")  # type: ignore[no-untyped-call]
+
+    assert "Python 3.11 or newer is needed" in complaint
+    assert "/usr/bin/python3 is 3.9" in complaint
+    assert not bootstrap.complaint_about((3, 11, 0), "python")  # type: ignore[no-untyped-call]
+
+
+def test_the_first_script_is_read_by_old_pythons() -> None:
+    source = Path(bootstrap.__file__).read_text()
+
+    ast.parse(source, feature_version=(3, 4))
+
+
+@pytest.mark.parametrize("missing", ["venv", "ensurepip"])
+def test_a_python_without_venv_is_told_what_to_install(missing: str) -> None:
+    with pytest.raises(SetupError, match=r"python3\.\d+-venv") as error:
+        check_venv(lambda name: None if name == missing else object())
+
+    assert missing in str(error.value)
+
+
+def test_changed_requirements_are_installed_again(tmp_path: Path) -> None:
+    (tmp_path / "base.txt").write_text("a==1\n")
+    (tmp_path / "more.txt").write_text("-r base.txt\nb==1\n")
+    before = fingerprint(tmp_path / "more.txt")
+
+    (tmp_path / "base.txt").write_text("a==2\n")
+
+    assert fingerprint(tmp_path / "more.txt") != before
+
+
+def test_a_machine_without_npm_uses_the_one_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    environment = npm_environment(Path(sys.executable))
+
+    done = subprocess.run(
+        ["npm", "--version"], env=environment, capture_output=True, check=True
+    )
+
+    assert int(done.stdout.split(b".")[0]) >= 10
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    lock = (installation.BASE / "package-lock.json").read_text()
+
+    assert '"resolved"' not in lock
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken_port: int) -> None:
+    with pytest.raises(SetupError, match=f"PORT: port {taken_port} is in use") as error:
+        public_port("PORT", str(taken_port), 8000, print)
+
+    assert f"process {os.getpid()}" in str(error.value)
+
+
+def test_a_default_port_that_is_taken_gives_way_to_the_next(taken_port: int) -> None:
+    said: list[str] = []
+
+    port = public_port("MQTT_PORT", "", taken_port, said.append)
+
+    assert port > taken_port
+    assert f"MQTT_PORT is {port} instead" in said[0]
+
+
+@pytest.mark.parametrize("text", ["http", "0", "70000", "-1"])
+def test_a_port_that_is_no_number_is_an_error(text: str) -> None:
+    with pytest.raises(SetupError, match=r"PORT: .* is no port number"):
+        public_port("PORT", text, 8000, print)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("MQTT_URL", "mqtt")],
+)
+def test_a_store_that_is_not_there_is_named_with_host_and_port(
+    name: str, scheme: str
+) -> None:
+    port = free_port()
+
+    with pytest.raises(SetupError, match=f"{name} names 127.0.0.1 port {port}"):
+        check_reachable({name: f"{scheme}://127.0.0.1:{port}/0"})
+
+
+def test_an_address_of_the_last_start_is_not_taken_for_peoples_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://embedded")
+    monkeypatch.setenv("REDIS_URL", "redis://theirs")
+    monkeypatch.delenv("MQTT_URL", raising=False)
+    former = {"DATABASE_URL": "postgres://embedded", "REDIS_URL": "redis://embedded"}
+
+    assert urls_from_environment(former) == {"REDIS_URL": "redis://theirs"}
+
+
+def test_a_folder_that_no_means_opens_is_named() -> None:
+    stranger = Account("nobody", 65534, 65534)
+
+    with pytest.raises(SetupError, match="who cannot get at /no/such/folder"):
+        acting_as(stranger, binary=Path("/bin/true"), folder=Path("/no/such/folder"))
+
+
+@pytest.mark.parametrize("name", ["PORT", "MQTT_PORT"])
+def test_a_taken_port_ends_the_start_and_leaves_nothing_running(
+    taken_port: int, name: str
+) -> None:
+    platform = Platform(environment={name: str(taken_port)})
+    platform.start()
+    assert platform.process is not None
+
+    assert platform.process.wait(timeout=20) == 1
+    assert f"{name}: port {taken_port} is in use" in platform.terminal
+    assert "Traceback" not in platform.terminal
+    platform.discard()
+
+
+def test_an_unreachable_store_ends_the_start_before_anything_else_starts() -> None:
+    port = free_port()
+    platform = Platform(
+        environment={"DATABASE_URL": f"postgres://a:b@127.0.0.1:{port}/c"}
+    )
+    platform.start()
+    assert platform.process is not None
+
+    assert platform.process.wait(timeout=20) == 1
+    assert f"DATABASE_URL names 127.0.0.1 port {port}" in platform.terminal
+    assert not (platform.data_dir / "postgres").exists()
+    platform.discard()
+
+
+def test_a_demo_of_no_size_is_refused() -> None:
+    environment = os.environ | {"DEVICES": "many", "IOT_DATA_DIR": "/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "up", "--demo"],
+        cwd=BASE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "DEVICES: 'many' is no number" in done.stderr

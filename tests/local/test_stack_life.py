@@ -1,0 +1,197 @@
+"""The embedded stack as a process: killed, started again, stopped; nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from iotplatform.local.leftovers import find_leftovers
+from tests.platform_process import Platform
+from tests.waiting import wait_until
+
+READY = "Ctrl-C stops everything"
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def closed_folder() -> Iterator[Path]:
+    """A folder that nobody but us may enter; as root, the stores' accounts neither."""
+    folder = Path(tempfile.mkdtemp(prefix="iot-closed-"))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def one_platform(closed_folder: Path) -> Iterator[Platform]:
+    platform = Platform(closed_folder / "var")
+    yield platform
+    platform.discard()
+
+
+@pytest.fixture
+def platform(one_platform: Platform) -> Platform:
+    """A running one, without a demo; started again where a test has ended it."""
+    if one_platform.has_ended():
+        start(one_platform)
+    return one_platform
+
+
+def start(platform: Platform, *options: str, command: tuple[str, ...] = ()) -> None:
+    already = platform.output_file.exists() and platform.terminal.count(READY)
+    platform.start(*options, command=command)
+
+    def is_ready() -> bool:
+        return platform.terminal.count(READY) > int(already) or platform.has_ended()
+
+    wait_until(is_ready, seconds=60, what="the start")
+    assert not platform.has_ended(), platform.terminal
+
+
+def nothing_runs(platform: Platform) -> bool:
+    return not find_leftovers(platform.data_dir)
+
+
+def test_no_file_is_readable_by_others_and_no_folder_above_changes(
+    platform: Platform, closed_folder: Path
+) -> None:
+    for path in platform.data_dir.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # files come and go meanwhile
+            mode = path.lstat().st_mode & 0o777
+            reachable = path.parent.lstat().st_mode & 0o077
+            assert not (reachable and mode & 0o077), f"{path} has mode {mode:o}"
+    assert (platform.data_dir / "run" / "env").stat().st_mode & 0o777 == 0o600
+    assert closed_folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_listens_on_loopback_only(platform: Platform) -> None:
+    addresses = set()
+    for process in find_leftovers(platform.data_dir):
+        with contextlib.suppress(psutil.Error):
+            for entry in process.net_connections(kind="inet"):
+                if entry.status == psutil.CONN_LISTEN:
+                    addresses.add(entry.laddr.ip)
+
+    assert addresses == {"127.0.0.1"}
+
+
+def test_a_second_start_on_the_same_data_folder_is_refused(platform: Platform) -> None:
+    second = Platform(platform.data_dir)
+    second.output_file = platform.data_dir.parent / "second.terminal"
+    second.start()
+    assert second.process is not None
+
+    assert second.process.wait(timeout=20) == 1
+    assert f"The platform runs already on {platform.data_dir}" in second.terminal
+    assert platform.url in second.terminal
+    assert not platform.has_ended()
+
+
+@pytest.mark.parametrize("store", ["postgres", "valkey", "broker"])
+def test_a_store_that_is_killed_is_named_and_comes_back_with_its_data(
+    platform: Platform, store: str
+) -> None:
+    platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
+    platform.sql("INSERT INTO kept VALUES (%s)", [store])
+
+    pid = platform.kill(store)
+
+    platform.wait_until_replaced(store, pid)
+    wait_until(
+        lambda: f"{store} stopped (exit -9), started again" in platform.terminal,
+        what="a line in the terminal",
+    )
+    wait_until(lambda: rows_of(platform, store), seconds=30, what="the row")
+
+
+def rows_of(platform: Platform, what: str) -> int:
+    import psycopg
+
+    try:
+        return len(platform.sql("SELECT 1 FROM kept WHERE what = %s", [what]))
+    except psycopg.OperationalError:
+        return 0  # it is still starting
+
+
+def test_a_stop_leaves_nothing_running_and_the_data(platform: Platform) -> None:
+    platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
+    platform.sql("INSERT INTO kept VALUES ('stop')")
+
+    assert platform.stop(signal.SIGINT) == 0
+
+    assert nothing_runs(platform)
+    assert not (platform.data_dir / "run" / "demo.json").exists()
+    start(platform)
+    assert rows_of(platform, "stop")
+
+
+def test_all_that_a_killed_foreground_leaves_stops_by_itself(
+    platform: Platform,
+) -> None:
+    assert platform.process is not None
+    platform.process.kill()
+    platform.process.wait()
+
+    wait_until(lambda: nothing_runs(platform), seconds=20, what="nothing left")
+
+
+def test_it_starts_again_after_everything_was_killed(platform: Platform) -> None:
+    platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
+    platform.sql("INSERT INTO kept VALUES ('all killed')")
+    assert platform.process is not None
+    # The supervisor first, so that its children are nobody's; then some of them.
+    os.kill(platform.process.pid, signal.SIGSTOP)
+    platform.kill_supervisor()
+    platform.process.kill()
+    platform.process.wait()
+    assert find_leftovers(platform.data_dir)
+
+    start(platform)
+
+    assert "Stopping what a killed start left running" in platform.terminal
+    assert rows_of(platform, "all killed")
+
+
+def test_a_supervisor_that_is_killed_is_replaced(platform: Platform) -> None:
+    platform.kill_supervisor()
+
+    wait_until(
+        lambda: "supervisord itself stopped" in platform.terminal,
+        what="a line in the terminal",
+    )
+    wait_until(platform.answers, seconds=30, what="supervisord")
+    wait_until(lambda: platform.pid_of("web"), seconds=30, what="web runs again")
+
+
+def test_make_is_asked_to_stop_and_stops_it(one_platform: Platform) -> None:
+    if not one_platform.has_ended():
+        one_platform.stop()
+    start(one_platform, command=("make", "--no-print-directory", "up"))
+    assert one_platform.process is not None
+    began = time.monotonic()
+
+    # To make alone, as a script would send it: it does not pass it on.
+    one_platform.process.send_signal(signal.SIGINT)
+    one_platform.process.wait(timeout=20)
+
+    assert time.monotonic() - began < 20
+    assert nothing_runs(one_platform)
+
+
+def test_it_runs_in_a_folder_too_deep_for_a_socket(closed_folder: Path) -> None:
+    platform = Platform(closed_folder / ("deep" * 20) / ("deeper" * 10) / "var")
+    platform.data_dir.parent.mkdir(parents=True)
+    start(platform)
+
+    assert platform.stop() == 0
+    assert nothing_runs(platform)
+    platform.discard()
