@@ -114,7 +114,8 @@ FINAL = frozenset({S.VERIFIED, S.FAILED}) | VERDICTS
 # "Failed" as unverified is a verdict of ours too: is_verdict() says so.
 SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
     S.HELD: frozenset({S.QUEUED, S.SENT, S.RECEIVED, S.RUNNING}),
-    S.QUEUED: frozenset({S.HELD, S.SENT, S.RECEIVED, S.RUNNING}) | VERDICTS,
+    # From queued as well: a claim that came to nothing is due again.
+    S.QUEUED: UNSENT | UNDERWAY | VERDICTS,
     S.SENT: frozenset({S.QUEUED}),
     S.RECEIVED: UNSENT | {S.SENT},
     S.RUNNING: UNSENT | {S.SENT, S.RECEIVED},

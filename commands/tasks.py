@@ -14,11 +14,11 @@ from commands.services import advance, history, idempotency, retained, sweeps
 MAX_BATCHES = 20
 
 
-def _until_empty(sweep: Callable[[], int], *, batch: int) -> int:
+def _until_empty(sweep: Callable[..., int], *, batch: int) -> int:
     """Repeat a sweep until a batch is not full, up to the bound; return the total."""
     total = 0
     for _ in range(MAX_BATCHES):
-        taken = sweep()
+        taken = sweep(now=timezone.now())
         total += taken
         if taken < batch:
             break
@@ -29,7 +29,7 @@ def _until_empty(sweep: Callable[[], int], *, batch: int) -> int:
 def look_at_due() -> int:
     """Apply timeouts, retries, expiry, ended leases and deferrals."""
     return sum(
-        _until_empty(lambda f=sweep: f(now=timezone.now()), batch=sweeps.BATCH)
+        _until_empty(sweep, batch=sweeps.BATCH)
         for sweep in (
             sweeps.look_at_due_across_tenants,
             sweeps.expire_queued_across_tenants,
@@ -48,7 +48,7 @@ def advance_jobs() -> int:
 def tidy() -> int:
     """Release what crossed a birth, and clear what retired devices left behind."""
     return sum(
-        _until_empty(lambda f=sweep: f(now=timezone.now()), batch=sweeps.BATCH)
+        _until_empty(sweep, batch=sweeps.BATCH)
         for sweep in (
             sweeps.release_waiting_across_tenants,
             sweeps.cancel_for_ended_devices_across_tenants,
@@ -60,7 +60,7 @@ def tidy() -> int:
 @shared_task(name="commands.keep_history")
 def keep_history() -> int:
     """Make the next days' partitions, drop the oldest, forget old keys."""
-    return history.keep_partitions(now=timezone.now()) + _until_empty(
-        lambda: idempotency.forget_old_keys_across_tenants(now=timezone.now()),
-        batch=idempotency.SWEEP_BATCH,
+    forgotten = _until_empty(
+        idempotency.forget_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
     )
+    return history.keep_partitions(now=timezone.now()) + forgotten

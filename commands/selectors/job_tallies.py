@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Tally:
         """Members that the wave's thresholds are about."""
         return self.pending + self.open + self.ended
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         """Count one group of members that stand alike."""
         members = row["members"]
         status = row["command__status"]
@@ -113,7 +113,7 @@ def _whether(condition: Q) -> Case:
     )
 
 
-def _place(row: dict[str, Any]) -> str:
+def _place(row: Mapping[str, Any]) -> str:
     status = row["command__status"]
     away = row["command__waits_for"] == WaitsFor.DEVICE
     if away and status in (S.HELD, S.EXPIRED):

@@ -201,7 +201,7 @@ def _skip_reason(job: Job, connectivity: str) -> str:
 
 def _allowance(job: Job, now: datetime) -> int:
     """Return how many commands the rate allows now: even over the minute, no bursts."""
-    rate = job.rollout["rate_per_minute"]
+    rate: int | None = job.rollout["rate_per_minute"]
     if not rate:
         return BATCH
     lately = Command.objects.filter(

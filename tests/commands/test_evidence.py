@@ -1,0 +1,223 @@
+"""What a device says moves its command, in any order, and is never unsaid."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from commands.models import Attempt, Command
+from commands.selectors.commands import list_events
+from commands.services.dispatch import mark_sent
+from state.models import DeadLetter
+from tests.commands.field import (
+    Unit,
+    ask,
+    claim,
+    deliver,
+    fresh,
+    now,
+    online_unit,
+    sweep,
+)
+from tests.factories import DeviceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def story(command: Command) -> list[str]:
+    return [event.status for event in list_events(command)]
+
+
+def test_a_command_goes_from_queued_to_succeeded() -> None:
+    unit = online_unit()
+    command = ask(unit)
+
+    deliver()
+    unit.acknowledge(command)
+    unit.result(command, payload={"uptime": 1})
+
+    command = fresh(command)
+    assert command.status == "succeeded"
+    assert command.ended_at is not None
+    assert command.due_at is None
+    assert command.result == {
+        "status": "succeeded",
+        "code": None,
+        "payload": {"uptime": 1},
+    }
+    assert story(command) == ["queued", "sent", "received", "succeeded"]
+
+
+def test_an_acknowledgement_before_the_puback_counts_and_the_puback_fills_in() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    (link,) = claim()
+
+    unit.acknowledge(command)
+    marked = mark_sent([(link.command_id, link.token)], now())
+
+    assert marked == {command.public_id}
+    assert fresh(command).status == "received"
+    assert fresh(command).sent_at is not None
+    assert Attempt.objects.get(command=command).outcome == "received"
+    assert story(command) == ["queued", "received"]
+
+
+def test_a_late_result_corrects_our_verdict_and_is_marked_late() -> None:
+    unit = online_unit()
+    command = ask(unit, "identify", attempts=1)
+    deliver()
+    sweep(now() + timedelta(seconds=30))
+    assert fresh(command).status == "timed_out"
+    assert fresh(command).failure_class == "no_ack"
+
+    unit.result(command)
+
+    assert fresh(command).status == "succeeded"
+    assert fresh(command).late
+    assert fresh(command).failure_class == ""
+
+
+def test_a_late_acknowledgement_alone_is_recorded_and_the_verdict_stands() -> None:
+    unit = online_unit()
+    command = ask(unit, "identify", attempts=1)
+    deliver()
+    sweep(now() + timedelta(seconds=30))
+
+    later = now() + timedelta(seconds=40)
+    unit.acknowledge(command, at=later)
+    unit.acknowledge(command, at=later)
+
+    assert fresh(command).status == "timed_out"
+    assert fresh(command).received_at is not None
+    assert [e.cause for e in list_events(command)][-1] == (
+        "late acknowledgement: received"
+    )
+    assert len(story(command)) == 4
+
+
+def test_what_the_device_ended_stays_ended() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    unit.result(command, "failed", code="flash_error")
+
+    unit.result(command, "succeeded")
+    unit.acknowledge(command, "rejected")
+    sweep(now() + timedelta(days=30))
+
+    command = fresh(command)
+    assert (command.status, command.failure_class) == ("failed", "execution_failed")
+    assert not command.late
+
+
+def test_a_rejected_command_fails_with_the_reason() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+
+    unit.acknowledge(command, "rejected", reason="busy")
+
+    command = fresh(command)
+    assert (command.status, command.failure_class) == ("failed", "rejected")
+    assert command.result == {"status": "rejected", "reason": "busy"}
+
+
+def test_a_deferred_command_is_held_until_its_time_and_then_sent_again() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    until = now() + timedelta(hours=2)
+
+    unit.acknowledge(command, "deferred", until=int(until.timestamp() * 1000))
+
+    assert fresh(command).status == "held"
+    sweep(until - timedelta(seconds=1))
+    assert fresh(command).status == "held"
+    sweep(until + timedelta(seconds=1))
+    assert fresh(command).status == "queued"
+    (link,) = deliver(at=until + timedelta(seconds=2))
+    assert b'"attempt": 2' in link.payload
+
+
+def test_an_expected_state_is_verified_by_what_is_reported_afterwards() -> None:
+    unit = online_unit()
+    command = ask(unit, "update_firmware", {"version": "2.0.0"})
+    deliver()
+    unit.result(command)
+    assert fresh(command).status == "succeeded"
+    assert fresh(command).ended_at is None
+
+    unit.report(1, {"firmware": "2.0.0"})
+
+    assert fresh(command).status == "verified"
+
+
+def test_an_expected_state_reported_before_the_result_is_verified_too() -> None:
+    unit = online_unit()
+    command = ask(unit, "update_firmware", {"version": "2.0.0"})
+    deliver()
+
+    unit.report(1, {"firmware": "2.0.0"})
+    unit.result(command)
+
+    command = fresh(command)
+    assert command.status == "verified"
+    assert command.received_at is not None
+    assert command.succeeded_at is not None
+
+
+def test_a_device_that_stays_on_the_old_version_is_unverified_and_may_still_come() -> (
+    None
+):
+    unit = online_unit()
+    command = ask(unit, "update_firmware", {"version": "2.0.0"})
+    deliver()
+    unit.result(command)
+    unit.report(1, {"firmware": "1.0.0"})
+
+    sweep(now() + timedelta(hours=1))
+
+    assert (fresh(command).status, fresh(command).failure_class) == (
+        "failed",
+        "unverified",
+    )
+    unit.report(2, {"firmware": "2.0.0"})
+    assert fresh(command).status == "verified"
+    assert fresh(command).late
+
+
+def test_evidence_of_another_device_is_a_dead_letter_and_moves_nothing() -> None:
+    unit = online_unit()
+    stranger = Unit(DeviceFactory())
+    command = ask(unit)
+    deliver()
+
+    stranger.result(command)
+
+    assert fresh(command).status == "sent"
+    letter = DeadLetter.objects.get()
+    assert letter.reason == "unknown_command"
+    assert letter.tenant == stranger.device.tenant
+
+
+def test_an_unknown_command_a_retired_device_and_a_foreign_child_are_dead_letters() -> (
+    None
+):
+    unit = online_unit()
+    unit.say(f"command/{uuid4()}/ack", {"status": "received"})
+    Unit(DeviceFactory(lifecycle="retired")).come_online()
+    child = DeviceFactory(kind="child", gateway=DeviceFactory(kind="gateway"))
+    unit.say_on(f"iot/v1/{unit.device.uid}/child/{child.uid}/heartbeat", {})
+    unit.say_on("iot/v1/nobody/heartbeat", {})
+
+    reasons = DeadLetter.objects.order_by("pk").values_list("reason", flat=True)
+
+    assert list(reasons) == [
+        "unknown_command",
+        "lifecycle",
+        "gateway_mismatch",
+        "unknown_device",
+    ]

@@ -1,0 +1,307 @@
+"""Asking for a command: once, checked, refused with the field's name."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from commands.exceptions import (
+    CommandRefused,
+    IdempotencyKeyReused,
+    InvalidCommand,
+    TransitionRefused,
+)
+from commands.models import Command, CommandEvent, IdempotencyKey
+from commands.selectors.commands import list_events
+from commands.services.actions import (
+    cancel_command,
+    escalate_command,
+    retry_command,
+)
+from commands.services.commands import request_command
+from commands.services.idempotency import forget_old_keys_across_tenants
+from iotplatform.common.problems import PreconditionFailed
+from registry.models import Device
+from state.models import Twin
+from tests.commands.field import (
+    Unit,
+    ask,
+    deliver,
+    fresh,
+    now,
+    online_unit,
+    sweep,
+)
+from tests.factories import DeviceFactory, ProductFactory, TenantFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def asked_with(device: Device, key: str, **changes: Any) -> tuple[Command, bool]:
+    arguments: dict[str, Any] = {
+        "device": device,
+        "name": "reboot",
+        "params": {},
+        "policy": None,
+        "idempotency_key": key,
+        "actor": None,
+    }
+    return request_command(**{**arguments, **changes})
+
+
+def test_the_same_key_and_request_return_the_first_command() -> None:
+    device = online_unit().device
+
+    first, is_new = asked_with(device, "k1")
+    again, is_new_again = asked_with(device, "k1")
+
+    assert (is_new, is_new_again) == (True, False)
+    assert again == first
+    assert Command.objects.count() == 1
+
+
+def test_the_same_key_with_another_request_is_refused() -> None:
+    device = online_unit().device
+    asked_with(device, "k1")
+
+    with pytest.raises(IdempotencyKeyReused):
+        asked_with(device, "k1", params={"delay_seconds": 5})
+
+    assert Command.objects.count() == 1
+
+
+def test_a_repeat_gets_the_first_answer_even_when_the_device_has_left() -> None:
+    unit = online_unit()
+    first, _ = asked_with(unit.device, "k1", name="identify")
+    unit.say("status", {"status": "goodbye"})
+
+    again, is_new = asked_with(unit.device, "k1", name="identify")
+
+    assert again == first
+    assert not is_new
+
+
+def test_a_refused_request_leaves_its_key_free() -> None:
+    unit = Unit(DeviceFactory())
+    with pytest.raises(CommandRefused):
+        asked_with(unit.device, "k1", name="identify")
+
+    assert not IdempotencyKey.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_requests_at_once_with_one_key_make_one_command() -> None:
+    device = online_unit().device
+    start = Barrier(2)
+
+    def in_thread() -> tuple[Command, bool]:
+        try:
+            start.wait()
+            return asked_with(device, "k1")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(in_thread) for _ in range(2)]
+        answers = [future.result() for future in futures]
+
+    assert Command.objects.count() == 1
+    assert {command.pk for command, _ in answers} == {Command.objects.get().pk}
+    assert sorted(is_new for _, is_new in answers) == [False, True]
+
+
+def test_keys_are_forgotten_after_seven_days() -> None:
+    asked_with(online_unit().device, "k1")
+
+    assert forget_old_keys_across_tenants(now=now() + timedelta(days=6)) == 0
+    assert forget_old_keys_across_tenants(now=now() + timedelta(days=8)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "explode"}, "name"),
+        ({"name": "update_firmware", "params": {}}, "params.version"),
+        ({"name": "identify", "params": {"seconds": "x"}}, "params.seconds"),
+        ({"params": {"colour": 1}}, "params.colour"),
+        ({"name": "set_config", "params": {}}, "params"),
+        ({"name": "set_config", "params": {"a": "x" * 40_000}}, "params"),
+        ({"policy": {"attempts": 0}}, "policy.attempts"),
+        ({"policy": {"attempts": True}}, "policy.attempts"),
+        ({"policy": {"tries": 3}}, "policy.tries"),
+        ({"policy": {"on_failure": {"no_ack": "pray"}}}, "policy.on_failure.no_ack"),
+        ({"policy": []}, "policy"),
+    ],
+)
+def test_bad_input_names_its_field(changes: dict[str, Any], field: str) -> None:
+    device = DeviceFactory()
+
+    with pytest.raises(InvalidCommand) as refusal:
+        asked_with(device, "k1", **changes)
+
+    assert [row["field"] for row in refusal.value.errors] == [field]
+    assert not Command.objects.exists()
+
+
+def test_a_policy_is_completed_with_the_definitions_own() -> None:
+    command = ask(online_unit(), attempts=7, on_failure={"no_ack": "escalate"})
+
+    assert command.policy["attempts"] == 7
+    assert command.policy["expires_in_seconds"] == 86_400
+    assert command.policy["on_failure"]["no_ack"] == "escalate"
+    assert command.policy["on_failure"]["rejected"] == "escalate"
+
+
+def test_a_real_time_command_is_refused_unless_the_device_is_online() -> None:
+    with pytest.raises(CommandRefused, match="offline"):
+        ask(Unit(DeviceFactory()), "identify")
+
+
+def test_a_retired_device_and_a_telemetry_only_product_take_no_commands() -> None:
+    tenant = TenantFactory()
+    silent = ProductFactory(tenant=tenant, takes_commands=False)
+
+    with pytest.raises(CommandRefused, match="retired"):
+        ask(Unit(DeviceFactory(lifecycle="retired")))
+    with pytest.raises(CommandRefused, match="telemetry only"):
+        ask(Unit(DeviceFactory(tenant=tenant, product=silent)))
+
+
+def test_the_latest_configuration_wins() -> None:
+    unit = online_unit()
+    older = ask(unit, "set_config", {"interval": 5})
+    deliver()
+
+    newer = ask(unit, "set_config", {"interval": 9})
+
+    assert fresh(older).status == "superseded"
+    assert (newer.status, newer.desired_version) == ("queued", 2)
+    deliver()
+    unit.report(1, {"interval": 5})
+    assert fresh(newer).status == "sent"
+    unit.report(2, {"interval": 9, "mode": "eco"})
+    assert fresh(newer).status == "verified"
+    assert fresh(older).status == "superseded"
+
+
+def test_a_configuration_for_another_version_is_refused_and_changes_nothing() -> None:
+    unit = online_unit()
+    ask(unit, "set_config", {"interval": 5})
+
+    with pytest.raises(PreconditionFailed):
+        asked_with(
+            unit.device,
+            "k1",
+            name="set_config",
+            params={"interval": 9},
+            expected_version=7,
+        )
+
+    assert Twin.objects.get(device=unit.device).desired == {"interval": 5}
+
+
+def test_a_configuration_that_holds_already_is_verified_without_a_word() -> None:
+    unit = online_unit()
+    unit.report(1, {"interval": 5})
+    command = ask(unit, "set_config", {"interval": 5})
+    deliver()
+
+    sweep(now() + timedelta(minutes=2))
+
+    assert fresh(command).status == "verified"
+
+
+def test_a_received_command_cannot_be_cancelled() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    unit.acknowledge(command)
+    events = CommandEvent.objects.count()
+
+    with pytest.raises(TransitionRefused):
+        cancel_command(command=command, actor=None, reason="too late")
+
+    assert fresh(command).status == "received"
+    assert CommandEvent.objects.count() == events
+
+
+def test_a_cancelled_command_may_still_be_corrected_by_the_device() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    cancel_command(command=command, actor=None, reason="changed my mind")
+
+    unit.result(command)
+
+    assert (fresh(command).status, fresh(command).late) == ("succeeded", True)
+
+
+def test_a_timed_out_command_is_tried_again_under_the_same_id() -> None:
+    unit = online_unit()
+    command = ask(unit, "identify", attempts=1)
+    deliver()
+    sweep(now() + timedelta(seconds=30))
+
+    again = retry_command(command=fresh(command), actor=None, reason="once more")
+
+    assert again == command
+    (link,) = deliver()
+    assert (link.command_id, b'"attempt": 2' in link.payload) == (
+        command.public_id,
+        True,
+    )
+
+
+def test_what_the_device_failed_is_tried_again_as_a_linked_new_command() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    unit.result(command, "failed")
+
+    again = retry_command(command=fresh(command), actor=None, reason="fixed")
+
+    assert again.retry_of == command
+    assert fresh(command).status == "failed"
+
+
+def test_what_may_have_run_and_is_not_repeatable_is_not_tried_again() -> None:
+    unit = online_unit()
+    command = ask(unit)
+    deliver()
+    unit.acknowledge(command)
+    sweep(now() + timedelta(minutes=10))
+    assert (fresh(command).status, fresh(command).failure_class) == (
+        "unknown",
+        "unknown_outcome",
+    )
+
+    with pytest.raises(TransitionRefused, match="not repeatable"):
+        retry_command(command=fresh(command), actor=None, reason="please")
+
+
+def test_an_escalation_is_recorded_where_the_command_stands() -> None:
+    command = ask(online_unit())
+
+    escalate_command(command=command, actor=None, reason="look at the relay")
+
+    last = list(list_events(command))[-1]
+    assert (last.status, last.detail) == ("queued", {"escalated": True})
+    assert "look at the relay" in last.cause
+
+
+def test_an_operation_ends_with_a_person_after_its_tries() -> None:
+    unit = online_unit()
+    command = ask(unit, backoff_seconds=0, receive_timeout_seconds=5, attempts=2)
+    at = now()
+    for _ in range(2):
+        deliver(at=at)
+        at += timedelta(seconds=6)
+        sweep(at)
+
+    assert fresh(command).status == "timed_out"
+    assert any((e.detail or {}).get("escalated") for e in list_events(command))
