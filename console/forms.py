@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.forms import BoundField
+from django.utils import timezone
 
 from commands.definitions import DEFINITIONS, Definition
 from commands.lifecycle import CommandClass
@@ -165,6 +167,40 @@ class RolloutForm(forms.Form):
         initial=24,
         help_text="What has not ended by then is expired.",
     )
+
+    def as_rollout(self, *, deadline: str | None = None) -> dict[str, Any]:
+        """Return the rollout as the services take it; call once it is valid."""
+        said = self.cleaned_data
+        hours = timedelta(hours=said["deadline_hours"])
+        return {
+            "canary": said["canary"] or None,
+            "wave_size": said["wave_size"],
+            "rate_per_minute": said["rate_per_minute"],
+            "soak_seconds": said["soak_seconds"],
+            "min_ended": said["min_ended"],
+            "failure_threshold": said["failure_percent"] / 100,
+            "success_threshold": said["success_percent"] / 100,
+            "offline": said["offline"],
+            "deadline": deadline or (timezone.now() + hours).isoformat(),
+        }
+
+    def summary(self, waves: list[dict[str, Any]]) -> list[tuple[str, str]]:
+        """Return the rollout in words, for the last look."""
+        said = self.cleaned_data
+        sizes = [wave["size"] for wave in waves]
+        order = ", then ".join(f"{size:,}" for size in sizes[:4])
+        if len(sizes) > 4:
+            order += f", then {len(sizes) - 4} more waves"
+        rate = said["rate_per_minute"]
+        return [
+            ("Waves", order or "none"),
+            ("Between waves", f"{said['soak_seconds']} s"),
+            ("Rate", f"at most {rate:,} a minute" if rate else "no limit"),
+            ("Stops by itself", f"above {said['failure_percent']:g} % failed"),
+            ("Pauses by itself", f"below {said['success_percent']:g} % succeeded"),
+            ("Offline devices", dict(self.fields["offline"].choices)[said["offline"]]),
+            ("Deadline", f"{said['deadline_hours']:g} hours from now"),
+        ]
 
     @property
     def wave_fields(self) -> list[BoundField]:

@@ -1,4 +1,4 @@
-"""A job's tallies as waves with bars, counts that open what is behind them, and words."""
+"""A job's tallies as bars, as counts that open what is behind them, and as words."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 S = CommandStatus
 UNDER_WAY = (S.SENT, S.RECEIVED, S.RUNNING)
 FAILED = (S.FAILED, S.TIMED_OUT, S.EXPIRED)
-_TRAILS = Q(
-    command__waits_for=WaitsFor.DEVICE, command__status__in=(S.HELD, S.EXPIRED)
-)
+_TRAILS = Q(command__waits_for=WaitsFor.DEVICE, command__status__in=(S.HELD, S.EXPIRED))
 # name in the URL → what is counted, its mark, and which members it opens
 COUNTS: dict[str, tuple[str, str, Q]] = {
     "verified": ("verified", "d4", Q(command__status=S.VERIFIED)),

@@ -34,13 +34,14 @@ def percent(value: float | None) -> str:
     """Return a share as a percentage: 0.223 as 22 %, 0.004 as 0.4 %."""
     if value is None:
         return "\N{EN DASH}"
-    return f"{value * 100:.0f} %" if value == 0 or value >= 0.01 else f"{value * 100:.1f} %"
+    digits = 0 if value == 0 or value >= 0.01 else 1
+    return f"{value * 100:.{digits}f} %"
 
 
 @register.filter
 def times(value: float) -> str:
     """Return a lift as 12.4x."""
-    return f"{value:.1f}\N{MULTIPLICATION SIGN}" if value < 100 else f"{value:.0f}\N{MULTIPLICATION SIGN}"
+    return f"{value:.{1 if value < 100 else 0}f}\N{MULTIPLICATION SIGN}"
 
 
 @register.filter

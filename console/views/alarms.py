@@ -62,7 +62,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
 def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
     """Say that a person has seen it, then redraw the row as it now stands."""
     tenants = request.scope.all_tenants
-    alarm = get_alarm(tenants=tenants, public_id=alarm_id)
+    alarm = get_alarm(tenants=tenants, alarm_id=alarm_id)
     request.scope.require(Right.OPERATE, alarm.tenant_id)
     notice, status = "", 200
     try:

@@ -30,7 +30,8 @@ from registry.lifecycle import MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.services.lifecycle import move_lifecycle
-from state.selectors import get_state
+from state.selectors.console import get_device_facts
+from state.selectors.device import get_state
 
 if TYPE_CHECKING:
     from registry.models import Device
@@ -84,9 +85,7 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
         said = "; ".join(row["message"] for row in error.errors) or error.detail
         return _again(request, found, send_error=said, chosen=name)
     except (CommandRefused, IdempotencyKeyReused) as error:
-        return _again(
-            request, found, send_error=error.detail, chosen=name, status=409
-        )
+        return _again(request, found, send_error=error.detail, chosen=name, status=409)
     messages.success(request, f"{name} is on its way to {uid}.")
     return redirect("console:command", command.public_id)
 
@@ -164,8 +163,11 @@ def _now(found: Device) -> dict[str, Any]:
     said = [cause_in_words(presence.get("cause"))]
     if presence.get("since"):
         said.append(f"for {ago(presence['since'])}")
-    if presence.get("disconnects_72h"):
-        said.append(f"{presence['disconnects_72h']} abnormal disconnects in 72 h")
+    facts = get_device_facts(found)
+    if facts.disconnects_72h:
+        said.append(f"{facts.disconnects_72h} abnormal disconnects in 72 h")
+    if facts.clock_skew:
+        said.append("its clock is wrong")
     sent = list_commands(tenants=[found.tenant]).filter(device=found)[:RECENT]
     return {
         "device": found,
@@ -173,7 +175,7 @@ def _now(found: Device) -> dict[str, Any]:
         "condition": " · ".join(part for part in said if part),
         "place": _place(found),
         "twin_rows": _twin_rows(twin),
-        "reported_at": moment_of(twin.get("reported_at")),
+        "reported_at": facts.reported_at,
         "telemetry": [
             {"name": name, **row} for name, row in sorted(state["telemetry"].items())
         ],
@@ -221,7 +223,9 @@ def _story(found: Device, before: str | None) -> dict[str, Any]:
     context: dict[str, Any] = {"device": found, "entries": told.lines}
     if told.older_than:
         older = _query(told.older_than)
-        context["more_url"] = f"{reverse('console:device-story', args=[found.uid])}{older}"
+        context["more_url"] = (
+            f"{reverse('console:device-story', args=[found.uid])}{older}"
+        )
         context["more_page_url"] = f"{older}#story"
     return context
 

@@ -1,0 +1,65 @@
+"""The platform page: how well the platform itself does; for superusers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import conditional_page
+
+from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
+from console.scope import ConsoleRequest, page
+from console.selectors.trust import get_trust
+from fleet.selectors.lag import get_index_state
+from registry.permissions import is_platform_admin
+from state.selectors.console import latest_dead_letters_across_tenants
+from state.selectors.listening import BLIND_AFTER, ingest_figures, list_slots
+from state.selectors.platform import dead_letter_figures
+
+LETTERS = 25
+REASONS = {
+    "unknown_device": "names a device that we do not know",
+    "lifecycle": "from a device that is retired or replaced",
+    "gateway_mismatch": "relayed by a gateway that the child does not belong to",
+    "unknown_command": "answers a command that we did not send to it",
+    "too_large": "larger than 64 KiB",
+    "malformed": "is not what the protocol says",
+}
+
+
+@conditional_page
+@page
+def platform(request: ConsoleRequest) -> HttpResponse:
+    """Ingest, slots, index, queues, adapters, dead letters; polled by itself."""
+    if not is_platform_admin(request.user):
+        raise PermissionDenied("This page is for those who run the platform.")
+    template = "_platform.html" if request.htmx else "page.html"
+    return render(request, f"console/platform/{template}", _context())
+
+
+def _context() -> dict[str, Any]:
+    now = timezone.now()
+    dead = dead_letter_figures()
+    return {
+        "trust": get_trust(),
+        "ingest": ingest_figures(now),
+        "slots": [
+            {"row": slot, "is_read": now - slot.caught_up_at <= BLIND_AFTER}
+            for slot in list_slots()
+        ],
+        "index": get_index_state(),
+        "queues": {
+            name.removeprefix("commands_"): depth
+            for name, depth in queue_depths_across_tenants().items()
+        },
+        "adapters": adapter_latencies(now=now),
+        "dead_total": dead["total"],
+        "dead_reasons": [
+            {"code": code, "words": REASONS.get(code, code.replace("_", " ")), "n": n}
+            for code, n in sorted(dead["by_reason"].items(), key=lambda row: -row[1])
+        ],
+        "letters": latest_dead_letters_across_tenants(limit=LETTERS),
+    }

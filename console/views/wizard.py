@@ -1,0 +1,246 @@
+"""The way to a job: command, scope and risk, waves, confirm.
+
+The steps carry everything in the form itself, so nothing is stored before the last one.
+What was previewed is carried as count and hash: where they no longer hold, the confirm
+step says what is different and asks again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from commands.lifecycle import JobStatus
+from commands.services.jobs import start_job
+from console.forms import (
+    ConfirmForm,
+    ParamsForm,
+    RolloutForm,
+    chosen_form,
+    command_choices,
+)
+from console.scope import ConsoleRequest, page
+from console.selectors.findings import fleet_url
+from console.selectors.scoping import NoTarget, Target, preview_view, read_target
+from fleet.exceptions import IndexUnavailable, QueryError, TargetMoved
+from fleet.services.jobs import JobRequest, launch_job, preview_job
+from iotplatform.common.ids import new_public_id
+from iotplatform.common.problems import Problem
+
+STEPS = {
+    "command": "Command",
+    "scope": "Scope and risk",
+    "waves": "Waves",
+    "confirm": "Confirm",
+}
+ORDER = (*STEPS, "launch")
+TYPED_ABOVE = 20  # from here on a slip is dear, so the count is typed by hand
+
+
+@page
+def new_job(request: ConsoleRequest) -> HttpResponse:
+    """Show the step that is asked for, or the first one before it that is not done."""
+    data = request.POST if request.method == "POST" else request.GET
+    try:
+        target = read_target(data, request.scope)
+    except (NoTarget, QueryError, IndexUnavailable) as error:
+        messages.error(request, getattr(error, "detail", str(error)))
+        return redirect(fleet_url(q=data.get("q")))
+    if not target.size:
+        messages.error(request, "No device matches any more.")
+        return redirect(fleet_url(q=target.query))
+    asked = data.get("step", "command")
+    return Wizard(request, target).show(asked if asked in ORDER else "command")
+
+
+class Wizard:
+    """One request on the way: what was filled in so far, and the step to draw."""
+
+    def __init__(self, request: ConsoleRequest, target: Target) -> None:
+        self.request = request
+        self.target = target
+        self.data = request.POST
+        self.name = self.data.get("command", "")
+        self.params: ParamsForm | None = chosen_form(self.name, self.data)
+        has_rollout = "wave_size" in self.data
+        self.rollout = RolloutForm(self.data if has_rollout else None)
+
+    def show(self, asked: str) -> HttpResponse:
+        """Draw the step, or an earlier one with what is wrong there."""
+        place = ORDER.index(asked)
+        if place >= 1 and (self.params is None or not self.params.is_valid()):
+            return self._command(is_wrong=True)
+        if place >= 3 and not self.rollout.is_valid():
+            return self._waves(is_wrong=True)
+        if asked == "command":
+            return self._command()
+        try:
+            if asked == "launch":
+                return self._launch()
+            return {"scope": self._scope, "waves": self._waves}.get(
+                asked, self._confirm
+            )()
+        except Problem as error:
+            return self._refused(error)
+
+    def _command(self, *, is_wrong: bool = False) -> HttpResponse:
+        error = "Choose a command." if is_wrong and self.params is None else ""
+        chosen = self.name or "set_config"
+        data = self.data if self.name else None
+        return self._draw(
+            "command",
+            status=422 if is_wrong else 200,
+            choices=command_choices(chosen, data),
+            command_error=error,
+            back_url=fleet_url(q=self.target.query or "*"),
+        )
+
+    def _scope(self) -> HttpResponse:
+        return self._draw("scope", preview=self._preview())
+
+    def _waves(self, *, is_wrong: bool = False) -> HttpResponse:
+        return self._draw(
+            "waves",
+            status=422 if is_wrong else 200,
+            preview=self._preview(),
+            rollout=self.rollout,
+        )
+
+    def _confirm(
+        self,
+        *,
+        confirm: ConfirmForm | None = None,
+        problem: dict[str, Any] | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        preview = self._preview(self.rollout.as_rollout())
+        initial = {"name": self.data.get("name") or self._suggested_name()}
+        is_typed = preview["targets"] > TYPED_ABOVE
+        confirm = confirm or ConfirmForm(
+            preview["targets"], is_typed=is_typed, initial=initial
+        )
+        return self._draw(
+            "confirm",
+            status=status,
+            preview=preview,
+            confirm=confirm,
+            problem=problem,
+            summary=self.rollout.summary(preview["waves"]),
+            command=self.name,
+            params=self._params(),
+            promised=[
+                ("expected_hash", preview["target_hash"]),
+                ("expected_count", str(preview["targets"])),
+                ("deadline_at", self.rollout.as_rollout()["deadline"]),
+                ("key", self.data.get("key") or str(new_public_id())),
+            ],
+        )
+
+    def _launch(self) -> HttpResponse:
+        count = self.data.get("expected_count", "")
+        expected = int(count) if count.isascii() and count.isdigit() else -1
+        confirm = ConfirmForm(expected, is_typed=expected > TYPED_ABOVE, data=self.data)
+        if not confirm.is_valid():
+            return self._confirm(confirm=confirm, status=422)
+        try:
+            job, _ = launch_job(
+                self._request(
+                    confirm.cleaned_data["name"],
+                    self.rollout.as_rollout(deadline=self.data.get("deadline_at")),
+                    self.data.get("expected_hash", ""),
+                ),
+                actor=self.request.user,
+                idempotency_key=f"console-{self.data.get('key', '')}",
+            )
+        except TargetMoved as error:
+            problem = {
+                "title": "What you looked at no longer holds.",
+                "text": f"{error.detail} Below is the set as it is now.",
+                "gone": error.extra.get("gone"),
+                "added": error.extra.get("added"),
+            }
+            return self._confirm(problem=problem, status=409)
+        if job.status == JobStatus.DRAFT:  # else this is the same click once more
+            start_job(job=job, actor=self.request.user)
+        return redirect("console:job", job.public_id)
+
+    def _refused(self, error: Problem) -> HttpResponse:
+        """Say what the services refuse, on the step where it can be put right."""
+        said = "; ".join(f"{row['field']}: {row['message']}" for row in error.errors)
+        problem = {"title": "Not like this.", "text": said or error.detail}
+        fields = {str(row.get("field", "")).split(".")[0] for row in error.errors}
+        step = "waves" if fields & {"rollout", "wave_size", "deadline"} else "command"
+        extra: dict[str, Any] = {"rollout": self.rollout}
+        if step == "waves":
+            extra["preview"] = self._preview()
+        else:
+            extra["choices"] = command_choices(self.name, self.data)
+        return self._draw(step, status=error.status, problem=problem, **extra)
+
+    def _preview(self, rollout: dict[str, Any] | None = None) -> dict[str, Any]:
+        request = self._request("preview", rollout or {}, None)
+        return preview_view(preview_job(request))
+
+    def _request(
+        self, name: str, rollout: dict[str, Any], expected_hash: str | None
+    ) -> JobRequest:
+        return JobRequest(
+            tenant=self.target.tenant,
+            name=name,
+            source=self.target.source,
+            command={"name": self.name, "params": self._params()},
+            rollout=rollout,
+            expected_hash=expected_hash,
+        )
+
+    def _params(self) -> dict[str, Any]:
+        if self.params is None or not self.params.is_valid():
+            return {}
+        return self.params.params()
+
+    def _suggested_name(self) -> str:
+        where = self.target.query or self.target.words
+        return f"{self.name} for {where}"[:200]
+
+    def _draw(
+        self,
+        step: str,
+        *,
+        status: int = 200,
+        promised: list[tuple[str, str]] | None = None,
+        **extra: Any,
+    ) -> HttpResponse:
+        place = list(STEPS).index(step)
+        context = {
+            "step": step,
+            "target": self.target,
+            "headline": f"Send to {_devices(self.target.size)}",
+            "steps": [
+                {"label": label, "is_here": name == step, "is_done": number < place}
+                for number, (name, label) in enumerate(STEPS.items())
+            ],
+            "carried": [*self._carried(step), *(promised or [])],
+            **extra,
+        }
+        return render(self.request, "console/jobs/new.html", context, status=status)
+
+    def _carried(self, step: str) -> list[tuple[str, str]]:
+        """What the other steps' fields say, as hidden fields of this one."""
+        pairs = list(self.target.carried)
+        if step == "command":
+            pairs = [pair for pair in pairs if pair[0] != "tenant"]
+        if step != "command" and self.params is not None:
+            pairs.append(("command", self.name))
+            pairs += [(f.html_name, f.value() or "") for f in self.params]
+        if step != "waves" and self.rollout.is_bound:
+            pairs += [(f.html_name, f.value() or "") for f in self.rollout]
+        if step != "confirm" and self.data.get("name"):
+            pairs.append(("name", self.data["name"]))
+        return [(name, str(value)) for name, value in pairs]
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count:,} devices"
