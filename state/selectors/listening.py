@@ -53,6 +53,11 @@ def ingest_figures(now: datetime) -> IngestFigures:
     return IngestFigures(rate, max(lags, default=None))
 
 
+def beats_of_slots() -> dict[int, datetime]:
+    """Return when each slot was last alive."""
+    return dict(ListeningSlot.objects.values_list("slot", "beat_at"))
+
+
 def list_slots() -> list[ListeningSlot]:
     """Return all slots, for the platform page."""
     return list(ListeningSlot.objects.order_by("slot"))

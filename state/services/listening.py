@@ -21,7 +21,7 @@ class Beat:
 
     slot: int
     owner: str
-    caught_up_at: datetime
+    caught_up_at: datetime | None  # None: nothing read yet
     messages: int  # since its last beat
     batches: int
     retained: int
@@ -58,15 +58,14 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
         row = slots.get(said.slot)
         if row is None:
             continue
-        if said.caught_up_at - row.caught_up_at > BLIND_AFTER:
+        read_up_to = max(said.caught_up_at or row.caught_up_at, row.caught_up_at)
+        if read_up_to - row.caught_up_at > BLIND_AFTER:
             spans.append(
-                BlindSpan(
-                    slot=row.slot, from_at=row.caught_up_at, to_at=said.caught_up_at
-                )
+                BlindSpan(slot=row.slot, from_at=row.caught_up_at, to_at=read_up_to)
             )
         row.owner = said.owner
         row.beat_at = now
-        row.caught_up_at = max(row.caught_up_at, said.caught_up_at)
+        row.caught_up_at = read_up_to
         row.messages += said.messages
         row.batches += said.batches
         row.retained += said.retained

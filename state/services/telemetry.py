@@ -161,7 +161,9 @@ def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
         bulk.run(_CREATE, [missing])
         found += bulk.fetch(_LOCK, [missing])
     return {
-        device_id: _Summary(_dead_bands(devices[device_id]), latest, indexed)
+        device_id: _Summary(
+            _dead_bands(devices[device_id]), _decode(latest), _decode(indexed)
+        )
         for device_id, latest, indexed in found
     }
 
@@ -182,3 +184,8 @@ def _write(summaries: dict[int, _Summary], newest: dict[int, datetime]) -> None:
 
 def _encode(document: dict[str, Any]) -> str:
     return msgspec.json.encode(document).decode()
+
+
+def _decode(text: str) -> Any:
+    """Read a document, which Django's connections hand over as text."""
+    return msgspec.json.decode(text)

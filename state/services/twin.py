@@ -187,7 +187,14 @@ def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
     if missing:
         bulk.run(_CREATE, [missing])
         found += bulk.fetch(_LOCK, [missing])
-    return {row[0]: _TwinRow(*row) for row in found}
+    # Django's connections hand documents over as text.
+    decode = msgspec.json.decode
+    return {
+        device_id: _TwinRow(
+            device_id, decode(desired), version, decode(reported), *rest
+        )
+        for device_id, desired, version, reported, *rest in found
+    }
 
 
 def _encode(document: Document) -> str:

@@ -1,0 +1,108 @@
+"""Commands on their way out: claimed, checked again, published, marked on PUBACK."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from commands.services import dispatch
+from commands.services.retained import clear_retained_due, retained_cleared
+from iotplatform.adapters.mqtt.intake import ADAPTER
+from iotplatform.adapters.mqtt.link import Link, Published
+
+logger = logging.getLogger(__name__)
+
+CLAIMED_AT_ONCE = 200  # published within a fraction of their lease
+LEASE_SECONDS = 30.0  # the broker answers within seconds, or is away
+CLEARED_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim that a published message carries."""
+
+    command_id: UUID
+    token: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """An empty retained message."""
+
+    topic: str
+
+
+class Downlink:
+    """What this process publishes, over whichever link is up."""
+
+    def __init__(self) -> None:
+        self._clearing: set[str] = set()
+        self._unmarked: list[Published] = []
+
+    def send(self, links: Sequence[Link]) -> bool:
+        """Claim and publish what is due; return whether there may be more."""
+        link = max(links, key=lambda link: link.free_to_publish, default=None)
+        if link is None or link.free_to_publish < CLAIMED_AT_ONCE:
+            return False
+        now = datetime.now(UTC)
+        due = dispatch.claim_due(
+            adapter=ADAPTER,
+            limit=CLAIMED_AT_ONCE,
+            lease_seconds=LEASE_SECONDS,
+            now=now,
+        )
+        if due:
+            claims = [(downlink.command_id, downlink.token) for downlink in due]
+            mine = dispatch.still_mine(claims, now=datetime.now(UTC))
+            for downlink in due:
+                if downlink.command_id in mine:
+                    link.publish(
+                        downlink.topic,
+                        downlink.payload,
+                        tag=Claimed(downlink.command_id, downlink.token),
+                        retain=downlink.retain,
+                        expiry=downlink.message_expiry_seconds,
+                    )
+        return len(due) == CLAIMED_AT_ONCE
+
+    def clear(self, links: Sequence[Link]) -> None:
+        """Clear the retained configuration of devices that left the fleet."""
+        link = max(links, key=lambda link: link.free_to_publish, default=None)
+        if link is None or link.free_to_publish < CLEARED_AT_ONCE:
+            return
+        for topic in clear_retained_due(limit=CLEARED_AT_ONCE):
+            if topic not in self._clearing:
+                self._clearing.add(topic)
+                link.publish(topic, b"", tag=Clearing(topic), retain=True, expiry=None)
+
+    def mark(self, links: Sequence[Link]) -> None:
+        """Record what became of the messages; what cannot be now stays for later."""
+        for link in links:
+            self._unmarked += link.outcomes
+            link.outcomes = []
+        if not self._unmarked:
+            return
+        now = datetime.now(UTC)
+        sent, failed, cleared = [], {}, []
+        for outcome in self._unmarked:
+            if isinstance(outcome.tag, Clearing):
+                self._clearing.discard(outcome.tag.topic)
+                if not outcome.error:
+                    cleared.append(outcome.tag.topic)
+                continue
+            claim = (outcome.tag.command_id, outcome.tag.token)
+            if outcome.error:
+                failed.setdefault(outcome.error, []).append(claim)
+            else:
+                sent.append(claim)
+        if sent:
+            dispatch.mark_sent(sent, now)
+        for error, claims in failed.items():
+            logger.warning("%d commands were not sent: %s", len(claims), error)
+            dispatch.mark_not_sent(claims, error, now)
+        if cleared:
+            retained_cleared(cleared)
+        self._unmarked = []

@@ -1,0 +1,111 @@
+"""From received messages to one committed batch: nothing is lost, nothing stops it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from django.db import InterfaceError, OperationalError
+
+from commands.services.uplink import take_in
+from iotplatform.adapters.messages import Undecodable, Uplink, parse
+from iotplatform.adapters.mqtt.link import Received
+from state.services.dead_letters import DeadLetterDraft
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+ADAPTER = "mqtt"
+REFUSED = "refused"  # it reads well, and the platform could not take it
+
+
+class DatabaseAway(Exception):
+    """The database does not answer; the batch is to be tried again."""
+
+
+def commit(messages: Sequence[Received]) -> None:
+    """Take messages in; when it returns, all of them may be acknowledged.
+
+    One that nobody can take becomes a dead letter: it is found by halving the batch,
+    so that the others are not lost with it.
+    """
+    uplinks: list[Uplink] = []
+    dead: list[DeadLetterDraft] = []
+    for message in messages:
+        _read(message, uplinks, dead)
+    _commit(uplinks, dead)
+
+
+def _read(
+    message: Received, uplinks: list[Uplink], dead: list[DeadLetterDraft]
+) -> None:
+    topic = message.topic.decode("utf-8", "replace")
+    try:
+        uplinks.append(
+            parse(
+                topic,
+                message.payload,
+                retained=message.retained,
+                arrived_at=message.at,
+                adapter=ADAPTER,
+            )
+        )
+    except Undecodable as error:
+        if not message.retained:
+            dead.append(
+                DeadLetterDraft(
+                    topic=topic,
+                    adapter=ADAPTER,
+                    reason=error.reason,
+                    detail=error.detail,
+                    payload=message.payload,
+                    uid=error.uid,
+                )
+            )
+
+
+def _refused(uplink: Uplink, error: Exception) -> DeadLetterDraft:
+    return DeadLetterDraft(
+        topic=uplink.topic,
+        adapter=ADAPTER,
+        reason=REFUSED,
+        detail=f"{type(error).__name__}: {error}",
+        payload=msgspec.json.encode(uplink.message),
+        uid=uplink.uid,
+    )
+
+
+def _commit(uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft]) -> None:
+    try:
+        take_in(uplinks, dead, now=datetime.now(UTC))
+        return
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseAway(str(error)) from error
+    except Exception as error:
+        if len(uplinks) + len(dead) == 1:
+            _bury(uplinks, dead, error)
+            return
+        logger.warning("a batch cannot be taken whole: %s", error)
+    for half in _halves(dead):
+        _commit([], half)
+    for part in _halves(uplinks):
+        _commit(part, [])
+
+
+def _bury(
+    uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft], error: Exception
+) -> None:
+    """Make the one message that cannot be taken a dead letter."""
+    if uplinks:
+        logger.exception("a message on %s cannot be taken", uplinks[0].topic)
+        _commit([], [_refused(uplinks[0], error)])
+    else:  # there is nothing left to try with it, and others wait behind it
+        logger.critical("a dead letter cannot be kept: %r: %s", dead[0], error)
+
+
+def _halves(items: Sequence[T]) -> list[Sequence[T]]:
+    middle = len(items) // 2
+    return [half for half in (items[:middle], items[middle:]) if half]

@@ -1,0 +1,276 @@
+"""One slot's connection to the broker: what came, what is acknowledged, what went out.
+
+A link outlives its connections. Each connection is a client object and a generation of
+its own: an acknowledgement of an earlier one would acknowledge a stranger's message.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from iotplatform.adapters.mqtt.address import BrokerAddress
+from iotplatform.adapters.mqtt.client import (
+    CONNECT_SECONDS,
+    RECEIVE_MAXIMUM,
+    BufferedClient,
+)
+from iotplatform.adapters.mqtt.topics import subscriptions
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.2
+LAST_RETRY_SECONDS = 5.0
+DO_NOT_SEND_RETAINED = 2  # at a subscription: they are old, and one for every device
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came, with what acknowledging it takes."""
+
+    slot: int
+    generation: int
+    mid: int
+    qos: int
+    topic: bytes
+    payload: bytes
+    retained: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a message of ours: error is empty when the broker took it."""
+
+    tag: Any
+    error: str
+
+
+class Link:
+    """The broker's side of one slot."""
+
+    def __init__(self, slot: int, address: BrokerAddress) -> None:
+        self.slot = slot
+        self.generation = 0
+        self.is_up = False
+        self.outstanding = 0  # received and not acknowledged
+        self.drained_at: datetime | None = None
+        self.outcomes: list[Published] = []
+        self._address = address
+        self._client: BufferedClient | None = None
+        self._inbox: deque[Received] = deque()
+        self._in_flight: dict[int, Any] = {}
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._retry_at = 0.0
+        self._give_up_at = 0.0
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """What to wait for; None while there is no connection."""
+        return self._client.socket() if self._client else None  # type: ignore[return-value]
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether something could not be written yet."""
+        return self._client is not None and self._client.has_outgoing
+
+    @property
+    def may_read(self) -> bool:
+        """Whether there is room: an older broker knows no receive window."""
+        return self.outstanding < RECEIVE_MAXIMUM
+
+    @property
+    def free_to_publish(self) -> int:
+        """How many more messages may be on their way at once."""
+        return max(0, RECEIVE_MAXIMUM - len(self._in_flight)) if self.is_up else 0
+
+    def tend(self) -> None:
+        """Connect when it is time, keep alive, write what waits."""
+        now = monotonic()
+        if self._client is None:
+            if now >= self._retry_at:
+                self._connect()
+            return
+        if not self.is_up and now > self._give_up_at:
+            self._lose("no answer to CONNECT or SUBSCRIBE")
+            return
+        self._client.loop_misc()
+        if self._client is not None:
+            self._client.loop_write()
+            self._client.flush()
+
+    def read(self) -> list[Received]:
+        """Return what has come by now, in the order of its coming."""
+        client = self._client
+        while client is not None and client is self._client and self.may_read:
+            client.loop_read()
+            if not client.has_buffered:
+                if self.is_up and self._client is client:
+                    self.drained_at = datetime.now(UTC)
+                break
+        received = list(self._inbox)
+        self._inbox.clear()
+        return received
+
+    def acknowledge(self, messages: Sequence[Received]) -> None:
+        """Acknowledge what is committed, in the order of its coming."""
+        for message in messages:
+            if message.generation != self.generation or self._client is None:
+                continue  # of an earlier connection: the broker sends it again
+            if message.qos:
+                self.outstanding -= 1
+                self._client.ack(message.mid, message.qos)
+        if self._client is not None:
+            self._client.flush()
+
+    def publish(
+        self, topic: str, payload: bytes, *, tag: Any, retain: bool, expiry: int | None
+    ) -> None:
+        """Publish with QoS 1; its outcome comes in ``outcomes`` with the tag."""
+        if self._client is None or not self.is_up:
+            self.outcomes.append(Published(tag, "the broker is not connected"))
+            return
+        properties = None
+        if self._address.is_version_5 and expiry is not None:
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = expiry
+        try:
+            info = self._client.publish(topic, payload, 1, retain, properties)
+        except ValueError as error:  # a topic or payload that MQTT cannot carry
+            self.outcomes.append(Published(tag, str(error)))
+            return
+        self._in_flight[info.mid] = tag
+
+    def close(self) -> None:
+        """Say goodbye to the broker; it keeps the session."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.on_disconnect = None
+            client.disconnect()
+            client.loop_write()
+        self._forget("the bridge stops")
+
+    def drop(self, why: str) -> None:
+        """Close without a word: somebody else may hold the session by now."""
+        self._lose(why)
+
+    def _connect(self) -> None:
+        self.generation += 1
+        client = BufferedClient(f"@bridge-{self.slot}", self._address)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        self._client = client
+        self._give_up_at = monotonic() + 2 * CONNECT_SECONDS
+        try:
+            client.open(self._address)
+        except OSError as error:
+            self._lose(f"cannot connect: {error}")
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._lose(f"the broker refused the connection: {reason}")
+            return
+        topics = subscriptions(self._address.share)
+        if self._address.is_version_5:
+            options = SubscribeOptions(qos=1, retainHandling=DO_NOT_SEND_RETAINED)
+            client.subscribe([(topic, options) for topic in topics])
+        else:
+            client.subscribe([(topic, 1) for topic in topics])
+
+    def _on_subscribe(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self._lose(f"the broker refused a subscription: {refused[0]}")
+            return
+        logger.info("slot %d: listening", self.slot)
+        self.is_up = True
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if client is self._client:
+            self._lose(str(reason))
+
+    def _on_message(
+        self, client: paho.Client, userdata: Any, message: paho.MQTTMessage
+    ) -> None:
+        if message.qos:
+            self.outstanding += 1
+        self._inbox.append(
+            Received(
+                slot=self.slot,
+                generation=self.generation,
+                mid=message.mid,
+                qos=message.qos,
+                topic=message._topic,  # its text may be none
+                payload=message.payload,
+                retained=message.retain,
+                at=datetime.now(UTC),
+            )
+        )
+
+    def _on_publish(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        mid: int,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        tag = self._in_flight.pop(mid, None)
+        if tag is not None:
+            error = str(reason) if reason.is_failure else ""
+            self.outcomes.append(Published(tag, error))
+
+    def _lose(self, why: str) -> None:
+        """Drop the connection; the next try comes after a while that grows."""
+        client, self._client = self._client, None
+        if client is not None:
+            logger.warning("slot %d: %s", self.slot, why)
+            client.on_disconnect = None
+            client._sock_close()
+        self._forget(f"connection lost: {why}")
+        self._retry_at = monotonic() + self._retry_seconds
+        self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
+
+    def _forget(self, why: str) -> None:
+        self.is_up = False
+        self.outstanding = 0
+        self._inbox.clear()  # not acknowledged, so it comes again
+        self.outcomes += [Published(tag, why) for tag in self._in_flight.values()]
+        self._in_flight.clear()

@@ -1,0 +1,52 @@
+"""``manage.py mqtt_bridge``: one bridge process, until it is told to stop."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import threading
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from iotplatform.adapters.mqtt.address import BadAddress, BrokerAddress
+from iotplatform.adapters.mqtt.bridge import Bridge
+
+logger = logging.getLogger(__name__)
+
+# Longer than any batch, and than any store takes to say that it is away.
+STUCK_SECONDS = 60.0
+STUCK_EXIT = 70
+
+
+class Command(BaseCommand):
+    """Read the broker's uplink into the platform, and its commands out."""
+
+    help = "Run one bridge between the MQTT broker and the platform."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT."""
+        try:
+            address = BrokerAddress.parse(settings.MQTT_URL)
+        except BadAddress as error:
+            raise CommandError(str(error)) from None
+        bridge = Bridge(address, f"{socket.gethostname()}:{os.getpid()}")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: bridge.stop())
+        threading.Thread(target=_watch, args=[bridge], daemon=True).start()
+        bridge.run()
+
+
+def _watch(bridge: Bridge) -> None:
+    """End a process whose loop does not turn, so that its supervisor starts it anew."""
+    pause = threading.Event()
+    while monotonic() - bridge.last_turn_at < STUCK_SECONDS:
+        pause.wait(STUCK_SECONDS / 10)
+    logger.critical("the loop has not turned for %d s", STUCK_SECONDS)
+    faulthandler.dump_traceback()
+    os._exit(STUCK_EXIT)
