@@ -1,0 +1,119 @@
+"""Django admin of the fleet index: every write goes through a service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from fleet.exceptions import QueryError
+from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
+from fleet.selectors.search import validate_query
+from fleet.services.cohorts import edit_cohort, save_cohort
+from registry.models import User
+
+if TYPE_CHECKING:
+    AnyAdmin = admin.ModelAdmin[Any]
+    CohortModelAdmin = admin.ModelAdmin[Cohort]
+    CohortModelForm = forms.ModelForm[Cohort]
+else:  # Django's classes take no parameters at run time
+    AnyAdmin = CohortModelAdmin = admin.ModelAdmin
+    CohortModelForm = forms.ModelForm
+
+
+class ReadOnlyAdmin(AnyAdmin):
+    """Shows rows that only services write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """Nobody changes one here."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """Nobody deletes one here."""
+        return False
+
+
+class CohortForm(CohortModelForm):
+    """A cohort whose query can be understood."""
+
+    class Meta:
+        model = Cohort
+        fields = ("tenant", "name", "query")
+
+    def clean_query(self) -> str:
+        """Refuse a query with the message that the search gives."""
+        query: str = self.cleaned_data["query"]
+        try:
+            validate_query(query)
+        except QueryError as error:
+            raise forms.ValidationError(
+                f"{error.message} (position {error.position})"
+            ) from error
+        return query
+
+
+@admin.register(Cohort)
+class CohortAdmin(CohortModelAdmin):
+    """Saved queries."""
+
+    form = CohortForm
+    list_display = ("name", "tenant", "query", "created_by", "created_at")
+    list_filter = ("tenant",)
+    search_fields = ("name", "query")
+    list_select_related = ("tenant", "created_by")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Cohort | None = None
+    ) -> tuple[str, ...]:
+        """A cohort stays with its tenant."""
+        return () if obj is None else ("tenant",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Cohort, form: Any, change: bool
+    ) -> None:
+        """Save by the service that the other doors use."""
+        if change:
+            edit_cohort(cohort=obj, name=obj.name, query=obj.query)
+            return
+        actor = request.user if isinstance(request.user, User) else None
+        saved = save_cohort(
+            tenant=obj.tenant, name=obj.name, query=obj.query, actor=actor
+        )
+        obj.pk = saved.pk
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    """Frozen members of cohorts."""
+
+    list_display = ("public_id", "tenant", "cohort", "size", "taken_at", "target_hash")
+    list_filter = ("tenant",)
+    list_select_related = ("tenant", "cohort")
+
+
+@admin.register(SnapshotMember)
+class SnapshotMemberAdmin(ReadOnlyAdmin):
+    """Who was frozen."""
+
+    list_display = ("uid", "snapshot", "tenant")
+    search_fields = ("=uid", "=snapshot__public_id")
+    list_select_related = ("snapshot", "tenant")
+    show_full_result_count = False
+
+
+@admin.register(IndexState)
+class IndexStateAdmin(ReadOnlyAdmin):
+    """The embedded index."""
+
+    list_display = ("generation", "documents", "rebuilt_at", "drained_at")

@@ -1,0 +1,128 @@
+"""REST: saved queries, and snapshots of whom they find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from fleet.models import Cohort, SnapshotMember
+from fleet.selectors.cohorts import (
+    get_cohort,
+    get_snapshot,
+    list_cohorts,
+    list_snapshot_members,
+)
+from fleet.serializers import (
+    CohortChangeSerializer,
+    CohortRequestSerializer,
+    CohortSerializer,
+    MemberSerializer,
+    SnapshotSerializer,
+)
+from fleet.services.cohorts import (
+    delete_cohort,
+    edit_cohort,
+    save_cohort,
+    take_snapshot,
+)
+from iotplatform.common.pagination import OpaqueCursorPagination
+from registry.api_base import TenantScopedMixin
+from registry.permissions import Right
+
+
+class CohortListView(TenantScopedMixin, ListAPIView[Cohort]):
+    """The cohorts of the caller's tenants."""
+
+    serializer_class = CohortSerializer
+    pagination_class = OpaqueCursorPagination
+    queryset = Cohort.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> Any:
+        """Return what the caller may see."""
+        return list_cohorts(tenants=self.tenants)
+
+    @extend_schema(request=CohortRequestSerializer, responses={201: CohortSerializer})
+    def post(self, request: Request) -> Response:
+        """Save a query under a name."""
+        body = CohortRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        tenant = self.resolve_tenant()
+        self.require(Right.OPERATE, tenant.pk)
+        cohort = save_cohort(
+            tenant=tenant,
+            name=body.validated_data["name"],
+            query=body.validated_data["query"],
+            actor=self.caller,
+        )
+        return Response(CohortSerializer(cohort).data, status=201)
+
+
+class CohortDetailView(TenantScopedMixin, APIView):
+    """One cohort."""
+
+    @extend_schema(responses=CohortSerializer)
+    def get(self, request: Request, cohort_id: str) -> Response:
+        """Return the cohort."""
+        return Response(CohortSerializer(self._cohort(cohort_id)).data)
+
+    @extend_schema(request=CohortChangeSerializer, responses=CohortSerializer)
+    def patch(self, request: Request, cohort_id: str) -> Response:
+        """Change its name or its query."""
+        cohort = self._cohort(cohort_id, Right.OPERATE)
+        body = CohortChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        edited = edit_cohort(cohort=cohort, **body.validated_data)
+        return Response(CohortSerializer(edited).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, cohort_id: str) -> Response:
+        """Delete the saved query; its snapshots stay."""
+        delete_cohort(cohort=self._cohort(cohort_id, Right.OPERATE))
+        return Response(status=204)
+
+    def _cohort(self, cohort_id: str, right: Right = Right.VIEW) -> Cohort:
+        cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)
+        self.require(right, cohort.tenant_id)
+        return cohort
+
+
+class CohortSnapshotView(TenantScopedMixin, APIView):
+    """Freezing a cohort."""
+
+    @extend_schema(request=None, responses={201: SnapshotSerializer})
+    def post(self, request: Request, cohort_id: str) -> Response:
+        """Freeze the devices that match now."""
+        cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)
+        self.require(Right.OPERATE, cohort.tenant_id)
+        snapshot = take_snapshot(cohort=cohort, actor=self.caller)
+        return Response(SnapshotSerializer(snapshot).data, status=201)
+
+
+class SnapshotDetailView(TenantScopedMixin, APIView):
+    """One snapshot."""
+
+    @extend_schema(responses=SnapshotSerializer)
+    def get(self, request: Request, snapshot_id: str) -> Response:
+        """Return what was frozen, when, and how fresh the index was."""
+        snapshot = get_snapshot(tenants=self.tenants, public_id=snapshot_id)
+        return Response(SnapshotSerializer(snapshot).data)
+
+
+class SnapshotMemberListView(TenantScopedMixin, ListAPIView[SnapshotMember]):
+    """The members of a snapshot."""
+
+    serializer_class = MemberSerializer
+    pagination_class = OpaqueCursorPagination
+    queryset = SnapshotMember.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> Any:
+        """Return the frozen members."""
+        snapshot = get_snapshot(
+            tenants=self.tenants, public_id=self.kwargs["snapshot_id"]
+        )
+        return list_snapshot_members(snapshot)

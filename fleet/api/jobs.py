@@ -1,0 +1,54 @@
+"""REST: making a job. It is fleet's door, because commands never resolve cohorts."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from commands.api.commands import IDEMPOTENCY_KEY
+from commands.api.jobs import JobListView as JobHistoryView
+from commands.api.jobs import job_data
+from commands.job_serializers import JobSerializer
+from fleet.serializers import JobPreviewSerializer, JobRequestSerializer
+from fleet.services.jobs import JobRequest, launch_job, preview_job
+from fleet.services.targets import SOURCES
+from registry.permissions import Right
+
+
+class JobListView(JobHistoryView):
+    """The jobs of the caller's tenants, and making one."""
+
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
+        request=JobRequestSerializer,
+        responses={
+            200: OpenApiResponse(
+                JobPreviewSerializer, description="A dry run; or the first answer."
+            ),
+            201: JobSerializer,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Make a job over a frozen set of devices, or preview it."""
+        body = JobRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        tenant = self.resolve_tenant()
+        self.require(Right.OPERATE, tenant.pk)
+        data = body.validated_data
+        wanted = JobRequest(
+            tenant=tenant,
+            name=data["name"],
+            source={name: data[name] for name in SOURCES if name in data},
+            command=data["command"],
+            rollout=data["rollout"],
+            expected_hash=data.get("expected_hash"),
+        )
+        if data["dry_run"]:
+            return Response(JobPreviewSerializer(preview_job(wanted)).data)
+        job, created = launch_job(
+            wanted,
+            actor=self.caller,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+        )
+        return Response(job_data([job])[0], status=201 if created else 200)

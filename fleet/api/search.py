@@ -1,0 +1,85 @@
+"""REST: searching the fleet, and the fields that a query may name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from fleet.fields import PATTERNED, RANGED, Field
+from fleet.selectors.search import DEFAULT_LIMIT, list_fields, search
+from fleet.serializers import FieldListSerializer, SearchResultSerializer
+from iotplatform.common.pagination import read_limit
+from registry.api_base import TenantScopedMixin
+
+PARAMETERS = [
+    OpenApiParameter("q", str, required=True, description="The query; * is all."),
+    OpenApiParameter("sort", str, description="`field` or `-field`; default `uid`."),
+    OpenApiParameter("cursor", str, description="From `next` of the page before."),
+    OpenApiParameter("limit", int, description="1 to 1,000; default 100."),
+    OpenApiParameter("facets", str, description="Fields, comma-separated."),
+    OpenApiParameter("tenant", str, description="One of the caller's tenants."),
+]
+
+
+class FleetSearchView(TenantScopedMixin, APIView):
+    """Devices that match a query."""
+
+    @extend_schema(
+        operation_id="fleet_search",
+        parameters=PARAMETERS,
+        responses=SearchResultSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Return one page, its facets, and how far the index is behind."""
+        params = request.query_params
+        found = search(
+            tenants=self.tenants,
+            q=params.get("q", ""),
+            sort=params.get("sort") or None,
+            cursor=params.get("cursor") or None,
+            limit=read_limit(params, default=DEFAULT_LIMIT),
+            facets=[name for name in params.get("facets", "").split(",") if name],
+        )
+        url = request.build_absolute_uri()
+        cursor = found.next_cursor
+        return Response(
+            {
+                "total": found.total,
+                "index_lag_seconds": found.index_lag_seconds,
+                "results": found.results,
+                "facets": found.facets,
+                "next": cursor and replace_query_param(url, "cursor", cursor),
+            }
+        )
+
+
+class FleetFieldsView(APIView):
+    """The fields of the query language."""
+
+    @extend_schema(operation_id="fleet_fields", responses=FieldListSerializer)
+    def get(self, request: Request) -> Response:
+        """Return every field, and what it can do."""
+        return Response({"results": [_field(field) for field in list_fields()]})
+
+
+def _field(field: Field) -> dict[str, Any]:
+    operators = [":"]
+    if field.kind in RANGED:
+        operators += ["<", "<=", ">", ">=", "[a TO b]"]
+    if field.kind in PATTERNED:
+        operators += ["*", "?"]
+    return {
+        "name": field.name,
+        "kind": field.kind.value,
+        "help": field.help,
+        "aliases": list(field.aliases),
+        "is_list": field.is_list,
+        "sorts": field.sorts,
+        "facets": field.facets,
+        "operators": operators,
+    }

@@ -1,0 +1,19 @@
+"""REST paths of the fleet index, under /api/v1/."""
+
+from django.urls import path
+
+from fleet.api import cohorts, jobs, search
+
+urlpatterns = [
+    path("fleet/search/", search.FleetSearchView.as_view()),
+    path("fleet/fields/", search.FleetFieldsView.as_view()),
+    path("cohorts/", cohorts.CohortListView.as_view()),
+    path("cohorts/<str:cohort_id>/", cohorts.CohortDetailView.as_view()),
+    path("cohorts/<str:cohort_id>/snapshot/", cohorts.CohortSnapshotView.as_view()),
+    path("snapshots/<str:snapshot_id>/", cohorts.SnapshotDetailView.as_view()),
+    path(
+        "snapshots/<str:snapshot_id>/members/",
+        cohorts.SnapshotMemberListView.as_view(),
+    ),
+    path("jobs/", jobs.JobListView.as_view()),
+]

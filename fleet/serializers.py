@@ -1,0 +1,162 @@
+"""What searches, cohorts and snapshots look like in the REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from commands.serializers import ObjectField
+from fleet.fields import Kind
+from fleet.models import Cohort, Snapshot
+from fleet.services.targets import MOST_DEVICES
+from iotplatform.common.serializers import StrictSerializer
+
+Plain = serializers.Serializer[Any]
+
+
+@extend_schema_field(OpenApiTypes.ANY)
+class AnyField(serializers.ReadOnlyField):
+    """A value of whatever kind its field has."""
+
+
+class FacetSerializer(Plain):
+    """One value of a field, and how many of the result have it."""
+
+    value = AnyField()
+    count = serializers.IntegerField()
+
+
+class SearchResultSerializer(Plain):
+    """One page of a search."""
+
+    total = serializers.IntegerField()
+    index_lag_seconds = serializers.FloatField()
+    results = serializers.ListField(child=ObjectField())
+    facets = serializers.DictField(child=FacetSerializer(many=True))
+    next = serializers.URLField(allow_null=True)
+
+
+class FieldSerializer(Plain):
+    """A field of the query language."""
+
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    help = serializers.CharField()
+    aliases = serializers.ListField(child=serializers.CharField())
+    is_list = serializers.BooleanField()
+    sorts = serializers.BooleanField()
+    facets = serializers.BooleanField()
+    operators = serializers.ListField(child=serializers.CharField())
+
+
+class FieldListSerializer(Plain):
+    """The query language's fields."""
+
+    results = FieldSerializer(many=True)
+
+
+class CohortSerializer(Plain):
+    """A saved query."""
+
+    id = serializers.UUIDField(source="public_id")
+    tenant = serializers.CharField(source="tenant.slug")
+    name = serializers.CharField()
+    query = serializers.CharField()
+    created_by = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    def get_created_by(self, cohort: Cohort) -> str | None:
+        """Return the name of the person who saved it."""
+        return cohort.created_by.get_username() if cohort.created_by else None
+
+
+class CohortRequestSerializer(StrictSerializer):
+    """A query to be saved."""
+
+    tenant = serializers.CharField(required=False)
+    name = serializers.CharField(max_length=200)
+    query = serializers.CharField(allow_blank=True, trim_whitespace=False)
+
+
+class CohortChangeSerializer(StrictSerializer):
+    """What may change of a saved query."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    query = serializers.CharField(
+        allow_blank=True, trim_whitespace=False, required=False
+    )
+
+
+class SnapshotSerializer(Plain):
+    """A cohort's members, frozen."""
+
+    id = serializers.UUIDField(source="public_id")
+    tenant = serializers.CharField(source="tenant.slug")
+    cohort = serializers.SerializerMethodField()
+    query = serializers.CharField()
+    taken_at = serializers.DateTimeField()
+    taken_by = serializers.SerializerMethodField()
+    index_lag_seconds = serializers.FloatField()
+    size = serializers.IntegerField()
+    target_hash = serializers.CharField()
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_cohort(self, snapshot: Snapshot) -> str | None:
+        """Return the id of the cohort, unless it was deleted."""
+        return str(snapshot.cohort.public_id) if snapshot.cohort else None
+
+    def get_taken_by(self, snapshot: Snapshot) -> str | None:
+        """Return the name of the person who took it."""
+        return snapshot.taken_by.get_username() if snapshot.taken_by else None
+
+
+class MemberSerializer(Plain):
+    """A frozen member."""
+
+    device = serializers.CharField(source="uid")
+
+
+class JobCommandSerializer(StrictSerializer):
+    """The command that every member is given."""
+
+    name = serializers.CharField()
+    params = ObjectField(required=False, default=dict)
+    policy = ObjectField(required=False, allow_null=True, default=None)
+
+
+class JobRequestSerializer(StrictSerializer):
+    """A job to be made, or previewed (``dry_run``)."""
+
+    tenant = serializers.CharField(required=False)
+    name = serializers.CharField(max_length=200)
+    query = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, trim_whitespace=False
+    )
+    cohort = serializers.CharField(required=False, allow_null=True)
+    snapshot = serializers.CharField(required=False, allow_null=True)
+    devices = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        allow_null=True,
+        max_length=MOST_DEVICES,
+    )
+    command = JobCommandSerializer()
+    rollout = ObjectField(required=False, default=dict)
+    expected_hash = serializers.CharField(required=False, allow_null=True)
+    dry_run = serializers.BooleanField(required=False, default=False)
+
+
+class JobPreviewSerializer(Plain):
+    """What a job would touch."""
+
+    target_hash = serializers.CharField()
+    target_count = serializers.IntegerField()
+    query = serializers.CharField(allow_null=True)
+    taken_at = serializers.DateTimeField()
+    index_lag_seconds = serializers.FloatField(allow_null=True)
+    scope = ObjectField()
+    risk = ObjectField()

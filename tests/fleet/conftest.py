@@ -1,0 +1,27 @@
+"""An index of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.services.indexing import Indexer
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path, settings: Any) -> Path:
+    """The folder of this test's index."""
+    settings.INDEX_DIR = tmp_path / "index"
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def indexer(index_dir: Path, db: None) -> Iterator[Indexer]:
+    """An indexer at work; ``drain`` does what its loop does."""
+    indexer = Indexer(index_dir)
+    indexer.open()
+    yield indexer
+    indexer.close()

@@ -1,0 +1,69 @@
+"""Rows of state and commands for documents, written as their owners write them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from commands.models import Command
+from fleet.selectors.search import SearchResult, member_uids, search
+from registry.models import Device, Tenant
+from state.models import Alarm, Presence, TelemetrySummary, Twin
+
+
+def make_presence(device: Device, **values: Any) -> Presence:
+    """A device that was heard and is online, unless said otherwise."""
+    defaults = {"connectivity": "online", "cause": "", "since": timezone.now()}
+    return Presence.objects.create(
+        device=device, tenant=device.tenant, **(defaults | values)
+    )
+
+
+def make_twin(device: Device, **values: Any) -> Twin:
+    """A device that has reported."""
+    return Twin.objects.create(device=device, tenant=device.tenant, **values)
+
+
+def make_telemetry(device: Device, **indexed: float) -> TelemetrySummary:
+    """A device whose indexed metrics are these."""
+    return TelemetrySummary.objects.create(
+        device=device, tenant=device.tenant, indexed=indexed
+    )
+
+
+def make_alarm(device: Device, **values: Any) -> Alarm:
+    """An open, critical alarm, unless said otherwise."""
+    now = timezone.now()
+    defaults = {"code": "hot", "severity": "critical", "raised_at": now, "last_at": now}
+    return Alarm.objects.create(
+        device=device, tenant=device.tenant, **(defaults | values)
+    )
+
+
+def make_command(device: Device, **values: Any) -> Command:
+    """A command that waits to be sent, unless said otherwise."""
+    now = timezone.now()
+    defaults: dict[str, Any] = {
+        "name": "reboot",
+        "command_class": "operation",
+        "status": "queued",
+        "status_since": now,
+        "created_at": now,
+        "due_at": now,
+        "expires_at": now + timedelta(hours=1),
+    }
+    return Command.objects.create(
+        device=device, tenant=device.tenant, **(defaults | values)
+    )
+
+
+def uids_of(tenant: Tenant, query: str) -> list[str]:
+    """The uids that a query finds, sorted."""
+    return member_uids(tenants=[tenant], q=query)
+
+
+def find(tenant: Tenant, query: str, **options: Any) -> SearchResult:
+    """A search within one tenant."""
+    return search(tenants=[tenant], q=query, **options)

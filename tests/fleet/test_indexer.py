@@ -1,0 +1,234 @@
+"""The indexer: what it indexes, and what it survives."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from fleet.backends import generations
+from fleet.exceptions import IndexUnavailable
+from fleet.models import IndexState, Outbox
+from fleet.services.indexing import Indexer, writer_lock
+from fleet.services.running import run_indexer
+from registry.models import Device
+from tests.factories import DeviceFactory, SiteFactory
+from tests.fleet.rows import (
+    find,
+    make_alarm,
+    make_command,
+    make_presence,
+    make_telemetry,
+    make_twin,
+    uids_of,
+)
+from tests.waiting import wait_until
+
+REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
+
+
+@pytest.mark.django_db
+def test_the_reference_query_finds_the_devices_that_it_names(indexer: Indexer) -> None:
+    found = DeviceFactory.create(uid="found")
+    tenant, site = found.tenant, found.site
+    elsewhere = SiteFactory.create(tenant=tenant, region="Bavaria")
+    for uid, place, firmware, disconnects in [
+        ("found", site, "1.4.2", 5),
+        ("elsewhere", elsewhere, "1.4.2", 9),
+        ("newer", site, "1.5.0", 9),
+        ("calm", site, "1.4.10", 4),
+    ]:
+        device = (
+            found
+            if uid == "found"
+            else DeviceFactory.create(
+                tenant=tenant, uid=uid, site=place, product=found.product
+            )
+        )
+        make_presence(device, disconnects_72h=disconnects)
+        make_twin(device, firmware=firmware)
+
+    indexer.drain()
+
+    assert uids_of(tenant, REFERENCE) == ["found"]
+
+
+@pytest.mark.django_db
+def test_a_document_says_what_registry_state_and_commands_say(
+    indexer: Indexer,
+) -> None:
+    device = DeviceFactory.create(uid="whole", name="Cold store", tags=["winter"])
+    now = timezone.now()
+    make_presence(device, disconnects_72h=2, activity_bucket=now)
+    make_twin(device, firmware="1.4.2", config_version="c7", delta={"a": {}})
+    make_telemetry(device, temperature=21.5, battery=80)
+    make_alarm(device, code="hot", severity="critical")
+    make_alarm(device, code="wet", severity="info", state="cleared")
+    make_command(device, status="failed", ended_at=now, failure_class="rejected")
+    make_command(device, status="sent", sent_at=now - timedelta(days=2))
+
+    indexer.drain()
+
+    (document,) = find(device.tenant, "uid:whole").results
+    expected = {
+        "tenant": device.tenant.slug,
+        "site": device.site.slug,
+        "region": "East China",
+        "product": device.product.slug,
+        "lifecycle": "active",
+        "tags": ["winter"],
+        "firmware": "1.4.2",
+        "drift": True,
+        "connectivity": "online",
+        "disconnects_72h": 2,
+        "battery": 80,
+        "metric": {"temperature": 21.5},
+        "alarms": 1,
+        "alarms_critical": 1,
+        "alarms_info": 0,
+        "pending_commands": 1,
+        "command_failure_rate": 1.0,
+        "last_command_status": "sent",
+        "risk": None,
+    }
+    assert {name: document[name] for name in expected} == expected
+    query = "connectivity:online AND oldest_unacked_at:<now-1d AND alarms_critical:>0"
+    assert uids_of(device.tenant, query) == ["whole"]
+
+
+@pytest.mark.django_db
+def test_a_device_that_was_never_heard_is_offline(indexer: Indexer) -> None:
+    device = DeviceFactory.create()
+    indexer.drain()
+
+    found = uids_of(device.tenant, "connectivity:offline AND cause:never_connected")
+
+    assert found == [device.uid]
+
+
+@pytest.mark.django_db
+def test_a_kill_between_the_commit_and_the_outbox_loses_nothing(
+    index_dir: Path,
+) -> None:
+    first = Indexer(index_dir)
+    first.open()
+    device = DeviceFactory.create(name="before")
+    first.index_devices([device.pk])  # committed; killed before it settles
+    first.close()
+    Device.objects.filter(pk=device.pk).update(name="after")
+
+    second = Indexer(index_dir)
+    second.open()
+    second.drain()
+    second.close()
+
+    assert uids_of(device.tenant, "name:after") == [device.uid]
+    assert find(device.tenant, "*").total == 1
+    assert not Outbox.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_batch_that_was_not_committed_is_indexed_again(index_dir: Path) -> None:
+    first = Indexer(index_dir)
+    first.open()
+    device = DeviceFactory.create()
+    assert first._current is not None
+    first._current.remove([device.pk])
+    first.close()  # as a kill before the commit
+
+    second = Indexer(index_dir)
+    second.open()
+    second.drain()
+    second.close()
+
+    assert uids_of(device.tenant, "*") == [device.uid]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", ["missing", "torn", "pointer", "other database"])
+def test_a_missing_or_broken_index_is_built_again(index_dir: Path, damage: str) -> None:
+    device = DeviceFactory.create()
+    first = Indexer(index_dir)
+    first.open()
+    first.drain()
+    first.close()
+    generation = generations.current_generation(index_dir)
+    assert generation is not None
+    meta = index_dir / generation / "meta.json"
+    if damage == "missing":
+        meta.unlink()
+    elif damage == "torn":
+        meta.write_text(meta.read_text()[:20])
+    elif damage == "pointer":
+        (index_dir / "CURRENT").unlink()
+    else:
+        IndexState.objects.update(generation="generation-of-another-database")
+
+    if damage != "other database":
+        with pytest.raises(IndexUnavailable):
+            find(device.tenant, "*")
+    second = Indexer(index_dir)
+    second.open()
+    second.close()
+
+    assert uids_of(device.tenant, "*") == [device.uid]
+    assert generations.current_generation(index_dir) != generation
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_is_searchable_within_two_seconds_and_a_second_indexer_waits(
+    index_dir: Path,
+) -> None:
+    device = DeviceFactory.create(name="before")
+    stops = [threading.Event(), threading.Event()]
+    threads = [threading.Thread(target=_run, args=(index_dir, stop)) for stop in stops]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: generations.current_generation(index_dir), seconds=20)
+    wait_until(lambda: uids_of(device.tenant, "name:before"), seconds=20)
+
+    Device.objects.filter(pk=device.pk).update(name="after")
+    wait_until(lambda: uids_of(device.tenant, "name:after"), seconds=2)
+    with writer_lock() as held:
+        assert not held
+    stops[0].set()
+    threads[0].join(20)
+    Device.objects.filter(pk=device.pk).update(name="later")
+    wait_until(lambda: uids_of(device.tenant, "name:later"), seconds=20)
+    stops[1].set()
+    threads[1].join(20)
+
+    with writer_lock() as held:
+        assert held
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_indexer_goes_on_after_its_connection_was_cut(index_dir: Path) -> None:
+    device = DeviceFactory.create()
+    stop = threading.Event()
+    thread = threading.Thread(target=_run, args=(index_dir, stop))
+    thread.start()
+    wait_until(lambda: generations.current_generation(index_dir), seconds=20)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    Device.objects.filter(pk=device.pk).update(name="after")
+    wait_until(lambda: uids_of(device.tenant, "name:after"), seconds=20)
+    stop.set()
+    thread.join(20)
+
+    assert not thread.is_alive()
+
+
+def _run(root: Path, stop: threading.Event) -> None:
+    try:
+        run_indexer(root, stop)
+    finally:
+        connection.close()

@@ -1,0 +1,183 @@
+"""Whatever changes a document reaches the index; a heartbeat does not touch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from commands.models import Command
+from fleet.models import Outbox
+from fleet.selectors.lag import index_lag_seconds
+from fleet.services.indexing import Indexer
+from registry.models import Device, Product, Site
+from state.models import Alarm, Presence, TelemetrySummary, Twin
+from tests.factories import DeviceFactory, ProductFactory
+from tests.fleet.rows import (
+    find,
+    make_alarm,
+    make_command,
+    make_presence,
+    make_telemetry,
+    make_twin,
+    uids_of,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def full_device() -> Device:
+    """A device with a row in every table that its document is made of."""
+    product = ProductFactory.create(
+        reported_keys=["modem.fw"],
+        attributes_schema={"properties": {"rev": {"searchable": True}}},
+    )
+    device = DeviceFactory.create(tenant=product.tenant, product=product)
+    make_presence(device)
+    make_twin(device, reported={"modem": {"fw": "1"}, "uptime": 5})
+    make_telemetry(device, temperature=20.0)
+    make_alarm(device)
+    make_command(device)
+    return device
+
+
+def outbox() -> set[int]:
+    """The devices that wait to be indexed; empties it."""
+    waiting = set(Outbox.objects.values_list("device_id", flat=True))
+    Outbox.objects.all().delete()
+    return waiting
+
+
+HOUR_AGO = timezone.now() - timedelta(hours=1)
+
+# What is written → whether it is in the document.
+WRITES: list[tuple[str, Callable[[], Any], bool]] = [
+    ("a bulk update", lambda: Device.objects.update(name="new"), True),
+    ("tags", lambda: Device.objects.update(tags=["winter"]), True),
+    ("when it was edited", lambda: Device.objects.update(updated_at=HOUR_AGO), False),
+    ("a region", lambda: Site.objects.update(region="North"), True),
+    ("a place", lambda: Site.objects.update(latitude=1.5), False),
+    ("a product's name", lambda: Product.objects.update(name="new"), True),
+    ("an interval", lambda: Product.objects.update(heartbeat_seconds=5), False),
+    ("the truth", lambda: Presence.objects.update(connectivity="offline"), True),
+    (
+        "an activity hour",
+        lambda: Presence.objects.update(activity_bucket=HOUR_AGO),
+        True,
+    ),
+    (
+        "a heartbeat",
+        lambda: Presence.objects.update(
+            last_seen_at=HOUR_AGO, last_activity_at=HOUR_AGO, seq_high=7, repeats=1
+        ),
+        False,
+    ),
+    ("firmware", lambda: Twin.objects.update(firmware="1.4.2"), True),
+    ("drift", lambda: Twin.objects.update(delta={"a": 1}), True),
+    (
+        "a declared reported key",
+        lambda: Twin.objects.update(reported={"modem": {"fw": "2"}, "uptime": 5}),
+        True,
+    ),
+    (
+        "another reported key",
+        lambda: Twin.objects.update(reported={"modem": {"fw": "1"}, "uptime": 6}),
+        False,
+    ),
+    ("desired", lambda: Twin.objects.update(desired={"a": 1}), False),
+    ("a metric", lambda: TelemetrySummary.objects.update(indexed={"t": 1}), True),
+    (
+        "a metric within its band",
+        lambda: TelemetrySummary.objects.update(latest={"t": {"value": 1}}),
+        False,
+    ),
+    ("an alarm's end", lambda: Alarm.objects.update(state="cleared"), True),
+    ("an alarm's repeat", lambda: Alarm.objects.update(count=9), False),
+    ("an alarm's removal", lambda: Alarm.objects.all().delete(), True),
+    ("an acknowledgement", lambda: Command.objects.update(received_at=HOUR_AGO), True),
+    ("a claim", lambda: Command.objects.update(claimed_until=HOUR_AGO), False),
+]
+
+
+@pytest.mark.parametrize(
+    ("write", "is_in_document"),
+    [row[1:] for row in WRITES],
+    ids=[row[0] for row in WRITES],
+)
+def test_exactly_what_is_in_a_document_fires_the_outbox(
+    write: Callable[[], Any], is_in_document: bool
+) -> None:
+    device = full_device()
+    outbox()
+
+    write()
+
+    assert outbox() == ({device.pk} if is_in_document else set())
+
+
+def test_raw_sql_and_bulk_creation_reach_the_index(indexer: Indexer) -> None:
+    first = DeviceFactory.create(name="old")
+    tenant = first.tenant
+    second = Device(
+        tenant=tenant, uid="bulk", site=first.site, product=first.product, name="bulk"
+    )
+    Device.objects.bulk_create([second])
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE registry_device SET name = 'raw' WHERE uid <> 'bulk'")
+    indexer.drain()
+
+    assert uids_of(tenant, "name:raw") == [first.uid]
+    assert uids_of(tenant, "name:bulk") == ["bulk"]
+
+
+def test_a_deleted_device_leaves_the_index(indexer: Indexer) -> None:
+    device = DeviceFactory.create()
+    indexer.drain()
+    tenant = device.tenant
+
+    Device.objects.filter(pk=device.pk).delete()
+    indexer.drain()
+
+    assert find(tenant, "*").total == 0
+
+
+def test_a_gateway_that_is_renamed_renames_it_for_its_children(
+    indexer: Indexer,
+) -> None:
+    gateway = DeviceFactory.create(kind="gateway")
+    child = DeviceFactory.create(
+        tenant=gateway.tenant, site=gateway.site, kind="child", gateway=gateway
+    )
+    outbox()
+
+    Device.objects.filter(pk=gateway.pk).update(uid="renamed")
+
+    assert outbox() == {gateway.pk, child.pk}
+
+
+def test_a_change_that_is_rolled_back_was_never_announced() -> None:
+    device = full_device()
+    outbox()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT before")
+        Device.objects.filter(pk=device.pk).update(name="never")
+        cursor.execute("ROLLBACK TO before")
+
+    assert outbox() == set()
+
+
+def test_the_lag_is_the_age_of_the_oldest_change_that_waits(indexer: Indexer) -> None:
+    idle = index_lag_seconds()
+    Outbox.objects.create(device_id=1, at=timezone.now() - timedelta(seconds=90))
+    waiting = index_lag_seconds()
+    indexer.drain()
+
+    assert idle == 0.0
+    assert 90 <= waiting < 100
+    assert index_lag_seconds() == 0.0
