@@ -214,10 +214,10 @@ def _allowance(job: Job, now: datetime) -> int:
 
 
 def _close_at_deadline(job: Job, now: datetime) -> None:
-    """Give no more commands: those that are out end by their own deadline."""
+    """Give no more commands, judge no more waves; what is out ends by the same hour."""
     JobTarget.objects.filter(job=job, command__isnull=True, skip_reason="").update(
         skip_reason="the job's deadline had passed"
     )
-    JobWave.objects.filter(job=job, status=WaveStatus.PENDING).update(
+    JobWave.objects.filter(job=job).exclude(status=WaveStatus.ENDED).update(
         status=WaveStatus.ENDED, ended_at=now
     )

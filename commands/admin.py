@@ -1,0 +1,93 @@
+"""Django admin: commands and jobs to look at; what people do goes through services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from commands.models import Attempt, Command, CommandEvent, Job, JobWave
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+
+
+class ReadOnly:
+    """Nothing is added, changed or deleted here."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A command is asked for, never typed in."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """A status is moved by services, under a lock."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """History stays."""
+        return False
+
+
+class AttemptInline(ReadOnly, TabularInline):
+    """The tries of a command."""
+
+    model = Attempt
+    extra = 0
+    fields = ("number", "adapter", "claimed_at", "sent_at", "received_at", "outcome")
+
+
+class EventInline(ReadOnly, TabularInline):
+    """The history of a command."""
+
+    model = CommandEvent
+    extra = 0
+    fields = ("at", "status", "actor", "cause")
+    ordering = ("at", "id")
+
+
+class WaveInline(ReadOnly, TabularInline):
+    """The waves of a job."""
+
+    model = JobWave
+    extra = 0
+    fields = ("number", "is_canary", "size", "status", "released_at", "ended_at")
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnly, ModelAdmin):
+    """Commands, the newest first."""
+
+    list_display = ("public_id", "device", "name", "status", "failure_class", "late")
+    list_filter = ("status", "command_class", "failure_class", "late", "tenant")
+    list_select_related = ("device", "tenant")
+    search_fields = ("=public_id", "=device__uid", "name")
+    ordering = ("-id",)
+    show_full_result_count = False  # counting millions of rows is not worth it
+    inlines = (AttemptInline, EventInline)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Bring along what a command's page names."""
+        related = ("device", "tenant", "job", "requested_by", "retry_of")
+        return super().get_queryset(request).select_related(*related)
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnly, ModelAdmin):
+    """Jobs, the newest first."""
+
+    list_display = ("name", "tenant", "command_name", "status", "created_at")
+    list_filter = ("status", "command_class", "tenant")
+    list_select_related = ("tenant", "cohort", "created_by")
+    search_fields = ("name", "=public_id")
+    ordering = ("-id",)
+    inlines = (WaveInline,)
