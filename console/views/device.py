@@ -162,7 +162,7 @@ def _now(found: Device) -> dict[str, Any]:
     presence, twin = state["presence"], state["twin"]
     said = [cause_in_words(presence.get("cause"))]
     if presence.get("since"):
-        said.append(f"for {ago(presence['since'])}")
+        said.append(f"{presence['connectivity']} for {ago(presence['since'])}")
     facts = get_device_facts(found)
     if facts.disconnects_72h:
         said.append(f"{facts.disconnects_72h} abnormal disconnects in 72 h")
