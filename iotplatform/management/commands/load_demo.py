@@ -1,0 +1,72 @@
+"""`manage.py load_demo`: a demo fleet, and its past; again and again the same."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from fleet.selectors.lag import index_lag_seconds
+from iotplatform.simulator.demo.fleet import demo_devices
+from iotplatform.simulator.demo.history import last_heard_at, load_past
+from iotplatform.simulator.demo.load import load_fleet
+from iotplatform.simulator.secrets import UnusableKey, load_key
+
+MOST_DEVICES = 100_000
+INDEX_SECONDS = 120.0
+LOOK_EVERY_SECONDS = 0.2
+
+
+class Command(BaseCommand):
+    """Load what is missing of the demo fleet."""
+
+    help = "Load a demo fleet with the last three days of its connectivity."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--devices", type=int, default=500)
+        parser.add_argument(
+            "--secret-key", type=Path, help="default $IOT_DATA_DIR/simulator.key"
+        )
+        parser.add_argument(
+            "--wait-indexed",
+            action="store_true",
+            help=f"wait until the fleet is searchable, {INDEX_SECONDS:g} s at most",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = options["devices"]
+        if not 1 <= count <= MOST_DEVICES:
+            raise CommandError(f"--devices is a number from 1 to {MOST_DEVICES}")
+        try:
+            key = load_key(options["secret_key"] or settings.DATA_DIR / "simulator.key")
+        except UnusableKey as error:
+            raise CommandError(str(error)) from error
+        began = time.monotonic()
+        heard_at = last_heard_at()
+        new = load_fleet(count, key=key)
+        past = load_past(
+            demo_devices(count), new=new, heard_at=heard_at, now=timezone.now()
+        )
+        self.stdout.write(
+            f"{count} devices, {len(new)} of them new, {past} changes of their past"
+            f" ({time.monotonic() - began:.1f} s)"
+        )
+        if options["wait_indexed"]:
+            self._wait_until_indexed()
+        if settings.DEMO_READY_FILE:
+            Path(settings.DEMO_READY_FILE).touch()
+
+    def _wait_until_indexed(self) -> None:
+        """Wait for the indexer to have taken in what was there when this began."""
+        began = time.monotonic()
+        while index_lag_seconds() > time.monotonic() - began:
+            if time.monotonic() - began > INDEX_SECONDS:
+                self.stderr.write(
+                    f"The index is still behind after {INDEX_SECONDS:g} s; going on."
+                )
+                return
+            time.sleep(LOOK_EVERY_SECONDS)

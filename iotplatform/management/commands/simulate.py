@@ -1,0 +1,133 @@
+"""`manage.py simulate`: devices over real MQTT connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from iotplatform.simulator.address import BadAddress, find_address
+from iotplatform.simulator.demo.targets import demo_targets_across_tenants
+from iotplatform.simulator.memory import DamagedMemory
+from iotplatform.simulator.profiles import DEFAULT_MIX, PROFILES, BadMix, parse_mix
+from iotplatform.simulator.secrets import UnusableKey, device_secret, load_key
+from iotplatform.simulator.targets import BadTargets, Target, numbered, read_uids
+from iotplatform.simulator.world import Plan, World
+
+logger = logging.getLogger(__name__)
+
+MOST_DEVICES = 100_000
+
+
+class Command(BaseCommand):
+    """Simulate devices until SIGINT or SIGTERM, which ends it with goodbyes."""
+
+    help = "Simulate devices over real MQTT connections, many in one process."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        mix = ",".join(f"{name}={weight:g}" for name, weight in DEFAULT_MIX.items())
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--devices", type=int, help="how many, named sim-00001 …")
+        who.add_argument("--uids-from", type=Path, help="a file with one uid a line")
+        who.add_argument("--demo", action="store_true", help="the demo fleet")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="the same seed, the same"
+        )
+        parser.add_argument(
+            "--profiles", default="", help=f"{', '.join(PROFILES)}; default {mix}"
+        )
+        parser.add_argument("--host", default="", help="of the devices' listener")
+        parser.add_argument("--port", type=int, help="default MQTT_PORT, else found")
+        parser.add_argument(
+            "--secret-key", type=Path, help="default $IOT_DATA_DIR/simulator.key"
+        )
+        parser.add_argument(
+            "--show-secrets", action="store_true", help="print uid and secret, and end"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            targets = _targets(options)
+            key = load_key(options["secret_key"] or settings.DATA_DIR / "simulator.key")
+            plan = Plan(
+                address=find_address(
+                    host=options["host"],
+                    port=options["port"],
+                    configured_port=_configured_port(),
+                    mqtt_url=settings.MQTT_URL,
+                ),
+                key=key,
+                folder=settings.DATA_DIR / "simulator",
+                seed=options["seed"],
+                mix=parse_mix(options["profiles"])
+                if options["profiles"]
+                else DEFAULT_MIX,
+            )
+            if options["show_secrets"]:
+                self._show(targets, plan)
+                return
+            world = World(plan)
+        except (
+            BadAddress,
+            BadMix,
+            BadTargets,
+            UnusableKey,
+            DamagedMemory,
+            OSError,
+        ) as error:
+            raise CommandError(str(error)) from error
+        asyncio.run(_run(world, targets, is_demo=options["demo"]))
+
+    def _show(self, targets: list[Target], plan: Plan) -> None:
+        for target in targets:
+            secret = device_secret(plan.key, target.uid)
+            self.stdout.write(f"{target.uid} {secret}")
+
+
+def _configured_port() -> str:
+    """What the person said, else what the embedded stack chose for devices."""
+    chosen = os.environ.get("MQTT_DEVICE_PORT", "")
+    return os.environ.get("MQTT_PORT", "") or chosen
+
+
+def _targets(options: dict[str, Any]) -> list[Target]:
+    if options["uids_from"]:
+        targets = read_uids(options["uids_from"])
+    elif options["demo"]:
+        targets = _demo_targets()
+    else:
+        if not 1 <= options["devices"] <= MOST_DEVICES:
+            raise BadTargets(f"--devices is a number from 1 to {MOST_DEVICES}")
+        targets = numbered(options["devices"])
+    if not targets and not options["demo"]:
+        raise BadTargets("no devices to simulate")
+    return targets
+
+
+def _demo_targets() -> list[Target]:
+    try:
+        return demo_targets_across_tenants()
+    except DatabaseError as error:
+        raise BadTargets(f"cannot read the demo fleet: {error}") from error
+    finally:
+        connections.close_all()  # a simulator holds no connection while it runs
+
+
+async def _run(world: World, targets: list[Target], *, is_demo: bool) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, world.stop)
+
+    async def reread() -> list[Target]:
+        return await asyncio.to_thread(_demo_targets)
+
+    await world.run(targets, reread=reread if is_demo else None)

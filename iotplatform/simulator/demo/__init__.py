@@ -1,0 +1,1 @@
+"""The demo fleet: who and what it is, its past, and how it is loaded."""

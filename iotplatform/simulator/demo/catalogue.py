@@ -1,0 +1,77 @@
+"""Owners, people and products of the demo fleet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.lifecycle import DeviceKind, Role
+
+TENANTS = {"acme": "ACME Cold Chain", "globex": "Globex Energy"}
+PROJECTS = {
+    "acme": {"cold-chain": "Cold chain Asia", "retail": "Retail North America"},
+    "globex": {"metering": "Metering Europe"},
+}
+# Name, password, tenant, role; a superuser has no tenant. Demo only: the passwords are
+# printed at every start, and pass by the rules for people's own.
+PEOPLE: tuple[tuple[str, str, str | None, Role | None], ...] = (
+    ("admin", "admin", None, None),
+    ("operator@acme", "demo", "acme", Role.MANAGER),
+    ("viewer@acme", "demo", "acme", Role.VIEWER),
+    ("approver@acme", "demo", "acme", Role.APPROVER),
+    ("operator@globex", "demo", "globex", Role.MANAGER),
+)
+TEMPERATURE = {"name": "temperature", "unit": "°C", "dead_band": 0.5}
+BATTERY = {"name": "battery", "unit": "%", "dead_band": 2}
+RSSI = {"name": "rssi", "unit": "dBm", "dead_band": 4}
+HEARTBEAT_SECONDS = 30
+BATTERY_REVISION = {
+    "type": "object",
+    "properties": {"battery_rev": {"type": "string", "searchable": True}},
+}
+REPORTED_KEYS = ["interval"]
+
+PRODUCTS: dict[str, dict[str, Any]] = {
+    "sensor-s1": {
+        "tenant": "acme",
+        "name": "Sensor S1",
+        "kind": DeviceKind.STANDALONE,
+        "metrics": [TEMPERATURE, BATTERY],
+        "attributes_schema": BATTERY_REVISION,
+    },
+    "gateway-g2": {
+        "tenant": "acme",
+        "name": "Gateway G2",
+        "kind": DeviceKind.GATEWAY,
+        "metrics": [
+            {"name": "cpu", "unit": "%", "dead_band": 10},
+            {"name": "uplink_kbps", "unit": "kbit/s", "dead_band": 100},
+        ],
+        "attributes_schema": {"type": "object", "properties": {}},
+    },
+    "probe-p1": {
+        "tenant": "acme",
+        "name": "Probe P1",
+        "kind": DeviceKind.CHILD,
+        "metrics": [
+            TEMPERATURE,
+            {"name": "humidity", "unit": "%", "dead_band": 3},
+            BATTERY,
+            RSSI,
+        ],
+        "attributes_schema": BATTERY_REVISION,
+    },
+    "meter-m1": {
+        "tenant": "globex",
+        "name": "Meter M1",
+        "kind": DeviceKind.STANDALONE,
+        "metrics": [
+            {"name": "power", "unit": "W", "dead_band": 25},
+            {"name": "voltage", "unit": "V", "dead_band": 2},
+            RSSI,
+        ],
+        "attributes_schema": {
+            "type": "object",
+            "properties": {"meter_class": {"type": "string", "searchable": True}},
+        },
+    },
+}

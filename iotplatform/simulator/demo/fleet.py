@@ -1,0 +1,176 @@
+"""Which devices the demo fleet has: device number n is the same in a fleet of any size.
+
+A block of ten devices: five sensors, a gateway with two probes, two meters. The story
+in it: sensors of battery revision B on firmware 1.4.2 in East China lose their
+connection again and again; the rest of the fleet rarely does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from iotplatform.simulator.demo.places import EAST_CHINA, PLACES, Place
+from iotplatform.simulator.profiles import (
+    DEFAULT_MIX,
+    MAIN_FIRMWARE,
+    NEW_FIRMWARE,
+    OLD_FIRMWARE,
+    choose,
+)
+from registry.lifecycle import Lifecycle
+
+BLOCK = 10
+SEED = 1
+SIMULATED_TAG = "simulated"
+PRODUCT_OF_SLOT = (
+    *("sensor-s1",) * 5,
+    "gateway-g2",
+    *("probe-p1",) * 2,
+    *("meter-m1",) * 2,
+)
+GATEWAY_SLOT = 5
+# Every so many blocks, the first sensor is one of the troubled.
+TROUBLED_EVERY = 4
+TROUBLED_SITES = ("shanghai-01", "shanghai-01", "shanghai-02")
+PLACES_OF = {
+    tenant: [place for place in PLACES if place.tenant == tenant]
+    for tenant in ("acme", "globex")
+}
+PLACE_OF_SLUG = {place.slug: place for place in PLACES}
+# Of a thousand devices outside the story.
+NOT_ACTIVE = (
+    (Lifecycle.PROVISIONED, 20),
+    (Lifecycle.IN_REPAIR, 15),
+    (Lifecycle.RETIRED, 15),
+)
+
+
+@dataclass(frozen=True)
+class DemoDevice:
+    """One device as the registry and the simulator are told of it."""
+
+    number: int
+    uid: str
+    name: str
+    product: str
+    place: Place
+    profile: str
+    firmware: str
+    gateway_uid: str | None = None
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    tags: list[str] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    # The chance of an abnormal disconnect in six hours of the past.
+    disconnect_chance: float = 0.0
+
+    @property
+    def tenant(self) -> str:
+        return self.place.tenant
+
+
+def demo_devices(count: int) -> Iterator[DemoDevice]:
+    """Yield the first ``count`` devices of the demo fleet."""
+    for number in range(count):
+        yield _device(number)
+
+
+def demo_device_of(uid: str) -> DemoDevice | None:
+    """Return the device of the demo fleet that has this uid."""
+    number = uid.rpartition("-")[2]
+    if not number.isdecimal() or int(number) < 1:
+        return None
+    device = _device(int(number) - 1)
+    return device if device.uid == uid else None
+
+
+def _device(number: int) -> DemoDevice:
+    block, slot = divmod(number, BLOCK)
+    product = PRODUCT_OF_SLOT[slot]
+    if product == "sensor-s1" and slot == 0 and block % TROUBLED_EVERY == 0:
+        return _troubled(number, block // TROUBLED_EVERY)
+    draw = Random(f"demo:{number}")
+    uid = _uid(product, number)
+    gateway_uid = None
+    if product == "probe-p1":
+        gateway_number = block * BLOCK + GATEWAY_SLOT
+        gateway_uid = _uid("gateway-g2", gateway_number)
+        place = _place("gateway-g2", gateway_number)
+    else:
+        place = _place(product, number)
+    revision = draw.choice("AAAB")
+    profile = choose(DEFAULT_MIX, seed=SEED, uid=uid).name
+    return DemoDevice(
+        number=number,
+        uid=uid,
+        name=f"{place.name}, {product} {number + 1}",
+        product=product,
+        place=place,
+        profile=profile,
+        firmware=_firmware(draw, place, profile),
+        gateway_uid=gateway_uid,
+        lifecycle=_lifecycle(draw) if slot != GATEWAY_SLOT else Lifecycle.ACTIVE,
+        tags=_tags(draw, place),
+        attributes=_attributes(product, revision, draw),
+        disconnect_chance=0.15 if profile == "flaky" else 0.02,
+    )
+
+
+def _troubled(number: int, nth: int) -> DemoDevice:
+    place = PLACE_OF_SLUG[TROUBLED_SITES[nth % len(TROUBLED_SITES)]]
+    return DemoDevice(
+        number=number,
+        uid=_uid("sensor-s1", number),
+        name=f"{place.name}, sensor-s1 {number + 1}",
+        product="sensor-s1",
+        place=place,
+        profile="flaky",
+        firmware=MAIN_FIRMWARE,
+        tags=[SIMULATED_TAG, "winter"],
+        attributes={"battery_rev": "B"},
+        disconnect_chance=0.85,
+    )
+
+
+def _uid(product: str, number: int) -> str:
+    return f"{product.rpartition('-')[2]}-{number + 1:06d}"
+
+
+def _place(product: str, number: int) -> Place:
+    tenant = "globex" if product == "meter-m1" else "acme"
+    return Random(f"place:{number}").choice(PLACES_OF[tenant])
+
+
+def _firmware(draw: Random, place: Place, profile: str) -> str:
+    if profile == "old_firmware":
+        return OLD_FIRMWARE
+    # The new version goes region by region, and East China is not done.
+    share = 0.2 if place.region == EAST_CHINA else 0.6
+    return NEW_FIRMWARE if draw.random() < share else MAIN_FIRMWARE
+
+
+def _lifecycle(draw: Random) -> Lifecycle:
+    chance = draw.random() * 1_000
+    for lifecycle, share in NOT_ACTIVE:
+        if chance < share:
+            return lifecycle
+        chance -= share
+    return Lifecycle.ACTIVE
+
+
+def _tags(draw: Random, place: Place) -> list[str]:
+    tags = [SIMULATED_TAG]
+    if place.latitude > 30 and draw.random() < 0.4:
+        tags.append("winter")
+    if draw.random() < 0.05:
+        tags.append("pilot")
+    return tags
+
+
+def _attributes(product: str, revision: str, draw: Random) -> dict[str, str]:
+    if product in ("sensor-s1", "probe-p1"):
+        return {"battery_rev": revision}
+    if product == "meter-m1":
+        return {"meter_class": draw.choice(["0.5S", "1", "1", "2"])}
+    return {}
