@@ -15,6 +15,21 @@ app.autodiscover_tasks()
 SECOND = 1.0
 # A sweep that is late is useless twice, so each entry expires before it would pile up.
 app.conf.beat_schedule = {
+    "state.sweep": {
+        "task": "state.sweep",
+        "schedule": SECOND,
+        "options": {"expires": SECOND},
+    },
+    "state.tidy": {
+        "task": "state.tidy",
+        "schedule": 60 * SECOND,
+        "options": {"expires": 60 * SECOND},
+    },
+    "state.keep_history": {
+        "task": "state.keep_history",
+        "schedule": 3_600 * SECOND,
+        "options": {"expires": 3_600 * SECOND},
+    },
     "commands.look_at_due": {
         "task": "commands.look_at_due",
         "schedule": SECOND,

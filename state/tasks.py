@@ -8,6 +8,7 @@ from celery import shared_task
 
 from state.services.dead_letters import trim_dead_letters_across_tenants
 from state.services.listening import forget_old_spans
+from state.services.partitions import keep_partitions
 from state.services.sweep import (
     BATCH,
     sweep_across_tenants,
@@ -41,3 +42,9 @@ def tidy() -> int:
     while deleted := trim_dead_letters_across_tenants():
         total += deleted
     return total
+
+
+@shared_task(name="state.keep_history")
+def keep_history() -> int:
+    """Make the partitions of the coming days, and drop the old ones."""
+    return keep_partitions(now=datetime.now(UTC))

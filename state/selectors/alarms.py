@@ -19,9 +19,10 @@ def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:
     return rows.select_related("tenant", "device", "acknowledged_by")
 
 
-def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID) -> Alarm:
+def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
     """Return one alarm; raises AlarmNotFound."""
-    alarm = list_alarms(tenants=tenants).filter(public_id=alarm_id).first()
+    alarms = list_alarms(tenants=tenants)
+    alarm = alarms.filter(public_id=alarm_id).first() if alarm_id else None
     if alarm is None:
         raise AlarmNotFound("There is no such alarm.")
     return alarm

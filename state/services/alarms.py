@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 
 from iotplatform.common.ids import new_public_id
 from registry.lifecycle import RAISES_ALARMS
-from state.exceptions import AlarmIsCleared, AlarmNotFound
+from state.exceptions import AlarmIsCleared
 from state.lifecycle import AlarmState
 from state.models import Alarm
 from state.services import bulk
@@ -20,7 +19,7 @@ from state.services.evidence import device_time
 
 if TYPE_CHECKING:
     from iotplatform.adapters.messages import Event
-    from registry.models import Tenant, User
+    from registry.models import User
     from state.services.arrivals import Arrival
 
 Key = tuple[int, str]
@@ -75,26 +74,18 @@ def take_events(arrivals: Sequence[Arrival]) -> None:
     Alarm.objects.bulk_create(raised)
 
 
-def acknowledge_alarm(
-    *, tenants: Sequence[Tenant], alarm_id: UUID, by: User, at: datetime
-) -> Alarm:
+@transaction.atomic
+def acknowledge_alarm(alarm: Alarm, *, by: User, at: datetime) -> Alarm:
     """Say that a person has seen an alarm; the first one to say so stays."""
-    with transaction.atomic():
-        alarm = (
-            Alarm.objects.select_for_update(of=["self"])
-            .select_related("device", "tenant")
-            .filter(public_id=alarm_id, tenant__in=tenants)
-            .first()
-        )
-        if alarm is None:
-            raise AlarmNotFound("There is no such alarm.")
-        if alarm.state == AlarmState.CLEARED:
-            raise AlarmIsCleared("The alarm is cleared; there is nothing to do.")
-        if alarm.state == AlarmState.RAISED:
-            alarm.state = AlarmState.ACKNOWLEDGED
-            alarm.acknowledged_at, alarm.acknowledged_by = at, by
-            alarm.save(update_fields=["state", "acknowledged_at", "acknowledged_by"])
-    return alarm
+    rows = Alarm.objects.select_related("device", "tenant", "acknowledged_by")
+    locked = rows.select_for_update(of=("self",)).get(pk=alarm.pk)
+    if locked.state == AlarmState.CLEARED:
+        raise AlarmIsCleared("The alarm is cleared; there is nothing to do.")
+    if locked.state == AlarmState.RAISED:
+        locked.state = AlarmState.ACKNOWLEDGED
+        locked.acknowledged_at, locked.acknowledged_by = at, by
+        locked.save(update_fields=["state", "acknowledged_at", "acknowledged_by"])
+    return locked
 
 
 def _lock_open(keys: set[Key]) -> dict[Key, Alarm]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import select
+import socket
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -160,8 +161,8 @@ class Bridge:
 
     def _wait(self) -> None:
         """Sleep until something can be read or written, or a batch is old enough."""
-        readers: list[object] = []
-        writers: list[object] = []
+        readers: list[socket.socket | int] = []
+        writers: list[socket.socket | int] = []
         for link in self._links.values():
             if link.socket is not None:
                 if link.may_read:
@@ -171,10 +172,7 @@ class Bridge:
         if (notifications := self._slots.fileno()) is not None:
             readers.append(notifications)
         timeout = BATCH_SECONDS if self._pending else BATCH_SECONDS * 4
-        if readers or writers:
-            select.select(readers, writers, [], timeout)
-        else:
-            select.select([], [], [], timeout)
+        select.select(readers, writers, [], timeout)
 
     def _finish(self) -> None:
         """Commit what is in hand, leave the broker, free the slots."""

@@ -60,7 +60,7 @@ class BufferedClient(paho.Client):
         if not address.is_version_5:
             self.connect(address.host, address.port, KEEPALIVE_SECONDS)
             return
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         properties.SessionExpiryInterval = SESSION_SECONDS
         self.connect(

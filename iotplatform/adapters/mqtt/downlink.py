@@ -86,7 +86,9 @@ class Downlink:
         if not self._unmarked:
             return
         now = datetime.now(UTC)
-        sent, failed, cleared = [], {}, []
+        sent: list[dispatch.Claim] = []
+        failed: dict[str, list[dispatch.Claim]] = {}
+        cleared: list[str] = []
         for outcome in self._unmarked:
             if isinstance(outcome.tag, Clearing):
                 self._clearing.discard(outcome.tag.topic)

@@ -144,7 +144,7 @@ class Link:
             return
         properties = None
         if self._address.is_version_5 and expiry is not None:
-            properties = Properties(PacketTypes.PUBLISH)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = expiry
         try:
             info = self._client.publish(topic, payload, 1, retain, properties)
@@ -238,7 +238,7 @@ class Link:
                 mid=message.mid,
                 qos=message.qos,
                 topic=message._topic,  # its text may be none
-                payload=message.payload,
+                payload=bytes(message.payload),
                 retained=message.retain,
                 at=datetime.now(UTC),
             )

@@ -1,0 +1,11 @@
+"""REST paths of state, under /api/v1/."""
+
+from django.urls import path
+
+from state import api
+
+urlpatterns = [
+    path("devices/<str:uid>/state/", api.StateView.as_view()),
+    path("alarms/", api.AlarmListView.as_view()),
+    path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
+]

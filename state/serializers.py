@@ -1,0 +1,88 @@
+"""How the REST API words state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from state.models import Alarm
+
+
+class AlarmSerializer(serializers.ModelSerializer[Alarm]):
+    """An alarm with its device and its moments."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    tenant = serializers.CharField(source="tenant.slug", read_only=True)
+    device = serializers.CharField(source="device.uid", read_only=True)
+    acknowledged_by = serializers.CharField(
+        source="acknowledged_by.username", default=None, read_only=True
+    )
+
+    class Meta:
+        model = Alarm
+        fields = (
+            "id",
+            "tenant",
+            "device",
+            "code",
+            "severity",
+            "state",
+            "message",
+            "count",
+            "raised_at",
+            "last_at",
+            "acknowledged_at",
+            "acknowledged_by",
+            "cleared_at",
+        )
+
+
+class PresenceSerializer(serializers.Serializer[dict[str, Any]]):
+    """Whether the device can be reached, and why we think so."""
+
+    connectivity = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+    cause = serializers.CharField(allow_null=True)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    last_activity_at = serializers.DateTimeField(allow_null=True)
+
+
+class TwinSerializer(serializers.Serializer[dict[str, Any]]):
+    """What it should be, what it says it is, and the difference."""
+
+    desired = serializers.DictField()
+    desired_version = serializers.IntegerField()
+    reported = serializers.DictField()
+    reported_version = serializers.IntegerField()
+    delta = serializers.DictField()
+
+
+class MeasuredSerializer(serializers.Serializer[dict[str, Any]]):
+    """The latest value of a metric."""
+
+    value = serializers.FloatField()
+    at = serializers.DateTimeField()
+    unit = serializers.CharField(allow_null=True)
+
+
+class OpenAlarmSerializer(serializers.Serializer[dict[str, Any]]):
+    """An open alarm in short."""
+
+    id = serializers.CharField()
+    code = serializers.CharField()
+    severity = serializers.CharField()
+    state = serializers.CharField()
+    count = serializers.IntegerField()
+    raised_at = serializers.DateTimeField()
+
+
+class StateSerializer(serializers.Serializer[dict[str, Any]]):
+    """A device's condition now."""
+
+    presence = PresenceSerializer()
+    twin = TwinSerializer()
+    telemetry = serializers.DictField(child=MeasuredSerializer())
+    alarms = OpenAlarmSerializer(many=True)
+    risk = serializers.DictField(allow_null=True)
+    diagnosis = serializers.DictField(allow_null=True)
