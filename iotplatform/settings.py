@@ -152,6 +152,10 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "account/lockout.html"
+AXES_LOCKOUT_CALLABLE = "iotplatform.error_pages.locked_out"
+# A forgotten browser is signed out after a working day.
+SESSION_COOKIE_AGE = 12 * 3_600
+ACCOUNT_SESSION_REMEMBER = True
 
 # Security.
 SESSION_COOKIE_HTTPONLY = True
@@ -201,6 +205,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "registry.openapi.add_problems",
+    ],
+    # Fields of one name that hold different choices need names of their own.
+    "ENUM_NAME_OVERRIDES": {
+        "DeviceKindEnum": "registry.lifecycle.DeviceKind",
+        "LifecycleEnum": "registry.lifecycle.Lifecycle",
+        "CommandStatusEnum": "commands.lifecycle.CommandStatus",
+        "JobStatusEnum": "commands.lifecycle.JobStatus",
+    },
 }
 
 # Celery: tasks say only "look at the table", so nothing is kept and nothing is delayed.

@@ -1,10 +1,47 @@
 """All URLs of the project; each app says its own."""
 
+from allauth.account import views as account
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from iotplatform import error_pages, views
+from iotplatform.platform_api import PlatformView
+
+api: list[URLPattern | URLResolver] = [
+    path("", include("registry.api_urls")),
+    path("", include("state.api_urls")),
+    path("", include("commands.api_urls")),
+    path("", include("fleet.api_urls")),
+    path("platform/", PlatformView.as_view()),
+]
+
+# Of allauth only what we want: nobody signs up, and nothing is mailed.
+accounts: list[URLPattern | URLResolver] = [
+    path("login/", account.login, name="account_login"),
+    path("logout/", account.logout, name="account_logout"),
+    path("inactive/", account.account_inactive, name="account_inactive"),
+    path("signup/", account.signup, name="account_signup"),  # says that it is closed
+]
 
 urlpatterns = [
+    path("healthz", views.healthz),
+    path("readyz", views.readyz),
+    path("metrics", views.metrics),
+    path("api/v1/", include(api)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="schema"),
+        name="docs",
+    ),
+    re_path(r"^api/", error_pages.unknown_path),
     path("admin/", admin.site.urls),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include(accounts)),
     path("", include("console.urls")),
 ]
+
+handler400 = error_pages.bad_request
+handler403 = error_pages.forbidden
+handler404 = error_pages.not_found
+handler500 = error_pages.server_error

@@ -6,24 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from django.utils.functional import cached_property
+from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from registry.permissions import Right, is_platform_admin, may, tenants_where
 
 if TYPE_CHECKING:
-    from rest_framework.request import Request
-
     from registry.models import Tenant, User
 
 
-class TenantScopedMixin:
+class TenantScopedMixin(APIView):
     """Narrows a DRF view to the tenants that its caller may view.
 
     ``?tenant=slug`` narrows it to one of them; an unknown slug and another's are the
     same 404.
     """
-
-    request: Request
 
     @property
     def caller(self) -> User:

@@ -7,3 +7,7 @@ class RegistryConfig(AppConfig):
     """Configuration of the registry app."""
 
     name = "registry"
+
+    def ready(self) -> None:
+        """Tell drf-spectacular of our authentication."""
+        from registry import openapi  # noqa: F401

@@ -1,0 +1,75 @@
+"""Errors outside of views: a problem document for scripts, a page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axes.helpers import get_cool_off
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views import defaults
+
+from iotplatform.common.problems import problem_response
+
+SCRIPTS = ("/api/", "/device/")
+NO_SUCH_PATH = "There is no such path. Every path of the API ends in a slash."
+
+
+def is_for_scripts(request: HttpRequest) -> bool:
+    """Whether a script asks, and expects JSON."""
+    return request.path.startswith(SCRIPTS)
+
+
+def unknown_path(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer for a path below /api/ that nothing serves."""
+    return problem_response(request, 404, NO_SUCH_PATH)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for a request that Django refuses."""
+    if is_for_scripts(request):
+        return problem_response(request, 400, "The request cannot be understood.")
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for what may not be done."""
+    if is_for_scripts(request):
+        return problem_response(request, 403, "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for what is not there."""
+    if is_for_scripts(request):
+        return problem_response(request, 404, NO_SUCH_PATH)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer for an error of ours; its details are in the log only."""
+    if is_for_scripts(request):
+        detail = "The platform failed at this. It has been logged."
+        return problem_response(request, 500, detail)
+    return defaults.server_error(request)
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: Any
+) -> HttpResponse:
+    """Answer for a name that was tried too often (django-axes)."""
+    pause = get_cool_off(request)
+    seconds = int(pause.total_seconds()) if pause else 0
+    if is_for_scripts(request):
+        answer: HttpResponse = problem_response(
+            request,
+            429,
+            "Too many failed tries: this name is locked for a while from your address.",
+        )
+    else:
+        template = settings.AXES_LOCKOUT_TEMPLATE
+        context = {"cooloff_timedelta": pause}
+        answer = render(request, template, context, status=429)
+    answer["Retry-After"] = str(seconds)
+    return answer

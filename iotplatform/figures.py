@@ -1,0 +1,101 @@
+"""The platform's own figures, for GET platform/ and /metrics; no tenant's data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils import timezone
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
+from fleet.selectors.lag import get_index_state, index_lag_seconds
+from state.selectors.listening import ingest_figures, list_slots
+from state.selectors.platform import dead_letter_figures
+
+
+def platform_figures() -> dict[str, Any]:
+    """Return what ``GET platform/`` answers."""
+    now = timezone.now()
+    ingest = ingest_figures(now)
+    return {
+        "ingest": {"rate": ingest.rate, "lag_seconds": ingest.lag_seconds},
+        "index": {"lag_seconds": _index_lag()},
+        "queues": queue_depths_across_tenants(),
+        "dead_letters": dead_letter_figures(),
+        "adapters": adapter_latencies(now=now),
+    }
+
+
+def _index_lag() -> float | None:
+    state = get_index_state()
+    return index_lag_seconds() if state is not None and state.generation else None
+
+
+class PlatformCollector(Collector):
+    """The figures as Prometheus reads them; read anew with each scrape."""
+
+    def describe(self) -> list[Metric]:
+        """Say nothing beforehand: a registry must not query the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each figure that is known."""
+        figures = platform_figures()
+        yield from _ingest(figures["ingest"])
+        yield _gauge(
+            "iot_index_lag_seconds",
+            "Age of the oldest change that is not searchable yet.",
+            figures["index"]["lag_seconds"],
+        )
+        depths = GaugeMetricFamily(
+            "iot_queue_depth", "Open commands by status.", labels=["queue"]
+        )
+        for queue, depth in figures["queues"].items():
+            depths.add_metric([queue], depth)
+        yield depths
+        letters = CounterMetricFamily(
+            "iot_dead_letters", "Messages that were refused.", labels=["reason"]
+        )
+        for reason, total in figures["dead_letters"]["by_reason"].items():
+            letters.add_metric([reason], total)
+        yield letters
+        yield from _latencies(figures["adapters"])
+
+
+def _ingest(figures: dict[str, Any]) -> Iterator[Metric]:
+    yield _gauge("iot_ingest_rate", "Messages per second.", figures["rate"])
+    yield _gauge(
+        "iot_ingest_lag_seconds",
+        "From arrival to commit, the worst slot.",
+        figures["lag_seconds"],
+    )
+    messages = CounterMetricFamily(
+        "iot_ingest_messages", "Messages taken in.", labels=["slot"]
+    )
+    for slot in list_slots():
+        messages.add_metric([str(slot.slot)], slot.messages)
+    yield messages
+
+
+def _latencies(adapters: dict[str, dict[str, float | None]]) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "iot_adapter_latency_seconds",
+        "From sent to received, the last hour.",
+        labels=["adapter", "quantile"],
+    )
+    for adapter, figures in adapters.items():
+        for quantile, name in (("0.5", "latency_p50_ms"), ("0.95", "latency_p95_ms")):
+            value = figures[name]
+            if value is not None:
+                family.add_metric([adapter, quantile], value / 1_000)
+    yield family
+
+
+def _gauge(name: str, documentation: str, value: float | None) -> Metric:
+    """A gauge; without a sample where the value is not known."""
+    family = GaugeMetricFamily(name, documentation)
+    if value is not None:
+        family.add_metric([], value)
+    return family

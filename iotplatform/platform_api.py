@@ -1,0 +1,58 @@
+"""REST: how the platform itself does; for its superusers."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.figures import platform_figures
+from registry.api_base import TenantScopedMixin
+
+
+class IngestFiguresSerializer(serializers.Serializer[object]):
+    """Messages per second, and how far behind the worst slot is."""
+
+    rate = serializers.FloatField()
+    lag_seconds = serializers.FloatField(allow_null=True)
+
+
+class IndexFiguresSerializer(serializers.Serializer[object]):
+    """How far the search index is behind the truth."""
+
+    lag_seconds = serializers.FloatField(allow_null=True)
+
+
+class DeadLetterFiguresSerializer(serializers.Serializer[object]):
+    """Messages that were refused, ever."""
+
+    total = serializers.IntegerField()
+    by_reason = serializers.DictField(child=serializers.IntegerField())
+
+
+class AdapterFiguresSerializer(serializers.Serializer[object]):
+    """From sent to received, in the last hour."""
+
+    latency_p50_ms = serializers.FloatField(allow_null=True)
+    latency_p95_ms = serializers.FloatField(allow_null=True)
+
+
+class PlatformSerializer(serializers.Serializer[object]):
+    """The platform's own figures."""
+
+    ingest = IngestFiguresSerializer()
+    index = IndexFiguresSerializer()
+    queues = serializers.DictField(child=serializers.IntegerField())
+    dead_letters = DeadLetterFiguresSerializer()
+    adapters = serializers.DictField(child=AdapterFiguresSerializer())
+
+
+class PlatformView(TenantScopedMixin):
+    """The platform's own figures."""
+
+    @extend_schema(responses={200: PlatformSerializer})
+    def get(self, request: Request) -> Response:
+        """Show rates, lags, queues and dead letters; platform superusers only."""
+        self.require_platform_admin()
+        return Response(PlatformSerializer(platform_figures()).data)

@@ -1,0 +1,105 @@
+"""Whether each part that the platform needs is there and does its work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from fleet.exceptions import IndexUnavailable
+from fleet.selectors.lag import current_reader
+from state.selectors.listening import BLIND_AFTER, list_slots
+
+logger = logging.getLogger(__name__)
+
+OK = "ok"
+SECONDS = 2  # a part that needs longer to answer does not answer
+
+
+class NotReady(Exception):
+    """A part is there, and cannot be used yet; the text is for everyone's eyes."""
+
+
+def check_parts() -> dict[str, str]:
+    """Return for each part ``ok``, or in a few words what is missing."""
+    return {name: _state_of(name, check) for name, check in CHECKS.items()}
+
+
+def _state_of(name: str, check: Callable[[], None]) -> str:
+    try:
+        check()
+    except NotReady as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the part does not work
+        # The address of a store is nobody's business outside: only the log has it.
+        logger.warning("not ready: %s: %s", name, error)
+        return "does not answer"
+    return OK
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+class _Migrations:
+    """Looks until all are applied, and then no more: reading them takes a while."""
+
+    is_done = False
+
+    def __call__(self) -> None:
+        if self.is_done:
+            return
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            raise NotReady("migrations are not applied")
+        self.is_done = True
+
+
+def _redis() -> None:
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+    )
+    try:
+        client.ping()
+    finally:
+        client.close()
+
+
+def _broker() -> None:
+    """The bridge beats only while its connection to the broker is read."""
+    slots = list_slots()
+    oldest = timezone.now() - BLIND_AFTER
+    if not slots:
+        raise NotReady("no bridge has listened yet")
+    unread = [slot.slot for slot in slots if slot.caught_up_at < oldest]
+    if unread:
+        raise NotReady(f"{len(unread)} of {len(slots)} bridge slots are not read")
+
+
+def _index() -> None:
+    try:
+        current_reader()
+    except IndexUnavailable as error:
+        raise NotReady("the index is being built") from error
+
+
+def _demo() -> None:
+    if settings.DEMO_READY_FILE and not Path(settings.DEMO_READY_FILE).exists():
+        raise NotReady("the demo fleet is being loaded")
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "database": _database,
+    "migrations": _Migrations(),
+    "redis": _redis,
+    "broker": _broker,
+    "index": _index,
+    "demo": _demo,
+}

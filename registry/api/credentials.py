@@ -1,0 +1,51 @@
+"""REST: credentials of devices."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.api.devices import DeviceView
+from registry.permissions import Right
+from registry.selectors.credentials import get_credential, list_credentials
+from registry.serializers import CredentialSerializer, IssuedCredentialSerializer
+from registry.services.credentials import issue_credential, withdraw_credential
+
+
+class CredentialListView(DeviceView):
+    """The credentials of one device."""
+
+    serializer_class = CredentialSerializer
+
+    @extend_schema(operation_id="device_credentials_list")
+    def get(self, request: Request, uid: str) -> Response:
+        """List a device's credentials, newest first, without secrets."""
+        device = self.device(uid)
+        self.require(Right.MANAGE, device.tenant_id)
+        page = self.paginate_queryset(list_credentials(device))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(request=None, responses={201: IssuedCredentialSerializer})
+    def post(self, request: Request, uid: str) -> Response:
+        """Issue a secret, shown this once; the device may connect with it at once."""
+        device = self.device(uid)
+        self.require(Right.MANAGE, device.tenant_id)
+        issued = issue_credential(device)
+        return Response(IssuedCredentialSerializer(issued).data, status=201)
+
+
+class CredentialView(DeviceView):
+    """One credential."""
+
+    serializer_class = CredentialSerializer
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, uid: str, credential_id: UUID) -> Response:
+        """Revoke a credential; the broker refuses it once this is answered."""
+        device = self.device(uid)
+        self.require(Right.MANAGE, device.tenant_id)
+        withdraw_credential(get_credential(device, credential_id))
+        return Response(status=204)

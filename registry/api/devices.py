@@ -1,0 +1,153 @@
+"""REST: devices and their lifecycle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.common.etags import check_if_match, quoted
+from iotplatform.common.problems import BadInput
+from registry.api.naming import with_objects
+from registry.api_base import TenantScopedMixin
+from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.models import Device
+from registry.permissions import Right
+from registry.selectors.devices import get_device, list_devices
+from registry.serializers import DeviceSerializer, MoveSerializer
+from registry.services.devices import DeviceDraft, register_device, update_device
+from registry.services.lifecycle import move_lifecycle
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag that the caller saw; 412 when it has moved.",
+)
+
+
+class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of devices."""
+
+    site = django_filters.CharFilter(field_name="site__slug")
+    project = django_filters.CharFilter(field_name="project__slug")
+    product = django_filters.CharFilter(field_name="product__slug")
+    gateway = django_filters.CharFilter(field_name="gateway__uid")
+    lifecycle = django_filters.MultipleChoiceFilter(choices=Lifecycle.choices)
+    kind = django_filters.ChoiceFilter(choices=DeviceKind.choices)
+    adapter = django_filters.ChoiceFilter(choices=Adapter.choices)
+    serial = django_filters.CharFilter()
+    tag = django_filters.CharFilter(method="filter_tag", label="tag")
+
+    def filter_tag(
+        self, rows: QuerySet[Device], name: str, value: str
+    ) -> QuerySet[Device]:
+        """Keep the devices that carry the tag."""
+        return rows.filter(tags__contains=[value])
+
+
+class DeviceView(TenantScopedMixin, GenericAPIView[Any]):
+    """What the views of devices share."""
+
+    def device(self, uid: str) -> Device:
+        """Return the device, or raise NoSuchObject."""
+        return get_device(tenants=self.tenants, uid=uid)
+
+    def shown(self, device: Device, status: int = 200) -> Response:
+        """Answer with a device as it is now, and its version."""
+        fresh = get_device(tenants=[device.tenant], uid=device.uid)
+        headers = {"ETag": quoted(version_of(fresh))}
+        return Response(DeviceSerializer(fresh).data, status=status, headers=headers)
+
+
+class DeviceListView(DeviceView):
+    """The devices of the caller's tenants."""
+
+    serializer_class = DeviceSerializer
+    filterset_class = DeviceFilter
+
+    def get_queryset(self) -> QuerySet[Device]:
+        """Return what the list and its filters start from."""
+        if getattr(self, "swagger_fake_view", False):
+            return list_devices(tenants=[])
+        return list_devices(tenants=self.tenants)
+
+    @extend_schema(operation_id="devices_list")
+    def get(self, request: Request) -> Response:
+        """List devices."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses={201: DeviceSerializer})
+    def post(self, request: Request) -> Response:
+        """Register a device, as provisioned."""
+        given = _validated(DeviceSerializer(data=request.data))
+        given.pop("tenant", None)
+        tenant = self.resolve_tenant()
+        self.require(Right.MANAGE, tenant.pk)
+        gateway = given.pop("gateway", None)
+        draft = DeviceDraft(gateway=gateway, **with_objects(given, tenant=tenant))
+        device = register_device(tenant=tenant, draft=draft, actor=self.caller)
+        return self.shown(device, status=201)
+
+
+class DeviceDetailView(DeviceView):
+    """One device."""
+
+    serializer_class = DeviceSerializer
+
+    def get(self, request: Request, uid: str) -> Response:
+        """Show a device."""
+        return self.shown(self.device(uid))
+
+    @extend_schema(parameters=[IF_MATCH])
+    def patch(self, request: Request, uid: str) -> Response:
+        """Change a device; its uid, tenant and lifecycle are not changed here."""
+        device = self.device(uid)
+        self.require(Right.MANAGE, device.tenant_id)
+        check_if_match(request.headers, version_of(device))
+        given = _validated(DeviceSerializer(data=request.data, partial=True))
+        for fixed, now in (("uid", device.uid), ("tenant", device.tenant.slug)):
+            if given.pop(fixed, now) != now:
+                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+        changes = with_objects(given, tenant=device.tenant)
+        return self.shown(update_device(device, changes=changes))
+
+
+class LifecycleView(DeviceView):
+    """The lifecycle of a device."""
+
+    serializer_class = MoveSerializer
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={
+            200: DeviceSerializer,
+            409: OpenApiResponse(
+                description="The move is not allowed; `allowed` names those that are."
+            ),
+        },
+    )
+    def post(self, request: Request, uid: str) -> Response:
+        """Move a device's lifecycle."""
+        device = self.device(uid)
+        self.require(Right.MANAGE, device.tenant_id)
+        given = _validated(MoveSerializer(data=request.data))
+        moved = with_objects(given, tenant=device.tenant)
+        move_lifecycle(device=device, actor=self.caller, **moved)
+        return self.shown(device)
+
+
+def version_of(device: Device) -> str:
+    """Return what changes with every change of a device."""
+    return f"{device.updated_at.timestamp():.6f}"
+
+
+def _validated(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)

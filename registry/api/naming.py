@@ -1,0 +1,39 @@
+"""From the names in a request to the tenant's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iotplatform.common.problems import BadInput, NotFound
+from registry.models import Tenant
+from registry.selectors.devices import get_device
+from registry.selectors.places import get_project, get_site
+from registry.selectors.products import get_product
+
+FINDERS: dict[str, Callable[[Tenant, str], Any]] = {
+    "project": lambda tenant, slug: get_project(tenants=[tenant], slug=slug),
+    "site": lambda tenant, slug: get_site(tenants=[tenant], slug=slug),
+    "product": lambda tenant, slug: get_product(tenants=[tenant], slug=slug),
+    "gateway": lambda tenant, uid: get_device(tenants=[tenant], uid=uid),
+    "replaced_by": lambda tenant, uid: get_device(tenants=[tenant], uid=uid),
+}
+
+
+def with_objects(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
+    """Return the data with objects in the place of names.
+
+    Raises BadInput naming every field whose object the tenant does not have.
+    """
+    found = dict(data)
+    errors = []
+    for field, find in FINDERS.items():
+        if found.get(field) is None:
+            continue
+        try:
+            found[field] = find(tenant, found[field])
+        except NotFound as error:
+            errors.append({"field": field, "message": error.detail})
+    if errors:
+        raise BadInput(errors=errors)
+    return found

@@ -1,0 +1,88 @@
+"""What the views of all objects with a slug have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from iotplatform.common.problems import BadInput
+from registry.api.naming import with_objects
+from registry.api_base import TenantScopedMixin
+from registry.permissions import Right
+
+
+class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
+    """List, create, show, change and delete objects of a tenant, by slug."""
+
+    lookup_field = "slug"
+    lookup_value_regex = "[^/]+"
+
+    def rows(self) -> QuerySet[Any]:
+        """Return the objects of the tenants in scope."""
+        raise NotImplementedError
+
+    def row(self, slug: str) -> Any:
+        """Return one of them, or raise NoSuchObject or AmbiguousSlug."""
+        raise NotImplementedError
+
+    def add(self, **fields: Any) -> Any:
+        """Create one through its service."""
+        raise NotImplementedError
+
+    def change(self, row: Any, **fields: Any) -> Any:
+        """Change one through its service."""
+        raise NotImplementedError
+
+    def remove(self, row: Any) -> None:
+        """Delete one through its service."""
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return what the list and its filters start from."""
+        if getattr(self, "swagger_fake_view", False):
+            return self.rows().none()
+        return self.rows()
+
+    def list(self, request: Request) -> Response:
+        """List the objects of the caller's tenants."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def create(self, request: Request) -> Response:
+        """Create one; needs the right to manage in its tenant."""
+        given = self._validated(request)
+        given.pop("tenant", None)
+        tenant = self.resolve_tenant()
+        self.require(Right.MANAGE, tenant.pk)
+        row = self.add(tenant=tenant, **with_objects(given, tenant=tenant))
+        return Response(self.get_serializer(row).data, status=201)
+
+    def retrieve(self, request: Request, slug: str) -> Response:
+        """Show one."""
+        return Response(self.get_serializer(self.row(slug)).data)
+
+    def partial_update(self, request: Request, slug: str) -> Response:
+        """Change one; its tenant stays."""
+        row = self.row(slug)
+        self.require(Right.MANAGE, row.tenant_id)
+        given = self._validated(request, partial=True)
+        if given.pop("tenant", row.tenant.slug) != row.tenant.slug:
+            raise BadInput(tenant="The tenant cannot be changed.")
+        row = self.change(row, **with_objects(given, tenant=row.tenant))
+        return Response(self.get_serializer(row).data)
+
+    def destroy(self, request: Request, slug: str) -> Response:
+        """Delete one; 409 while something refers to it."""
+        row = self.row(slug)
+        self.require(Right.MANAGE, row.tenant_id)
+        self.remove(row)
+        return Response(status=204)
+
+    def _validated(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
+        serializer = self.get_serializer(data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)

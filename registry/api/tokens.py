@@ -1,0 +1,52 @@
+"""REST: a token for a name and a password."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth import authenticate
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.common.problems import BadInput
+from registry.lifecycle import Scope
+from registry.models import User
+from registry.serializers import SignInSerializer, TokenSerializer
+from registry.services.tokens import create_token
+
+LIFETIME = timedelta(days=30)
+WRONG = "The name or the password is wrong."
+
+
+class TokenView(GenericAPIView[User]):
+    """Signing in as a script."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    serializer_class = SignInSerializer
+
+    @extend_schema(responses={200: TokenSerializer}, auth=[])
+    def post(self, request: Request) -> Response:
+        """Return a key with all that its user may do, valid for 30 days.
+
+        Failed tries lock the name out for a while (429), as on the sign-in page.
+        """
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        # Django's own request: the lock-out leaves its mark there for its middleware.
+        user = authenticate(request._request, **given.validated_data)
+        if not isinstance(user, User):
+            raise BadInput(WRONG, errors=[{"field": "", "message": WRONG}])
+        now = timezone.now()
+        token, key = create_token(
+            user=user,
+            name=f"signed in {now:%Y-%m-%d %H:%M} UTC",
+            scopes=Scope.values,
+            expires_at=now + LIFETIME,
+        )
+        answer = {"token": key, "expires_at": token.expires_at}
+        return Response(TokenSerializer(answer).data)

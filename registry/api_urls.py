@@ -1,0 +1,30 @@
+"""REST paths of the registry, under /api/v1/."""
+
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from registry.api.credentials import CredentialListView, CredentialView
+from registry.api.devices import DeviceDetailView, DeviceListView, LifecycleView
+from registry.api.places import ProjectViewSet, SiteViewSet
+from registry.api.products import ProductViewSet
+from registry.api.tenants import TenantViewSet
+from registry.api.tokens import TokenView
+
+router = SimpleRouter()
+router.register("tenants", TenantViewSet, basename="tenant")
+router.register("projects", ProjectViewSet, basename="project")
+router.register("sites", SiteViewSet, basename="site")
+router.register("products", ProductViewSet, basename="product")
+
+urlpatterns = [
+    path("auth/token/", TokenView.as_view()),
+    path("devices/", DeviceListView.as_view()),
+    path("devices/<str:uid>/", DeviceDetailView.as_view()),
+    path("devices/<str:uid>/lifecycle/", LifecycleView.as_view()),
+    path("devices/<str:uid>/credentials/", CredentialListView.as_view()),
+    path(
+        "devices/<str:uid>/credentials/<uuid:credential_id>/",
+        CredentialView.as_view(),
+    ),
+    path("", include(router.urls)),
+]

@@ -1,0 +1,30 @@
+"""Fields of the registry's serializers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class NameField(serializers.CharField):
+    """Another object, named by its slug or uid; the door finds the object."""
+
+    def __init__(self, key: str = "slug", **kwargs: Any) -> None:
+        self.key = key
+        super().__init__(max_length=64, **kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        """Say the name of the object."""
+        return str(getattr(value, self.key, value))
+
+
+class AbsentField(serializers.CharField):
+    """A part of the contract that no object can have yet: null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "read_only": True, "allow_null": True})
+
+    def get_attribute(self, instance: Any) -> None:
+        """There is nothing to look for."""
+        return None

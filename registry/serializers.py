@@ -1,0 +1,201 @@
+"""What the REST API of the registry takes and shows."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from iotplatform.common.serializers import StrictSerializer
+from registry.fields import AbsentField, NameField
+from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.validators import (
+    validate_json_schema,
+    validate_metrics,
+    validate_reported_keys,
+    validate_slug,
+    validate_tag,
+    validate_time_zone,
+    validate_uid,
+)
+
+NO_SUCH = "There is no such object: this installation has none of these yet."
+
+
+class SluggedSerializer(StrictSerializer):
+    """What every object with a slug has."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    slug = serializers.CharField(max_length=64, validators=[validate_slug])
+    name = serializers.CharField(
+        max_length=200, required=False, help_text="Default: the slug."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+
+
+class TenantSerializer(SluggedSerializer):
+    """An owner of devices."""
+
+
+class TenantedSerializer(SluggedSerializer):
+    """An object with a slug that belongs to a tenant."""
+
+    tenant = NameField(
+        required=False,
+        help_text="May be left out by someone who belongs to one tenant only.",
+    )
+
+
+class ProjectSerializer(TenantedSerializer):
+    """An undertaking that sites and devices may belong to."""
+
+
+class SiteSerializer(TenantedSerializer):
+    """A place where devices stand."""
+
+    project = NameField(required=False, allow_null=True)
+    region = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    country = serializers.RegexField(
+        r"\A([A-Z]{2})?\Z",
+        required=False,
+        allow_blank=True,
+        help_text="ISO 3166-1 alpha-2, in capitals.",
+    )
+    time_zone = serializers.CharField(
+        max_length=64, required=False, validators=[validate_time_zone]
+    )
+    latitude = serializers.FloatField(
+        min_value=-90, max_value=90, required=False, allow_null=True
+    )
+    longitude = serializers.FloatField(
+        min_value=-180, max_value=180, required=False, allow_null=True
+    )
+
+
+class MetricSerializer(StrictSerializer):
+    """A metric that a product declares."""
+
+    name = serializers.CharField(max_length=64)
+    unit = serializers.CharField(max_length=32, required=False, allow_blank=True)
+    dead_band = serializers.FloatField(
+        min_value=0,
+        required=False,
+        help_text="The index takes a new value only when it moved by more than this.",
+    )
+
+
+class ProductSerializer(TenantedSerializer):
+    """A model line, and what it declares of its devices."""
+
+    kind = serializers.ChoiceField(choices=DeviceKind.choices, required=False)
+    attributes_schema = serializers.DictField(
+        required=False,
+        validators=[validate_json_schema],
+        help_text="A JSON Schema (draft 2020-12) of a device's attributes.",
+    )
+    metrics = MetricSerializer(many=True, required=False, validators=[validate_metrics])
+    reported_keys = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        validators=[validate_reported_keys],
+        help_text="Dotted keys of the reported document that can be searched.",
+    )
+    heartbeat_seconds = serializers.IntegerField(
+        min_value=1, max_value=86_400, required=False
+    )
+    takes_commands = serializers.BooleanField(required=False)
+
+
+class DeviceSerializer(StrictSerializer):
+    """A physical unit, and where it belongs."""
+
+    refused = dict.fromkeys(("space", "hardware_revision", "batch"), NO_SUCH)
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    uid = serializers.CharField(max_length=64, validators=[validate_uid])
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    serial = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    tenant = NameField(
+        required=False,
+        help_text="May be left out by someone who belongs to one tenant only.",
+    )
+    project = NameField(
+        required=False, allow_null=True, help_text="Default: the site's."
+    )
+    site = NameField()
+    space = AbsentField()
+    product = NameField()
+    hardware_revision = AbsentField()
+    batch = AbsentField()
+    kind = serializers.ChoiceField(
+        choices=DeviceKind.choices,
+        required=False,
+        help_text="Default: the product's. A child names its gateway.",
+    )
+    gateway = NameField(key="uid", required=False, allow_null=True)
+    adapter = serializers.ChoiceField(choices=Adapter.choices, required=False)
+    lifecycle = serializers.ChoiceField(choices=Lifecycle.choices, read_only=True)
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=64, validators=[validate_tag]),
+        required=False,
+        max_length=50,
+    )
+    attributes = serializers.DictField(
+        required=False, help_text="As the product's attributes_schema says."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+
+class MoveSerializer(StrictSerializer):
+    """A move of a device's lifecycle."""
+
+    to = serializers.ChoiceField(choices=Lifecycle.choices)
+    reason = serializers.CharField(max_length=1_000, required=False, allow_blank=True)
+    replaced_by = NameField(
+        key="uid",
+        required=False,
+        allow_null=True,
+        help_text="The device that stands in its place; only with `replaced`.",
+    )
+
+
+class CredentialSerializer(serializers.Serializer[object]):
+    """A device's credential, without its secret."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    kind = serializers.CharField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class IssuedCredentialSerializer(serializers.Serializer[object]):
+    """A new credential: the only time that its secret is shown."""
+
+    id = serializers.UUIDField(source="credential.public_id", read_only=True)
+    kind = serializers.CharField(source="credential.kind", read_only=True)
+    secret = serializers.CharField(read_only=True)
+    created_at = serializers.DateTimeField(
+        source="credential.created_at", read_only=True
+    )
+    supersedes = serializers.SerializerMethodField(
+        help_text="Ids of the older credentials that are no longer valid."
+    )
+
+    def get_supersedes(self, issued: object) -> list[str]:
+        """Name the credentials whose place it takes."""
+        return [str(row.public_id) for row in getattr(issued, "supersedes", [])]
+
+
+class SignInSerializer(StrictSerializer):
+    """A person's name and password."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(
+        max_length=4_096, trim_whitespace=False, write_only=True
+    )
+
+
+class TokenSerializer(serializers.Serializer[object]):
+    """A new key: the only time that it is shown."""
+
+    token = serializers.CharField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True)
