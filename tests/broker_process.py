@@ -77,6 +77,11 @@ class BrokerProcess:
         self._publish_secrets()
         return secret
 
+    def add_devices(self, secrets: dict[str, str]) -> None:
+        """Give many devices their secrets at once."""
+        self._secrets |= secrets
+        self._publish_secrets()
+
     def remove_device(self, uid: str) -> None:
         del self._secrets[uid]
         self._publish_secrets()

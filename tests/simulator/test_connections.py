@@ -1,0 +1,135 @@
+"""Connections of simulated devices: drops, wills, children, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from iotplatform.simulator.secrets import device_secret
+from iotplatform.simulator.targets import Target
+from tests.broker_process import BrokerProcess
+from tests.simulator.platform_client import KEY, FakePlatform, simulated, until
+
+MANY = 200
+
+
+@pytest.fixture
+def platform(broker: BrokerProcess) -> Iterator[FakePlatform]:
+    client = FakePlatform.connect(broker)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def uid(broker: BrokerProcess) -> Iterator[str]:
+    """A device that the broker knows."""
+    name = f"sim-{uuid4().hex[:8]}"
+    broker.add_device(name, device_secret(KEY, name))
+    yield name
+    broker.remove_device(name)
+
+
+def test_a_dropped_connection_leaves_the_will_of_its_session(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with simulated(broker, tmp_path, Target(uid, profile="flaky")) as world:
+            await until(lambda: platform.of(uid, "status"), "birth")
+            world.stations[uid].drop(absence_seconds=0.1)
+            await until(lambda: len(platform.of(uid, "status")) == 3, "a new birth")
+
+    asyncio.run(scenario())
+
+    first, will, second = platform.of(uid, "status")[:3]
+    assert [m.status for m in (first, will, second)] == ["online", "offline", "online"]
+    assert will.session == first.session != second.session
+    assert first.boot == second.boot
+
+
+def test_a_gateway_carries_the_commands_and_answers_of_its_child(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    child = f"{uid}-child"
+
+    async def scenario() -> None:
+        targets = (
+            Target(uid, profile="healthy"),
+            Target(child, gateway_uid=uid, profile="healthy"),
+        )
+        async with simulated(broker, tmp_path, *targets):
+            await until(lambda: platform.of(child, "reported"), "the child's birth")
+            platform.send(f"{uid}/child/{child}", "identify")
+            await until(lambda: platform.of(child, "result"), "the child's result")
+            platform.send(f"{uid}/child/{child}", "reboot")
+            await until(lambda: len(platform.of(child, "result")) == 2, "its return")
+
+    asyncio.run(scenario())
+
+    births = [m for m in platform.of(child, "status") if m.status == "online"]
+    assert [birth.boot for birth in births] == [1, 2]
+    heard = [uplink for uplink in platform.heard if uplink.uid == child]
+    assert {uplink.gateway_uid for uplink in heard} == {uid}
+    assert platform.of(uid, "ack") == []
+
+
+def test_devices_with_the_same_seed_take_the_same_sessions(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    async def scenario(run: int, seed: int) -> None:
+        folder = tmp_path / str(run)
+        async with simulated(broker, folder, Target(uid), seed=seed):
+            await until(lambda: len(platform.of(uid, "reported")) == run, "birth")
+
+    for run, seed in ((1, 5), (2, 5), (3, 6)):
+        asyncio.run(scenario(run, seed))
+
+    births = [m for m in platform.of(uid, "status") if m.status == "online"]
+    first, second, other = (birth.session for birth in births)
+    assert first == second != other
+
+
+def test_a_device_that_is_refused_tries_again_and_is_named(
+    broker: BrokerProcess,
+    platform: FakePlatform,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stranger = f"sim-{uuid4().hex[:8]}"
+
+    async def scenario() -> None:
+        async with simulated(broker, tmp_path, Target(stranger)) as world:
+            await until(lambda: world.report._refused, "a refusal")
+            world.report.log()
+
+    asyncio.run(scenario())
+
+    assert f"refused by the broker ({stranger}: Not authorized)" in caplog.text
+    assert platform.of(stranger) == []
+
+
+def test_many_devices_live_in_one_process(
+    broker: BrokerProcess, platform: FakePlatform, tmp_path: Path
+) -> None:
+    batch = uuid4().hex[:6]
+    uids = [f"many-{batch}-{number}" for number in range(MANY)]
+    broker.add_devices({name: device_secret(KEY, name) for name in uids})
+
+    async def scenario() -> None:
+        targets = [Target(name, profile="healthy") for name in uids]
+        async with simulated(broker, tmp_path, *targets) as world:
+            await until(lambda: world.report.connected == MANY, "all are connected")
+            for name in uids:
+                platform.send(name, "identify")
+            await until(
+                lambda: all(platform.of(name, "result") for name in uids),
+                "all have answered",
+                seconds=20,
+            )
+
+    asyncio.run(scenario())
+
+    assert all(platform.of(name, "status")[-1].status == "goodbye" for name in uids)
