@@ -42,7 +42,7 @@ class ParamsForm(forms.Form):
         self.is_document = not properties
         if self.is_document:
             self.fields["params"] = forms.CharField(
-                label="Merge patch (JSON)",
+                label="Configuration to merge, JSON",
                 widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
                 initial='{\n  "interval": 30\n}',
                 help_text="Keys that are set, with their values; null takes one away.",
@@ -155,8 +155,8 @@ class RolloutForm(forms.Form):
     offline = forms.ChoiceField(
         label="A device that is offline",
         choices=[
-            ("wait", "waits, and trails until the deadline"),
-            ("skip", "is left out, with that reason"),
+            ("wait", "waits until the deadline"),
+            ("skip", "is left out"),
         ],
         initial="wait",
     )

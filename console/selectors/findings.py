@@ -28,9 +28,15 @@ TRAIT_FIELDS = {
 }
 
 
-def found_rows(result: SearchResult) -> list[dict[str, Any]]:
+def found_rows(
+    result: SearchResult, *, names_tenant: bool = False
+) -> list[dict[str, Any]]:
     """Return the documents: codes in words, the last command as a track."""
-    return [_row(document) for document in result.results]
+    rows = [_row(document) for document in result.results]
+    if names_tenant:
+        for row, document in zip(rows, result.results, strict=True):
+            row["site"] = f"{document['tenant']} · {row['site']}"
+    return rows
 
 
 def trait_rows(

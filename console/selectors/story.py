@@ -120,7 +120,7 @@ def _of_connectivity(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str,
     cause = cause_in_words(entry.get("cause"))
     words = f"{moved_to}: {cause}" if cause else moved_to
     if session := detail.get("session"):
-        words += f" of session {session[:8]}"
+        words += f", session {session[:8]}"
     return {
         "words": words,
         "kind": _CONNECTIVITY_KINDS.get(moved_to, ""),

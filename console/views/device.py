@@ -165,7 +165,8 @@ def _now(found: Device) -> dict[str, Any]:
         said.append(f"{presence['connectivity']} for {ago(presence['since'])}")
     facts = get_device_facts(found)
     if facts.disconnects_72h:
-        said.append(f"{facts.disconnects_72h} abnormal disconnects in 72 h")
+        many = "" if facts.disconnects_72h == 1 else "s"
+        said.append(f"{facts.disconnects_72h} abnormal disconnect{many} in 72 h")
     if facts.clock_skew:
         said.append("its clock is wrong")
     sent = list_commands(tenants=[found.tenant]).filter(device=found)[:RECENT]

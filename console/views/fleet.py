@@ -106,7 +106,7 @@ def _found(
             tenants=tenants, q="*", sort=None, cursor=None, limit=1, facets=counted
         )
     )
-    rows = found_rows(result)
+    rows = found_rows(result, names_tenant=len(tenants) > 1)
     shows_risk = any(row["risk"] is not None for row in rows)
     writable = [
         tenant for tenant in tenants if request.scope.may(Right.OPERATE, tenant.pk)
