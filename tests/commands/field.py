@@ -72,7 +72,7 @@ class Unit:
 
 def online_unit(**fields: Any) -> Unit:
     """Return an active device that has just come online."""
-    unit = Unit(DeviceFactory(**fields))
+    unit = Unit(DeviceFactory.create(**fields))
     unit.come_online()
     return unit
 

@@ -87,9 +87,9 @@ def test_configuration_is_published_retained_and_whole() -> None:
 
 
 def test_a_child_is_reached_through_its_gateway() -> None:
-    tenant = TenantFactory()
-    gateway = DeviceFactory(tenant=tenant, kind="gateway")
-    child = DeviceFactory(tenant=tenant, kind="child", gateway=gateway)
+    tenant = TenantFactory.create()
+    gateway = DeviceFactory.create(tenant=tenant, kind="gateway")
+    child = DeviceFactory.create(tenant=tenant, kind="child", gateway=gateway)
     unit = Unit(child)
     Unit(gateway).come_online()
     unit.say_on(f"iot/v1/{gateway.uid}/child/{child.uid}/status", {"status": "online"})
@@ -159,7 +159,7 @@ def test_a_reboot_of_ours_is_an_expected_disconnect() -> None:
 
 
 def test_an_offline_devices_operation_waits_for_its_birth() -> None:
-    unit = Unit(DeviceFactory())
+    unit = Unit(DeviceFactory.create())
     command = ask(unit)
     assert (fresh(command).status, fresh(command).waits_for) == ("held", "device")
     assert claim() == []
@@ -171,7 +171,7 @@ def test_an_offline_devices_operation_waits_for_its_birth() -> None:
 
 
 def test_a_command_that_crossed_the_birth_is_released_by_the_sweep() -> None:
-    unit = Unit(DeviceFactory())
+    unit = Unit(DeviceFactory.create())
     command = ask(unit)
     Presence.objects.create(
         device=unit.device,
@@ -186,7 +186,7 @@ def test_a_command_that_crossed_the_birth_is_released_by_the_sweep() -> None:
 
 
 def test_an_offline_devices_configuration_is_retained_and_then_waits() -> None:
-    unit = Unit(DeviceFactory())
+    unit = Unit(DeviceFactory.create())
     command = ask(unit, "set_config", {"interval": 5})
 
     (link,) = deliver()

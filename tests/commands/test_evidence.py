@@ -191,7 +191,7 @@ def test_a_device_that_stays_on_the_old_version_is_unverified_and_may_still_come
 
 def test_evidence_of_another_device_is_a_dead_letter_and_moves_nothing() -> None:
     unit = online_unit()
-    stranger = Unit(DeviceFactory())
+    stranger = Unit(DeviceFactory.create())
     command = ask(unit)
     deliver()
 
@@ -208,8 +208,10 @@ def test_an_unknown_command_a_retired_device_and_a_foreign_child_are_dead_letter
 ):
     unit = online_unit()
     unit.say(f"command/{uuid4()}/ack", {"status": "received"})
-    Unit(DeviceFactory(lifecycle="retired")).come_online()
-    child = DeviceFactory(kind="child", gateway=DeviceFactory(kind="gateway"))
+    Unit(DeviceFactory.create(lifecycle="retired")).come_online()
+    child = DeviceFactory.create(
+        kind="child", gateway=DeviceFactory.create(kind="gateway")
+    )
     unit.say_on(f"iot/v1/{unit.device.uid}/child/{child.uid}/heartbeat", {})
     unit.say_on("iot/v1/nobody/heartbeat", {})
 

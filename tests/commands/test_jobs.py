@@ -33,8 +33,11 @@ pytestmark = pytest.mark.django_db
 
 
 def fleet_of(count: int, *, online: bool = True, **fields: Any) -> list[Unit]:
-    tenant = fields.pop("tenant", None) or TenantFactory()
-    site, product = SiteFactory(tenant=tenant), ProductFactory(tenant=tenant)
+    tenant = fields.pop("tenant", None) or TenantFactory.create()
+    site, product = (
+        SiteFactory.create(tenant=tenant),
+        ProductFactory.create(tenant=tenant),
+    )
     devices = DeviceFactory.create_batch(
         count, tenant=tenant, site=site, product=product, **fields
     )

@@ -87,7 +87,7 @@ def test_a_repeat_gets_the_first_answer_even_when_the_device_has_left() -> None:
 
 
 def test_a_refused_request_leaves_its_key_free() -> None:
-    unit = Unit(DeviceFactory())
+    unit = Unit(DeviceFactory.create())
     with pytest.raises(CommandRefused):
         asked_with(unit.device, "k1", name="identify")
 
@@ -139,7 +139,7 @@ def test_keys_are_forgotten_after_seven_days() -> None:
     ],
 )
 def test_bad_input_names_its_field(changes: dict[str, Any], field: str) -> None:
-    device = DeviceFactory()
+    device = DeviceFactory.create()
 
     with pytest.raises(InvalidCommand) as refusal:
         asked_with(device, "k1", **changes)
@@ -159,17 +159,17 @@ def test_a_policy_is_completed_with_the_definitions_own() -> None:
 
 def test_a_real_time_command_is_refused_unless_the_device_is_online() -> None:
     with pytest.raises(CommandRefused, match="offline"):
-        ask(Unit(DeviceFactory()), "identify")
+        ask(Unit(DeviceFactory.create()), "identify")
 
 
 def test_a_retired_device_and_a_telemetry_only_product_take_no_commands() -> None:
-    tenant = TenantFactory()
-    silent = ProductFactory(tenant=tenant, takes_commands=False)
+    tenant = TenantFactory.create()
+    silent = ProductFactory.create(tenant=tenant, takes_commands=False)
 
     with pytest.raises(CommandRefused, match="retired"):
-        ask(Unit(DeviceFactory(lifecycle="retired")))
+        ask(Unit(DeviceFactory.create(lifecycle="retired")))
     with pytest.raises(CommandRefused, match="telemetry only"):
-        ask(Unit(DeviceFactory(tenant=tenant, product=silent)))
+        ask(Unit(DeviceFactory.create(tenant=tenant, product=silent)))
 
 
 def test_the_latest_configuration_wins() -> None:

@@ -1,0 +1,178 @@
+"""Whatever the order of steps and evidence: it ends, tells one story, stays ended."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from commands.exceptions import TransitionRefused
+from commands.lifecycle import FailureClass, is_verdict, may_enter
+from commands.models import Attempt, Command, CommandEvent
+from commands.selectors.commands import list_events
+from commands.services.actions import cancel_command, retry_command
+from commands.services.dispatch import Downlink, mark_not_sent, mark_sent
+from iotplatform.common.problems import Conflict
+from tests.commands.field import ask, claim, fresh, now, online_unit, sweep
+
+pytestmark = pytest.mark.django_db
+
+ASKED: dict[str, dict[str, Any]] = {
+    "identify": {},
+    "reboot": {},
+    "set_config": {"interval": 5},
+    "update_firmware": {"version": "2.0.0"},
+}
+POLICY = {
+    "receive_timeout_seconds": 20,
+    "execute_timeout_seconds": 60,
+    "verify_timeout_seconds": 60,
+    "expires_in_seconds": 600,
+    "attempts": 3,
+    "backoff_seconds": 10,
+}
+SUCCESS = ("succeeded", "verified")
+
+
+class OneCommand(RuleBasedStateMachine):
+    """One command between an adapter, a device, people and the clock."""
+
+    @initialize(name=st.sampled_from(sorted(ASKED)))
+    def ask_for_it(self, name: str) -> None:
+        Attempt.objects.all().delete()
+        CommandEvent.objects.all().delete()
+        Command.objects.all().delete()
+        self.at = now()
+        self.version = 0
+        self.links: list[Downlink] = []
+        self.ended_by_device: tuple[str, str] | None = None
+        self.unit = online_unit()
+        self.command = ask(self.unit, name, ASKED[name], **POLICY)
+
+    def moment(self) -> datetime:
+        self.at += timedelta(milliseconds=10)
+        return self.at
+
+    @rule()
+    def adapter_claims(self) -> None:
+        self.links += claim(at=self.moment(), lease_seconds=10)
+
+    @rule(which=st.integers(0, 5))
+    def broker_takes_one_maybe_an_old_one(self, which: int) -> None:
+        if which < len(self.links):
+            link = self.links[which]
+            mark_sent([(link.command_id, link.token)], self.moment())
+
+    @rule(which=st.integers(0, 5))
+    def publish_fails(self, which: int) -> None:
+        if which < len(self.links):
+            link = self.links[which]
+            mark_not_sent([(link.command_id, link.token)], "gone", self.moment())
+
+    @rule(status=st.sampled_from(["received", "accepted", "rejected", "deferred"]))
+    def device_acknowledges(self, status: str) -> None:
+        if self.links:
+            self.unit.acknowledge(self.command, status, at=self.moment())
+
+    @rule()
+    def device_begins(self) -> None:
+        if self.links:
+            topic = f"command/{self.command.public_id}/progress"
+            self.unit.say(topic, {"payload": {"percent": 5}}, at=self.moment())
+
+    @rule(status=st.sampled_from(["succeeded", "failed"]))
+    def device_ends(self, status: str) -> None:
+        if self.links:
+            self.unit.result(self.command, status, at=self.moment())
+
+    @rule(is_so=st.booleans())
+    def device_reports(self, is_so: bool) -> None:
+        self.version += 1
+        document = {"interval": 5, "firmware": "2.0.0"} if is_so else {}
+        self.unit.report(self.version, document, at=self.moment())
+
+    @rule(status=st.sampled_from(["online", "goodbye"]))
+    def device_comes_or_goes(self, status: str) -> None:
+        self.unit.say("status", {"status": status}, at=self.moment())
+
+    @rule()
+    def person_cancels(self) -> None:
+        try:
+            cancel_command(command=self.command, actor=None, reason="")
+        except TransitionRefused:
+            pass
+
+    @rule()
+    def person_retries(self) -> None:
+        before = fresh(self.command)
+        ended_by_device = before.status == "failed" and not is_verdict(
+            before.status, before.failure_class
+        )
+        if ended_by_device:
+            return  # that is another command
+        try:
+            retry_command(command=before, actor=None, reason="")
+        except Conflict:
+            pass
+
+    @rule(seconds=st.integers(1, 120))
+    def time_passes(self, seconds: int) -> None:
+        self.at += timedelta(seconds=seconds)
+        sweep(self.at)
+
+    @invariant()
+    def what_the_device_ended_never_changes(self) -> None:
+        command = fresh(self.command)
+        stands = (command.status, command.failure_class)
+        if self.ended_by_device is not None:
+            assert stands == self.ended_by_device
+        elif command.ended_at and not is_verdict(*stands):
+            self.ended_by_device = stands
+
+    @invariant()
+    def events_tell_the_rows_story(self) -> None:
+        events = list(list_events(self.command).order_by("pk"))
+        status = events[0].status
+        for event in events[1:]:
+            if event.status != status:
+                # Only "unverified" needs more than the status to be told apart.
+                unverified = FailureClass.UNVERIFIED if status == "failed" else ""
+                assert may_enter(event.status, status=status, failure_class=unverified)
+            status = event.status
+        assert status == fresh(self.command).status
+
+    def teardown(self) -> None:
+        """Every command ends, with nobody left but the clock."""
+        if not hasattr(self, "command"):
+            return
+        for _ in range(40):
+            self.at += timedelta(minutes=5)
+            sweep(self.at)
+        command = fresh(self.command)
+        assert command.ended_at is not None, command.status
+        verdictless = (*SUCCESS, "cancelled", "superseded")
+        assert bool(command.failure_class) == (command.status not in verdictless)
+
+
+def test_any_order_of_steps_and_evidence_keeps_the_promises(is_long: bool) -> None:
+    run_state_machine_as_test(
+        OneCommand,
+        settings=settings(
+            max_examples=300 if is_long else 25,
+            stateful_step_count=40 if is_long else 20,
+            deadline=None,
+            derandomize=not is_long,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
