@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -15,16 +15,8 @@ from fleet.selectors.search import validate_query
 from fleet.services.cohorts import edit_cohort, save_cohort
 from registry.models import User
 
-if TYPE_CHECKING:
-    AnyAdmin = admin.ModelAdmin[Any]
-    CohortModelAdmin = admin.ModelAdmin[Cohort]
-    CohortModelForm = forms.ModelForm[Cohort]
-else:  # Django's classes take no parameters at run time
-    AnyAdmin = CohortModelAdmin = admin.ModelAdmin
-    CohortModelForm = forms.ModelForm
 
-
-class ReadOnlyAdmin(AnyAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     """Shows rows that only services write."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -44,7 +36,7 @@ class ReadOnlyAdmin(AnyAdmin):
         return False
 
 
-class CohortForm(CohortModelForm):
+class CohortForm(forms.ModelForm[Cohort]):
     """A cohort whose query can be understood."""
 
     class Meta:
@@ -64,7 +56,7 @@ class CohortForm(CohortModelForm):
 
 
 @admin.register(Cohort)
-class CohortAdmin(CohortModelAdmin):
+class CohortAdmin(admin.ModelAdmin[Cohort]):
     """Saved queries."""
 
     form = CohortForm

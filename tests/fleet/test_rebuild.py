@@ -1,0 +1,173 @@
+"""A rebuild changes no answer and is never noticed; a verification finds faults."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from fleet.backends import generations
+from fleet.models import IndexState, Outbox
+from fleet.services import indexing
+from fleet.services.indexing import Indexer
+from fleet.services.verifying import verify_index
+from registry.models import Device, Tenant
+from tests.factories import DeviceFactory
+from tests.fleet.rows import find, uids_of
+
+
+def make_fleet(count: int) -> Tenant:
+    first: Device = DeviceFactory.create()
+    Device.objects.bulk_create(
+        Device(
+            tenant=first.tenant,
+            uid=f"bulk-{number}",
+            name="old",
+            site=first.site,
+            product=first.product,
+            lifecycle="active",
+        )
+        for number in range(count - 1)
+    )
+    return first.tenant
+
+
+def quietly(sql: str, *params: Any) -> None:
+    """Write past the triggers, as a bug or a restored backup would."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(sql, params)
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_searches_miss_nothing_while_the_index_is_rebuilt(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "CHUNK", 100)
+    tenant = make_fleet(1_000)
+    call_command("fleet_rebuild", stdout=StringIO())
+    before = generations.current_generation(index_dir)
+    totals: set[int] = set()
+    done = threading.Event()
+
+    def search_all_the_time() -> None:
+        try:
+            while not done.is_set():
+                totals.add(find(tenant, "*", limit=1).total)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=search_all_the_time)
+    thread.start()
+    call_command("fleet_rebuild", stdout=StringIO())
+    done.set()
+    thread.join(20)
+
+    assert totals == {1_000}
+    assert generations.current_generation(index_dir) != before
+
+
+@pytest.mark.django_db
+def test_what_changes_during_a_rebuild_is_in_the_old_and_in_the_new_index(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "CHUNK", 10)
+    tenant = make_fleet(50)
+    indexer.drain()
+    seen_meanwhile: list[int] = []
+
+    def change_what_was_built_already(done: int) -> None:
+        seen_meanwhile.append(find(tenant, "name:new", limit=1).total)
+        uids = [f"bulk-{done - 11}", f"bulk-{done - 12}"]
+        Device.objects.filter(uid__in=uids).update(name="new")
+
+    indexer.rebuild(change_what_was_built_already)
+
+    assert seen_meanwhile == [0, 0, 2, 4, 6]  # the old one stays fresh
+    assert find(tenant, "name:new").total == 8
+    assert find(tenant, "*").total == 50
+    assert verify_index().device_ids == []
+
+
+@pytest.mark.django_db
+def test_a_rebuild_changes_no_answer_and_keeps_one_generation_back(
+    indexer: Indexer, index_dir: Path
+) -> None:
+    tenant = make_fleet(20)
+    indexer.drain()
+    before = find(tenant, "*", sort="-uid", facets=["site"])
+
+    for _ in range(3):
+        indexer.rebuild()
+
+    assert find(tenant, "*", sort="-uid", facets=["site"]) == before
+    assert len(list(index_dir.glob("generation-*"))) == 2
+
+
+@pytest.mark.django_db
+def test_a_running_indexer_does_the_rebuild_that_somebody_asks_for(
+    indexer: Indexer, index_dir: Path
+) -> None:
+    before = generations.current_generation(index_dir)
+
+    indexing.request_rebuild()
+    was_rebuilt = indexer.rebuild_if_requested()
+
+    assert was_rebuilt
+    assert not indexer.rebuild_if_requested()
+    current = generations.current_generation(index_dir)
+    assert current not in (None, before)
+    assert IndexState.objects.get().generation == current
+
+
+@pytest.mark.django_db
+def test_a_failed_rebuild_leaves_the_old_index_at_work(
+    indexer: Indexer, index_dir: Path
+) -> None:
+    tenant = make_fleet(5)
+    indexer.drain()
+
+    def fail(done: int) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        indexer.rebuild(fail)
+
+    Device.objects.update(name="new")
+    indexer.drain()
+    assert find(tenant, "name:new").total == 5
+    assert len(list(index_dir.glob("generation-*"))) == 1
+
+
+@pytest.mark.django_db
+def test_verification_finds_and_repairs_what_is_missing_stale_or_extra(
+    indexer: Indexer,
+) -> None:
+    tenant = make_fleet(10)
+    indexer.drain()
+    ids = dict(Device.objects.values_list("uid", "pk"))
+    quietly("UPDATE registry_device SET name = 'stale' WHERE uid = 'bulk-1'")
+    quietly("DELETE FROM registry_device WHERE uid = 'bulk-2'")
+    indexer.index_devices([])  # nothing: the triggers said nothing
+    assert indexer._current is not None
+    indexer._current.remove([ids["bulk-3"]])
+    indexer._current.commit()
+    indexer.close()
+
+    found = verify_index()
+    with pytest.raises(CommandError, match="3 documents differ"):
+        call_command("fleet_verify", stdout=StringIO())
+    call_command("fleet_verify", "--repair", stdout=StringIO())
+
+    assert found.stale == [ids["bulk-1"]]
+    assert found.extra == [ids["bulk-2"]]
+    assert found.missing == [ids["bulk-3"]]
+    assert verify_index().device_ids == []
+    assert uids_of(tenant, "name:stale") == ["bulk-1"]
+    assert not Outbox.objects.exists()
