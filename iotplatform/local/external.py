@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import redis
 
@@ -15,21 +16,18 @@ STORE_URLS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL")
 SECONDS = 5
 
 
-def urls_from_environment(former: dict[str, str]) -> dict[str, str]:
-    """The store URLs that people set themselves.
+def peoples_environment() -> dict[str, str]:
+    """The environment as people set it.
 
-    ``former`` is what the last start wrote: settings put that into our environment.
+    ``os.environ`` will not do: Django's settings have put into it what the last start
+    wrote to ``run/env``.
     """
-    wanted = {name: os.environ.get(name, "") for name in STORE_URLS}
-    return {
-        name: url for name, url in wanted.items() if url and url != former.get(name)
-    }
+    return dict(psutil.Process().environ())
 
 
-def set_by_people(name: str, env_file_values: dict[str, str]) -> str:
-    """A variable of the environment, unless it came from the last start."""
-    value = os.environ.get(name, "")
-    return "" if value == env_file_values.get(name) else value
+def store_urls(environment: Mapping[str, str]) -> dict[str, str]:
+    """The stores that people brought."""
+    return {name: environment[name] for name in STORE_URLS if environment.get(name)}
 
 
 def check_reachable(urls: dict[str, str]) -> None:

@@ -98,7 +98,7 @@ def app_programs(
     web += ["--threads", str(WEB_THREADS), "--graceful-timeout", "4", "--timeout", "60"]
     web += ["--no-control-socket", "--keep-alive", "5"]
     worker = [*celery, "worker", "--concurrency", "2", "--hostname", "worker@local"]
-    worker += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    worker += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     beat += ["--schedule", str(layout.run / "beat-schedule")]
     as_web = {"DATABASE_ROLE": "iot_web", "DATABASE_POOL": "1"}
@@ -106,7 +106,9 @@ def app_programs(
         Program("web", web, environment=as_web),
         Program("bridge", manage("mqtt_bridge")),
         Program("indexer", manage("fleet_indexer")),
-        Program("worker", worker),
+        # At once: a warm shutdown at times waits for ever, and a task that is cut
+        # short is found again in its table.
+        Program("worker", worker, stop_signal="QUIT"),
         Program("beat", beat),
     ]
     if files_broker is not None:

@@ -100,7 +100,7 @@ class Stack:
         if self.demo_devices is not None:
             environment["DEMO_READY_FILE"] = str(self.layout.demo_ready_file)
         self._start_supervisor(stores, environment)
-        self._set_up(stores, environment)
+        self._set_up(environment)
         self._start_apps(stores, environment)
         self._watch(stores, environment)
 
@@ -146,11 +146,13 @@ class Stack:
             if port:
                 self._until(lambda p=port: answers(LOOPBACK, p), 30, name, name)
 
-    def _set_up(self, stores: Stores, environment: dict[str, str]) -> None:
-        with Step("Database"):
-            self._manage(environment, "migrate", "--no-input", "-v", "1")
-        with Step("Static files"):
-            self._manage(environment, "collectstatic", "--no-input", "-v", "1")
+    def _set_up(self, environment: dict[str, str]) -> None:
+        with Step("Database and static files"):
+            self._manage(
+                environment,
+                ["migrate", "--no-input", "-v", "1"],
+                ["collectstatic", "--no-input", "-v", "0"],
+            )
 
     def _start_apps(self, stores: Stores, environment: dict[str, str]) -> None:
         supervisor = self._supervisor
@@ -162,7 +164,7 @@ class Stack:
         if self.demo_devices is not None:
             with Step(f"Demo fleet of {self.demo_devices} devices"):
                 count = str(self.demo_devices)
-                self._manage(environment, "load_demo", "--devices", count)
+                self._manage(environment, ["load_demo", "--devices", count])
             supervisor.start_program("simulator")
             self.layout.demo_ready_file.touch()
         with Step("Web"):
@@ -204,28 +206,28 @@ class Stack:
             if time.monotonic() > deadline or not alive:
                 self._fail(f"{what} does not answer", log)
 
-    def _manage(self, environment: dict[str, str], *arguments: str) -> None:
-        """Run one management command to its end; its output goes to the set-up log."""
-        log = self.layout.log / "setup.log"
-        with log.open("a") as output:
-            output.write(f"--- manage.py {' '.join(arguments)}\n")
-            output.flush()
-            child = subprocess.Popen(
-                manage(*arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=BASE_DIR,
-                env=environment | {"PROCESS_NAME": arguments[0]},
-                start_new_session=True,
-            )
-            while child.poll() is None:
-                if self._asked_to_stop(wait=0.05):
+    def _manage(self, environment: dict[str, str], *commands: list[str]) -> None:
+        """Run management commands side by side; their output goes to log files."""
+        children = {}
+        for words in commands:
+            with (self.layout.log / f"{words[0]}.log").open("w") as output:
+                children[words[0]] = subprocess.Popen(
+                    manage(*words),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=BASE_DIR,
+                    env=environment | {"PROCESS_NAME": words[0]},
+                    start_new_session=True,
+                )
+        while any(child.poll() is None for child in children.values()):
+            if self._asked_to_stop(wait=0.05):
+                for child in children.values():
                     child.terminate()
-                    child.wait(timeout=5)
-                    raise Stopped
-        if child.returncode:
-            self._fail(f"manage.py {arguments[0]} failed", "setup")
+                raise Stopped  # what does not end by that is stopped with the rest
+        for name, child in children.items():
+            if child.returncode:
+                self._fail(f"manage.py {name} failed", name)
 
     def _fail(self, what: str, log: str) -> None:
         if self._stop.is_set():

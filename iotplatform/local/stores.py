@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from iotplatform.local.broker import Broker, find_mosquitto
 from iotplatform.local.external import (
     check_reachable,
-    set_by_people,
-    urls_from_environment,
+    peoples_environment,
+    store_urls,
 )
-from iotplatform.local.layout import Layout, read_env_file, write_private
+from iotplatform.local.layout import Layout, write_private
 from iotplatform.local.leftovers import MARK
 from iotplatform.local.ports import free_port, public_port
 from iotplatform.local.postgres import ROLE, Postgres
@@ -33,6 +32,7 @@ class Stores:
     port: int
     mqtt_port: int | None
     values: dict[str, str]
+    inherited: dict[str, str]
 
     def programs(self) -> list[Program]:
         """The embedded ones, as supervisor shall run them."""
@@ -53,8 +53,7 @@ class Stores:
 
     def environment(self) -> dict[str, str]:
         """The environment of every process of ours."""
-        inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_AUTORELOAD"}
-        return inherited | self.values | {MARK: str(self.layout.root)}
+        return self.inherited | self.values | {MARK: str(self.layout.root)}
 
     def write_env_file(self) -> None:
         """What `manage.py` needs to reach these stores from another terminal."""
@@ -67,8 +66,8 @@ def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
 
     Raises SetupError for a store that cannot be reached and for a port that is taken.
     """
-    former = read_env_file(layout.env_file)
-    urls = urls_from_environment(former)
+    environment = peoples_environment()
+    urls = store_urls(environment)
     check_reachable(urls)
     remembered = layout.read_json(PORTS_FILE)
     secrets = layout.secrets()
@@ -78,7 +77,7 @@ def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
         remembered[name] = free_port(known if isinstance(known, int) else None)
         return int(str(remembered[name]))
 
-    port = public_port("PORT", os.environ.get("PORT", ""), 8000, say)
+    port = public_port("PORT", environment.get("PORT", ""), 8000, say)
     postgres = valkey = broker = mqtt_port = None
     if "DATABASE_URL" not in urls:
         password = secrets["postgres_password"]
@@ -91,7 +90,8 @@ def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
         valkey = Valkey.at(layout.valkey, port=port_of("valkey"), password=password)
         urls["REDIS_URL"] = valkey.url
     if "MQTT_URL" not in urls:
-        mqtt_port = public_port("MQTT_PORT", os.environ.get("MQTT_PORT", ""), 1883, say)
+        wanted = environment.get("MQTT_PORT", "")
+        mqtt_port = public_port("MQTT_PORT", wanted, 1883, say)
         broker = Broker.at(
             layout.broker,
             device_port=mqtt_port,
@@ -103,10 +103,13 @@ def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
     layout.write_json(PORTS_FILE, remembered)
     values = urls | {
         "IOT_DATA_DIR": str(layout.root),
-        "SECRET_KEY": set_by_people("SECRET_KEY", former) or secrets["secret_key"],
-        "BROKER_CREDENTIALS": set_by_people("BROKER_CREDENTIALS", former)
+        "SECRET_KEY": environment.get("SECRET_KEY") or secrets["secret_key"],
+        "BROKER_CREDENTIALS": environment.get("BROKER_CREDENTIALS")
         or ("files" if broker else "none"),
+        "PORT": str(port),
     }
     if mqtt_port:
-        values["MQTT_DEVICE_PORT"] = str(mqtt_port)
-    return Stores(layout, postgres, valkey, broker, port, mqtt_port, values)
+        values["MQTT_PORT"] = str(mqtt_port)
+    return Stores(
+        layout, postgres, valkey, broker, port, mqtt_port, values, environment
+    )

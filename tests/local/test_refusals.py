@@ -15,7 +15,7 @@ import pytest
 from iotplatform.local import bootstrap, installation
 from iotplatform.local.accounts import Account, acting_as
 from iotplatform.local.errors import SetupError
-from iotplatform.local.external import check_reachable, urls_from_environment
+from iotplatform.local.external import check_reachable, store_urls
 from iotplatform.local.installation import check_venv, fingerprint, npm_environment
 from iotplatform.local.ports import free_port, public_port
 from tests.platform_process import BASE, Platform
@@ -114,15 +114,10 @@ def test_a_store_that_is_not_there_is_named_with_host_and_port(
         check_reachable({name: f"{scheme}://127.0.0.1:{port}/0"})
 
 
-def test_an_address_of_the_last_start_is_not_taken_for_peoples_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgres://embedded")
-    monkeypatch.setenv("REDIS_URL", "redis://theirs")
-    monkeypatch.delenv("MQTT_URL", raising=False)
-    former = {"DATABASE_URL": "postgres://embedded", "REDIS_URL": "redis://embedded"}
+def test_an_empty_address_means_the_embedded_store() -> None:
+    environment = {"DATABASE_URL": "", "REDIS_URL": "redis://theirs", "HOME": "/"}
 
-    assert urls_from_environment(former) == {"REDIS_URL": "redis://theirs"}
+    assert store_urls(environment) == {"REDIS_URL": "redis://theirs"}
 
 
 def test_a_folder_that_no_means_opens_is_named() -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from iotplatform.local.leftovers import find_leftovers
+from iotplatform.local.ports import free_port
 from tests.platform_process import Platform
 from tests.waiting import wait_until
 
@@ -132,6 +133,23 @@ def test_a_stop_leaves_nothing_running_and_the_data(platform: Platform) -> None:
     assert not (platform.data_dir / "run" / "demo.json").exists()
     start(platform)
     assert rows_of(platform, "stop")
+
+
+def test_what_the_last_start_wrote_is_not_taken_for_peoples_own(
+    platform: Platform,
+) -> None:
+    chosen = platform.env
+    platform.stop()
+
+    # Without ports of their own now, and so without those that run/env remembers.
+    free = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
+    platform.environment |= free
+    start(platform)
+
+    assert platform.env["PORT"] == free["PORT"] != chosen["PORT"]
+    assert platform.env["MQTT_PORT"] == free["MQTT_PORT"]
+    assert platform.env["DATABASE_URL"] == chosen["DATABASE_URL"]
+    assert (platform.data_dir / "postgres").exists()
 
 
 def test_all_that_a_killed_foreground_leaves_stops_by_itself(

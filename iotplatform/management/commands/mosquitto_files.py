@@ -43,7 +43,7 @@ class Command(BaseCommand):
     help = "Keep the device files of a Mosquitto broker on this machine up to date."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        port = os.environ.get("MQTT_DEVICE_PORT", "1883")
+        port = os.environ.get("MQTT_PORT", "1883")
         parser.add_argument("--dir", default=str(settings.DATA_DIR / "broker"))
         parser.add_argument("--pid-file", default="", help="default: DIR/broker.pid")
         parser.add_argument(
