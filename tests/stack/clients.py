@@ -102,7 +102,8 @@ class StockDevice:
         """Subscribe below the device's own tree and end after one message."""
         return subprocess.Popen(
             [
-                *("mosquitto_sub", *self._common(), "-d"),
+                # Line by line: into a pipe the client would keep its debug lines back.
+                *("stdbuf", "-oL", "mosquitto_sub", *self._common(), "-d"),
                 *("-t", f"iot/v1/{self.uid}/{topic}", "-C", "1", "-W", "30", *options),
             ],
             stdout=subprocess.PIPE,
