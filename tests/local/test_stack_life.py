@@ -14,8 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iotplatform.local.leftovers import find_leftovers
+from iotplatform.local.layout import Layout
+from iotplatform.local.leftovers import MARK, find_leftovers
 from iotplatform.local.ports import free_port
+from iotplatform.local.programs import STORES, Program
+from iotplatform.local.supervision import Supervisor
 from tests.platform_process import Platform
 from tests.waiting import wait_until
 
@@ -123,33 +126,25 @@ def rows_of(platform: Platform, what: str) -> int:
         return 0  # it is still starting
 
 
-def test_a_stop_leaves_nothing_running_and_the_data(platform: Platform) -> None:
-    platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
-    platform.sql("INSERT INTO kept VALUES ('stop')")
-
-    assert platform.stop(signal.SIGINT) == 0
-
-    assert nothing_runs(platform)
-    assert not (platform.data_dir / "run" / "demo.json").exists()
-    start(platform)
-    assert rows_of(platform, "stop")
-
-
-def test_what_the_last_start_wrote_is_not_taken_for_peoples_own(
+def test_a_stop_leaves_nothing_running_and_the_next_start_finds_the_data(
     platform: Platform,
 ) -> None:
-    chosen = platform.env
-    platform.stop()
+    platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
+    platform.sql("INSERT INTO kept VALUES ('stop')")
+    before = platform.env
 
-    # Without ports of their own now, and so without those that run/env remembers.
+    assert platform.stop(signal.SIGINT) == 0
+    assert nothing_runs(platform)
+    assert not (platform.data_dir / "run" / "demo.json").exists()
+
+    # What run/env says of the last start is not taken for what people set now.
     free = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
     platform.environment |= free
     start(platform)
-
-    assert platform.env["PORT"] == free["PORT"] != chosen["PORT"]
+    assert platform.env["PORT"] == free["PORT"] != before["PORT"]
     assert platform.env["MQTT_PORT"] == free["MQTT_PORT"]
-    assert platform.env["DATABASE_URL"] == chosen["DATABASE_URL"]
-    assert (platform.data_dir / "postgres").exists()
+    assert platform.env["DATABASE_URL"] == before["DATABASE_URL"]
+    assert rows_of(platform, "stop")
 
 
 def test_all_that_a_killed_foreground_leaves_stops_by_itself(
@@ -205,11 +200,17 @@ def test_make_is_asked_to_stop_and_stops_it(one_platform: Platform) -> None:
     assert nothing_runs(one_platform)
 
 
-def test_it_runs_in_a_folder_too_deep_for_a_socket(closed_folder: Path) -> None:
-    platform = Platform(closed_folder / ("deep" * 20) / ("deeper" * 10) / "var")
-    platform.data_dir.parent.mkdir(parents=True)
-    start(platform)
+def test_supervisor_runs_in_a_folder_too_deep_for_a_socket(
+    closed_folder: Path,
+) -> None:
+    layout = Layout(closed_folder / ("deep" * 20) / ("deeper" * 10))
+    layout.prepare()
+    sleeper = Program("sleeper", ["sleep", "60"], STORES, starts_with_stack=True)
+    supervisor = Supervisor(layout, [sleeper], print)
 
-    assert platform.stop() == 0
-    assert nothing_runs(platform)
-    platform.discard()
+    supervisor.start(dict(os.environ) | {MARK: str(layout.root)})
+
+    wait_until(supervisor.is_ready, what="supervisord")
+    wait_until(lambda: len(find_leftovers(layout.root)) == 2, what="the sleeper")
+    assert supervisor.stop(seconds=10)
+    assert not find_leftovers(layout.root)
