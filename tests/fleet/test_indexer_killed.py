@@ -1,0 +1,96 @@
+"""The indexer as a process, killed with SIGKILL under changes: nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from fleet.backends import generations
+from fleet.models import IndexState, Outbox
+from fleet.services.verifying import verify_index
+from registry.models import Device
+from tests.factories import DeviceFactory
+from tests.fleet.rows import find
+from tests.waiting import wait_until
+
+ROUNDS = 3
+
+
+@pytest.fixture
+def start_indexer(tmp_path: Path, settings: Any) -> Iterator[Any]:
+    """Start ``manage.py fleet_indexer`` on the test's database."""
+    settings.INDEX_DIR = tmp_path / "index"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "fleet_indexer"],
+            cwd=settings.BASE_DIR,
+            env=os.environ
+            | {"DATABASE_URL": database_url(), "IOT_DATA_DIR": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def database_url() -> str:
+    """The address of the test's own database."""
+    held = settings.DATABASES["default"] | connection.get_connection_params()
+    user, password = (quote(held.get(k) or "", safe="") for k in ("user", "password"))
+    host, name = quote(held.get("host") or "", safe=""), held["dbname"]
+    return f"postgres://{user}:{password}@{host}:{held.get('port') or ''}/{name}"
+
+
+def has_settled_beyond(outbox_id: int) -> bool:
+    """Whether a batch left the outbox since."""
+    return IndexState.objects.get().drained_outbox_id > outbox_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
+    first: Device = DeviceFactory.create()
+    Device.objects.bulk_create(
+        Device(
+            tenant=first.tenant, uid=f"d-{n}", site=first.site, product=first.product
+        )
+        for n in range(500)
+    )
+    process = start_indexer()
+    root = settings.INDEX_DIR
+    wait_until(lambda: generations.current_generation(root), seconds=60)
+
+    for round_number in range(ROUNDS):
+        settled = IndexState.objects.get().drained_outbox_id
+        for step in range(20):  # five batches of the outbox
+            name = f"round{round_number} step{step}"
+            Device.objects.filter(pk__gte=first.pk + step).update(name=name)
+        wait_until(partial(has_settled_beyond, settled), seconds=60, every=0.01)
+        process.kill()  # with the next batches read, committed or not yet settled
+        process.wait()
+        assert Outbox.objects.exists()
+        process = start_indexer()
+    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+
+    assert verify_index().device_ids == []
+    newest = f'name:"round{ROUNDS - 1} step19"'
+    assert find(first.tenant, newest, limit=1).total == 501 - 19
+    assert find(first.tenant, "*", limit=1).total == 501
+
+    process.terminate()
+    assert process.wait(20) == 0
