@@ -98,6 +98,8 @@ DATABASE_ROLE = env.str("DATABASE_ROLE", default="")
 if DATABASE_ROLE:
     # The web acts as a role that owns nothing, so that row-level security can bind it.
     DATABASES["default"]["OPTIONS"]["options"] = f"-c role={DATABASE_ROLE}"
+# A database that was restarted costs a reconnect, not an error on each old connection.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if env.bool("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
