@@ -1,0 +1,293 @@
+"""A whole device in one file: connect, live, obey, and never do a thing twice.
+
+    pip install paho-mqtt
+    python examples/device.py --uid dev-1 --secret … [--host 127.0.0.1] [--port 1883]
+
+It speaks version 1 of the device protocol: MQTT, JSON, QoS 1. Read it from the bottom:
+`main` builds the device, `Device.run` is its life, and what stands above is what it
+says and does.
+
+    iot/v1/{uid}/status              birth, goodbye and last will; retained
+    iot/v1/{uid}/heartbeat           a sign of life
+    iot/v1/{uid}/telemetry           what it measures
+    iot/v1/{uid}/reported            what it is: firmware, configuration
+    iot/v1/{uid}/event               what it noticed
+    iot/v1/{uid}/command/{id}/…      what it says to a command: ack, progress, result
+    iot/v1/{uid}/down/command        what it is told to do
+    iot/v1/{uid}/down/desired        how it is told to be; retained
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import random
+import secrets
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+HEARTBEAT_SECONDS = 30
+HOT = 30.0  # °C: above it the device raises an event
+REMEMBERED_COMMANDS = 100
+
+
+class Flash:
+    """What outlives a restart: a file that is replaced whole, or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.boot = 0  # grows with each start
+        self.version = 0  # of the reported document; grows with each change
+        self.firmware = "1.4.2"
+        self.config: dict[str, Any] = {"interval": 30}
+        self.config_version = "c0"
+        self.done: dict[str, dict[str, Any]] = {}  # command id → its result
+        if path.exists():
+            self.__dict__.update(json.loads(path.read_text()))
+
+    def save(self) -> None:
+        kept = {name: value for name, value in vars(self).items() if name != "path"}
+        new = self.path.with_suffix(".new")
+        with new.open("w") as file:
+            json.dump(kept, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+    def remember(self, command_id: str, result: dict[str, Any]) -> None:
+        """Keep a result, so that the same command again is answered, not executed."""
+        self.done[command_id] = result
+        for old in list(self.done)[:-REMEMBERED_COMMANDS]:
+            del self.done[old]
+        self.save()
+
+
+class Device:
+    """One device: one connection, one thread for the network, one for the work."""
+
+    def __init__(self, uid: str, secret: str, flash: Flash) -> None:
+        self.topic = f"iot/v1/{uid}"
+        self.flash = flash
+        self.work: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self.voice = threading.RLock()  # both threads speak, one at a time
+        self.online = threading.Event()
+        self.is_running = True
+        self.is_hot = False
+        self.start()
+        # The client id is the uid: the platform's broker holds one connection a device.
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=uid)
+        self.client.username_pw_set(uid, secret)
+        self.client.on_pre_connect = self.before_connecting
+        self.client.on_connect = self.connected
+        self.client.on_disconnect = lambda *_: self.online.clear()
+        self.client.on_message = self.told
+        self.client.reconnect_delay_set(min_delay=1, max_delay=60)
+
+    # Messages. `boot` and `seq` let the platform drop what arrives twice; `ts` is our
+    # clock, which it does not trust for presence.
+
+    def say(self, leaf: str, body: dict[str, Any], *, retain: bool = False) -> None:
+        with self.voice:
+            self.seq += 1
+            stamp = {"ts": time.time_ns() // 1_000_000, "boot": self.flash.boot}
+            message = json.dumps(body | stamp | {"seq": self.seq})
+            self.client.publish(f"{self.topic}/{leaf}", message, qos=1, retain=retain)
+
+    def say_status(self, status: str) -> None:
+        about = {"session": self.session, "heartbeat_seconds": HEARTBEAT_SECONDS}
+        self.say("status", {"status": status} | about, retain=True)
+
+    def report(self) -> None:
+        """Say the whole of what we are; (boot, version) puts the reports in order."""
+        with self.voice:
+            self.flash.version += 1
+            self.flash.save()
+            document = self.flash.config | {
+                "firmware": self.flash.firmware,
+                "config_version": self.flash.config_version,
+            }
+            version = self.flash.version
+            self.say("reported", {"version": version, "reported": document})
+
+    def measure(self) -> None:
+        temperature = round(random.gauss(21, 3), 1)
+        self.say("telemetry", {"metrics": {"temperature": temperature, "battery": 87}})
+        if (temperature > HOT) != self.is_hot:  # only when it changes
+            self.is_hot = temperature > HOT
+            state = "raised" if self.is_hot else "cleared"
+            self.say("event", {"code": "hot", "severity": "warning", "state": state})
+
+    # The connection. Birth and will carry the same session, new for each connection: a
+    # late will of the last one cannot make us look offline.
+
+    def before_connecting(self, client: Client, userdata: Any) -> None:
+        self.session = secrets.token_hex(8)
+        will = {"status": "offline", "session": self.session, "boot": self.flash.boot}
+        client.will_set(f"{self.topic}/status", json.dumps(will), qos=1, retain=True)
+
+    def connected(
+        self, client: Client, userdata: Any, flags: Any, code: Any, properties: Any
+    ) -> None:
+        if code.is_failure:
+            print(f"the broker refuses us: {code}", file=sys.stderr)
+            return
+        print(f"connected, boot {self.flash.boot}, session {self.session}")
+        self.say_status("online")
+        self.report()
+        self.online.set()
+        client.subscribe([(f"{self.topic}/down/command", 1)])
+        client.subscribe([(f"{self.topic}/down/desired", 1)])
+
+    def told(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        """Take a message from the network; the work itself is the other thread's."""
+        try:
+            body = json.loads(message.payload or b"null")
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            self.work.put((message.topic.rpartition("/")[2], body))
+
+    # Commands. The platform sends one again until it has heard from us, always under
+    # the same id: an id that we know is answered from memory.
+
+    def obey(self, command: dict[str, Any]) -> None:
+        command_id, name = command["id"], command["name"]
+        answers = f"command/{command_id}"
+        if command_id in self.flash.done:
+            self.say(f"{answers}/ack", {"status": "received"})
+            self.say(f"{answers}/result", self.flash.done[command_id])
+            return
+        action = ACTIONS.get(name)
+        if has_passed(command.get("expires_at")):
+            self.say(f"{answers}/ack", {"status": "rejected", "reason": "expired"})
+        elif action is None:
+            self.say(f"{answers}/ack", {"status": "rejected", "reason": "unsupported"})
+        else:
+            # First on disk, then acknowledged, then done: a power cut in between may
+            # leave a command undone, which we then say, and never makes us do it twice.
+            interrupted = {"status": "failed", "code": "interrupted"}
+            self.flash.remember(command_id, interrupted)
+            self.say(f"{answers}/ack", {"status": "received"})
+            payload = action(self, command.get("params") or {})
+            result = {"status": "succeeded", "payload": payload}
+            self.flash.remember(command_id, result)
+            self.say(f"{answers}/result", result)
+
+    def configure(self, message: dict[str, Any]) -> None:
+        """Become what is desired. It comes retained: again with each connection."""
+        command_id = message.get("command_id")
+        if command_id in self.flash.done:
+            self.say(f"command/{command_id}/result", self.flash.done[command_id])
+            return
+        desired = {k: v for k, v in message["desired"].items() if k != "firmware"}
+        self.flash.config |= desired
+        self.flash.config_version = f"c{message['version']}"
+        result = {"status": "succeeded"}
+        self.report()
+        if command_id:
+            self.flash.remember(command_id, result)
+            self.say(f"command/{command_id}/ack", {"status": "received"})
+            self.say(f"command/{command_id}/result", result)
+
+    def identify(self, params: dict[str, Any]) -> dict[str, Any]:
+        print("\a*** here I am ***")
+        return {"blinked_seconds": params.get("seconds", 1)}
+
+    def update_firmware(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Install a version, and start again with it."""
+        self.flash.firmware = params["version"]
+        return self.reboot(params)
+
+    def reboot(self, params: dict[str, Any]) -> dict[str, Any]:
+        self.leave()
+        time.sleep(params.get("delay_seconds", 1))
+        self.start()
+        self.client.reconnect()
+        self.client.loop_start()
+        self.online.wait(60)  # the birth first, then the result
+        return {"boot": self.flash.boot}
+
+    # Life.
+
+    def start(self) -> None:
+        """What a processor does at power-on: count the start, number from one."""
+        self.flash.boot += 1
+        self.flash.save()
+        self.seq = 0
+        self.session = ""
+
+    def leave(self) -> None:
+        """Go with a goodbye, so that nobody counts it as a lost connection."""
+        if self.online.is_set():
+            self.say_status("goodbye")
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def run(self, host: str, port: int) -> None:
+        self.client.connect(host, port)
+        self.client.loop_start()
+        beat_at = measure_at = time.monotonic()
+        while self.is_running:
+            now = time.monotonic()
+            if now >= beat_at and self.online.is_set():
+                self.say("heartbeat", {})
+                beat_at = now + HEARTBEAT_SECONDS
+            if now >= measure_at:
+                self.measure()
+                measure_at = now + float(self.flash.config["interval"])
+            try:
+                kind, body = self.work.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            try:
+                self.obey(body) if kind == "command" else self.configure(body)
+            except (KeyError, TypeError, ValueError) as error:
+                print(f"not understood: {kind} {body}: {error!r}", file=sys.stderr)
+        self.leave()
+
+
+ACTIONS = {
+    "identify": Device.identify,
+    "update_firmware": Device.update_firmware,
+    "reboot": Device.reboot,
+}
+
+
+def has_passed(expires_at: str | None) -> bool:
+    if not expires_at:
+        return False
+    return datetime.fromisoformat(expires_at) <= datetime.now(UTC)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=1883)
+    parser.add_argument("--uid", required=True)
+    parser.add_argument(
+        "--secret", required=True, help="as the platform showed it once"
+    )
+    parser.add_argument("--flash", type=Path, help="default device-{uid}.json")
+    options = parser.parse_args()
+    flash = Flash(options.flash or Path(f"device-{options.uid}.json"))
+    device = Device(options.uid, options.secret, flash)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(device, "is_running", False))
+    try:
+        device.run(options.host, options.port)
+    except OSError as error:
+        sys.exit(f"cannot reach {options.host}:{options.port}: {error}")
+
+
+if __name__ == "__main__":
+    main()
