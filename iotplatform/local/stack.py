@@ -164,7 +164,9 @@ class Stack:
         if self.demo_devices is not None:
             with Step(f"Demo fleet of {self.demo_devices} devices"):
                 count = str(self.demo_devices)
-                self._manage(environment, ["load_demo", "--devices", count])
+                self._manage(
+                    environment, ["load_demo", "--devices", count, "--wait-indexed"]
+                )
             supervisor.start_program("simulator")
             self.layout.demo_ready_file.touch()
         with Step("Web"):
