@@ -12,11 +12,18 @@ class NameField(serializers.CharField):
 
     def __init__(self, key: str = "slug", **kwargs: Any) -> None:
         self.key = key
-        super().__init__(max_length=64, **kwargs)
+        super().__init__(max_length=64, trim_whitespace=False, **kwargs)
 
     def to_representation(self, value: Any) -> str:
         """Say the name of the object."""
         return str(getattr(value, self.key, value))
+
+
+class OwnNameField(serializers.CharField):
+    """The object's own slug or uid: exactly as given, or refused."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, trim_whitespace=False, **kwargs)
 
 
 class AbsentField(serializers.CharField):

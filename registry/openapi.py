@@ -30,7 +30,7 @@ PROBLEM = {
 }
 
 
-class ApiTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class ApiTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """``Authorization: Token <key>`` in the schema."""
 
     target_class = "registry.authentication.ApiTokenAuthentication"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import AbsentField, NameField
+from registry.fields import AbsentField, NameField, OwnNameField
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.validators import (
     validate_json_schema,
@@ -24,7 +24,7 @@ class SluggedSerializer(StrictSerializer):
     """What every object with a slug has."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
-    slug = serializers.CharField(max_length=64, validators=[validate_slug])
+    slug = OwnNameField(validators=[validate_slug])
     name = serializers.CharField(
         max_length=200, required=False, help_text="Default: the slug."
     )
@@ -110,7 +110,7 @@ class DeviceSerializer(StrictSerializer):
     refused = dict.fromkeys(("space", "hardware_revision", "batch"), NO_SUCH)
 
     id = serializers.UUIDField(source="public_id", read_only=True)
-    uid = serializers.CharField(max_length=64, validators=[validate_uid])
+    uid = OwnNameField(validators=[validate_uid])
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     serial = serializers.CharField(max_length=64, required=False, allow_blank=True)
     tenant = NameField(

@@ -72,7 +72,9 @@ def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
         if device.kind == DeviceKind.CHILD:
             yield {"field": "gateway", "message": "A child names its gateway."}
         return
-    if gateway.tenant_id != device.tenant_id:
+    if gateway.pk is not None and gateway.pk == device.pk:
+        yield {"field": "gateway", "message": "A device is not its own gateway."}
+    elif gateway.tenant_id != device.tenant_id:
         yield {"field": "gateway", "message": "There is no such device."}
     elif device.kind != DeviceKind.CHILD:
         yield {"field": "gateway", "message": "Only a child has a gateway."}

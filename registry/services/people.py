@@ -25,8 +25,13 @@ def set_membership(*, user: User, tenant: Tenant, role: str) -> Membership:
     row = Membership.objects.filter(user=user, tenant=tenant).first()
     row = row or Membership(user=user, tenant=tenant)
     row.role = role
-    save_checked(row)
-    return row
+    return save_membership(row)
+
+
+def save_membership(membership: Membership) -> Membership:
+    """Save a membership as it stands. Raises BadInput naming what is wrong."""
+    save_checked(membership)
+    return membership
 
 
 def remove_membership(membership: Membership) -> None:

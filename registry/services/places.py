@@ -13,7 +13,11 @@ from registry.services.rows import delete_unused, save_checked
 
 def create_project(*, tenant: Tenant, slug: str, name: str = "") -> Project:
     """Make a project. Raises BadInput for a slug that is taken or malformed."""
-    project = Project(tenant=tenant, slug=slug, name=name or slug)
+    return save_project(Project(tenant=tenant, slug=slug, name=name or slug))
+
+
+def save_project(project: Project) -> Project:
+    """Save a project as it stands. Raises BadInput naming what is wrong."""
     save_checked(project)
     return project
 
@@ -24,8 +28,7 @@ def update_project(project: Project, **changes: Any) -> Project:
     row = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     for field, value in changes.items():
         setattr(row, field, value)
-    save_checked(row)
-    return row
+    return save_project(row)
 
 
 def delete_project(project: Project) -> None:
@@ -39,8 +42,13 @@ def delete_project(project: Project) -> None:
 
 def create_site(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Site:
     """Make a site. Raises BadInput naming each field that is wrong."""
-    site = Site(tenant=tenant, slug=slug, name=name or slug, **fields)
-    _check_project(site)
+    return save_site(Site(tenant=tenant, slug=slug, name=name or slug, **fields))
+
+
+def save_site(site: Site) -> Site:
+    """Save a site as it stands. Raises BadInput naming what is wrong."""
+    if site.project is not None and site.project.tenant_id != site.tenant_id:
+        raise BadInput(project="There is no such project.")
     save_checked(site)
     return site
 
@@ -51,16 +59,9 @@ def update_site(site: Site, **changes: Any) -> Site:
     row = Site.objects.select_for_update(no_key=True).get(pk=site.pk)
     for field, value in changes.items():
         setattr(row, field, value)
-    _check_project(row)
-    save_checked(row)
-    return row
+    return save_site(row)
 
 
 def delete_site(site: Site) -> None:
     """Delete a site; raises InUse while a device stands there."""
     delete_unused(site, Device.objects.filter(site=site))
-
-
-def _check_project(site: Site) -> None:
-    if site.project is not None and site.project.tenant_id != site.tenant_id:
-        raise BadInput(project="There is no such project.")

@@ -14,7 +14,11 @@ def create_product(
     *, tenant: Tenant, slug: str, name: str = "", **fields: Any
 ) -> Product:
     """Make a product. Raises BadInput naming each field that is wrong."""
-    product = Product(tenant=tenant, slug=slug, name=name or slug, **fields)
+    return save_product(Product(tenant=tenant, slug=slug, name=name or slug, **fields))
+
+
+def save_product(product: Product) -> Product:
+    """Save a product as it stands. Raises BadInput naming what is wrong."""
     save_checked(product)
     return product
 
@@ -25,8 +29,7 @@ def update_product(product: Product, **changes: Any) -> Product:
     row = Product.objects.select_for_update(no_key=True).get(pk=product.pk)
     for field, value in changes.items():
         setattr(row, field, value)
-    save_checked(row)
-    return row
+    return save_product(row)
 
 
 def delete_product(product: Product) -> None:

@@ -12,7 +12,11 @@ from registry.services.rows import delete_unused, save_checked
 
 def create_tenant(*, slug: str, name: str = "") -> Tenant:
     """Make a tenant. Raises BadInput for a slug that is taken or malformed."""
-    tenant = Tenant(slug=slug, name=name or slug)
+    return save_tenant(Tenant(slug=slug, name=name or slug))
+
+
+def save_tenant(tenant: Tenant) -> Tenant:
+    """Save a tenant as it stands. Raises BadInput naming what is wrong."""
     save_checked(tenant)
     return tenant
 
@@ -23,8 +27,7 @@ def update_tenant(tenant: Tenant, **changes: Any) -> Tenant:
     row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
     for field, value in changes.items():
         setattr(row, field, value)
-    save_checked(row)
-    return row
+    return save_tenant(row)
 
 
 def delete_tenant(tenant: Tenant) -> None:

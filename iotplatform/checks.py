@@ -1,0 +1,110 @@
+"""System checks that explain a bad setting, each with an id."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+OLDEST_PYTHON = (3, 11)
+SHORTEST_SECRET = 32
+MQTT_VERSIONS = {"5", "3.1.1"}
+CREDENTIAL_WAYS = {"files", "none"}
+
+
+@register()
+def check_python(**kwargs: Any) -> list[CheckMessage]:
+    """The interpreter is new enough."""
+    if sys.version_info >= OLDEST_PYTHON:
+        return []
+    found = ".".join(map(str, sys.version_info[:3]))
+    return [Error(f"Python {found} is too old: 3.11 or newer.", id="iotplatform.E001")]
+
+
+@register()
+def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
+    """Sessions and signed links stand on a secret of their own."""
+    if settings.DEBUG:
+        return []
+    key = settings.SECRET_KEY
+    if not key:
+        return [
+            Error(
+                "SECRET_KEY is not set.",
+                hint="Set it to 50 random characters, the same for every process.",
+                id="iotplatform.E002",
+            )
+        ]
+    if len(key) < SHORTEST_SECRET or len(set(key)) < 5:
+        return [
+            Error(
+                f"SECRET_KEY is weak: shorter than {SHORTEST_SECRET} characters, or"
+                " made of few.",
+                hint="Set it to 50 random characters, the same for every process.",
+                id="iotplatform.E003",
+            )
+        ]
+    return []
+
+
+@register()
+def check_mqtt_url(**kwargs: Any) -> list[CheckMessage]:
+    """MQTT_URL can be understood, and says what the broker can do."""
+    form = "mqtt://%40bridge:secret@host:1883?version=5&share=bridge"
+    try:
+        url = urlsplit(settings.MQTT_URL)
+        problem = _mqtt_problem(url)
+    except ValueError as error:  # a port that is no number, a broken IPv6 address
+        problem = str(error)
+    if not problem:
+        return []
+    return [Error(f"MQTT_URL: {problem}", hint=f"As in {form}", id="iotplatform.E004")]
+
+
+def _mqtt_problem(url: SplitResult) -> str:
+    options = parse_qs(url.query, keep_blank_values=True)
+    version = options.get("version", ["5"])[0]
+    if url.scheme not in ("mqtt", "mqtts"):
+        return "begins with neither mqtt:// nor mqtts://."
+    if not url.hostname:
+        return "names no host."
+    if url.port == 0:
+        return "the port is 0."
+    if version not in MQTT_VERSIONS:
+        return f"version={version} is neither 5 nor 3.1.1."
+    if version == "3.1.1" and options.get("share", [""])[0]:
+        return "MQTT 3.1.1 has no shared subscriptions: leave share empty."
+    if version == "3.1.1" and settings.BRIDGE_SLOTS > 1:
+        return "without shared subscriptions there is one bridge: BRIDGE_SLOTS is 1."
+    return ""
+
+
+@register()
+def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
+    """BROKER_CREDENTIALS is a way that there is."""
+    if settings.BROKER_CREDENTIALS in CREDENTIAL_WAYS:
+        return []
+    return [
+        Error(
+            f"BROKER_CREDENTIALS is {settings.BROKER_CREDENTIALS!r}; it is one of:"
+            f" {', '.join(sorted(CREDENTIAL_WAYS))}.",
+            id="iotplatform.E005",
+        )
+    ]
+
+
+@register()
+def check_search_index(**kwargs: Any) -> list[CheckMessage]:
+    """Nobody believes that Elasticsearch is used while it is not."""
+    if not settings.ELASTICSEARCH_URL:
+        return []
+    return [
+        Warning(
+            "ELASTICSEARCH_URL is set, and this version does not use it yet: the fleet"
+            " is searched in the embedded index.",
+            id="iotplatform.W001",
+        )
+    ]

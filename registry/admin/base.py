@@ -1,0 +1,131 @@
+"""What the admin's classes share: refusals of services shown to the person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from iotplatform.common.problems import Problem
+
+Row = TypeVar("Row", bound=Model)
+
+
+class ServiceAdmin(admin.ModelAdmin[Row]):
+    """Rows whose saving and deleting may be refused by a service."""
+
+    show_full_result_count = False  # counting a million rows is slower than the page
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a refusal instead of failing; nothing was written."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except Problem as refusal:
+            return refused(self, request, refusal)
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a refusal instead of failing; nothing was deleted."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Problem as refusal:
+            return refused(self, request, refusal)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Leave out the bulk deletion, which asks no service."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+class ReadOnlyAdmin(ServiceAdmin[Row]):
+    """Rows that only services write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one here."""
+        return False
+
+
+def refused(
+    view: admin.ModelAdmin[Any], request: HttpRequest, refusal: Problem
+) -> HttpResponseRedirect:
+    """Say why, and show the page again."""
+    view.message_user(request, words_of(refusal), messages.ERROR)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def words_of(refusal: Problem) -> str:
+    """Return a refusal in words."""
+    rows = [f"{row.get('field')}: {row['message']}" for row in refusal.errors]
+    return "; ".join(rows) or refusal.detail
+
+
+def add_errors(form: forms.ModelForm[Any], errors: Iterable[dict[str, Any]]) -> None:
+    """Put a service's refusals beside the fields that they name."""
+    for row in errors:
+        field = str(row["field"]).split(".")[0]
+        form.add_error(field if field in form.fields else None, row["message"])
+
+
+def for_each(
+    view: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    rows: Iterable[Row],
+    act: Callable[[Row], Any],
+    done: str,
+) -> None:
+    """Act on each selected row; say how many worked, and why the others did not."""
+    worked = 0
+    for row in rows:
+        try:
+            act(row)
+        except Problem as refusal:
+            view.message_user(request, f"{row}: {words_of(refusal)}", messages.ERROR)
+        else:
+            worked += 1
+    if worked:
+        view.message_user(request, f"{worked} {done}.", messages.SUCCESS)
+
+
+def show_once(
+    view: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    *,
+    what: str,
+    secret: str,
+    back_url: str,
+) -> TemplateResponse:
+    """Show a secret on a page that no cache, log or message store keeps."""
+    context = view.admin_site.each_context(request) | {
+        "title": "Copy it now",
+        "what": what,
+        "secret": secret,
+        "back_url": back_url,
+        "opts": view.opts,
+    }
+    answer = TemplateResponse(request, "admin/secret_once.html", context)
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,165 @@
+"""Django admin: devices, their lifecycle and their credentials."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from iotplatform.common.problems import Problem
+from registry.admin.base import (
+    ReadOnlyAdmin,
+    ServiceAdmin,
+    add_errors,
+    for_each,
+    show_once,
+    words_of,
+)
+from registry.lifecycle import Lifecycle
+from registry.models import Credential, Device, LifecycleMove
+from registry.services.credentials import issue_credential, withdraw_credential
+from registry.services.device_rules import device_errors
+from registry.services.devices import (
+    CHANGEABLE,
+    DeviceDraft,
+    register_device,
+    update_device,
+)
+from registry.services.lifecycle import move_lifecycle
+
+
+class DeviceForm(forms.ModelForm[Device]):
+    """A device, held to the rules of its service."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        needed = ("tenant_id", "site_id", "product_id")
+        if not self.errors and all(getattr(self.instance, name) for name in needed):
+            add_errors(self, device_errors(self.instance))
+
+
+@admin.register(Device)
+class DeviceAdmin(ServiceAdmin[Device]):
+    """Physical units."""
+
+    form = DeviceForm
+    list_display = ("uid", "name", "tenant", "site", "product", "kind", "lifecycle")
+    list_select_related = ("tenant", "site", "product")
+    list_filter = (
+        "lifecycle",
+        "kind",
+        "adapter",
+        ("tenant", admin.RelatedOnlyFieldListFilter),
+    )
+    search_fields = ("uid", "name", "serial")
+    autocomplete_fields = ("tenant", "site", "project", "product")
+    raw_id_fields = ("gateway",)
+    ordering = ("uid",)
+    actions = ("activate", "send_to_repair", "retire", "issue")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix who a device is, and leave its lifecycle to the actions."""
+        always = ("public_id", "lifecycle", "created_at", "updated_at")
+        return always if obj is None else (*always, "uid", "tenant")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A device is retired, not deleted: its history stays."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Device, form: Any, change: bool
+    ) -> None:
+        """Register or change through the services."""
+        given = {name: form.cleaned_data[name] for name in form.changed_data}
+        if change:
+            changes = {k: v for k, v in given.items() if k in CHANGEABLE}
+            update_device(obj, changes=changes)
+            return
+        gateway = given.pop("gateway", None)
+        tenant = given.pop("tenant")
+        draft = DeviceDraft(gateway=gateway.uid if gateway else None, **given)
+        made = register_device(tenant=tenant, draft=draft, actor=_actor(request))
+        obj.pk = made.pk
+
+    @admin.action(description="Move to active")
+    def activate(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
+        """Move each selected device to active, where its lifecycle allows it."""
+        self._move(request, rows, Lifecycle.ACTIVE)
+
+    @admin.action(description="Move to in repair")
+    def send_to_repair(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
+        """Move each selected device to in repair, where its lifecycle allows it."""
+        self._move(request, rows, Lifecycle.IN_REPAIR)
+
+    @admin.action(description="Retire (revokes their credentials)")
+    def retire(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
+        """Retire each selected device, where its lifecycle allows it."""
+        self._move(request, rows, Lifecycle.RETIRED)
+
+    @admin.action(description="Issue a credential (one device)")
+    def issue(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Issue a secret to the one selected device and show it once."""
+        devices = list(rows[:2])
+        if len(devices) != 1:
+            text = "Select exactly one device: a secret is shown once."
+            self.message_user(request, text, messages.ERROR)
+            return None
+        try:
+            issued = issue_credential(devices[0])
+        except Problem as refusal:
+            self.message_user(request, words_of(refusal), messages.ERROR)
+            return None
+        return show_once(
+            self,
+            request,
+            what=f"The secret of {devices[0].uid}, valid from now.",
+            secret=issued.secret,
+            back_url=reverse("admin:registry_device_changelist"),
+        )
+
+    def _move(
+        self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle
+    ) -> None:
+        move = partial(
+            move_lifecycle, to=to, reason="in the admin", actor=_actor(request)
+        )
+        done = f"moved to {to.label}"
+        for_each(self, request, rows, lambda device: move(device=device), done)
+
+
+@admin.register(Credential)
+class CredentialAdmin(ReadOnlyAdmin[Credential]):
+    """Credentials, without what verifies them; issued from the devices' list."""
+
+    list_display = ("device", "tenant", "kind", "created_at", "revoked_at")
+    list_select_related = ("device", "tenant")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("device__uid",)
+    exclude = ("verifier",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, rows: QuerySet[Credential]) -> None:
+        """Revoke each selected credential, at the broker too."""
+        for_each(self, request, rows, withdraw_credential, "revoked")
+
+
+@admin.register(LifecycleMove)
+class LifecycleMoveAdmin(ReadOnlyAdmin[LifecycleMove]):
+    """The record of lifecycles."""
+
+    list_display = ("at", "device", "tenant", "moved_from", "moved_to", "actor")
+    list_select_related = ("device", "tenant", "actor")
+    list_filter = ("moved_to",)
+    search_fields = ("device__uid",)
+
+
+def _actor(request: HttpRequest) -> Any:
+    return request.user

@@ -1,0 +1,104 @@
+"""Django admin: tenants, projects, sites, products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from registry.admin.base import ServiceAdmin
+from registry.models import Product, Project, Site, Tenant
+from registry.services import places, products, tenants
+
+OF_TENANT = ("tenant", admin.RelatedOnlyFieldListFilter)
+
+
+@admin.register(Tenant)
+class TenantAdmin(ServiceAdmin[Tenant]):
+    """Owners of devices."""
+
+    list_display = ("slug", "name", "created_at")
+    search_fields = ("slug", "name")
+    readonly_fields = ("public_id", "created_at")
+
+    def save_model(
+        self, request: HttpRequest, obj: Tenant, form: Any, change: bool
+    ) -> None:
+        """Save through the service."""
+        tenants.save_tenant(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Tenant) -> None:
+        """Delete through the service."""
+        tenants.delete_tenant(obj)
+
+
+class OfTenantAdmin(ServiceAdmin[Any]):
+    """Objects with a slug in a tenant; which tenant is fixed once they exist."""
+
+    search_fields = ("slug", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix the tenant of what exists."""
+        always = ("public_id", "created_at")
+        return always if obj is None else (*always, "tenant")
+
+
+@admin.register(Project)
+class ProjectAdmin(OfTenantAdmin):
+    """Undertakings that sites and devices may belong to."""
+
+    list_display = ("slug", "name", "tenant", "created_at")
+    list_select_related = ("tenant",)
+    list_filter = (OF_TENANT,)
+    autocomplete_fields = ("tenant",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Project, form: Any, change: bool
+    ) -> None:
+        """Save through the service."""
+        places.save_project(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        """Delete through the service."""
+        places.delete_project(obj)
+
+
+@admin.register(Site)
+class SiteAdmin(OfTenantAdmin):
+    """Places where devices stand."""
+
+    list_display = ("slug", "name", "tenant", "project", "region", "country")
+    list_select_related = ("tenant", "project")
+    list_filter = (OF_TENANT, "region", "country")
+    autocomplete_fields = ("tenant", "project")
+
+    def save_model(
+        self, request: HttpRequest, obj: Site, form: Any, change: bool
+    ) -> None:
+        """Save through the service."""
+        places.save_site(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Site) -> None:
+        """Delete through the service."""
+        places.delete_site(obj)
+
+
+@admin.register(Product)
+class ProductAdmin(OfTenantAdmin):
+    """Model lines, and what they declare."""
+
+    list_display = ("slug", "name", "tenant", "kind", "takes_commands")
+    list_select_related = ("tenant",)
+    list_filter = (OF_TENANT, "kind", "takes_commands")
+    autocomplete_fields = ("tenant",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Product, form: Any, change: bool
+    ) -> None:
+        """Save through the service."""
+        products.save_product(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Product) -> None:
+        """Delete through the service."""
+        products.delete_product(obj)
