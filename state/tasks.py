@@ -19,7 +19,7 @@ from state.services.sweep import (
 BATCHES_A_RUN = 50
 
 
-@shared_task(name="state.sweep")  # type: ignore[untyped-decorator]
+@shared_task(name="state.sweep")
 def sweep() -> int:
     """Judge what time alone has changed, a batch at a time; return how many."""
     now = datetime.now(UTC)
@@ -34,7 +34,7 @@ def sweep() -> int:
     return total
 
 
-@shared_task(name="state.tidy")  # type: ignore[untyped-decorator]
+@shared_task(name="state.tidy")
 def tidy() -> int:
     """Delete the dead letters and blind spans beyond what is kept; return how many."""
     forget_old_spans(now=datetime.now(UTC))

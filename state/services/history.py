@@ -24,10 +24,11 @@ _INSERT = """
 # A device that was never heard here takes its condition from its history.
 _CREATE = """
     INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
-        session, seq_window, repeats, left_how, left_session, clock_skew, connectivity,
-        cause, since, disconnects_72h, next_change_at, activity_bucket)
-    SELECT d.id, d.tenant_id, v.at, v.at, '', 0, 0, '', '', false, v.connectivity,
-        v.cause, v.at, 0, %s, v.at
+        session, seq_window, repeats, left_how, left_at, left_session, clock_skew,
+        connectivity, cause, since, disconnects_72h, next_change_at, activity_bucket)
+    SELECT d.id, d.tenant_id, v.at, v.at, '', 0, 0, CASE v.cause
+            WHEN 'goodbye' THEN 'goodbye' WHEN 'last_will' THEN 'bare_will' ELSE '' END,
+        v.at, '', false, v.connectivity, v.cause, v.at, 0, %s, v.at
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[])
         AS v(device_id, at, connectivity, cause)
     JOIN registry_device d ON d.id = v.device_id ORDER BY d.id

@@ -15,6 +15,7 @@ from state.lifecycle import Cause, Connectivity, Departure
 
 SUSPECT_AFTER = 2  # intervals of silence
 OFFLINE_AFTER = 5
+LOOK_AFTER = (SUSPECT_AFTER, OFFLINE_AFTER)
 BARE_WILL_GRACE = timedelta(seconds=10)
 
 
@@ -91,7 +92,10 @@ def judge(
         return Verdict(Connectivity.STALE, Cause.GATEWAY_OFFLINE)
     offline_after = OFFLINE_AFTER * evidence.interval
     if _only_junk(evidence, silence, offline_after, listening, now):
-        until = evidence.last_seen_at + offline_after
+        # By then it is silent, or blindness explains what it does not say.
+        looks = [evidence.last_seen_at + n * evidence.interval for n in LOOK_AFTER]
+        later = [look for look in looks if look > now]
+        until = min(later, default=now + SUSPECT_AFTER * evidence.interval)
         return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, until)
     if departure is not None and departure.connectivity == Connectivity.OFFLINE:
         return departure

@@ -1,0 +1,108 @@
+"""Devices that speak through the real door, at times that the test chooses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from commands.services.uplink import take_in
+from iotplatform.adapters.messages import Uplink, parse
+from registry.models import Device
+from state.models import ConnectivityTransition, Presence, Twin
+from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
+from tests.factories import DeviceFactory
+
+T0 = datetime.now(UTC).replace(microsecond=0)
+MINUTE = timedelta(seconds=60)  # the interval of the factory's product
+
+
+def t(minutes: float) -> datetime:
+    """Return a moment of the scene."""
+    return T0 + minutes * MINUTE
+
+
+def uplink(
+    device: Device,
+    kind: str,
+    at: datetime,
+    *,
+    retained: bool = False,
+    through: Device | None = None,
+    **body: Any,
+) -> Uplink:
+    """Return a message of a device, as it arrives."""
+    relay = f"{through.uid}/child/" if through else ""
+    return parse(
+        f"iot/v1/{relay}{device.uid}/{kind}",
+        json.dumps(body).encode(),
+        retained=retained,
+        arrived_at=at,
+        adapter="mqtt",
+    )
+
+
+def arrive(*uplinks: Uplink) -> None:
+    """Take the messages in as one batch."""
+    take_in(uplinks, [], now=max(uplink.at for uplink in uplinks))
+
+
+def say(device: Device, kind: str, at: datetime, **body: Any) -> None:
+    """One message, in a batch of its own."""
+    arrive(uplink(device, kind, at, **body))
+
+
+def be_born(device: Device, at: datetime, session: str = "s1", **body: Any) -> None:
+    """Connect."""
+    say(device, "status", at, status="online", session=session, **body)
+
+
+def will(device: Device, at: datetime, session: str | None, **body: Any) -> None:
+    """The broker says that the connection is lost."""
+    say(device, "status", at, status="offline", session=session, **body)
+
+
+def sweep(at: datetime) -> None:
+    """What the clock does, until nothing is left to do."""
+    wake_children_across_tenants(now=at)
+    while sweep_across_tenants(now=at):
+        pass
+    if wake_children_across_tenants(now=at):
+        while sweep_across_tenants(now=at):
+            pass
+
+
+def standing(device: Device) -> tuple[str, str]:
+    """Return the stored verdict and its cause."""
+    row = Presence.objects.get(pk=device.pk)
+    return row.connectivity, row.cause
+
+
+def presence(device: Device) -> Presence:
+    return Presence.objects.get(pk=device.pk)
+
+
+def twin(device: Device) -> Twin:
+    return Twin.objects.get(pk=device.pk)
+
+
+def moves(device: Device) -> list[tuple[str, str]]:
+    """Return the stored transitions: where to, and why."""
+    rows = ConnectivityTransition.objects.filter(device=device).order_by("at", "id")
+    return list(rows.values_list("moved_to", "cause"))
+
+
+def make_family(children: int = 1) -> tuple[Device, Sequence[Device]]:
+    """Return a gateway and its children."""
+    gateway = DeviceFactory.create(kind="gateway")
+    made = [
+        DeviceFactory.create(
+            tenant=gateway.tenant,
+            kind="child",
+            gateway=gateway,
+            product=gateway.product,
+        )
+        for _ in range(children)
+    ]
+    return gateway, made

@@ -1,0 +1,104 @@
+"""Blindness: an outage of ours turns no device offline."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from state.selectors import ingest_figures
+from state.selectors.listening import blind_since, blind_spans
+from state.services.listening import Beat, beat, open_slots
+from tests.factories import DeviceFactory
+from tests.state.scene import be_born, moves, presence, say, standing, sweep, t, will
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+
+
+def listen(at: datetime, *, slot: int = 1, read_up_to: datetime | None = None) -> None:
+    """A beat of a slot that has read everything, or only so far."""
+    said = Beat(slot, "test:1", read_up_to or at, 10, 1, 0, 10.0, 0.02)
+    beat([said], now=at)
+
+
+def keep_listening(begin: datetime, end: datetime) -> None:
+    """Beats without a gap."""
+    while begin < end:
+        begin = min(begin + 4 * SECOND, end)
+        listen(begin)
+
+
+def test_ten_minutes_without_a_bridge_turn_devices_stale_and_none_offline() -> None:
+    open_slots(1, now=t(0))
+    silent, back = DeviceFactory.create(), DeviceFactory.create()
+    for device in (silent, back):
+        be_born(device, t(0))
+    keep_listening(t(0), t(1))
+
+    for minute in range(2, 11):
+        sweep(t(minute))
+    assert standing(silent) == ("stale", "platform_blind")
+
+    listen(t(11))
+    say(back, "heartbeat", t(11) + SECOND)
+    keep_listening(t(11), t(12.9))
+    sweep(t(12.9))
+    assert standing(silent) == ("stale", "platform_blind")
+    assert standing(back) == ("online", "")
+    keep_listening(t(12.9), t(16))
+    sweep(t(13))
+    sweep(t(16))
+
+    assert standing(silent) == ("offline", "missed_heartbeats")
+    assert [value for value, _ in moves(silent)] == [
+        *("online", "stale", "suspect", "offline"),
+    ]
+    assert presence(back).disconnects_72h == 0
+
+
+def test_who_was_silent_for_long_before_the_outage_stays_offline() -> None:
+    open_slots(1, now=t(0))
+    lost, left = DeviceFactory.create(), DeviceFactory.create()
+    for device in (lost, left):
+        be_born(device, t(0), "s1")
+    keep_listening(t(0), t(1))
+    will(left, t(1), "s1")
+    keep_listening(t(1), t(6))
+    sweep(t(6))
+
+    sweep(t(60))
+
+    assert standing(lost) == ("offline", "missed_heartbeats")
+    assert standing(left) == ("offline", "last_will")
+
+
+def test_one_slot_that_is_not_read_blinds_for_all_devices() -> None:
+    open_slots(2, now=t(0))
+    for minute in (1, 2, 3):
+        listen(t(minute), slot=1)
+
+    assert blind_since(t(3)) == t(0)
+    listen(t(3), slot=2)
+    assert blind_since(t(3)) is None
+    assert blind_spans() == ((t(0), t(3)),)
+
+
+def test_a_bridge_that_lags_listens_only_so_far() -> None:
+    open_slots(1, now=t(0))
+
+    listen(t(1), read_up_to=t(0.5))
+
+    assert blind_since(t(1)) == t(0.5)
+    assert ingest_figures(t(1)).lag_seconds == 30
+    assert ingest_figures(t(1)).rate == 10
+
+
+def test_short_pauses_between_beats_are_no_blindness() -> None:
+    open_slots(1, now=t(0))
+
+    for second in (0, 2, 6, 7):
+        listen(t(0) + second * SECOND)
+
+    assert blind_since(t(0) + 12 * SECOND) is None
+    assert blind_spans() == ()

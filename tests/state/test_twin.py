@@ -1,0 +1,173 @@
+"""Twins: order of reported documents, merge patches, convergence."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.exceptions import DesiredRefused, DesiredVersionMoved
+from state.selectors import desired_of, get_state, reported_of
+from state.services.documents import delta_of, merge_patch
+from state.services.twin import merge_desired, merge_desired_many
+from tests.factories import DeviceFactory
+from tests.state.scene import arrive, be_born, presence, say, t, twin, uplink
+
+SECOND = timedelta(seconds=1)
+scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from("ab")
+documents = st.recursive(
+    st.dictionaries(st.sampled_from("abc"), scalars, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner | scalars, max_size=3),
+    max_leaves=8,
+)
+# RFC 7396, appendix A.
+EXAMPLES: list[tuple[Any, Any, Any]] = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}),
+    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+    (["a", "b"], ["c", "d"], ["c", "d"]),
+    ({"a": "b"}, ["c"], ["c"]),
+    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), EXAMPLES)
+def test_a_merge_patch_does_what_the_standard_says(
+    target: Any, patch: Any, result: Any
+) -> None:
+    assert merge_patch(target, patch) == result
+
+
+@given(documents, documents)
+def test_a_device_that_reports_all_that_is_desired_has_converged(
+    desired: dict[str, Any], more: dict[str, Any]
+) -> None:
+    patched = merge_patch({}, desired)  # what is desired holds no null
+
+    assert delta_of(patched, merge_patch(more, patched)) == {}
+    assert delta_of(patched, {}).keys() == patched.keys()
+
+
+@pytest.mark.django_db
+def test_the_delta_names_what_is_desired_and_not_reported_so() -> None:
+    device = DeviceFactory.create()
+    merge_desired(device.pk, {"interval": 5, "led": True}, at=t(0))
+
+    say(device, "reported", t(0), version=1, reported={"interval": 9, "led": 1})
+
+    assert get_state(device)["twin"] == {
+        "desired": {"interval": 5, "led": True},
+        "desired_version": 1,
+        "reported": {"interval": 9, "led": 1},
+        "reported_version": 1,
+        "delta": {
+            "interval": {"desired": 5, "reported": 9},
+            "led": {"desired": True, "reported": 1},
+        },
+    }
+    say(device, "reported", t(1), version=2, reported={"interval": 5, "led": True})
+    assert twin(device).delta == {}
+
+
+@pytest.mark.django_db
+def test_an_older_document_never_overwrites_a_newer_one() -> None:
+    device = DeviceFactory.create()
+
+    for boot, version in ((2, 5), (2, 4), (1, 99), (3, 1), (2, 6)):
+        body = {"boot": boot, "version": version, "reported": {"v": version}}
+        say(device, "reported", t(version), **body)
+
+    assert (twin(device).reported_boot, twin(device).reported_version) == (3, 1)
+    assert twin(device).reported == {"v": 1}
+
+
+@pytest.mark.django_db
+def test_without_boot_versions_start_again_only_after_a_birth_with_a_new_session() -> (
+    None
+):
+    device = DeviceFactory.create()
+    be_born(device, t(0), "s1")
+    say(device, "reported", t(1), version=9, reported={"v": 9})
+    say(device, "reported", t(2), version=1, reported={"v": 1})
+    be_born(device, t(3), "s1")
+    say(device, "reported", t(4), version=1, reported={"v": 1})
+    assert twin(device).reported == {"v": 9}
+
+    # In one batch, each counts in the session in which it came.
+    arrive(
+        uplink(device, "reported", t(5), version=10, reported={"v": 10}),
+        uplink(device, "status", t(6), status="online", session="s2"),
+        uplink(device, "reported", t(7), version=1, reported={"v": "new"}),
+    )
+
+    assert twin(device).reported == {"v": "new"}
+    assert twin(device).reported_version == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(6))
+def test_any_order_and_repetition_gives_the_same_twin_and_sequence(seed: int) -> None:
+    shuffle = random.Random(seed)
+    device = DeviceFactory.create()
+    said = []
+    for boot in (1, 2):
+        for seq in range(20):
+            at = t(boot) + seq * SECOND
+            body: dict[str, Any] = {"boot": boot, "seq": seq}
+            kind = ("status", "reported", "heartbeat")[min(seq, seq % 2 + 1)]
+            if kind == "status":
+                body |= {"status": "online", "session": f"s{boot}"}
+            elif kind == "reported":
+                body |= {"version": seq, "reported": {"boot": boot, "seq": seq}}
+            said.append(uplink(device, kind, at, **body))
+    said += shuffle.sample(said, 15)
+    shuffle.shuffle(said)
+
+    while said:
+        batch, said = said[:7], said[7:]
+        arrive(*batch)
+
+    row, now = presence(device), twin(device)
+    assert (row.boot, row.seq_high, row.seq_window) == (2, 19, (1 << 20) - 1)
+    assert (row.session, row.connectivity) == ("s2", "online")
+    assert row.last_activity_at == t(2) + 19 * SECOND
+    assert (now.reported_boot, now.reported_version) == (2, 18)
+    assert now.reported == {"boot": 2, "seq": 18}
+
+
+@pytest.mark.django_db
+def test_a_patch_on_a_version_that_moved_is_refused() -> None:
+    device = DeviceFactory.create()
+    assert merge_desired(device.pk, {"a": 1}, expected_version=0, at=t(0)) == 1
+
+    with pytest.raises(DesiredVersionMoved):
+        merge_desired(device.pk, {"a": 2}, expected_version=0, at=t(1))
+
+    assert desired_of([device.pk]) == {device.pk: ({"a": 1}, 1)}
+
+
+@pytest.mark.django_db
+def test_a_patch_that_makes_the_document_too_large_changes_nobody() -> None:
+    small, large = DeviceFactory.create(), DeviceFactory.create()
+    merge_desired(large.pk, {"a": "x" * 8_000}, at=t(0))
+
+    with pytest.raises(DesiredRefused):
+        merge_desired_many([small.pk, large.pk], {"b": "y" * 400}, at=t(1))
+
+    assert desired_of([small.pk]) in ({}, {small.pk: ({}, 0)})
+    assert merge_desired_many([small.pk, large.pk], {"a": None}, at=t(2)) == {
+        small.pk: 1,
+        large.pk: 2,
+    }
+    assert reported_of([small.pk]) == {small.pk: {}}
