@@ -15,7 +15,6 @@ from state.lifecycle import Cause, Connectivity, Departure
 
 SUSPECT_AFTER = 2  # intervals of silence
 OFFLINE_AFTER = 5
-LOOK_AFTER = (SUSPECT_AFTER, OFFLINE_AFTER)
 BARE_WILL_GRACE = timedelta(seconds=10)
 
 
@@ -93,9 +92,10 @@ def judge(
     offline_after = OFFLINE_AFTER * evidence.interval
     if _only_junk(evidence, silence, offline_after, listening, now):
         # By then it is silent, or blindness explains what it does not say.
-        looks = [evidence.last_seen_at + n * evidence.interval for n in LOOK_AFTER]
+        suspect_after = SUSPECT_AFTER * evidence.interval
+        looks = [quiet_from + suspect_after, evidence.last_seen_at + offline_after]
         later = [look for look in looks if look > now]
-        until = min(later, default=now + SUSPECT_AFTER * evidence.interval)
+        until = min(later, default=now + suspect_after)
         return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, until)
     if departure is not None and departure.connectivity == Connectivity.OFFLINE:
         return departure
