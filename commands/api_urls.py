@@ -20,5 +20,6 @@ urlpatterns = [
     path("jobs/<str:job_id>/start/", jobs.StartJobView.as_view()),
     path("jobs/<str:job_id>/pause/", jobs.PauseJobView.as_view()),
     path("jobs/<str:job_id>/resume/", jobs.ResumeJobView.as_view()),
+    path("jobs/<str:job_id>/retry/", jobs.RetryJobView.as_view()),
     path("jobs/<str:job_id>/cancel/", jobs.CancelJobView.as_view()),
 ]

@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from commands.lifecycle import CommandStatus, JobStatus, WaveStatus
+from commands.lifecycle import CommandStatus, FailureClass, JobStatus, WaveStatus
 from commands.models import Job, JobTarget
 from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import JobCounts
-from commands.serializers import ObjectField, Plain
+from commands.serializers import ObjectField, Plain, ReasonSerializer
 
 
 class WaveSerializer(Plain):
@@ -134,6 +134,12 @@ class JobTargetSerializer(Plain):
     def get_skip_reason(self, target: JobTarget) -> str | None:
         """Return why it gets no command."""
         return target.skip_reason or None
+
+
+class RetryJobSerializer(ReasonSerializer):
+    """Which members to try again."""
+
+    failure_class = serializers.ChoiceField(choices=FailureClass.choices)
 
 
 def _counts_data(counts: JobCounts) -> dict[str, Any]:

@@ -90,7 +90,10 @@ class JobStatus(models.TextChoices):
     RUNNING = "running", "running"  # releases waves
     PAUSED = "paused", "paused"  # by a person, or below its success threshold
     STOPPED = "stopped", "stopped"  # above its failure threshold
-    COMPLETED = "completed", "completed"  # every member has ended; final
+    COMPLETED = (
+        "completed",
+        "completed",
+    )  # every member has ended; failed ones may retry
     CANCELLED = "cancelled", "cancelled"  # a person ended it; final
 
 
@@ -130,13 +133,14 @@ SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
 }
 
 J = JobStatus
+# Over, unless somebody tries the failed members of a completed one again.
+JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
 # While its job is one of these, a queued command is not handed to any adapter.
 JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
-JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
     J.DRAFT: frozenset(),
     J.SCHEDULED: frozenset({J.DRAFT}),
-    J.RUNNING: frozenset({J.DRAFT, J.SCHEDULED, J.PAUSED, J.STOPPED}),
+    J.RUNNING: frozenset({J.DRAFT, J.SCHEDULED, J.PAUSED, J.STOPPED, J.COMPLETED}),
     J.PAUSED: frozenset({J.SCHEDULED, J.RUNNING}),
     J.STOPPED: frozenset({J.RUNNING, J.PAUSED}),
     J.COMPLETED: frozenset({J.RUNNING}),

@@ -18,7 +18,6 @@ from commands.selectors.commands import get_command
 from commands.selectors.timeline import merged_timeline
 from commands.serializers import (
     CommandSerializer,
-    ObjectField,
     TimelineEntrySerializer,
     TimelineSerializer,
 )
@@ -29,6 +28,8 @@ from iotplatform.common.problems import BadInput, PreconditionFailed
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
+
+MERGE_PATCH = {"type": "object", "additionalProperties": {}}
 
 
 class MergePatchParser(JSONParser):
@@ -44,8 +45,8 @@ class DesiredView(TenantScopedMixin, APIView):
 
     @extend_schema(
         request={
-            "application/merge-patch+json": ObjectField,
-            "application/json": ObjectField,
+            "application/merge-patch+json": MERGE_PATCH,
+            "application/json": MERGE_PATCH,
         },
         parameters=[
             OpenApiParameter("If-Match", str, OpenApiParameter.HEADER),

@@ -17,6 +17,7 @@ from commands.job_serializers import (
     JobEventSerializer,
     JobSerializer,
     JobTargetSerializer,
+    RetryJobSerializer,
 )
 from commands.lifecycle import FailureClass, JobStatus
 from commands.models import Job, JobTarget
@@ -29,6 +30,7 @@ from commands.selectors.jobs import (
 )
 from commands.serializers import ReasonSerializer
 from commands.services import jobs
+from commands.services.job_retries import retry_failed
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
@@ -152,6 +154,21 @@ class ResumeJobView(JobActionView):
     """Go on after a pause or a stop; needs a reason."""
 
     act = staticmethod(jobs.resume_job)
+
+
+class RetryJobView(TenantScopedMixin, APIView):
+    """Try again the members that failed in one way."""
+
+    @extend_schema(request=RetryJobSerializer, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Do it, and return the job as it stands now."""
+        body = RetryJobSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        job = get_job(tenants=self.tenants, public_id=job_id)
+        self.require(Right.OPERATE, job.tenant_id)
+        retry_failed(job=job, actor=self.caller, **body.validated_data)
+        fresh = get_job(tenants=self.tenants, public_id=job_id)
+        return Response(job_data([fresh])[0])
 
 
 class CancelJobView(JobActionView):

@@ -15,6 +15,7 @@ from commands.lifecycle import (
     is_verdict,
 )
 from commands.models import Command
+from commands.services import retries
 from commands.services.moves import DEVICE, Moves, fill_times, seconds
 
 S = CommandStatus
@@ -97,6 +98,7 @@ def take_result(
         ):
             fill_times(command, at=at, upto=S.RUNNING)
             command.result = result
+            retries.follow_device_failure(command, moves)
         return
     moved = moves.move(
         command,
@@ -152,6 +154,7 @@ def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> Non
     ):
         fill_times(command, at=at, upto=S.RECEIVED)
         command.result = {"status": "rejected", "reason": reason}
+        retries.follow_device_failure(command, moves)
 
 
 def _defer(

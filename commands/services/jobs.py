@@ -167,15 +167,20 @@ def resume_job(*, job: Job, actor: User | None, reason: str) -> Job:
     moved = _move(
         job, J.RUNNING, frozenset({J.PAUSED, J.STOPPED}), actor, reason, "resumed"
     )
+    accept_present_waves(moved)
+    return moved
+
+
+def accept_present_waves(job: Job) -> None:
+    """Have the thresholds judge only what ends in the present wave from here on."""
     waves = list(
-        JobWave.objects.filter(job=moved, status=WaveStatus.RELEASED).order_by("pk")
+        JobWave.objects.filter(job=job, status=WaveStatus.RELEASED).order_by("pk")
     )
-    tallies = tally_waves(moved.pk, [wave.number for wave in waves])
+    tallies = tally_waves(job.pk, [wave.number for wave in waves])
     for wave in waves:
         wave.accepted_ended = tallies[wave.number].ended
         wave.accepted_failed = tallies[wave.number].failed
     JobWave.objects.bulk_update(waves, ["accepted_ended", "accepted_failed"])
-    return moved
 
 
 @transaction.atomic

@@ -24,6 +24,8 @@ S = CommandStatus
 MAX_LOSSES = 5
 MAX_BACKOFF = timedelta(hours=1)
 
+RETRIES = frozenset({OnFailure.RETRY_NOW, OnFailure.RETRY_LATER})
+
 END_STATUS = {
     FailureClass.UNREACHABLE: S.TIMED_OUT,
     FailureClass.NO_ACK: S.TIMED_OUT,
@@ -47,8 +49,7 @@ def retry_or_end(
 ) -> None:
     """Queue one more try if the policy and the time left allow it, else end."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
-    wants_retry = answer in (OnFailure.RETRY_NOW, OnFailure.RETRY_LATER)
-    if wants_retry and _has_tries_left(command, failure, losses):
+    if answer in RETRIES and _has_tries_left(command, failure, losses):
         due_at = moves.now
         if answer == OnFailure.RETRY_LATER:
             due_at += backoff(command)
@@ -67,12 +68,29 @@ def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) ->
     """End a command with our verdict, and hand it to a person where it says so."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
     moved = moves.move(command, END_STATUS[failure], cause=cause, failure_class=failure)
-    used_up = (
-        answer in (OnFailure.RETRY_NOW, OnFailure.RETRY_LATER)
-        and command.command_class in ENDS_WITH_A_PERSON
-    )
+    used_up = answer in RETRIES and command.command_class in ENDS_WITH_A_PERSON
     if moved and (answer == OnFailure.ESCALATE or used_up):
         escalate(command, moves)
+
+
+def follow_device_failure(command: Command, moves: Moves) -> None:
+    """Do what the policy says of a command that the device itself has just ended.
+
+    It stays ended; where the policy wants another try, its row becomes due once more,
+    and the sweep makes a linked new command with the tries that are left.
+    """
+    answer = command.policy["on_failure"].get(command.failure_class, OnFailure.NONE)
+    if answer == OnFailure.ESCALATE:
+        escalate(command, moves)
+    elif answer in RETRIES and tries_left(command) > 0:
+        pause = backoff(command) if answer == OnFailure.RETRY_LATER else timedelta()
+        command.due_at = moves.now + pause
+
+
+def tries_left(command: Command) -> int:
+    """Return how many more tries the policy allows."""
+    used = command.attempt_count - command.uncounted_attempts
+    return int(command.policy["attempts"]) - used
 
 
 def escalate(command: Command, moves: Moves) -> None:
@@ -147,5 +165,4 @@ def answered_attempts(commands: Sequence[Command], at: datetime) -> None:
 def _has_tries_left(command: Command, failure: FailureClass, losses: int) -> bool:
     if failure == FailureClass.ADAPTER_ERROR:
         return losses < MAX_LOSSES
-    used = command.attempt_count - command.uncounted_attempts
-    return used < int(command.policy["attempts"])
+    return tries_left(command) > 0

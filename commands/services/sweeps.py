@@ -29,10 +29,11 @@ from commands.selectors.due import (
     open_of_ended_devices,
     unsent_of_cancelled_jobs,
 )
-from commands.services import evidence, retries
+from commands.services import evidence, retries, retrying
 from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.moves import Moves, lock_commands
+from registry.models import Device
 from state.selectors import connectivity_of, reported_of
 
 # Rows of one transaction: long enough to be worth its commit, short enough that a
@@ -48,12 +49,15 @@ def look_at_due_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
     commands = _lock(due_commands(now=now), limit)
     if not commands:
         return 0
-    facts = _facts(commands)
+    ended = [command for command in commands if command.ended_at is not None]
+    still_open = [command for command in commands if command.ended_at is None]
+    facts = _facts(still_open)
     moves = Moves(now=now)
-    for command in commands:
+    for command in still_open:
         _look_at(command, moves, facts)
+    _replace_failed(ended, moves)
     moves.write()
-    if any(command.status == S.QUEUED for command in commands):
+    if any(command.status == S.QUEUED for command in still_open):
         wake_adapters()
     return len(commands)
 
@@ -152,6 +156,31 @@ def _look_at(command: Command, moves: Moves, facts: _Facts) -> None:
         ):
             return
     _DECISIONS[CommandStatus(command.status)](command, moves, facts)
+
+
+def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
+    """Make the new tries that policies want of what devices have ended."""
+    outdated = retrying.outdated_among(commands)
+    ready = []
+    for command in commands:
+        command.due_at = None
+        moves.touch(command)
+        if command.pk not in outdated:
+            ready.append(command)
+    if not ready:
+        return
+    devices = Device.objects.in_bulk([command.device_id for command in ready])
+    for command in ready:
+        command.device = devices[command.device_id]
+    own = Moves(now=moves.now)
+    retrying.make_successors(
+        ready,
+        own,
+        connectivity=connectivity_of(list(devices)),
+        actor=None,
+        cause="tried again as the policy says",
+        is_counted=True,
+    )
 
 
 def _held(command: Command, moves: Moves, facts: _Facts) -> None:

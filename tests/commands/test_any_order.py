@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from commands.exceptions import TransitionRefused
-from commands.lifecycle import FailureClass, is_verdict, may_enter
+from commands.lifecycle import CommandStatus, FailureClass, is_verdict, may_enter
 from commands.models import Attempt, Command, CommandEvent
 from commands.selectors.commands import list_events
 from commands.services.actions import cancel_command, retry_command
@@ -147,7 +147,9 @@ class OneCommand(RuleBasedStateMachine):
             if event.status != status:
                 # Only "unverified" needs more than the status to be told apart.
                 unverified = FailureClass.UNVERIFIED if status == "failed" else ""
-                assert may_enter(event.status, status=status, failure_class=unverified)
+                assert may_enter(
+                    CommandStatus(event.status), status=status, failure_class=unverified
+                )
             status = event.status
         assert status == fresh(self.command).status
 

@@ -279,10 +279,12 @@ def test_the_definitions_say_class_schema_and_policy(api: APIClient) -> None:
 
 
 def test_of_two_tenants_the_named_ones_device_is_meant(unit: Unit) -> None:
-    api = client_of(unit.device)
     other = TenantFactory.create()
-    user = api.handler._force_user
-    MembershipFactory.create(user=user, tenant=other)
+    user = UserFactory.create()
+    for tenant in (unit.device.tenant, other):
+        MembershipFactory.create(user=user, tenant=tenant)
+    api = APIClient()
+    api.force_authenticate(user)
     body = {"device": unit.device.uid, "name": "reboot"}
 
     wrong = api.post(COMMANDS, {**body, "tenant": other.slug}, format="json")

@@ -305,3 +305,21 @@ def test_an_operation_ends_with_a_person_after_its_tries() -> None:
 
     assert fresh(command).status == "timed_out"
     assert any((e.detail or {}).get("escalated") for e in list_events(command))
+
+
+def test_a_policy_may_want_another_try_of_what_the_device_failed() -> None:
+    unit = online_unit()
+    retry = {"execution_failed": "retry_later"}
+    command = ask(unit, attempts=2, backoff_seconds=10, on_failure=retry)
+    deliver()
+    unit.result(command, "failed")
+
+    sweep(now() + timedelta(seconds=11))
+
+    second = Command.objects.get(retry_of=command)
+    assert (fresh(command).status, fresh(command).due_at) == ("failed", None)
+    assert second.policy["attempts"] == 1
+    deliver(at=now() + timedelta(seconds=12))
+    unit.result(second, "failed")
+    sweep(now() + timedelta(minutes=5))
+    assert Command.objects.count() == 2

@@ -1,0 +1,90 @@
+"""Trying again those members of a job that failed in one way."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from commands.exceptions import TransitionRefused
+from commands.lifecycle import FailureClass, JobStatus
+from commands.models import Command, Job, JobTarget
+from commands.services import retrying
+from commands.services.commands import actor_name
+from commands.services.dispatch import wake_adapters
+from commands.services.jobs import accept_present_waves, move_job
+from commands.services.moves import Moves, lock_commands
+from registry.models import Device, User
+from state.selectors import connectivity_of
+
+J = JobStatus
+MAY_RETRY = frozenset({J.RUNNING, J.PAUSED, J.STOPPED, J.COMPLETED})
+BATCH = 1_000
+
+
+@transaction.atomic
+def retry_failed(
+    *, job: Job, failure_class: FailureClass, actor: User | None, reason: str
+) -> Job:
+    """Try the members of one failure class again, and let the job go on.
+
+    Refuses a job that has not begun or was cancelled, and one of which no member of
+    that class can be tried again (TransitionRefused).
+    """
+    locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+    if locked.status not in MAY_RETRY:
+        raise TransitionRefused(f"The job is {locked.get_status_display()}.")
+    failed = JobTarget.objects.filter(
+        job=locked,
+        command__failure_class=failure_class,
+        command__ended_at__isnull=False,
+    ).values_list("command_id", flat=True)
+    ids = sorted(pk for pk in failed if pk is not None)
+    moves = Moves(now=timezone.now())
+    cause = f"members that ended as {failure_class} are tried again"
+    cause += f": {reason}" if reason else ""
+    retried = sum(
+        _retry_batch(ids[start : start + BATCH], moves, actor, cause)
+        for start in range(0, len(ids), BATCH)
+    )
+    if not retried:
+        raise TransitionRefused(
+            f"No member that ended as {failure_class} can be tried again."
+        )
+    moves.write()
+    wake_adapters()
+    if locked.status != J.RUNNING:
+        cause = f"{retried} {cause}"
+        move_job(locked, J.RUNNING, at=moves.now, actor=actor_name(actor), cause=cause)
+    accept_present_waves(locked)
+    return locked
+
+
+def _retry_batch(ids: list[int], moves: Moves, actor: User | None, cause: str) -> int:
+    commands = lock_commands(ids)
+    outdated = retrying.outdated_among(commands.values())
+    ready = [
+        command
+        for command in commands.values()
+        if not retrying.why_not_again(command, is_outdated=command.pk in outdated)
+    ]
+    devices = Device.objects.in_bulk([command.device_id for command in ready])
+    connectivity = connectivity_of(list(devices))
+    successors: list[Command] = []
+    for command in ready:
+        command.device = devices[command.device_id]
+        if retrying.ended_by_device(command):
+            successors.append(command)
+            continue
+        retrying.queue_again(
+            command,
+            moves,
+            connectivity=connectivity[command.device_id],
+            actor=actor_name(actor),
+            cause=cause,
+        )
+    if successors:
+        own = Moves(now=moves.now)
+        retrying.make_successors(
+            successors, own, connectivity=connectivity, actor=actor, cause=cause
+        )
+    return len(ready)

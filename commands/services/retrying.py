@@ -1,0 +1,128 @@
+"""Trying again what has ended: one more try of it, or a linked new command.
+
+After a verdict of ours the same command is tried again, so that the device can tell a
+repeat by its id. What the device ended stays ended: a new command takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import Exists, OuterRef
+
+from commands.definitions import DEFINITIONS
+from commands.lifecycle import CommandClass, CommandStatus, is_verdict
+from commands.models import Command
+from commands.services import retries
+from commands.services.commands import is_repeatable, new_command, save_new
+from commands.services.dispatch import AWAY
+from commands.services.moves import PLATFORM, Moves
+from registry.models import User
+
+S = CommandStatus
+
+FOLLOW = """
+    UPDATE commands_jobtarget AS old SET command_id = new.successor
+    FROM unnest(%s::bigint[], %s::bigint[]) AS new(id, successor)
+    WHERE old.command_id = new.id
+"""
+
+
+def why_not_again(command: Command, *, is_outdated: bool) -> str:
+    """Say in words why a command cannot be tried again; empty where it can."""
+    status = command.get_status_display()
+    if command.is_open:
+        return f"The command is {status}: it has not ended yet."
+    if command.status in (S.SUCCEEDED, S.VERIFIED):
+        return f"The command is {status}: nothing is left to try."
+    if command.status == S.SUPERSEDED or is_outdated:
+        return "A newer configuration took this one's place."
+    may_have_run = not ended_by_device(command) and command.received_at is not None
+    if may_have_run and not is_repeatable(command):
+        return (
+            f"'{command.name}' is not repeatable, and the device may have run it."
+            " Look at the device, then ask for a new one."
+        )
+    return ""
+
+
+def ended_by_device(command: Command) -> bool:
+    """Whether the device, not the platform, ended it."""
+    return command.ended_at is not None and not is_verdict(
+        command.status, command.failure_class
+    )
+
+
+def outdated_among(commands: Collection[Command]) -> set[int]:
+    """Return the config commands after which a newer one was asked for."""
+    configs = [c.pk for c in commands if c.command_class == CommandClass.CONFIG]
+    if not configs:
+        return set()
+    newer = Command.objects.filter(
+        device_id=OuterRef("device_id"),
+        command_class=CommandClass.CONFIG,
+        pk__gt=OuterRef("pk"),
+    )
+    outdated = Command.objects.filter(Exists(newer), pk__in=configs)
+    return set(outdated.values_list("pk", flat=True))
+
+
+def queue_again(
+    command: Command, moves: Moves, *, connectivity: str, actor: str, cause: str
+) -> None:
+    """Give a command that ended by our verdict a fresh start under the same id."""
+    expires_in = timedelta(seconds=command.policy["expires_in_seconds"])
+    command.expires_at = moves.now + expires_in
+    command.uncounted_attempts = command.attempt_count
+    moves.move(command, S.QUEUED, cause=cause, actor=actor, due_at=moves.now)
+    if connectivity in AWAY and command.command_class != CommandClass.CONFIG:
+        retries.wait_for_device(command, moves, cause="the device is not there")
+
+
+def make_successors(
+    commands: Sequence[Command],
+    moves: Moves,
+    *,
+    connectivity: dict[int, str],
+    actor: User | None,
+    cause: str,
+    is_counted: bool = False,
+) -> list[Command]:
+    """Make a linked new command for each; a job's members follow to the new ones.
+
+    The commands come with their devices. With ``is_counted`` the new ones have only the
+    tries that the old ones left; a person's retry is a fresh start. A configuration
+    needs no new merge: its patch is in the desired document as long as no newer one was
+    asked for.
+    """
+    name = actor.get_username() if actor else PLATFORM
+    successors = []
+    for command in commands:
+        successor = new_command(
+            device=command.device,
+            definition=DEFINITIONS[command.name],
+            params=command.params,
+            policy={**command.policy, "attempts": retries.tries_left(command)}
+            if is_counted
+            else command.policy,
+            connectivity=connectivity.get(command.device_id, "offline"),
+            now=moves.now,
+        )
+        successor.job_id = command.job_id
+        successor.retry_of = command
+        successor.requested_by = actor
+        successor.desired_version = command.desired_version
+        successors.append(successor)
+        moves.note(
+            command,
+            f"{cause}, as command {successor.public_id}",
+            actor=name,
+            detail={"retried_as": str(successor.public_id)},
+        )
+    save_new(successors, moves, actor=name, cause="takes the place of a failed one")
+    with connection.cursor() as cursor:
+        old = [command.pk for command in commands]
+        cursor.execute(FOLLOW, [old, [successor.pk for successor in successors]])
+    return successors
