@@ -85,29 +85,28 @@ def judge(
     departure = _departure(evidence, now)
     if departure is None and (blind := _blind(evidence, silence, now)):
         return blind
+    suspect_after = SUSPECT_AFTER * evidence.interval
+    offline_after = OFFLINE_AFTER * evidence.interval
+    # From then on, blindness may explain what is not heard.
+    looks = [quiet_from + suspect_after, evidence.last_seen_at + offline_after]
+    look_at = min((at for at in looks if at > now), default=now + suspect_after)
     if gateway is not None and gateway.connectivity != Connectivity.ONLINE:
         if gateway.cause == Cause.PLATFORM_BLIND:
             return Verdict(Connectivity.STALE, Cause.PLATFORM_BLIND)
-        return Verdict(Connectivity.STALE, Cause.GATEWAY_OFFLINE)
-    offline_after = OFFLINE_AFTER * evidence.interval
+        until = looks[0] if looks[0] > now else None
+        return Verdict(Connectivity.STALE, Cause.GATEWAY_OFFLINE, until)
     if _only_junk(evidence, silence, offline_after, listening, now):
-        # By then it is silent, or blindness explains what it does not say.
-        suspect_after = SUSPECT_AFTER * evidence.interval
-        looks = [quiet_from + suspect_after, evidence.last_seen_at + offline_after]
-        later = [look for look in looks if look > now]
-        until = min(later, default=now + suspect_after)
-        return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, until)
+        return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, look_at)
     if departure is not None and departure.connectivity == Connectivity.OFFLINE:
         return departure
     if silence.longest >= offline_after:
         return Verdict(Connectivity.OFFLINE, Cause.MISSED_HEARTBEATS)
-    suspect_after = SUSPECT_AFTER * evidence.interval
     if silence.clean_from is not None and now - silence.clean_from >= suspect_after:
         until = silence.clean_from + offline_after
         return Verdict(Connectivity.SUSPECT, Cause.MISSED_HEARTBEAT, until)
     if departure is not None:
         return departure
-    return Verdict(Connectivity.ONLINE, Cause.NONE, quiet_from + suspect_after)
+    return Verdict(Connectivity.ONLINE, Cause.NONE, looks[0])
 
 
 def _blind(evidence: Evidence, silence: _Silence, now: datetime) -> Verdict | None:
