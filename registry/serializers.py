@@ -9,7 +9,6 @@ from registry.fields import AbsentField, NameField, OwnNameField
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.validators import (
     validate_json_schema,
-    validate_metrics,
     validate_reported_keys,
     validate_slug,
     validate_tag,
@@ -91,7 +90,7 @@ class ProductSerializer(TenantedSerializer):
         validators=[validate_json_schema],
         help_text="A JSON Schema (draft 2020-12) of a device's attributes.",
     )
-    metrics = MetricSerializer(many=True, required=False, validators=[validate_metrics])
+    metrics = MetricSerializer(many=True, required=False)
     reported_keys = serializers.ListField(
         child=serializers.CharField(),
         required=False,
