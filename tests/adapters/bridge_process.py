@@ -1,0 +1,76 @@
+"""A real bridge in a process of its own, on the test's database and broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connection
+
+from iotplatform.local.accounts import dying_with_parent
+
+BASE = Path(__file__).resolve().parents[2]
+
+
+def database_url() -> str:
+    """Where the test's own database is."""
+    at = connection.settings_dict
+    account = f"{at['USER']}:{quote(at['PASSWORD'], safe='')}"
+    host = at["HOST"] or "localhost"
+    return f"postgres://{account}@{host}:{at['PORT']}/{at['NAME']}"
+
+
+class BridgeProcess:
+    """`manage.py mqtt_bridge`, to be stopped, killed and started again."""
+
+    def __init__(self, mqtt_url: str, *, slots: int = 1) -> None:
+        self._env = os.environ | {
+            "DATABASE_URL": database_url(),
+            "MQTT_URL": mqtt_url,
+            "BRIDGE_SLOTS": str(slots),
+            "PROCESS_NAME": "bridge",
+            "LOG_LEVEL": "INFO",
+        }
+        self._log = tempfile.TemporaryFile("w+")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> BridgeProcess:
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "mqtt_bridge"],
+            cwd=BASE,
+            env=self._env,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=dying_with_parent(signal.SIGKILL),
+        )
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, at whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; return its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(timeout=15)
+
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read()

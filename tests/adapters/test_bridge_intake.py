@@ -1,0 +1,173 @@
+"""Batches of the bridge: what cannot be taken is a dead letter, the rest is kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from iotplatform.adapters.mqtt import intake
+from iotplatform.adapters.mqtt.address import BadAddress, BrokerAddress
+from iotplatform.adapters.mqtt.link import Received
+from registry.models import Device
+from state.models import Alarm, DeadLetter, DeadLetterCount, Presence, TelemetrySummary
+from state.selectors import dead_letter_figures
+from state.services.dead_letters import trim_dead_letters_across_tenants
+from tests.factories import DeviceFactory
+from tests.state.scene import make_family
+
+pytestmark = pytest.mark.django_db
+
+
+def received(topic: str, body: Any, *, retained: bool = False) -> Received:
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    now = datetime.now(UTC)
+    return Received(1, 1, 1, 1, topic.encode(), payload, retained, now)
+
+
+def event(device: Device, code: str) -> Received:
+    body = {"code": code, "severity": "info", "state": "raised"}
+    return received(f"iot/v1/{device.uid}/event", body)
+
+
+def reasons() -> list[str]:
+    return list(DeadLetter.objects.order_by("pk").values_list("reason", flat=True))
+
+
+def test_what_cannot_be_read_or_placed_is_a_dead_letter_and_the_rest_is_kept() -> None:
+    device = DeviceFactory.create()
+    gateway, _ = make_family()
+    retired = DeviceFactory.create(lifecycle="retired")
+
+    intake.commit(
+        [
+            event(device, "before"),
+            received(f"iot/v1/{device.uid}/event", b"{"),
+            received(f"iot/v1/{device.uid}/telemetry", {"metrics": {"t": "hot"}}),
+            received("iot/v1/nobody/heartbeat", {}),
+            received(f"iot/v1/{retired.uid}/heartbeat", {}),
+            received(f"iot/v1/{gateway.uid}/child/{device.uid}/heartbeat", {}),
+            received(f"iot/v1/{device.uid}/event", b"\xff\x00" * 40_000),
+            event(device, "after"),
+        ]
+    )
+
+    assert set(Alarm.objects.values_list("code", flat=True)) == {"before", "after"}
+    assert sorted(reasons()) == [
+        *("bad_json", "bad_message", "gateway_mismatch", "lifecycle", "too_large"),
+        "unknown_device",
+    ]
+    assert dead_letter_figures()["total"] == 6
+    largest = DeadLetter.objects.get(reason="too_large")
+    assert (largest.payload_bytes, len(largest.payload)) == (80_000, 1_024)
+    assert largest.tenant_id == device.tenant_id
+
+
+def test_a_message_that_the_database_refuses_is_found_and_the_others_are_kept() -> None:
+    device, other = DeviceFactory.create(), DeviceFactory.create()
+    huge = {"metrics": {"temperature": 1.7e308}}
+    topic = f"iot/v1/{device.uid}/telemetry"
+    intake.commit([received(topic, huge)])
+
+    batch = [event(other, f"e{n}") for n in range(9)]
+    intake.commit([*batch[:4], received(topic, huge), *batch[4:]])
+
+    assert Alarm.objects.count() == 9
+    assert reasons() == ["refused"]
+    assert TelemetrySummary.objects.get(pk=device.pk).latest["temperature"]["value"]
+
+
+def test_only_junk_makes_a_device_heard_and_not_active() -> None:
+    device = DeviceFactory.create()
+
+    intake.commit([received(f"iot/v1/{device.uid}/heartbeat", b"junk")])
+
+    row = Presence.objects.get(pk=device.pk)
+    assert (row.connectivity, row.cause) == ("stale", "invalid_messages")
+    assert row.last_activity_at is None
+
+
+def test_ingest_writes_nothing_into_the_registry() -> None:
+    gateway, (child,) = make_family()
+    device = DeviceFactory.create()
+    messages = [
+        received(f"iot/v1/{device.uid}/status", {"status": "online", "session": "s"}),
+        received(f"iot/v1/{device.uid}/telemetry", {"metrics": {"temperature": 1}}),
+        received(f"iot/v1/{device.uid}/reported", {"version": 1, "reported": {"a": 1}}),
+        received(f"iot/v1/{gateway.uid}/child/{child.uid}/heartbeat", {}),
+        event(device, "hot"),
+        received("iot/v1/nobody/heartbeat", {}),
+    ]
+
+    with CaptureQueriesContext(connection) as captured:
+        before = _rows_written()
+        intake.commit(messages)
+        after = _rows_written()
+
+    written = {table for table in after if after[table] != before.get(table, 0)}
+    assert {"state_presence", "state_twin", "state_alarm"} <= written
+    assert not [table for table in written if table.startswith("registry_")]
+    assert len(captured) < 40
+
+
+def _rows_written() -> dict[str, int]:
+    """Return the server's count of rows written in this transaction, by table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del"
+            " FROM pg_stat_xact_user_tables"
+        )
+        return dict(cursor.fetchall())
+
+
+def test_dead_letters_are_bounded_and_their_count_never_falls() -> None:
+    intake.commit([received("iot/v1/nobody/heartbeat", {}) for _ in range(30)])
+
+    assert trim_dead_letters_across_tenants(keep=10) == 20
+    assert trim_dead_letters_across_tenants(keep=10) == 0
+
+    assert DeadLetter.objects.count() == 10
+    assert DeadLetterCount.objects.get(reason="unknown_device").total == 30
+
+
+def test_a_retained_message_is_neither_taken_nor_a_dead_letter() -> None:
+    device = DeviceFactory.create()
+
+    intake.commit(
+        [
+            received(
+                f"iot/v1/{device.uid}/status", {"status": "online"}, retained=True
+            ),
+            received(f"iot/v1/{device.uid}/status", b"{", retained=True),
+        ]
+    )
+
+    assert not Presence.objects.filter(pk=device.pk).exists()
+    assert reasons() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://host", "mqtt://"),
+        ("mqtt://", "mqtt://"),
+        ("mqtt://host:x", "port"),
+        ("mqtt://host?version=4", "version"),
+    ],
+)
+def test_a_bad_broker_address_says_what_is_wrong(url: str, says: str) -> None:
+    with pytest.raises(BadAddress, match=says):
+        BrokerAddress.parse(url)
+
+
+def test_a_broker_address_says_what_the_broker_can_do() -> None:
+    new = BrokerAddress.parse("mqtt://%40bridge:s%2Fx@host:99?version=5&share=b")
+    old = BrokerAddress.parse("mqtts://host?version=3.1.1&share=")
+
+    assert (new.username, new.password, new.port) == ("@bridge", "s/x", 99)
+    assert (new.is_version_5, new.share) == (True, "b")
+    assert (old.is_version_5, old.share, old.is_tls) == (False, "", True)
