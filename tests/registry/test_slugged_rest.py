@@ -16,7 +16,11 @@ from tests.factories import (
     TenantFactory,
 )
 
-KINDS = {"projects": ProjectFactory, "sites": SiteFactory, "products": ProductFactory}
+KINDS: dict[str, Any] = {
+    "projects": ProjectFactory,
+    "sites": SiteFactory,
+    "products": ProductFactory,
+}
 FULL: dict[str, dict[str, Any]] = {
     "projects": {"slug": "roof", "name": "Roof"},
     "sites": {
