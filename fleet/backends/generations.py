@@ -50,6 +50,11 @@ def swap_to(root: Path, name: str) -> None:
         os.close(directory)
 
 
+def forget_current(root: Path) -> None:
+    """Let no generation be the current one; searches are answered with 503."""
+    (root / CURRENT).unlink(missing_ok=True)
+
+
 def drop_others(root: Path, *kept: str | None) -> None:
     """Delete the generations that nobody reads any more."""
     for path in root.glob(f"{PREFIX}*"):

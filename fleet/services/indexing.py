@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,8 @@ INDEXER_LOCK = 0x666C656574  # "fleet"; session advisory lock of the one writer
 # Devices of one batch: a commit costs about 90 ms whatever it holds, and 2,000 changed
 # documents about 300 ms, so a burst is searchable within the 2 s that are promised.
 BATCH = 2_000
+# When a batch came full, more waits: of many changes of one device the last one counts.
+BACKLOG_BATCH = 10_000
 CHUNK = 5_000  # devices that a rebuild builds between two looks at the outbox
 
 
@@ -62,14 +65,20 @@ def touch_devices(device_ids: list[int]) -> None:
         )
 
 
+class Stopped(Exception):
+    """A rebuild was told to stop."""
+
+
 class Indexer:
     """The one writer; to be used while ``writer_lock`` is held."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stop: threading.Event | None = None) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
+        self._stop = stop or threading.Event()
         self._current: Writer | None = None
         self._next: Writer | None = None
+        self._batch = BATCH
 
     def open(self) -> None:
         """Open the current generation; build one when there is none that works."""
@@ -97,15 +106,16 @@ class Indexer:
                     logger.warning("closing the index: %s", fault)
         self._current = self._next = None
 
-    def drain(self) -> int:
-        """Index one batch of the outbox; return how many rows it had."""
-        rows = list(
-            Outbox.objects.order_by("pk").values_list("pk", "device_id")[:BATCH]
-        )
+    def drain(self) -> bool:
+        """Index one batch of the outbox; return whether more may be waiting."""
+        waiting = Outbox.objects.order_by("pk").values_list("pk", "device_id")
+        rows = list(waiting[: self._batch])
         if rows:
             self.index_devices(sorted({device_id for _, device_id in rows}))
             settle([pk for pk, _ in rows])
-        return len(rows)
+        is_full = len(rows) == self._batch
+        self._batch = BACKLOG_BATCH if is_full else BATCH
+        return is_full
 
     def index_devices(self, device_ids: list[int]) -> None:
         """Make the index say of these devices what the truth says, and commit."""
@@ -130,8 +140,11 @@ class Indexer:
 
         The outbox is drained into both in between, so that searches stay as fresh as
         ever and the new generation misses nothing that changed while it was built.
+        Raises Stopped when told to stop; the old generation stays the current one.
         """
         started_at = timezone.now()
+        if self._current is None:
+            self._forget_what_waits()
         name = generations.new_generation(self.root)
         total = 0
         try:
@@ -142,8 +155,9 @@ class Indexer:
                 total += len(documents)
                 report(total)
                 self.drain()
-            while self.drain() == BATCH:
-                pass
+                self._check_stop()
+            while self.drain():
+                self._check_stop()
             self._next.commit()
         except BaseException:
             self._next = None  # its lock goes with the object
@@ -151,6 +165,19 @@ class Indexer:
             raise
         self._swap(started_at, total)
         return total
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _forget_what_waits(self) -> None:
+        """Empty the outbox before a first build, which reads everything anyway.
+
+        The pointer goes first: should this end half-way, the next one builds again.
+        """
+        generations.forget_current(self.root)
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM fleet_outbox")
 
     def _swap(self, started_at: datetime, total: int) -> None:
         assert self._next is not None

@@ -10,7 +10,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from fleet.backends.tantivy_index import IndexFault
-from fleet.services.indexing import BATCH, Indexer, writer_lock
+from fleet.services.indexing import Indexer, Stopped, writer_lock
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,15 @@ def run_indexer(root: Path, stop: threading.Event) -> None:
 
 
 def _work(root: Path, stop: threading.Event) -> None:
-    indexer = Indexer(root)
+    indexer = Indexer(root, stop)
     try:
         indexer.open()
         logger.info("indexing")
         while not stop.is_set():
             indexer.rebuild_if_requested()
-            if indexer.drain() < BATCH:
+            if not indexer.drain():
                 stop.wait(POLL_SECONDS)
+    except Stopped:
+        logger.info("stopped in the middle of a rebuild; the next start begins it anew")
     finally:
         indexer.close()

@@ -160,6 +160,19 @@ def test_a_gateway_that_is_renamed_renames_it_for_its_children(
     assert outbox() == {gateway.pk, child.pk}
 
 
+def test_a_role_that_may_not_write_the_outbox_fills_it_all_the_same() -> None:
+    device = full_device()
+    outbox()
+
+    with connection.cursor() as cursor:
+        cursor.execute("REVOKE INSERT ON fleet_outbox FROM iot_web")
+        cursor.execute("SET LOCAL ROLE iot_web")
+        cursor.execute("UPDATE registry_device SET name = 'by the web'")
+        cursor.execute("RESET ROLE")
+
+    assert outbox() == {device.pk}
+
+
 def test_a_change_that_is_rolled_back_was_never_announced() -> None:
     device = full_device()
     outbox()

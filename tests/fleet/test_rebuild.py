@@ -14,7 +14,7 @@ from django.db import connection
 from fleet.backends import generations
 from fleet.models import IndexState, Outbox
 from fleet.services import indexing
-from fleet.services.indexing import Indexer
+from fleet.services.indexing import Indexer, Stopped
 from fleet.services.verifying import verify_index
 from registry.models import Device, Tenant
 from tests.factories import DeviceFactory
@@ -142,6 +142,22 @@ def test_a_failed_rebuild_leaves_the_old_index_at_work(
     Device.objects.update(name="new")
     indexer.drain()
     assert find(tenant, "name:new").total == 5
+    assert len(list(index_dir.glob("generation-*"))) == 1
+
+
+@pytest.mark.django_db
+def test_a_rebuild_can_be_stopped_and_begins_anew(index_dir: Path) -> None:
+    tenant = make_fleet(5)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        Indexer(index_dir, stop).open()
+
+    second = Indexer(index_dir)
+    second.open()
+    second.close()
+
+    assert find(tenant, "*").total == 5
     assert len(list(index_dir.glob("generation-*"))) == 1
 
 
