@@ -164,11 +164,10 @@ class Stack:
         if self.demo_devices is not None:
             with Step(f"Demo fleet of {self.demo_devices} devices"):
                 count = str(self.demo_devices)
-                self._manage(
-                    environment, ["load_demo", "--devices", count, "--wait-indexed"]
-                )
-            supervisor.start_program("simulator")
-            self.layout.demo_ready_file.touch()
+                self._manage(environment, ["load_demo", "--devices", count])
+                supervisor.start_program("simulator")
+                # Its first reports, and the index: then /readyz says so.
+                self._manage(environment, ["await_demo"])
         with Step("Web"):
             self._until(
                 lambda: answers(LOOPBACK, stores.port), WEB_SECONDS, "web", "web"

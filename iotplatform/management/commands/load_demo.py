@@ -10,15 +10,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from fleet.selectors.lag import index_lag_seconds
 from iotplatform.simulator.demo.fleet import demo_devices
 from iotplatform.simulator.demo.history import last_heard_at, load_past
 from iotplatform.simulator.demo.load import load_fleet
 from iotplatform.simulator.secrets import UnusableKey, load_key
 
 MOST_DEVICES = 100_000
-INDEX_SECONDS = 120.0
-LOOK_EVERY_SECONDS = 0.2
 
 
 class Command(BaseCommand):
@@ -30,11 +27,6 @@ class Command(BaseCommand):
         parser.add_argument("--devices", type=int, default=500)
         parser.add_argument(
             "--secret-key", type=Path, help="default $IOT_DATA_DIR/simulator.key"
-        )
-        parser.add_argument(
-            "--wait-indexed",
-            action="store_true",
-            help=f"wait until the fleet is searchable, {INDEX_SECONDS:g} s at most",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,18 +47,3 @@ class Command(BaseCommand):
             f"{count} devices, {len(new)} of them new, {past} changes of their past"
             f" ({time.monotonic() - began:.1f} s)"
         )
-        if options["wait_indexed"]:
-            self._wait_until_indexed()
-        if settings.DEMO_READY_FILE:
-            Path(settings.DEMO_READY_FILE).touch()
-
-    def _wait_until_indexed(self) -> None:
-        """Wait for the indexer to have taken in what was there when this began."""
-        began = time.monotonic()
-        while index_lag_seconds() > time.monotonic() - began:
-            if time.monotonic() - began > INDEX_SECONDS:
-                self.stderr.write(
-                    f"The index is still behind after {INDEX_SECONDS:g} s; going on."
-                )
-                return
-            time.sleep(LOOK_EVERY_SECONDS)
