@@ -53,11 +53,16 @@ def test(arguments: Sequence[str], *options: str) -> int:
     return lint() or _call(["pytest", *options, *arguments])
 
 
+def _benchmarks() -> list[str]:
+    """The modules of bench/ that write a report; the others are their parts."""
+    files = sorted((BASE / "bench").glob("*.py"))
+    return [f.stem for f in files if "import Figure, write_report" in f.read_text()]
+
+
 def bench(arguments: Sequence[str]) -> int:
     """Every benchmark, or those named: each writes ``var/bench/<name>.json``."""
-    names = list(arguments) or sorted(p.stem for p in (BASE / "bench").glob("[!_]*.py"))
     status = 0
-    for name in names:
+    for name in arguments or _benchmarks():
         print(f"--- {name}", flush=True)
         status = _call(["python", "-m", f"bench.{name}"]) or status
     return status

@@ -55,8 +55,8 @@ def announce(
         say("\n  First start: make a superuser with `manage.py createsuperuser`.")
     if is_stand_in:
         say(
-            "\n  Mosquitto is not installed: amqtt stands in for it, good for a\n"
-            "  first look only. It forgets messages that are not acknowledged within\n"
-            "  seconds: acknowledged messages may be lost. Install mosquitto for more."
+            "\n  amqtt stands in for Mosquitto, good for a first look only: it forgets\n"
+            "  messages that are not acknowledged within seconds, so what was\n"
+            "  acknowledged may be lost here. With mosquitto installed it is used."
         )
     say("\n  Ctrl-C stops everything.\n")
