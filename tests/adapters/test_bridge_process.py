@@ -1,0 +1,209 @@
+"""The bridge on a real broker: commit before acknowledgement, kills, adoption."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import paho.mqtt.client as mqtt
+import pytest
+from django.db import connection, transaction
+
+from commands.models import Command
+from registry.models import Device
+from state.models import Alarm, ListeningSlot, Presence
+from state.selectors.listening import blind_since
+from tests.adapters.bridge_process import BridgeProcess
+from tests.broker_process import BrokerProcess
+from tests.commands.field import Unit, ask
+from tests.conftest import need_mosquitto
+from tests.factories import DeviceFactory
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Start = Callable[..., BridgeProcess]
+
+
+@pytest.fixture
+def broker() -> Iterator[BrokerProcess]:
+    """A broker of each test's own: it keeps a session for every slot there ever was."""
+    need_mosquitto()
+    process = BrokerProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def start(broker: BrokerProcess) -> Iterator[Start]:
+    """Start bridges that are gone when the test is over."""
+    started: list[BridgeProcess] = []
+
+    def start_one(*, slots: int = 1) -> BridgeProcess:
+        started.append(BridgeProcess(broker.url, slots=slots).start())
+        return started[-1]
+
+    yield start_one
+    for bridge in started:
+        bridge.send(signal.SIGCONT)
+        bridge.kill()
+
+
+class Sender:
+    """A device that publishes events and knows which the broker took."""
+
+    def __init__(self, broker: BrokerProcess, device: Device) -> None:
+        self.device = device
+        self.sent: set[str] = set()
+        secret = broker.add_device(device.uid)
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, device.uid)
+        self._client.max_inflight_messages_set(1_000)
+        self._client.username_pw_set(device.uid, secret)
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        wait_until(self._client.is_connected, what="the device is connected")
+
+    def raise_alarms(self, count: int, prefix: str) -> None:
+        """Publish, and wait until the broker has taken all of them."""
+        topic = f"iot/v1/{self.device.uid}/event"
+        published = []
+        for number in range(count):
+            code = f"{prefix}-{number}"
+            body = {"code": code, "severity": "info", "state": "raised"}
+            published.append(self._client.publish(topic, json.dumps(body), qos=1))
+            self.sent.add(code)
+        for info in published:
+            info.wait_for_publish(20)
+
+    def missing(self) -> set[str]:
+        """Return what was sent and is not in the database."""
+        stored = Alarm.objects.filter(device=self.device).values_list("code", flat=True)
+        return self.sent - set(stored)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def sender(broker: BrokerProcess) -> Iterator[Sender]:
+    sender = Sender(broker, DeviceFactory.create())
+    yield sender
+    sender.close()
+
+
+def wait_for_listening(*bridges: BridgeProcess, slots: int = 1) -> None:
+    """Wait until every slot has subscribed."""
+    wait_until(
+        lambda: sum(b.log().count(": listening") for b in bridges) >= slots,
+        seconds=20,
+        what="all slots are read",
+    )
+
+
+def test_a_message_becomes_state_and_a_command_gets_out(
+    start: Start, broker: BrokerProcess, sender: Sender
+) -> None:
+    wait_for_listening(start())
+    sender.raise_alarms(20, "first")
+    wait_until(lambda: not sender.missing(), what="all alarms are stored")
+    device = sender.device
+    assert Presence.objects.get(pk=device.pk).connectivity == "online"
+
+    command = ask(Unit(device), "reboot")
+
+    wait_until(
+        lambda: Command.objects.get(pk=command.pk).status == "sent",
+        what="the broker took the command",
+    )
+
+
+def test_nothing_is_acknowledged_before_its_commit(
+    start: Start, sender: Sender
+) -> None:
+    bridge = start()
+    wait_for_listening(bridge)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE state_presence")
+        sender.raise_alarms(50, "held")
+        wait_until(
+            lambda: _waits_for_lock(bridge), what="the bridge is about to commit"
+        )
+        bridge.kill()
+
+    start()
+
+    wait_until(lambda: not sender.missing(), seconds=20, what="all came again")
+
+
+def _waits_for_lock(bridge: BridgeProcess) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE NOT l.granted AND a.application_name = 'bridge'"
+            " AND a.datname = current_database()"
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def test_no_message_is_missing_after_kills_under_traffic(
+    start: Start, sender: Sender
+) -> None:
+    for turn in range(3):
+        bridge = start()
+        wait_for_listening(bridge)
+        sender.raise_alarms(400, f"turn{turn}")
+        first = f"turn{turn}-0"
+        wait_until(lambda f=first: f not in sender.missing(), what="some are stored")  # type: ignore[misc]
+        bridge.kill()
+    sender.raise_alarms(100, "nobody-listens")
+
+    start()
+
+    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+
+
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_survivor_adopts_the_slot_of_a_bridge_that_died_or_stands_still(
+    start: Start, sender: Sender, fate: signal.Signals
+) -> None:
+    bridges = [start(slots=2), start(slots=2)]
+    wait_until(lambda: len(owners()) == 2, seconds=20, what="each owns a slot")
+    wait_for_listening(*bridges, slots=2)
+    sender.raise_alarms(200, "two")
+
+    victim = bridges[0]
+    victim.send(fate)
+    sender.raise_alarms(200, "one")
+
+    survivor = f":{bridges[1].pid}"
+    wait_until(
+        lambda: all(owner.endswith(survivor) for owner in owners()),
+        seconds=15,
+        what="the survivor owns both slots",
+    )
+    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+    wait_until(lambda: blind_since(datetime.now(UTC)) is None, what="nobody is blind")
+
+
+def owners() -> set[str]:
+    rows = ListeningSlot.objects.exclude(owner="").values_list("owner", flat=True)
+    return set(rows)
+
+
+def test_a_bridge_that_is_asked_to_stop_commits_what_it_has_and_leaves(
+    start: Start, sender: Sender
+) -> None:
+    bridge = start()
+    wait_for_listening(bridge)
+    sender.raise_alarms(300, "last")
+
+    assert bridge.stop() == 0
+
+    again = start()
+    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+    assert "Traceback" not in bridge.log() + again.log()

@@ -1,0 +1,149 @@
+"""Telemetry: latest values, what the index holds, rollups; and a device's state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rest_framework.test import APIClient
+
+from state.models import TelemetryRollup, TelemetrySummary
+from state.selectors import get_state, latest_telemetry, timeline_entries
+from state.services.partitions import keep_partitions
+from tests.factories import DeviceFactory, MembershipFactory
+from tests.state.scene import T0, arrive, be_born, say, t, uplink
+
+pytestmark = pytest.mark.django_db
+HOUR = T0.replace(minute=0, second=0)
+
+
+def test_the_newest_value_stands_whatever_the_order_of_arrival() -> None:
+    device = DeviceFactory.create()
+    ms = int(t(0).timestamp() * 1000)
+
+    say(device, "telemetry", t(0), metrics={"temperature": 20, "odd": 1}, ts=ms)
+    say(device, "telemetry", t(1), metrics={"temperature": 19}, ts=ms - 5_000)
+
+    shown = latest_telemetry(device)
+    assert shown["temperature"]["value"] == 20
+    assert shown["temperature"]["unit"] == "°C"
+    assert shown["odd"] == {"value": 1, "at": shown["odd"]["at"], "unit": None}
+    assert datetime.fromisoformat(shown["odd"]["at"]) == t(0)
+
+
+def test_a_clock_that_is_far_off_does_not_date_a_value() -> None:
+    device = DeviceFactory.create()
+    tomorrow = int((t(0) + timedelta(days=1)).timestamp() * 1000)
+
+    say(device, "telemetry", t(0), metrics={"temperature": 20}, ts=tomorrow)
+    say(device, "telemetry", t(1), metrics={"temperature": 21})
+
+    assert latest_telemetry(device)["temperature"]["value"] == 21
+
+
+def test_the_index_hears_of_a_metric_only_when_it_leaves_its_dead_band() -> None:
+    device = DeviceFactory.create()  # temperature: 0.5
+
+    seen = []
+    for minute, value in enumerate((20, 20.4, 20.5, 20.1, 20.0)):
+        say(device, "telemetry", t(minute), metrics={"temperature": value, "odd": 1})
+        seen.append(TelemetrySummary.objects.get(pk=device.pk).indexed)
+
+    assert [row["temperature"] for row in seen] == [20, 20, 20.5, 20.5, 20.0]
+    assert all(row.keys() == {"temperature"} for row in seen)
+
+
+def test_rollups_hold_the_course_of_a_metric() -> None:
+    device = DeviceFactory.create()
+    minutes = [(0, 5.0), (1, 1.0), (4, 3.0), (6, 9.0)]
+
+    arrive(
+        *(
+            uplink(
+                device,
+                "telemetry",
+                HOUR + timedelta(minutes=minute),
+                metrics={"temperature": value},
+            )
+            for minute, value in minutes[:3]
+        )
+    )
+    for minute, value in minutes[3:]:
+        at = HOUR + timedelta(minutes=minute)
+        say(device, "telemetry", at, metrics={"temperature": value})
+
+    rows = TelemetryRollup.objects.filter(device=device).order_by("step", "at")
+    named = ("step", "minimum", "maximum", "total", "count", "last")
+    assert list(rows.values_list(*named)) == [
+        (300, 1.0, 5.0, 9.0, 3, 3.0),
+        (300, 9.0, 9.0, 9.0, 1, 9.0),
+        (3600, 1.0, 9.0, 18.0, 4, 9.0),
+    ]
+
+
+def test_before_the_first_message_the_documents_are_empty() -> None:
+    device = DeviceFactory.create()
+    client = APIClient()
+    client.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
+
+    answer = client.get(f"/api/v1/devices/{device.uid}/state/")
+
+    assert answer.json() == {
+        "presence": {
+            "connectivity": "offline",
+            "since": None,
+            "cause": "never_connected",
+            "last_seen_at": None,
+            "last_activity_at": None,
+        },
+        "twin": {
+            "desired": {},
+            "desired_version": 0,
+            "reported": {},
+            "reported_version": 0,
+            "delta": {},
+        },
+        "telemetry": {},
+        "alarms": [],
+        "risk": None,
+        "diagnosis": None,
+    }
+
+
+def test_a_devices_condition_over_rest_has_times_in_utc() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    say(device, "telemetry", t(1), metrics={"temperature": 20})
+    client = APIClient()
+    client.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
+
+    body = client.get(f"/api/v1/devices/{device.uid}/state/").json()
+
+    assert body["presence"]["connectivity"] == "online"
+    assert body["presence"]["cause"] is None
+    assert body["presence"]["last_activity_at"].endswith("Z")
+    assert body["telemetry"]["temperature"]["value"] == 20
+    assert body["telemetry"]["temperature"]["at"].endswith("Z")
+    assert get_state(device)["risk"] is None
+
+
+def test_the_timeline_tells_transitions_and_alarms_the_newest_first() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    say(device, "event", t(1), code="hot", severity="info", state="raised")
+    say(device, "event", t(2), code="hot", severity="info", state="cleared")
+
+    entries = timeline_entries(device, t(3), 10)
+
+    assert [entry["title"] for entry in entries] == [
+        *("Alarm hot cleared", "Alarm hot raised", "online"),
+    ]
+    assert len(timeline_entries(device, t(3), 2)) == 2
+    assert [e["kind"] for e in timeline_entries(device, t(1), 10)] == ["connectivity"]
+
+
+def test_partitions_are_kept_around_today() -> None:
+    now = datetime.now(UTC)
+
+    assert keep_partitions(now=now) == 0
+    assert keep_partitions(now=now + timedelta(days=2)) == 4
