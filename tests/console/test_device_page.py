@@ -1,0 +1,179 @@
+"""The device page: fact, judgment, twin, what was sent, and one story of it all."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from commands.models import Command
+from registry.lifecycle import Lifecycle, Role
+from registry.services.lifecycle import move_lifecycle
+from tests.commands.field import Unit, deliver, now
+from tests.console.conftest import Fleet
+from tests.fleet.rows import make_alarm
+
+pytestmark = pytest.mark.django_db
+
+
+def text_of(fleet: Fleet, path: str, role: Role = Role.MANAGER) -> str:
+    answer = fleet.client(role).get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_page_says_who_it_is_and_why_it_is_offline(acme: Fleet) -> None:
+    text = text_of(acme, "/devices/sh-0/")
+
+    assert "sensor-s1" in text
+    assert "shanghai-01, East China" in text
+    assert "offline: last will" in text
+    assert "7 abnormal disconnects in 72 h" in text
+    assert "judged by the connectivity rules" in text
+
+
+def test_a_device_that_was_never_heard_has_a_page(acme: Fleet) -> None:
+    acme.add("new-1")
+
+    text = text_of(acme, "/devices/new-1/")
+
+    assert "never connected" in text
+    assert "Nothing was ever sent to it." in text
+    assert "Nothing has happened to it yet." in text
+
+
+def test_twin_telemetry_and_alarms_stand_with_units_and_differences(
+    acme: Fleet,
+) -> None:
+    unit = Unit(acme.devices[1])
+    unit.come_online()
+    unit.say("telemetry", {"metrics": {"temperature": 21.5}})
+    unit.report(1, {"firmware": "1.4.2", "interval": 10})
+    acme.command(unit.device, "set_config", interval=30)
+    make_alarm(unit.device, code="overheat")
+
+    text = text_of(acme, "/devices/sh-1/")
+
+    assert "<b>21.5</b> °C" in text
+    assert "overheat" in text
+    assert "differs" in text
+    assert '<td>30</td><td>10 <span class="warn-text">differs</span>' in text
+
+
+def test_the_story_merges_life_connection_and_commands(acme: Fleet) -> None:
+    device = acme.devices[1]
+    unit = Unit(device)
+    move_lifecycle(device=device, to="in_repair", reason="wet", actor=None)
+    move_lifecycle(device=device, to="active", reason="dry", actor=None)
+    command = acme.command(device)
+    deliver()
+    unit.acknowledge(command)
+    unit.result(command)
+
+    text = text_of(acme, "/devices/sh-1/").split('id="story-list"')[1]
+
+    assert "active → in repair" in text
+    assert "wet" in text
+    assert f"/commands/{command.public_id}/" in text
+    assert "reboot executed" in text
+    assert text.index("reboot executed") < text.index("active → in repair")
+
+
+def test_a_long_story_goes_on_below(acme: Fleet) -> None:
+    device = acme.devices[1]
+    for number in range(60):
+        to = "in_repair" if number % 2 == 0 else "active"
+        move_lifecycle(device=device, to=to, reason=f"turn-{number:02}", actor=None)
+    client = acme.client()
+
+    page = client.get("/devices/sh-1/")
+    rest = client.get(page.context["more_url"])
+
+    assert "turn-59" in page.content.decode()
+    assert "turn-00" not in page.content.decode()
+    assert "turn-00" in rest.content.decode()
+    assert "turn-59" not in rest.content.decode()
+    assert "<html" not in rest.content.decode()
+
+
+def test_a_command_is_sent_once_for_one_form(acme: Fleet) -> None:
+    client = acme.client()
+    form = {
+        "command": "reboot",
+        "key": client.get("/devices/sh-1/").context["send_key"],
+    }
+
+    first = client.post("/devices/sh-1/commands/", form)
+    second = client.post("/devices/sh-1/commands/", form)
+
+    command = Command.objects.get()
+    assert first["Location"] == second["Location"] == f"/commands/{command.public_id}/"
+    assert command.requested_by is not None
+
+
+def test_a_real_time_command_to_an_offline_device_is_refused_beside_the_form(
+    acme: Fleet,
+) -> None:
+    answer = acme.client().post("/devices/sh-0/commands/", {"command": "identify"})
+
+    assert answer.status_code == 409
+    assert "real-time command" in answer.content.decode()
+    assert not Command.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({}, "Choose a command."),
+        ({"command": "explode"}, "Choose a command."),
+        ({"command": "identify", "identify-seconds": "0"}, "greater than or equal"),
+        ({"command": "set_config", "set_config-params": "[]"}, "Write an object"),
+        ({"command": "set_config", "set_config-params": ""}, "This field is required"),
+    ],
+)
+def test_what_cannot_be_sent_is_named(
+    acme: Fleet, form: dict[str, str], said: str
+) -> None:
+    answer = acme.client().post("/devices/sh-1/commands/", form)
+
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert not Command.objects.exists()
+
+
+def test_a_manager_moves_the_lifecycle(acme: Fleet) -> None:
+    client = acme.client(Role.MANAGER)
+
+    moved = client.post("/devices/sh-1/lifecycle/", {"to": "in_repair", "reason": "x"})
+    refused = client.post("/devices/sh-1/lifecycle/", {"to": "provisioned"})
+    unnamed = client.post("/devices/sh-1/lifecycle/", {"to": "replaced"})
+
+    assert moved.status_code == 302
+    assert refused.status_code == 409
+    assert "Name the device" in unnamed.content.decode()
+    acme.devices[1].refresh_from_db()
+    assert acme.devices[1].lifecycle == Lifecycle.IN_REPAIR
+
+
+def test_a_retired_device_offers_no_command_and_says_why(acme: Fleet) -> None:
+    move_lifecycle(device=acme.devices[1], to="retired", reason="old", actor=None)
+
+    text = text_of(acme, "/devices/sh-1/")
+
+    assert "It is retired: it takes no commands." in text
+    assert "Send to sh-1" not in text
+
+
+def test_the_polled_part_is_304_until_something_changes(acme: Fleet) -> None:
+    client = acme.client()
+    etag = client.get("/devices/sh-1/now/")["ETag"]
+
+    same = client.get("/devices/sh-1/now/", headers={"If-None-Match": etag})
+    Unit(acme.devices[1]).say("telemetry", {"metrics": {"temperature": 3}}, at=later())
+    other = client.get("/devices/sh-1/now/", headers={"If-None-Match": etag})
+
+    assert (same.status_code, other.status_code) == (304, 200)
+
+
+def later() -> datetime:
+    return now() + timedelta(seconds=1)

@@ -1,0 +1,155 @@
+"""Who may come in: every route, strangers, other tenants, and those who only look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern
+
+from commands.models import Job
+from console.urls import urlpatterns
+from fleet.models import Cohort
+from registry.lifecycle import Role
+from state.models import Alarm
+from tests.console.conftest import Fleet
+from tests.console.jobs import launch
+from tests.fleet.rows import make_alarm
+
+pytestmark = pytest.mark.django_db
+
+NOBODYS = "01890000-0000-7000-8000-000000000000"
+VALUES = {"uid": "nobody", "action": "cancel"}
+# Pages of the platform itself, and the one that only leads to another.
+FOR_SUPERUSERS = {"platform"}
+
+
+def address(pattern: URLPattern, **values: Any) -> str:
+    """The route's path with these values, or with ones that belong to nobody."""
+    text = str(pattern.pattern)
+    for name, converter in pattern.pattern.converters.items():
+        kind = type(converter).__name__
+        default = NOBODYS if kind == "UUIDConverter" else VALUES.get(name, "x")
+        value = values.get(name, default)
+        for prefix in ("uuid", "str", "slug"):
+            text = text.replace(f"<{prefix}:{name}>", str(value))
+    return f"/{text}"
+
+
+def objects_of(fleet: Fleet) -> dict[str, Any]:
+    """One of everything that a route can name."""
+    device = fleet.devices[0]
+    alarm: Alarm = make_alarm(device)
+    cohort = Cohort.objects.create(tenant=fleet.tenant, name="all", query="*")
+    job: Job = launch(fleet, "*")
+    return {
+        "uid": device.uid,
+        "cohort_id": cohort.public_id,
+        "job_id": job.public_id,
+        "command_id": fleet.command(device).public_id,
+        "alarm_id": alarm.public_id,
+    }
+
+
+@pytest.mark.parametrize("pattern", urlpatterns, ids=lambda p: p.name)
+def test_a_stranger_is_sent_to_the_sign_in_page(
+    pattern: URLPattern, client: Client
+) -> None:
+    path = address(pattern)
+
+    answers = [client.get(path), client.post(path)]
+
+    for answer in answers:
+        # An address of POSTs only says so before it asks who is there.
+        assert answer.status_code in (301, 302, 405), path
+        if answer.status_code != 405 and pattern.name != "home":
+            assert answer["Location"].startswith("/accounts/login/"), path
+
+
+def test_what_is_another_tenants_is_not_there(acme: Fleet, globex: Fleet) -> None:
+    theirs = objects_of(globex)
+    client = acme.client(Role.ADMIN)
+
+    found = []
+    for pattern in urlpatterns:
+        if not pattern.pattern.converters:
+            continue
+        path = address(pattern, **theirs)
+        statuses = {client.get(path).status_code, client.post(path).status_code}
+        found.append((path, statuses))
+
+    assert found
+    for path, statuses in found:
+        assert statuses <= {404, 405}, path
+
+
+def test_a_list_shows_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> None:
+    objects_of(globex)
+    client = acme.client()
+
+    for path in ("/fleet/", "/cohorts/", "/jobs/", "/commands/", "/alarms/"):
+        text = client.get(path).content.decode()
+        assert "gx-0" not in text, path
+        assert "globex" not in text, path
+
+
+def test_who_may_only_look_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
+    ours = objects_of(acme)
+    client = acme.client(Role.VIEWER)
+
+    for pattern in urlpatterns:
+        path = address(pattern, **ours)
+        if pattern.name in FOR_SUPERUSERS:
+            assert client.get(path).status_code == 403
+        elif pattern.name not in ("home", "find", "new-job"):
+            assert client.get(path).status_code in (200, 405), path
+    changes = {
+        "device-lifecycle": {"to": "retired", "reason": "no"},
+        "device-send": {"command": "reboot"},
+        "cohorts": {"name": "mine", "q": "*"},
+        "new-job": {"q": "*", "step": "command"},
+        "job-act": {},
+        "command-act": {},
+        "alarm-acknowledge": {},
+    }
+    for pattern in urlpatterns:
+        if pattern.name in changes:
+            path = address(pattern, **ours)
+            assert client.post(path, changes[pattern.name]).status_code == 403, path
+
+
+def test_an_operator_does_not_move_a_lifecycle(acme: Fleet) -> None:
+    client = acme.client(Role.OPERATOR)
+
+    answer = client.post("/devices/sh-0/lifecycle/", {"to": "retired", "reason": "x"})
+
+    assert answer.status_code == 403
+    acme.devices[0].refresh_from_db()
+    assert acme.devices[0].lifecycle == "active"
+
+
+def test_a_change_without_a_token_of_the_page_is_refused(acme: Fleet) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(acme.person(Role.OPERATOR))
+
+    answer = client.post("/cohorts/", {"name": "mine", "q": "*"})
+
+    assert answer.status_code == 403
+    assert not Cohort.objects.exists()
+
+
+def test_no_page_needs_an_inline_script_or_style(acme: Fleet) -> None:
+    ours = objects_of(acme)
+    client = acme.client(Role.MANAGER)
+
+    for pattern in urlpatterns:
+        answer = client.get(address(pattern, **ours))
+        text = answer.content.decode()
+        assert " style=" not in text, pattern.name
+        assert "<style" not in text, pattern.name
+        assert "onclick=" not in text, pattern.name
+        assert "<script>" not in text, pattern.name
+        if answer.status_code == 200:
+            policy = answer["Content-Security-Policy"]
+            assert "unsafe" not in policy

@@ -1,0 +1,160 @@
+"""The fleet page: what matches, facets, traits, errors that point at the place."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from registry.lifecycle import Role
+from tests.console.conftest import Fleet
+from tests.factories import MembershipFactory
+from tests.fleet.rows import make_twin
+
+pytestmark = pytest.mark.django_db
+
+REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
+
+
+def open_fleet(client: Client, q: str, **state: str) -> Any:
+    return client.get("/fleet/", {"q": q, **state})
+
+
+def test_the_root_leads_to_the_fleet(acme: Fleet) -> None:
+    answer = acme.client().get("/", follow=True)
+
+    assert answer.redirect_chain[-1][0] == "/fleet/"
+    assert "4 devices match" in answer.content.decode()
+
+
+def test_the_reference_query_finds_the_unstable_devices(acme: Fleet) -> None:
+    answer = open_fleet(acme.client(), REFERENCE)
+
+    text = answer.content.decode()
+    assert "3 devices match" in text
+    assert "of 4 · index 0.0 s behind" in text
+    assert "last will" in text
+    assert "mu-0" not in text
+
+
+def test_what_the_matches_share_is_said_with_its_share_of_the_fleet(
+    acme: Fleet,
+) -> None:
+    for uid in ("mu-1", "mu-2"):
+        make_twin(acme.add(uid), firmware="1.3.9")
+    acme.settle()
+
+    answer = open_fleet(acme.client(), "disconnects_72h:>=5")
+
+    traits = {trait["value"]: trait for trait in answer.context["traits"]}
+    assert traits["1.4.2"]["share"] == 1.0
+    assert traits["1.4.2"]["base_share"] == 0.5
+    assert "What these share" in answer.content.decode()
+
+
+def test_a_facet_adds_its_condition_and_takes_it_out_again(acme: Fleet) -> None:
+    client = acme.client()
+    page = open_fleet(client, "lifecycle:active")
+    [site] = [f for f in page.context["facets"] if f["label"] == "Site"]
+    [row] = [row for row in site["values"] if row["text"] == "shanghai-01"]
+
+    narrowed = client.get(row["url"])
+
+    assert narrowed.context["q"] == "lifecycle:active AND site:shanghai-01"
+    assert narrowed.context["result"].total == 3
+    [site] = [f for f in narrowed.context["facets"] if f["label"] == "Site"]
+    assert site["values"][0]["is_on"]
+    assert client.get(site["values"][0]["url"]).context["q"] == "lifecycle:active"
+
+
+def test_a_wrong_field_is_pointed_at_with_what_was_perhaps_meant(acme: Fleet) -> None:
+    answer = open_fleet(acme.client(), "lifecycle:active AND firmwar:1.4.2")
+
+    assert answer.status_code == 400
+    text = answer.content.decode()
+    assert "There is no field &#x27;firmwar&#x27;" in text
+    meant = quote("lifecycle:active AND firmware:1.4.2", safe="")
+    assert meant.replace("%20", "+") in text
+
+
+@pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "\x00", "(" * 99])
+def test_a_query_that_cannot_be_read_is_an_answer_and_no_crash(
+    acme: Fleet, q: str
+) -> None:
+    answer = open_fleet(acme.client(), q)
+
+    assert answer.status_code == 400
+    assert "This query cannot be read." in answer.content.decode()
+
+
+def test_no_match_says_so(acme: Fleet) -> None:
+    answer = open_fleet(acme.client(), "uid:none-like-this")
+
+    text = answer.content.decode()
+    assert "0 devices match" in text
+    assert "No device matches" in text
+    assert "Send to" not in text
+
+
+def test_a_head_sorts_and_the_url_holds_it(acme: Fleet) -> None:
+    client = acme.client()
+    page = open_fleet(client, "*")
+    [head] = [c for c in page.context["columns"] if c["label"] == "Disc. 72 h"]
+
+    sorted_page = client.get(head["url"])
+
+    assert sorted_page.context["sort"] == "-disconnects_72h"
+    assert sorted_page.context["rows"][-1]["uid"] == "mu-0"
+    assert 'aria-sort="descending"' in sorted_page.content.decode()
+
+
+def test_pages_follow_each_other_by_cursor(acme: Fleet, monkeypatch: Any) -> None:
+    monkeypatch.setattr("console.views.fleet.PAGE_SIZE", 3)
+    client = acme.client()
+
+    first = open_fleet(client, "*")
+    second = client.get(first.context["next_url"])
+
+    seen = [row["uid"] for page in (first, second) for row in page.context["rows"]]
+    assert seen == ["mu-0", "sh-0", "sh-1", "sh-2"]
+    assert second.context["next_url"] is None
+    assert client.get(f"{first.context['next_url']}x").status_code in (200, 302)
+
+
+def test_find_opens_a_device_and_else_searches_for_its_beginning(acme: Fleet) -> None:
+    client = acme.client()
+
+    exact = client.get("/find/", {"text": "sh-1"})
+    begins = client.get("/find/", {"text": "sh"}, follow=True)
+
+    assert exact["Location"] == "/devices/sh-1/"
+    assert begins.context["result"].total == 3
+
+
+def test_an_index_that_is_not_there_is_said(
+    acme: Fleet, settings: Any, tmp_path: Any
+) -> None:
+    settings.INDEX_DIR = tmp_path / "nowhere"
+
+    answer = open_fleet(acme.client(), "*")
+
+    assert answer.status_code == 503
+    assert "The search index is being built" in answer.content.decode()
+
+
+def test_a_person_of_two_tenants_chooses_one_and_it_is_remembered(
+    acme: Fleet, globex: Fleet
+) -> None:
+    person = acme.person(Role.VIEWER)
+    MembershipFactory.create(user=person, tenant=globex.tenant, role=Role.VIEWER)
+    client = Client()
+    client.force_login(person)
+
+    both = open_fleet(client, "*").context["result"].total
+    chosen = open_fleet(client, "*", tenant="globex").context["result"].total
+    remembered = open_fleet(client, "*").context["result"].total
+
+    assert (both, chosen, remembered) == (5, 1, 1)
+    assert open_fleet(client, "*", tenant="").context["result"].total == 5
