@@ -40,17 +40,23 @@ S = CommandStatus
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
 # The claim and its token in one statement: what another adapter holds is left out, and
-# a new token makes every older one worthless.
+# a new token makes every older one worthless. OFFSET 0 and ARRAY() keep the planner on
+# the keys also while it knows nothing of a table that was filled a moment ago.
 CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT c.id
         FROM commands_command c
-        JOIN registry_device d ON d.id = c.device_id
-        LEFT JOIN commands_job j ON j.id = c.job_id
+        CROSS JOIN LATERAL (
+            SELECT adapter, lifecycle FROM registry_device
+            WHERE id = c.device_id OFFSET 0
+        ) d
+        LEFT JOIN LATERAL (
+            SELECT status FROM commands_job WHERE id = c.job_id OFFSET 0
+        ) j ON true
         WHERE c.status = 'queued' AND c.claim_token IS NULL
           AND c.due_at <= %(now)s AND c.expires_at > %(now)s
           AND d.adapter = %(adapter)s AND d.lifecycle = ANY(%(lifecycles)s)
-          AND (j.id IS NULL OR j.status <> ALL(%(holding)s))
+          AND (c.job_id IS NULL OR j.status <> ALL(%(holding)s))
         ORDER BY c.due_at, c.id
         LIMIT %(limit)s
         FOR UPDATE OF c SKIP LOCKED
@@ -58,7 +64,7 @@ CLAIM = """
     UPDATE commands_command c
     SET claim_token = gen_random_uuid(), attempt_count = attempt_count + 1,
         claimed_until = %(until)s, due_at = %(until)s
-    FROM due WHERE c.id = due.id
+    WHERE c.id = ANY(ARRAY(SELECT id FROM due))
     RETURNING c.id
 """
 
@@ -206,7 +212,8 @@ def _claim(
             },
         )
         ids = [pk for (pk,) in cursor.fetchall()]
-    rows = Command.objects.filter(pk__in=ids).select_related("device__gateway")
+    # Three reads by key, for the same reason as in CLAIM.
+    rows = Command.objects.filter(pk__in=ids).prefetch_related("device__gateway")
     return list(rows.order_by("due_at", "pk"))
 
 
@@ -282,15 +289,12 @@ def _locked_claims(claims: Collection[Claim]) -> list[Command]:
 
 
 def _mark_attempts(commands: Sequence[Command], at: datetime) -> None:
-    attempts = Attempt.objects.filter(
-        command_id__in=[command.pk for command in commands],
-        number=F("command__attempt_count"),
-    )
-    attempts.update(
-        sent_at=Coalesce("sent_at", Value(at)),
-        # What the device has answered already keeps that outcome.
-        outcome=Case(
-            When(outcome=AttemptOutcome.CLAIMED, then=Value(AttemptOutcome.SENT)),
-            default=F("outcome"),
-        ),
-    )
+    for attempts in retries.newest_attempts(commands):
+        attempts.update(
+            sent_at=Coalesce("sent_at", Value(at)),
+            # What the device has answered already keeps that outcome.
+            outcome=Case(
+                When(outcome=AttemptOutcome.CLAIMED, then=Value(AttemptOutcome.SENT)),
+                default=F("outcome"),
+            ),
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F
+from django.db.models import Count, QuerySet
 
 from commands.lifecycle import (
     AttemptOutcome,
@@ -138,28 +139,35 @@ def count_losses(commands: Collection[Command]) -> dict[int, int]:
     return dict(rows)
 
 
+def newest_attempts(commands: Collection[Command]) -> Iterator[QuerySet[Attempt]]:
+    """Yield the newest try of each command, those with the same number together.
+
+    By number, because a join to the commands would leave the planner a choice that it
+    makes badly while it knows little of a table that grows fast.
+    """
+    by_number: dict[int, list[int]] = defaultdict(list)
+    for command in commands:
+        by_number[command.attempt_count].append(command.pk)
+    for number, ids in sorted(by_number.items()):
+        yield Attempt.objects.filter(command_id__in=ids, number=number)
+
+
 def close_attempts(
     commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
 ) -> None:
     """Give the newest try of each command its outcome, unless the device answered."""
-    if not commands:
-        return
-    Attempt.objects.filter(
-        command_id__in=[command.pk for command in commands],
-        number=F("command__attempt_count"),
-        outcome__in=[AttemptOutcome.CLAIMED, AttemptOutcome.SENT],
-    ).update(outcome=outcome, error=error)
+    for attempts in newest_attempts(commands):
+        attempts.filter(
+            outcome__in=[AttemptOutcome.CLAIMED, AttemptOutcome.SENT]
+        ).update(outcome=outcome, error=error)
 
 
-def answered_attempts(commands: Sequence[Command], at: datetime) -> None:
+def answered_attempts(commands: Collection[Command], at: datetime) -> None:
     """Record that the device answered to the newest try of each command."""
-    if not commands:
-        return
-    Attempt.objects.filter(
-        command_id__in=[command.pk for command in commands],
-        number=F("command__attempt_count"),
-        received_at__isnull=True,
-    ).update(outcome=AttemptOutcome.RECEIVED, received_at=at)
+    for attempts in newest_attempts(commands):
+        attempts.filter(received_at__isnull=True).update(
+            outcome=AttemptOutcome.RECEIVED, received_at=at
+        )
 
 
 def _has_tries_left(command: Command, failure: FailureClass, losses: int) -> bool:
