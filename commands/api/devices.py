@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,6 +23,7 @@ from commands.serializers import (
 from commands.services.commands import request_command
 from iotplatform.common.etags import if_match
 from iotplatform.common.pagination import read_limit
+from iotplatform.common.parsers import MergePatchParser, StrictJSONParser
 from iotplatform.common.problems import BadInput, PreconditionFailed
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
@@ -32,16 +32,10 @@ from registry.selectors.devices import get_device
 MERGE_PATCH = {"type": "object", "additionalProperties": {}}
 
 
-class MergePatchParser(JSONParser):
-    """RFC 7396: the same JSON, under its own media type."""
-
-    media_type = "application/merge-patch+json"
-
-
 class DesiredView(TenantScopedMixin, APIView):
     """What a device should be."""
 
-    parser_classes = (MergePatchParser, JSONParser)
+    parser_classes = (MergePatchParser, StrictJSONParser)
 
     @extend_schema(
         request={
