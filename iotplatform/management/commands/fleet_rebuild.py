@@ -7,7 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
+from fleet.backends.tantivy_index import IndexFault
 from fleet.models import IndexState
 from fleet.services.indexing import Indexer, request_rebuild, writer_lock
 
@@ -27,6 +29,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, timeout: float, **options: Any) -> None:
         """Wait until a generation stands that was begun after now."""
+        try:
+            self._rebuild(timeout)
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
+        except IndexFault as fault:
+            raise CommandError(f"The index cannot be written: {fault}") from fault
+
+    def _rebuild(self, timeout: float) -> None:
         asked_at = request_rebuild()
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

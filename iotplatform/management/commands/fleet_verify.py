@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from fleet.exceptions import IndexUnavailable
 from fleet.services.indexing import Indexer
@@ -32,6 +33,8 @@ class Command(BaseCommand):
                 repair_index(found, Indexer(settings.INDEX_DIR))
                 found = verify_index()
                 self.stdout.write("Repaired." if not found.device_ids else "")
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
         except IndexUnavailable as error:
             raise CommandError(
                 "There is no index; fleet_rebuild builds one."
