@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
@@ -71,6 +72,12 @@ class PreconditionFailed(Problem):
     status = 412
 
 
+class TooLarge(Problem):
+    """The body is longer than any request of ours."""
+
+    status = 413
+
+
 class Unavailable(Problem):
     """A part that is needed does not answer now."""
 
@@ -108,6 +115,9 @@ def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
 
     if isinstance(exc, DjangoValidationError):
         exc = _from_django(exc)
+    if isinstance(exc, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        exc = TooLarge(f"The body is too long: at most {most} bytes are taken.")
     if isinstance(exc, Problem):
         body = problem_body(exc.status, exc.detail, exc.errors, exc.extra)
         return Response(body, status=exc.status, content_type=CONTENT_TYPE)

@@ -1,0 +1,5 @@
+"""Clients of the REST API, as in tests/registry."""
+
+from tests.registry.conftest import acme, act_as, globex, manager, superuser, viewer
+
+__all__ = ["acme", "act_as", "globex", "manager", "superuser", "viewer"]

@@ -1,0 +1,134 @@
+"""Every error of the API is a problem document that says what was wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client, RequestFactory
+from rest_framework.test import APIClient
+
+from iotplatform import error_pages
+from iotplatform.common.problems import BadInput
+from registry.models import Device, Tenant
+from tests.factories import DeviceFactory
+
+URL = "/api/v1/devices/"
+SITES = "/api/v1/sites/"
+
+
+def problem_of(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "detail", "errors"} <= set(body)
+    assert body["status"] == status
+    return body
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nothing/", "/api/v1/devices", "/api/", "/api/v2/devices/"]
+)
+def test_an_unknown_path_is_404_whether_debugging_or_not(
+    client: Client, db: None, settings: Any, path: str
+) -> None:
+    for settings.DEBUG in (False, True):
+        assert "slash" in problem_of(client.get(path), 404)["detail"]
+        problem_of(client.post(path), 404)
+
+
+def test_a_method_that_is_not_there_is_405(manager: APIClient) -> None:
+    assert "DELETE" in problem_of(manager.delete(URL), 405)["detail"]
+
+
+def test_an_unwanted_media_type_is_415_and_an_unknown_answer_406(
+    manager: APIClient,
+) -> None:
+    sent = manager.post(URL, "uid=x", content_type="text/plain")
+    asked = manager.get(URL, HTTP_ACCEPT="text/csv")
+
+    assert "text/plain" in problem_of(sent, 415)["detail"]
+    problem_of(asked, 406)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"{", "JSON"),
+        (b"", "required"),
+        (b"\xff\xfe", "utf-8"),
+        (b'{"slug": NaN}', "JSON"),
+        (b'{"slug": "a\\u0000b"}', "NUL"),
+        (b'{"a\\u0000b": 1}', "NUL"),
+        (b'{"slug": "\\ud800"}', "surrogate"),
+        (b"[" * 100_000 + b"]" * 100_000, "deep"),
+        (b"[" * 100 + b"]" * 100, "deep"),
+        (b"1" * 5_000, "JSON"),
+    ],
+)
+def test_json_that_cannot_be_used_is_400_and_says_why(
+    manager: APIClient, body: bytes, word: str
+) -> None:
+    answer = manager.generic("POST", SITES, body, content_type="application/json")
+
+    text = str(problem_of(answer, 400))
+    assert word in text
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null"])
+def test_json_that_is_no_object_is_400(manager: APIClient, body: bytes) -> None:
+    answer = manager.generic("POST", SITES, body, content_type="application/json")
+
+    problem_of(answer, 400)
+
+
+def test_a_body_that_is_too_long_is_413(manager: APIClient, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    body = b'{"slug": "' + b"a" * 2_000 + b'"}'
+
+    answer = manager.generic("POST", SITES, body, content_type="application/json")
+
+    assert "1000" in problem_of(answer, 413)["detail"]
+
+
+@pytest.mark.parametrize("uid", ["%00", "a%00b", "a b", "%F0%9F%98%80", "x" * 300])
+def test_a_path_that_names_no_device_is_404(
+    manager: APIClient, acme: Tenant, uid: str
+) -> None:
+    DeviceFactory(tenant=acme)
+
+    problem_of(manager.get(f"{URL}{uid}/"), 404)
+    problem_of(manager.get(f"{SITES}{uid}/"), 404)
+
+
+def test_a_filter_that_cannot_be_is_400_naming_it(manager: APIClient) -> None:
+    body = problem_of(manager.get(f"{URL}?kind=%00"), 400)
+
+    assert [row["field"] for row in body["errors"]] == ["kind"]
+
+
+def test_our_own_failure_is_a_problem_that_gives_nothing_away(
+    manager: APIClient, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr("registry.api.devices.get_device", fail)
+
+    answer = manager.get(f"{URL}x/")
+
+    assert "secret inside" not in str(problem_of(answer, 500))
+    assert not Device.objects.exists()
+
+
+def test_a_browser_gets_a_page_and_a_script_a_document() -> None:
+    for path, kind in (("/api/v1/x", "application/problem+json"), ("/x", "text/html")):
+        answer = error_pages.server_error(RequestFactory().get(path))
+        assert answer["Content-Type"].startswith(kind)
+        assert answer.status_code == 500
+
+
+def test_bad_input_names_fields() -> None:
+    refusal = BadInput(site="There is none.")
+
+    assert refusal.errors == [{"field": "site", "message": "There is none."}]

@@ -1,0 +1,54 @@
+"""Requests are counted for each key; a dead Redis counts nothing and stops nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from iotplatform.common.throttling import PerKeyThrottle, parse_rate
+
+URL = "/api/v1/devices/"
+
+
+@pytest.fixture
+def three_a_minute(settings: Any) -> None:
+    cache.clear()
+    rates = {**settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "key": "3/day"}
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": rates,
+    }
+
+
+@pytest.fixture
+def dead_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PerKeyThrottle, "resting_until", 0.0)
+    caches = {**settings.CACHES}
+    caches["default"] = {**caches["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = caches
+
+
+def test_one_key_too_often_is_429_and_another_key_is_not(
+    three_a_minute: None, manager: APIClient, viewer: APIClient
+) -> None:
+    statuses = [manager.get(URL).status_code for _ in range(4)]
+    refused = manager.get(URL)
+
+    assert statuses == [200, 200, 200, 429]
+    assert refused["Content-Type"] == "application/problem+json"
+    assert int(refused["Retry-After"]) > 0
+    assert viewer.get(URL).status_code == 200
+
+
+def test_a_dead_redis_stops_nobody(
+    three_a_minute: None, dead_redis: None, manager: APIClient
+) -> None:
+    assert [manager.get(URL).status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_rate_is_read() -> None:
+    assert parse_rate("6000/min") == (6_000, 60)
+    assert parse_rate("10/second") == (10, 1)
