@@ -10,7 +10,7 @@ S = CommandStatus
 F = FailureClass
 
 STEPS = ("published", "received", "executed", "verified")
-_REACHED = {
+_REACHED: dict[str, int] = {
     S.HELD: 0,
     S.QUEUED: 0,
     S.SENT: 1,
@@ -20,7 +20,7 @@ _REACHED = {
     S.VERIFIED: 4,
 }
 # The step that a failure of this class kept from happening, counted from 1.
-_FAILED_STEP = {
+_FAILED_STEP: dict[str, int] = {
     F.UNREACHABLE: 2,
     F.NO_ACK: 2,
     F.REJECTED: 2,
@@ -30,7 +30,7 @@ _FAILED_STEP = {
     F.ADAPTER_ERROR: 1,
     F.UNKNOWN_OUTCOME: 3,
 }
-_WORDS = {
+_WORDS: dict[str, str] = {
     S.HELD: "waits for the device",
     S.QUEUED: "queued",
     S.SENT: "published, no answer yet",
@@ -44,7 +44,7 @@ _WORDS = {
     S.CANCELLED: "cancelled",
     S.SUPERSEDED: "replaced by a newer one",
 }
-FAILURE_WORDS = {
+FAILURE_WORDS: dict[str, str] = {
     F.UNREACHABLE: "device not reachable",
     F.NO_ACK: "no acknowledgement",
     F.REJECTED: "rejected",
@@ -57,7 +57,7 @@ FAILURE_WORDS = {
 }
 
 
-_SHORT = {
+_SHORT: dict[str, str] = {
     S.HELD: "waits",
     S.SENT: "published",
     S.RECEIVED: "received",

@@ -19,6 +19,7 @@ CLASS_WORDS = {
     CommandClass.JOB: "Waits inside the job's window, verified by what is reported.",
     CommandClass.OPERATION: "Waits for an offline device, for a bounded time.",
 }
+OFFLINE = {"wait": "waits until the deadline", "skip": "is left out"}
 SCALARS: dict[str, type[forms.Field]] = {
     "integer": forms.IntegerField,
     "number": forms.FloatField,
@@ -35,7 +36,10 @@ class ParamsForm(forms.Form):
     """
 
     def __init__(self, definition: Definition, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=definition.name, **kwargs)
+        # The fields of a command that is not chosen are hidden: they must not block.
+        kwargs["use_required_attribute"] = False
+        kwargs["prefix"] = definition.name
+        super().__init__(*args, **kwargs)
         self.definition = definition
         schema = definition.params_schema
         properties: dict[str, Any] = schema.get("properties", {})
@@ -154,10 +158,7 @@ class RolloutForm(forms.Form):
     )
     offline = forms.ChoiceField(
         label="A device that is offline",
-        choices=[
-            ("wait", "waits until the deadline"),
-            ("skip", "is left out"),
-        ],
+        choices=list(OFFLINE.items()),
         initial="wait",
     )
     deadline_hours = forms.FloatField(
@@ -198,7 +199,7 @@ class RolloutForm(forms.Form):
             ("Rate", f"at most {rate:,} a minute" if rate else "no limit"),
             ("Stops by itself", f"above {said['failure_percent']:g} % failed"),
             ("Pauses by itself", f"below {said['success_percent']:g} % succeeded"),
-            ("Offline devices", dict(self.fields["offline"].choices)[said["offline"]]),
+            ("Offline devices", OFFLINE[said["offline"]]),
             ("Deadline", f"{said['deadline_hours']:g} hours from now"),
         ]
 

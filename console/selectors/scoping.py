@@ -60,11 +60,12 @@ def read_target(data: QueryDict, scope: Scope) -> Target:
     uids = sorted(set(data.getlist("device")))
     if uids and not data.get("all"):
         return _listed(uids, scope)
-    if not data.get("q", "").strip():
+    query = str(data.get("q", "")).strip()
+    if not query:
         raise NoTarget("Choose devices in the fleet first.")
     if not writable:
         scope.require(Right.OPERATE, scope.tenants[0].pk if scope.tenants else 0)
-    return _matching(data["q"].strip(), data.get("tenant", ""), writable)
+    return _matching(query, str(data.get("tenant", "")), writable)
 
 
 def _listed(uids: list[str], scope: Scope) -> Target:

@@ -191,7 +191,7 @@ def status_words(status: str, failure_class: str = "") -> str:
 @register.filter
 def failure_words(failure_class: str) -> str:
     """Return a failure class in words."""
-    return delivery.FAILURE_WORDS.get(failure_class, plain(failure_class))
+    return delivery.FAILURE_WORDS.get(failure_class) or failure_class.replace("_", " ")
 
 
 def _track_of_row(command: Any) -> delivery.Track:

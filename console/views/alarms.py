@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -16,6 +17,9 @@ from registry.permissions import Right
 from state.lifecycle import OPEN_ALARMS, AlarmState, Severity
 from state.selectors.alarms import get_alarm, list_alarms
 from state.services.alarms import acknowledge_alarm
+
+if TYPE_CHECKING:
+    from state.models import Alarm
 
 FILTERS = {
     "": ("Open", tuple(OPEN_ALARMS)),
@@ -35,8 +39,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
     if severity in Severity.values:
         rows = rows.filter(severity=severity)
     found = page_of(request, rows)
-    for alarm in found.rows:
-        alarm.may_acknowledge = _may_acknowledge(request, alarm)
+    rights = {row.pk for row in found.rows if _may_acknowledge(request, row)}
     unseen = every.filter(state=AlarmState.RAISED).count()
     return render(
         request,
@@ -44,6 +47,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
         {
             "headline": _headline(unseen),
             "alarms": found.rows,
+            "acknowledgeable": rights,
             "next_url": found.next_url,
             "first_url": found.first_url,
             "filters": [
@@ -61,28 +65,23 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
 @page
 def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
     """Say that a person has seen it, then redraw the row as it now stands."""
-    tenants = request.scope.all_tenants
-    alarm = get_alarm(tenants=tenants, alarm_id=alarm_id)
+    alarm = get_alarm(tenants=request.scope.all_tenants, alarm_id=alarm_id)
     request.scope.require(Right.OPERATE, alarm.tenant_id)
     notice, status = "", 200
     try:
-        alarm = acknowledge_alarm(
-            tenants=tenants, alarm_id=alarm_id, by=request.user, at=timezone.now()
-        )
+        alarm = acknowledge_alarm(alarm, by=request.user, at=timezone.now())
     except Conflict as error:
         notice, status = error.detail, 409
     if not request.htmx:
         return redirect("console:alarms")
-    alarm.may_acknowledge = _may_acknowledge(request, alarm)
-    context = {"alarm": alarm, "notice": notice}
+    rights = {alarm.pk} if _may_acknowledge(request, alarm) else set()
+    context = {"alarm": alarm, "acknowledgeable": rights, "notice": notice}
     return render(request, "console/alarms/_row.html", context, status=status)
 
 
-def _may_acknowledge(request: ConsoleRequest, alarm: object) -> bool:
-    return bool(
-        alarm.state == AlarmState.RAISED  # type: ignore[attr-defined]
-        and request.scope.may(Right.OPERATE, alarm.tenant_id)  # type: ignore[attr-defined]
-    )
+def _may_acknowledge(request: ConsoleRequest, alarm: Alarm) -> bool:
+    is_unseen = alarm.state == AlarmState.RAISED
+    return is_unseen and request.scope.may(Right.OPERATE, alarm.tenant_id)
 
 
 def _headline(unseen: int) -> str:

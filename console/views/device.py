@@ -108,8 +108,8 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
         )
     except Problem as error:
         said = "; ".join(row["message"] for row in error.errors) or error.detail
-        context = {"move_error": said, "move_open": True}
-        return _again(request, found, status=max(error.status, 409), **context)
+        status = max(error.status, 409)
+        return _again(request, found, status=status, move_error=said, move_open=True)
     label = Lifecycle(to).label
     messages.success(request, f"{uid} is {label} now.")
     return redirect("console:device", uid)

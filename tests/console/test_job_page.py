@@ -22,7 +22,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def job(acme: Fleet) -> Job:
-    """A job to two devices that are online: a canary of one, which is out, and a wave."""
+    """A job to two devices that are online: a canary, which is out, and a wave."""
     job = launch(acme, ONLINE, canary=1, wave_size=2)
     job = start_job(job=job, actor=None)
     advance_jobs_across_tenants(now=now())

@@ -1,4 +1,4 @@
-"""From devices to a job: four steps, nothing made before the last, no surprise there."""
+"""From devices to a job: four steps, nothing made before the last, no surprise."""
 
 from __future__ import annotations
 
