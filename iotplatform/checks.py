@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 OLDEST_PYTHON = (3, 11)
 SHORTEST_SECRET = 32
@@ -29,7 +30,10 @@ def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
     """Sessions and signed links stand on a secret of their own."""
     if settings.DEBUG:
         return []
-    key = settings.SECRET_KEY
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django's own words for an empty one
+        key = ""
     if not key:
         return [
             Error(

@@ -17,6 +17,10 @@ URL = "/api/v1/devices/"
 SITES = "/api/v1/sites/"
 
 
+def post_raw(client: Any, body: bytes) -> Any:
+    return client.generic("POST", SITES, body, content_type="application/json")
+
+
 def problem_of(answer: Any, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/problem+json"
@@ -69,7 +73,7 @@ def test_an_unwanted_media_type_is_415_and_an_unknown_answer_406(
 def test_json_that_cannot_be_used_is_400_and_says_why(
     manager: APIClient, body: bytes, word: str
 ) -> None:
-    answer = manager.generic("POST", SITES, body, content_type="application/json")
+    answer = post_raw(manager, body)
 
     text = str(problem_of(answer, 400))
     assert word in text
@@ -77,7 +81,7 @@ def test_json_that_cannot_be_used_is_400_and_says_why(
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null"])
 def test_json_that_is_no_object_is_400(manager: APIClient, body: bytes) -> None:
-    answer = manager.generic("POST", SITES, body, content_type="application/json")
+    answer = post_raw(manager, body)
 
     problem_of(answer, 400)
 
@@ -86,7 +90,7 @@ def test_a_body_that_is_too_long_is_413(manager: APIClient, settings: Any) -> No
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
     body = b'{"slug": "' + b"a" * 2_000 + b'"}'
 
-    answer = manager.generic("POST", SITES, body, content_type="application/json")
+    answer = post_raw(manager, body)
 
     assert "1000" in problem_of(answer, 413)["detail"]
 

@@ -49,7 +49,7 @@ def test_it_owns_nothing_and_passes_no_policy(web: psycopg.Connection[Any]) -> N
 )
 def test_it_changes_no_table(web: psycopg.Connection[Any], statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        web.execute(statement)  # type: ignore[call-overload]
+        web.execute(statement)
 
 
 def test_it_reads_and_writes_the_rows_of_every_table(

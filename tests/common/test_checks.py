@@ -1,0 +1,62 @@
+"""A bad setting is explained before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iotplatform import checks
+
+STRONG = "n0t-s0-easily-guessed-0123456789-abcdefghij"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SECRET_KEY", "", ["iotplatform.E002"]),
+        ("SECRET_KEY", "short", ["iotplatform.E003"]),
+        ("SECRET_KEY", "a" * 60, ["iotplatform.E003"]),
+        ("SECRET_KEY", STRONG, []),
+        ("MQTT_URL", "http://host:1883", ["iotplatform.E004"]),
+        ("MQTT_URL", "mqtt://", ["iotplatform.E004"]),
+        ("MQTT_URL", "mqtt://host:port", ["iotplatform.E004"]),
+        ("MQTT_URL", "mqtt://host:1883?version=4", ["iotplatform.E004"]),
+        (
+            "MQTT_URL",
+            "mqtt://host:1883?version=3.1.1&share=bridge",
+            ["iotplatform.E004"],
+        ),
+        ("MQTT_URL", "mqtt://host:1883?version=3.1.1&share=", []),
+        ("MQTT_URL", "mqtt://%40bridge:x@host:1883?version=5&share=bridge", []),
+        ("ELASTICSEARCH_URL", "http://host:9200", ["iotplatform.W001"]),
+        ("BROKER_CREDENTIALS", "http", ["iotplatform.E005"]),
+        ("BROKER_CREDENTIALS", "files", []),
+    ],
+)
+def test_a_setting_is_held_to_what_it_may_be(
+    settings: Any, name: str, value: str, expected: list[str]
+) -> None:
+    settings.DEBUG = False
+    settings.SECRET_KEY = STRONG
+    settings.ELASTICSEARCH_URL = ""
+    setattr(settings, name, value)
+
+    found = [
+        message.id
+        for check in (
+            checks.check_secret_key,
+            checks.check_mqtt_url,
+            checks.check_search_index,
+            checks.check_broker_credentials,
+        )
+        for message in check()
+    ]
+
+    assert found == expected
+
+
+def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 10, 4))
+
+    assert [message.id for message in checks.check_python()] == ["iotplatform.E001"]
