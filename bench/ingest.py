@@ -153,14 +153,8 @@ def run_bridge(lab: Lab, traffic: Traffic) -> Run:
     """Ours."""
     command = [sys.executable, str(BASE / "manage.py"), "mqtt_bridge"]
     consumer = lab.start("bridge", command)
-    url = lab.environment["DATABASE_URL"]
-
-    def listens() -> bool:
-        with psycopg.connect(url) as database:
-            slots = database.execute("SELECT 1 FROM state_listeningslot").fetchall()
-        return bool(slots)
-
-    until(listens, "the bridge's slot")
+    log = lab.folder / "bridge.log"
+    until(lambda: "listening" in log.read_text(), "the bridge's subscription")
     try:
         run, final = measure(lab, traffic, consumer)
     finally:

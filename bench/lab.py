@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.broker import Broker, find_mosquitto
@@ -49,8 +50,8 @@ class Lab:
             "IOT_DATA_DIR": str(self.folder / "data"),
             "DATABASE_URL": self.postgres.url(ROLE, SECRET),
             "MQTT_URL": self.broker.url,
-            "SECRET_KEY": SECRET,
-            "LOG_LEVEL": "WARNING",
+            "SECRET_KEY": token_urlsafe(50),
+            "LOG_LEVEL": "INFO",
         }
 
     def start_stores(self) -> None:
