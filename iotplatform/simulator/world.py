@@ -62,6 +62,10 @@ class World:
         """Ask the fleet to say goodbye."""
         self._stop.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
+
     async def run(
         self,
         targets: Sequence[Target],

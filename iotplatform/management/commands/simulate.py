@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
+from django.utils import timezone
 
 from iotplatform.simulator.address import BadAddress, find_address
 from iotplatform.simulator.demo.targets import demo_targets_across_tenants
+from iotplatform.simulator.demo.waiting import is_heard_across_tenants
 from iotplatform.simulator.memory import DamagedMemory
 from iotplatform.simulator.profiles import DEFAULT_MIX, PROFILES, BadMix, parse_mix
 from iotplatform.simulator.secrets import UnusableKey, device_secret, load_key
@@ -25,6 +28,7 @@ from iotplatform.simulator.world import Plan, World
 logger = logging.getLogger(__name__)
 
 MOST_DEVICES = 100_000
+LISTENING_SECONDS, LOOK_EVERY_SECONDS = 30.0, 0.5
 
 
 class Command(BaseCommand):
@@ -122,10 +126,32 @@ def _demo_targets() -> list[Target]:
         connections.close_all()  # a simulator holds no connection while it runs
 
 
+def _is_heard(since: datetime) -> bool:
+    try:
+        return is_heard_across_tenants(since=since)
+    except DatabaseError:
+        return False
+    finally:
+        connections.close_all()
+
+
+async def _until_heard(world: World) -> None:
+    """Let the demo's devices speak once somebody listens, or after some time."""
+    began = timezone.now()
+    for _ in range(int(LISTENING_SECONDS / LOOK_EVERY_SECONDS)):
+        if world.is_stopping or await asyncio.to_thread(_is_heard, began):
+            return
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    logger.warning("no bridge listens after %g s; going on", LISTENING_SECONDS)
+
+
 async def _run(world: World, targets: list[Target], *, is_demo: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, world.stop)
+
+    if is_demo:
+        await _until_heard(world)
 
     async def reread() -> list[Target]:
         return await asyncio.to_thread(_demo_targets)
