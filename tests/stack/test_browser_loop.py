@@ -1,0 +1,95 @@
+"""The loop in the browser, on the real platform: from the question to the proof."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.stack.test_contract_loop import REFERENCE_QUERY
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+SLOW = 60_000  # ms: waves, sweeps and simulated devices take their time
+
+
+@pytest.fixture
+def operator(page: Page, platform_stack: Any) -> Page:
+    """A page on which ``operator@acme`` has signed in."""
+    page.goto(platform_stack.url)
+    page.get_by_label("Name", exact=False).first.fill("operator@acme")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile("/fleet/"))
+    return page
+
+
+def search(page: Page, query: str) -> None:
+    page.get_by_label("Query", exact=True).fill(query)
+    page.get_by_role("button", name="Search").click()
+
+
+def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:
+    page = operator
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    search(page, REFERENCE_QUERY)
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile(r"^\d+ devices? match")
+    )
+    page.get_by_text("Save as cohort").first.click()
+    page.get_by_label("Cohort name").fill("Unstable in East China")
+    page.get_by_role("button", name="Save cohort").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Unstable")
+
+    page.goto(page.url.split("/cohorts/")[0] + "/fleet/")
+    search(page, 'region:"East China" AND connectivity:online AND product:sensor-s1')
+    page.get_by_label("select all").check()
+    page.locator("#send").click()
+    page.get_by_label("set_config").check()
+    page.get_by_label("Configuration to merge, JSON").fill('{"interval": 45}')
+    page.get_by_role("button", name="See scope and risk").click()
+    expect(page.get_by_text("How much of each site")).to_be_visible()
+    page.get_by_role("button", name="Plan the waves").click()
+    page.get_by_label("Soak between waves, s").fill("1")
+    page.get_by_role("button", name="Look it over").click()
+    page.get_by_label("Name of the job").fill("Interval 45 s")
+    page.get_by_role("button", name=re.compile("^Send to")).click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Interval 45 s")
+    start = page.get_by_role("button", name="Start")
+    if start.count():
+        start.click()
+    verified = page.locator("#members").get_by_text("verified").first
+    expect(verified).to_be_visible(timeout=SLOW)
+
+    page.locator("#members a.uid").first.click()
+    expect(page.get_by_text("Interval 45 s").first).to_be_visible()
+    expect(page.get_by_text("set_config").first).to_be_visible()
+    assert errors == []
+
+
+def test_a_query_that_cannot_be_read_says_where_and_offers_a_field(
+    operator: Page,
+) -> None:
+    search(operator, "firmwar:1.4.*")
+
+    message = operator.locator("#query-error")
+    expect(message).to_contain_text("firmwar")
+    expect(message.get_by_role("link")).to_contain_text("firmware")
+
+
+def test_the_loop_can_be_walked_by_keyboard_alone(operator: Page) -> None:
+    operator.keyboard.press("Tab")
+    expect(operator.get_by_text("Skip to")).to_be_focused()
+
+    operator.get_by_label("Query", exact=True).focus()
+    operator.keyboard.type("firmware:1.4.*")
+    operator.keyboard.press("Enter")
+
+    expect(operator.get_by_role("heading", level=1)).to_have_text(
+        re.compile(r"^\d+ devices? match")
+    )
