@@ -6,9 +6,11 @@ from typing import Any
 
 from axes.helpers import get_cool_off
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 
 from iotplatform.common.problems import problem_response
 
@@ -21,6 +23,7 @@ def is_for_scripts(request: HttpRequest) -> bool:
     return request.path.startswith(SCRIPTS)
 
 
+@csrf_exempt
 def unknown_path(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Answer for a path below /api/ that nothing serves."""
     return problem_response(request, 404, NO_SUCH_PATH)
@@ -38,6 +41,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if is_for_scripts(request):
         return problem_response(request, 403, "You may not do this.")
     return defaults.permission_denied(request, exception)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Answer for a form that did not come from a page of ours, or from an old one."""
+    detail = f"The form is too old, or not from a page of this site: {reason}"
+    return forbidden(request, PermissionDenied(detail))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -34,8 +34,9 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
     "path", ["/api/v1/nothing/", "/api/v1/devices", "/api/", "/api/v2/devices/"]
 )
 def test_an_unknown_path_is_404_whether_debugging_or_not(
-    client: Client, db: None, settings: Any, path: str
+    db: None, settings: Any, path: str
 ) -> None:
+    client = Client(enforce_csrf_checks=True)
     for settings.DEBUG in (False, True):
         assert "slash" in problem_of(client.get(path), 404)["detail"]
         problem_of(client.post(path), 404)
@@ -130,6 +131,15 @@ def test_a_browser_gets_a_page_and_a_script_a_document() -> None:
         answer = error_pages.server_error(RequestFactory().get(path))
         assert answer["Content-Type"].startswith(kind)
         assert answer.status_code == 500
+
+
+def test_a_form_without_our_token_is_403_and_a_page(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    answer = client.post("/accounts/login/", {"login": "x", "password": "y"})
+
+    assert answer.status_code == 403
+    assert answer["Content-Type"].startswith("text/html")
 
 
 def test_bad_input_names_fields() -> None:
