@@ -171,15 +171,17 @@ def _only_junk(
 def _silence(start: datetime, listening: Listening, now: datetime) -> _Silence:
     """Cut the time from ``start`` to ``now`` where we were blind."""
     begin, longest, is_cut = start, timedelta(0), False
+    blind_since = listening.blind_since
+    if blind_since is not None and blind_since >= now:
+        blind_since = None
     first = bisect_right(listening.spans, start, key=lambda span: span[1])
     for blind_from, blind_to in listening.spans[first:]:
-        if blind_from >= now:
-            break
+        if blind_from >= (blind_since or now):
+            break  # another slot's, while this one was not read either
         is_cut = True
         longest = max(longest, blind_from - begin)
         begin = max(begin, blind_to)
-    blind_since = listening.blind_since
-    if blind_since is not None and blind_since < now:
+    if blind_since is not None:
         longest = max(longest, blind_since - begin)
         return _Silence(now - start, longest, None, True)
     begin = min(begin, now)

@@ -42,7 +42,7 @@ class _Bucket:
 
 
 _LOCK = """
-    SELECT device_id, latest, indexed FROM state_telemetrysummary
+    SELECT device_id, latest::text, indexed::text FROM state_telemetrysummary
     WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
 """
 _CREATE = """
@@ -187,5 +187,4 @@ def _encode(document: dict[str, Any]) -> str:
 
 
 def _decode(text: str) -> Any:
-    """Read a document, which Django's connections hand over as text."""
     return msgspec.json.decode(text)

@@ -51,7 +51,7 @@ class _TwinRow:
 
 
 _LOCK = """
-    SELECT device_id, desired, desired_version, reported, reported_version,
+    SELECT device_id, desired::text, desired_version, reported::text, reported_version,
         reported_boot, reported_session, reported_at
     FROM state_twin WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
 """
@@ -187,7 +187,6 @@ def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
     if missing:
         bulk.run(_CREATE, [missing])
         found += bulk.fetch(_LOCK, [missing])
-    # Django's connections hand documents over as text.
     decode = msgspec.json.decode
     return {
         device_id: _TwinRow(

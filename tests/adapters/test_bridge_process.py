@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import paho.mqtt.client as mqtt
 import pytest
 from django.db import connection, transaction
+from paho.mqtt.enums import CallbackAPIVersion
 
 from commands.models import Command
 from registry.models import Device
@@ -59,7 +60,7 @@ class Sender:
         self.device = device
         self.sent: set[str] = set()
         secret = broker.add_device(device.uid)
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, device.uid)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, device.uid)
         self._client.max_inflight_messages_set(1_000)
         self._client.username_pw_set(device.uid, secret)
         self._client.connect("127.0.0.1", broker.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -46,7 +47,7 @@ def test_what_is_raised_again_is_counted_and_not_opened_twice() -> None:
 
 def test_a_batch_that_raises_clears_and_raises_tells_the_whole_story() -> None:
     device = DeviceFactory.create()
-    body = {"code": "hot", "severity": "info"}
+    body: dict[str, Any] = {"code": "hot", "severity": "info"}
 
     arrive(
         uplink(device, "event", t(0), state="cleared", **body),

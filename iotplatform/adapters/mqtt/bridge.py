@@ -171,8 +171,19 @@ class Bridge:
                     writers.append(link.socket)
         if (notifications := self._slots.fileno()) is not None:
             readers.append(notifications)
-        timeout = BATCH_SECONDS if self._pending else BATCH_SECONDS * 4
-        select.select(readers, writers, [], timeout)
+        select.select(readers, writers, [], self._patience())
+
+    def _patience(self) -> float:
+        """Return how long nothing needs to be done."""
+        now = monotonic()
+        if now < self._pause_until:
+            return min(self._pause_until - now, TURN_SECONDS / 4)
+        if any(link.has_unread for link in self._links.values()):
+            return 0.0
+        if not self._pending:
+            return TURN_SECONDS / 4
+        age = (datetime.now(UTC) - self._pending[0].at).total_seconds()
+        return min(max(BATCH_SECONDS - age, 0.0), BATCH_SECONDS)
 
     def _finish(self) -> None:
         """Commit what is in hand, leave the broker, free the slots."""

@@ -35,7 +35,9 @@ def commit(messages: Sequence[Received]) -> None:
     uplinks: list[Uplink] = []
     dead: list[DeadLetterDraft] = []
     for message in messages:
-        _read(message, uplinks, dead)
+        # With the retain flag it is old: evidence of nothing, and nobody's mistake.
+        if not message.retained:
+            _read(message, uplinks, dead)
     _commit(uplinks, dead)
 
 
@@ -48,23 +50,22 @@ def _read(
             parse(
                 topic,
                 message.payload,
-                retained=message.retained,
+                retained=False,
                 arrived_at=message.at,
                 adapter=ADAPTER,
             )
         )
     except Undecodable as error:
-        if not message.retained:
-            dead.append(
-                DeadLetterDraft(
-                    topic=topic,
-                    adapter=ADAPTER,
-                    reason=error.reason,
-                    detail=error.detail,
-                    payload=message.payload,
-                    uid=error.uid,
-                )
+        dead.append(
+            DeadLetterDraft(
+                topic=topic,
+                adapter=ADAPTER,
+                reason=error.reason,
+                detail=error.detail,
+                payload=message.payload,
+                uid=error.uid,
             )
+        )
 
 
 def _refused(uplink: Uplink, error: Exception) -> DeadLetterDraft:

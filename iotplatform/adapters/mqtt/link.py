@@ -87,6 +87,11 @@ class Link:
         return self._client is not None and self._client.has_outgoing
 
     @property
+    def has_unread(self) -> bool:
+        """Whether something that came already waits for room."""
+        return self._client is not None and self._client.has_buffered and self.may_read
+
+    @property
     def may_read(self) -> bool:
         """Whether there is room: an older broker knows no receive window."""
         return self.outstanding < RECEIVE_MAXIMUM
