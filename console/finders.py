@@ -42,7 +42,7 @@ class NpmFinder(BaseFinder):
         """Nothing to check: a missing folder is a machine without npm."""
         return []
 
-    def find(self, path: str, find_all: bool = False) -> Any:  # type: ignore[override]
+    def find(self, path: str, find_all: bool = False) -> Any:
         """Return the file behind a static path, or an empty list."""
         for prefix, (folder, patterns) in LIBRARIES.items():
             if not path.startswith(f"{prefix}/"):
