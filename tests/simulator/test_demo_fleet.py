@@ -1,0 +1,117 @@
+"""The demo fleet: what it contains, that it is loaded once, and its past."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from iotplatform.simulator.demo.fleet import demo_devices
+from iotplatform.simulator.demo.history import load_past
+from iotplatform.simulator.demo.load import load_fleet
+from iotplatform.simulator.demo.places import PLACES
+from iotplatform.simulator.demo.targets import demo_targets_across_tenants
+from iotplatform.simulator.secrets import device_secret
+from iotplatform.simulator.targets import grouped
+from registry.models import Credential, Device, Membership, Product, Site, User
+from registry.verifier import verify_secret
+from state.models import ConnectivityTransition, Presence
+
+KEY = b"0123456789abcdef0123456789abcdef"
+TROUBLED = {"attributes__battery_rev": "B", "site__region": "East China"}
+
+
+def test_the_fleet_is_what_the_contract_says(
+    db: None, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+
+    call_command("load_demo", "--devices", "30")
+
+    assert len(PLACES) == Site.objects.count() == 40
+    assert len({place.region for place in PLACES}) == 6
+    assert Product.objects.count() == 4
+    site = Site.objects.get(tenant__slug="acme", slug="shanghai-01")
+    assert (site.region, site.country) == ("East China", "CN")
+    assert Site.objects.filter(tenant__slug="globex", slug="munich-01").exists()
+    sensor = Product.objects.get(tenant__slug="acme", slug="sensor-s1")
+    units = {metric["name"]: metric["unit"] for metric in sensor.metrics}
+    assert units == {"temperature": "°C", "battery": "%"}
+    assert "required" not in sensor.attributes_schema
+    assert sensor.takes_commands
+    assert Product.objects.filter(tenant__slug="globex", slug="meter-m1").exists()
+    assert User.objects.get(username="admin").is_superuser
+    roles = dict(Membership.objects.values_list("user__username", "role"))
+    assert roles["operator@acme"] == roles["operator@globex"] == "manager"
+    assert Device.objects.count() == 30
+
+
+def test_loading_again_changes_nothing_and_a_larger_fleet_adds(
+    db: None, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    call_command("load_demo", "--devices", "20")
+    before = list(Device.objects.order_by("pk").values())
+    credentials = list(Credential.objects.order_by("pk").values())
+
+    call_command("load_demo", "--devices", "20")
+
+    assert list(Device.objects.order_by("pk").values()) == before
+    assert list(Credential.objects.order_by("pk").values()) == credentials
+    call_command("load_demo", "--devices", "40")
+    assert Device.objects.count() == 40
+
+
+def test_the_simulators_secret_opens_every_device_that_connects(db: None) -> None:
+    load_fleet(20, key=KEY)
+
+    credentials = list(Credential.objects.select_related("device"))
+    heads = {group.head.uid for group in grouped(demo_targets_across_tenants())}
+
+    assert {credential.device.uid for credential in credentials} == heads
+    for credential in credentials:
+        secret = device_secret(KEY, credential.device.uid)
+        assert verify_secret(secret, credential.verifier)
+
+
+def test_the_past_shows_where_the_trouble_is(db: None) -> None:
+    now = timezone.now()
+    new = load_fleet(100, key=KEY)
+
+    load_past(demo_devices(100), new=new, heard_at=None, now=now)
+
+    often = Presence.objects.filter(disconnects_72h__gte=5)
+    troubled = Device.objects.filter(pk__in=often.values("device"), **TROUBLED)
+    assert troubled.count() >= 3
+    assert often.count() == troubled.count()
+    assert set(Presence.objects.values_list("connectivity", flat=True)) == {"offline"}
+
+
+def test_only_the_time_that_nobody_listened_is_topped_up(db: None) -> None:
+    now = timezone.now()
+    fleet = list(demo_devices(50))
+    new = load_fleet(50, key=KEY)
+    load_past(fleet, new=new, heard_at=None, now=now - timedelta(hours=30))
+    known = ConnectivityTransition.objects.count()
+
+    nothing = load_past(fleet, new=set(), heard_at=now - timedelta(minutes=5), now=now)
+    added = load_past(fleet, new=set(), heard_at=now - timedelta(hours=30), now=now)
+
+    assert nothing == 0
+    assert added > len(new)
+    late = ConnectivityTransition.objects.filter(at__gt=now - timedelta(hours=30))
+    assert late.count() == added
+    assert ConnectivityTransition.objects.count() == known + added
+    assert Presence.objects.filter(disconnects_72h__gte=5).count() >= 2
+
+
+@pytest.mark.parametrize("count", ["0", "100001"])
+def test_a_fleet_of_an_impossible_size_is_refused(db: None, count: str) -> None:
+    with pytest.raises(CommandError, match="number from 1 to 100000"):
+        call_command("load_demo", "--devices", count)
+
+    assert not Device.objects.exists()
