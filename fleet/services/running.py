@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from pathlib import Path
 
 from django.db import Error as DatabaseError
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.2  # an idle look at the outbox is two short queries
 SPARE_POLL_SECONDS = 0.5
 FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_BACKOFF_SECONDS = 5.0
+LONGEST_BACKOFF_SECONDS = 2.0
 
 
 def run_indexer(root: Path, stop: threading.Event) -> None:
@@ -25,17 +26,19 @@ def run_indexer(root: Path, stop: threading.Event) -> None:
     backoff = FIRST_BACKOFF_SECONDS
     is_spare = False
     while not stop.is_set():
+        began = time.monotonic()
         try:
             with writer_lock() as held:
                 if held:
                     is_spare = False
                     _work(root, stop)
-                    backoff = FIRST_BACKOFF_SECONDS
                 elif not is_spare:
                     is_spare = True
                     logger.info("another indexer is at work; waiting as its spare")
             stop.wait(SPARE_POLL_SECONDS)
         except (DatabaseError, IndexFault) as error:
+            if time.monotonic() - began > LONGEST_BACKOFF_SECONDS:
+                backoff = FIRST_BACKOFF_SECONDS  # it worked in between
             logger.warning("indexing goes on in %.1f s: %s", backoff, error)
             # A connection that was lost has lost the lock too: begin with a new one.
             connection.close()
