@@ -7,6 +7,7 @@ run in a temporary folder for as long as the tests do.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder.chmod(0o711)  # as root, the stores run under other accounts
     early_config.add_cleanup(lambda: _stop_all(folder))
     os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))
-    os.environ.setdefault("SECRET_KEY", "tests")
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("DEBUG", "1")  # no manifest of static files is wanted
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     if options.help or options.version or options.collectonly:

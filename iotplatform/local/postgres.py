@@ -106,7 +106,12 @@ class Postgres:
         command = [*self._as_account(BIN / "initdb"), str(BIN / "initdb"), *options]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, check=False, cwd="/"
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us to answer
             )
         finally:
             password_file.unlink()

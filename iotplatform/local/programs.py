@@ -20,6 +20,7 @@ SUPERVISOR = """\
 # Written anew at each start by iotplatform/local/programs.py.
 [supervisord]
 nodaemon = true
+silent = true
 logfile = {log}/supervisor.log
 logfile_maxbytes = {log_bytes}
 logfile_backups = {log_files}
@@ -50,7 +51,7 @@ stopsignal = {stopsignal}
 stopwaitsecs = {stopwaitsecs}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {log}/{name}.log
+stdout_logfile = {log_twice}/{name}.log
 stdout_logfile_maxbytes = {log_bytes}
 stdout_logfile_backups = {log_files}
 """
@@ -121,8 +122,9 @@ def app_programs(
 
 def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program]) -> str:
     """What supervisord reads: two groups, so that programs stop before stores."""
-    common = {"log": layout.log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
-    parts = [SUPERVISOR.format(run=layout.run, socket=socket, **common)]
+    log, run = _escape(str(layout.log)), _escape(str(layout.run))
+    common = {"log": log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
+    parts = [SUPERVISOR.format(run=run, socket=_escape(str(socket)), **common)]
     for program in programs:
         environment = {"PROCESS_NAME": program.name} | program.environment
         parts.append(
@@ -135,6 +137,7 @@ def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program])
                 startsecs=1 if program.group == STORES else 5,
                 stopsignal=program.stop_signal,
                 stopwaitsecs=STOP_SECONDS,
+                log_twice=_escape(log),  # supervisor expands this one twice
                 **common,
             )
         )

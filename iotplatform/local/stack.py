@@ -21,6 +21,7 @@ from iotplatform.local.parent import ParentWatch
 from iotplatform.local.ports import LOOPBACK, answers
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
 from iotplatform.local.signals import stop_event
+from iotplatform.local.static_files import are_collected, remember_collected
 from iotplatform.local.stores import Stores, choose_stores
 from iotplatform.local.supervision import Supervisor
 from iotplatform.local.terminal import Step, announce, say
@@ -134,7 +135,7 @@ class Stack:
         def given_up() -> bool:
             return self._asked_to_stop() or not supervisor.is_alive
 
-        self._until(supervisor.is_ready, STORES_SECONDS, "supervisord", "supervisor")
+        self._until(supervisor.is_ready, STORES_SECONDS, "supervisord", "supervisord")
         if stores.postgres:
             if not stores.postgres.wait(seconds=STORES_SECONDS, given_up=given_up):
                 self._fail("PostgreSQL does not answer", "postgres")
@@ -147,12 +148,14 @@ class Stack:
                 self._until(lambda p=port: answers(LOOPBACK, p), 30, name, name)
 
     def _set_up(self, environment: dict[str, str]) -> None:
-        with Step("Database and static files"):
-            self._manage(
-                environment,
-                ["migrate", "--no-input", "-v", "1"],
-                ["collectstatic", "--no-input", "-v", "0"],
-            )
+        commands = [["migrate", "--no-input", "-v", "1"]]
+        is_stale = not are_collected()
+        if is_stale:
+            commands.append(["collectstatic", "--no-input", "-v", "0"])
+        with Step("Database and static files" if is_stale else "Database"):
+            self._manage(environment, *commands)
+        if is_stale:
+            remember_collected()
 
     def _start_apps(self, stores: Stores, environment: dict[str, str]) -> None:
         supervisor = self._supervisor

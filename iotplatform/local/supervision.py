@@ -27,6 +27,7 @@ from iotplatform.local.programs import Program, supervisor_config
 # of a Unix socket has 107 characters.
 LONGEST_SOCKET = 90
 LOOK_SECONDS = 0.3
+START_LOG = "supervisord.log"  # why it did not come up, when it did not
 EXITED = re.compile(r"exited: (?P<name>[\w-]+) \((?P<how>[^;)]*)")
 GAVE_UP = re.compile(r"gave up: (?P<name>[\w-]+) entered FATAL")
 SUCCESS = re.compile(r"success: (?P<name>[\w-]+) entered RUNNING")
@@ -63,18 +64,21 @@ class Supervisor:
         config = self.layout.run / "supervisor.conf"
         programs = list(self.programs.values())
         write_private(config, supervisor_config(self.layout, self._socket, programs))
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)],
-            stdin=subprocess.DEVNULL,
-            # Not a pipe to us: supervisord would not survive our end, to stop the rest.
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env=environment,
-            # Ctrl-C reaches every process of the terminal: the order is ours to keep.
-            start_new_session=True,
-            preexec_fn=dying_with_parent(signal.SIGTERM),
-        )
+        command = [sys.executable, "-m", "supervisor.supervisord", "-n"]
+        command += ["-c", str(config)]
+        with (self.layout.log / START_LOG).open("w") as output:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                # Not a pipe to us: supervisord would not survive our end.
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=environment,
+                # Ctrl-C reaches all of a terminal: the order is ours to keep.
+                start_new_session=True,
+                preexec_fn=dying_with_parent(signal.SIGTERM),
+            )
         if self._listener is None:
             self._listener = threading.Thread(target=self._listen, daemon=True)
             self._listener.start()

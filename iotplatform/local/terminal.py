@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,8 @@ DEMO_LOGINS = (
 
 def say(text: str) -> None:
     """One line, at once, also into a pipe."""
-    print(text, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that is gone must not stop a stop
+        print(text, flush=True)
 
 
 class Step:
@@ -55,7 +57,7 @@ def announce(
         say("\n  First start: make a superuser with `manage.py createsuperuser`.")
     if is_stand_in:
         say(
-            "\n  amqtt stands in for Mosquitto, good for a first look only: it forgets\n"
+            "\n  amqtt stands in for Mosquitto, good for a first look: it forgets\n"
             "  messages that are not acknowledged within seconds, so what was\n"
             "  acknowledged may be lost here. With mosquitto installed it is used."
         )

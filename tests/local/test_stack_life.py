@@ -37,7 +37,8 @@ def closed_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def one_platform(closed_folder: Path) -> Iterator[Platform]:
-    platform = Platform(closed_folder / "var")
+    platform = Platform(closed_folder / "100 % odd; 'name'" / "var")
+    platform.data_dir.parent.mkdir()
     yield platform
     platform.discard()
 

@@ -19,7 +19,6 @@ from django.db import (
     close_old_connections,
     connection,
 )
-from registry.services.credentials import mark_published, mark_withdrawn
 
 from iotplatform.local.credential_files import DeviceFiles
 from iotplatform.local.signals import stop_event
@@ -27,6 +26,7 @@ from registry.selectors.credentials import (
     awaiting_withdrawal_across_tenants,
     broker_lines_across_tenants,
 )
+from registry.services.credentials import mark_published, mark_withdrawn
 
 CHANNEL = "registry_credentials"
 POLL_SECONDS = 2.0
