@@ -36,7 +36,7 @@ def full_device() -> Device:
         reported_keys=["modem.fw"],
         attributes_schema={"properties": {"rev": {"searchable": True}}},
     )
-    device = DeviceFactory.create(tenant=product.tenant, product=product)
+    device: Device = DeviceFactory.create(tenant=product.tenant, product=product)
     make_presence(device)
     make_twin(device, reported={"modem": {"fw": "1"}, "uptime": 5})
     make_telemetry(device, temperature=20.0)
