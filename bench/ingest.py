@@ -24,6 +24,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import psutil
 import psycopg
+from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.lab import BASE, Lab, open_lab, stop_process, until
 from bench.report import Figure, write_report
@@ -102,7 +103,7 @@ def register_devices(lab: Lab, count: int) -> None:
 
 def publish_all(lab: Lab, traffic: Traffic) -> None:
     """Hand everything to the broker, and wait until it has taken it."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "@bench-publisher")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "@bench-publisher")
     client.username_pw_set("@bridge", lab.broker.password)
     client.max_inflight_messages_set(1_000)
     client.connect("127.0.0.1", lab.broker.platform_port)

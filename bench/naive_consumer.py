@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import django
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 CLIENT_ID = "@naive"
 
@@ -53,20 +54,25 @@ def on_message(client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) ->
     client.ack(message.mid, message.qos)
 
 
+def on_connect(client: mqtt.Client, *_: Any) -> None:
+    """Ask for everything that devices say."""
+    client.subscribe("iot/v1/+/+", qos=1)
+
+
 def main() -> None:
     """Consume until killed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
     django.setup()
     url = urlsplit(os.environ["MQTT_URL"])
     client = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2,
+        CallbackAPIVersion.VERSION2,
         CLIENT_ID,
         clean_session=False,
         manual_ack=True,
     )
     client.username_pw_set(unquote(url.username or ""), unquote(url.password or ""))
     client.on_message = on_message
-    client.on_connect = lambda *_: client.subscribe("iot/v1/+/+", qos=1)
+    client.on_connect = on_connect
     client.on_subscribe = lambda *_: print("subscribed", flush=True)
     client.connect(url.hostname or "", url.port or 1883)
     client.loop_forever()

@@ -10,6 +10,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.stack.clients import Api, StockDevice, eventually
 from tests.stack.test_contract_loop import new_device
@@ -29,11 +30,11 @@ class Reporter:
         self.sent: dict[int, str] = {}
         self.taken: set[str] = set()
         self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, device.uid, clean_session=False
+            CallbackAPIVersion.VERSION2, device.uid, clean_session=False
         )
         self._client.username_pw_set(device.uid, device.secret)
         self._client.on_publish = self._on_publish
-        self._client.reconnect_delay_set(0.2, 1)
+        self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", device.port)
         self._client.loop_start()
 
