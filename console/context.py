@@ -70,6 +70,22 @@ class Shell:
         """The chosen tenant's slug, or what stands for all of them."""
         return self.scope.tenant.slug if self.scope.tenant else "all tenants"
 
+    @property
+    def tenant_links(self) -> list[tuple[str, str, Tenant | None]]:
+        """The ways to each tenant, and to all; the page's own state is kept."""
+        kept = self._request.GET.copy()
+        for name in ("tenant", "cursor", "before", "after"):
+            kept.pop(name, None)
+
+        def link(slug: str) -> str:
+            state = kept.copy()
+            state["tenant"] = slug
+            return f"?{state.urlencode()}"
+
+        links: list[tuple[str, str, Tenant | None]] = [("All my tenants", "", None)]
+        links += [(row.name, row.slug, row) for row in self.tenants]
+        return [(name, link(slug), row) for name, slug, row in links]
+
     @cached_property
     def trust(self) -> Trust:
         """Whether we listen, and how far behind we are."""

@@ -73,6 +73,24 @@ _SHORT: dict[str, str] = {
 }
 
 
+# What a step of the history says; where it stands now is said by track_of.
+EVENT_WORDS: dict[str, str] = {
+    S.HELD: "held",
+    S.QUEUED: "queued",
+    S.SENT: "published",
+    S.RECEIVED: "received",
+    S.RUNNING: "begun",
+    S.SUCCEEDED: "executed",
+    S.VERIFIED: "verified",
+    S.FAILED: "failed",
+    S.TIMED_OUT: "timed out",
+    S.UNKNOWN: "outcome unknown",
+    S.EXPIRED: "expired",
+    S.CANCELLED: "cancelled",
+    S.SUPERSEDED: "replaced",
+}
+
+
 def short_words(status: str, failure_class: str = "") -> str:
     """Return one or two words for a narrow column."""
     code = failure_class or status

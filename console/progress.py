@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,10 @@ COUNTS: dict[str, tuple[str, str, Q]] = {
     "under-way": ("under way", "d2", Q(command__status__in=UNDER_WAY)),
     "queued": (
         "queued",
-        "d1",
+        "",
         Q(command__status__in=(S.QUEUED, S.HELD)) & ~_TRAILS,
     ),
-    "trailing": ("waiting, offline", "off", _TRAILS),
+    "trailing": ("waiting, offline", "d1", _TRAILS),
     "failed": ("failed", "fail", Q(command__status__in=FAILED) & ~_TRAILS),
     "unknown": ("outcome unknown", "unknown", Q(command__status=S.UNKNOWN)),
     "pending": ("not sent", "", Q(command__isnull=True, skip_reason="")),
@@ -123,7 +123,7 @@ def wave_rows(
         )
     if trailing:
         until = f"offline, until {clock(job.deadline)}" if job.deadline else "offline"
-        part = Part("off", until, "0%", "100%")
+        part = Part("d1", until, "0%", "100%")
         rows.append(WaveRow("trailing", "Trailing", trailing, until, [part]))
     return rows
 
@@ -170,7 +170,7 @@ def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
     ]
 
 
-def job_words(job: Job, waves: Iterable[JobWave], counts: Mapping[str, int]) -> str:
+def job_words(job: Job, waves: Sequence[JobWave], counts: Mapping[str, int]) -> str:
     """Return where the job stands, as a sentence."""
     J = JobStatus
     out = [wave for wave in waves if wave.status == WaveStatus.RELEASED]
@@ -181,6 +181,8 @@ def job_words(job: Job, waves: Iterable[JobWave], counts: Mapping[str, int]) -> 
             "the canary" if wave.is_canary else f"wave {wave.number}" for wave in out
         )
         return f"{names} {'is' if len(out) == 1 else 'are'} out"
+    if job.status == J.RUNNING and all(w.status == WaveStatus.ENDED for w in waves):
+        return "every wave has ended; who was offline trails until the deadline"
     return {
         J.DRAFT: "made, and waits for somebody to start it",
         J.SCHEDULED: f"begins {clock(job.start_at)}",

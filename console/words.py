@@ -47,7 +47,7 @@ def duration(span: timedelta | float | int | None) -> str:
         return "\N{EN DASH}"
     seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
     seconds = max(0.0, seconds)
-    if seconds < 9.95:
+    if seconds < 9.95 and not isinstance(span, int):
         return f"{seconds:.1f} s"
     for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
         if seconds < limit:

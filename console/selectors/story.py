@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 from django.utils import timezone
 
-from commands.lifecycle import CommandStatus
+from commands.lifecycle import CommandStatus, is_verdict
 from commands.selectors.timeline import merged_timeline
-from console.delivery import track_of
+from console.delivery import EVENT_WORDS
 from console.words import cause_in_words
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Line:
     kind: str
     tag: str
     rule: str = ""
+    lead: str = ""  # what the address opens
     status: str = ""
     failure_class: str = ""
     url: str = ""
@@ -92,7 +93,7 @@ def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]
     failure = str(detail.get("failure_class") or "")
     name, actor = detail.get("name", ""), entry.get("actor") or ""
     is_person = actor not in ("device", "platform", "")
-    words = f"{name} {track_of(status, failure).words}"
+    words = EVENT_WORDS.get(status, status)
     if cause := entry.get("cause"):
         words += f": {cause}"
     if is_person:
@@ -105,14 +106,22 @@ def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]
     elif status == CommandStatus.UNKNOWN:
         kind = "odd"
     return {
+        "lead": name,
         "words": words,
         "kind": kind,
-        "tag": {"device": "reported", "platform": "judged"}.get(actor, ""),
+        "tag": _tag(actor, status, failure),
         "rule": "the command plane",
         "status": status,
         "failure_class": failure,
         "url": reverse("console:command", args=[detail["command"]]),
     }
+
+
+def _tag(actor: str, status: str, failure: str) -> str:
+    """Said by the device; or a verdict of ours. What we did ourselves needs no tag."""
+    if actor == "device":
+        return "reported"
+    return "judged" if is_verdict(status, failure) else ""
 
 
 def _of_connectivity(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:

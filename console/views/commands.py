@@ -124,6 +124,7 @@ def _context(request: ConsoleRequest, command_id: UUID) -> dict[str, Any]:
         "command": row,
         "attempts": list_attempts(row),
         "events": list_events(row),
+        "verdicts": VERDICTS,
         "rights": {
             "may_cancel": may_operate and row.status in UNSENT | UNDERWAY,
             "may_retry": may_operate and can_retry,

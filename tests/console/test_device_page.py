@@ -75,8 +75,8 @@ def test_the_story_merges_life_connection_and_commands(acme: Fleet) -> None:
     assert "active → in repair" in text
     assert "wet" in text
     assert f"/commands/{command.public_id}/" in text
-    assert "reboot executed" in text
-    assert text.index("reboot executed") < text.index("active → in repair")
+    assert "</a> executed: the device executed it" in text
+    assert text.index("</a> executed") < text.index("active → in repair")
 
 
 def test_a_long_story_goes_on_below(acme: Fleet) -> None:
