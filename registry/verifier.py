@@ -19,7 +19,9 @@ SECRET_BYTES = 32
 
 def new_secret() -> str:
     """Return a random secret of 256 bits that survives any shell and URL."""
-    return secrets.token_urlsafe(SECRET_BYTES)
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    # A dash in front would read as an option of the stock clients' command line.
+    return new_secret() if secret.startswith("-") else secret
 
 
 def make_verifier(secret: str, *, salt: bytes | None = None) -> str:

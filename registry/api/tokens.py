@@ -33,7 +33,8 @@ class TokenView(GenericAPIView[User]):
     def post(self, request: Request) -> Response:
         """Return a key with all that its user may do, valid for 30 days.
 
-        Failed tries lock the name out for a while (429), as on the sign-in page.
+        A wrong name or password is 400. Failed tries lock the name out for a while
+        (429), as on the sign-in page.
         """
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from registry.lifecycle import Role, Scope
-from registry.models import Tenant, User
+from registry.models import Product, Site, Tenant, User
 from registry.services.tokens import create_token
-from tests.factories import MembershipFactory, TenantFactory, UserFactory
+from tests.factories import (
+    MembershipFactory,
+    ProductFactory,
+    SiteFactory,
+    TenantFactory,
+    UserFactory,
+)
+
+
+def fields_of(answer: Any) -> set[str]:
+    """Return the fields that a refusal names."""
+    assert answer["Content-Type"] == "application/problem+json"
+    return {row["field"] for row in answer.json()["errors"]}
+
 
 ActAs = Callable[..., APIClient]
 
@@ -68,3 +82,29 @@ def stranger(act_as: ActAs, globex: Tenant) -> APIClient:
 def superuser(db: None) -> APIClient:
     """A platform superuser."""
     return client_of(UserFactory(is_superuser=True))
+
+
+@pytest.fixture
+def site(acme: Tenant) -> Site:
+    """A site of acme."""
+    return SiteFactory(tenant=acme, slug="shanghai-01")
+
+
+@pytest.fixture
+def product(acme: Tenant) -> Product:
+    """A product of acme that declares one attribute."""
+    return ProductFactory(
+        tenant=acme,
+        slug="sensor-s1",
+        attributes_schema={
+            "type": "object",
+            "properties": {"battery_rev": {"enum": ["A", "B"]}},
+            "additionalProperties": False,
+        },
+    )
+
+
+@pytest.fixture
+def minimal(site: Site, product: Product) -> dict[str, Any]:
+    """What a new device needs."""
+    return {"uid": "dev-1", "site": site.slug, "product": product.slug}

@@ -52,3 +52,4 @@ def test_a_secret_has_at_least_192_bits_and_needs_no_quoting() -> None:
     for secret in secrets:
         assert len(secret) * math.log2(64) >= 192
         assert secret.replace("-", "").replace("_", "").isalnum()
+        assert not secret.startswith("-")

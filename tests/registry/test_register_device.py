@@ -1,0 +1,165 @@
+"""Devices over REST: registered, or refused with every field that is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from registry.models import Device, LifecycleMove, Tenant
+from tests.factories import (
+    DeviceFactory,
+    ProductFactory,
+    ProjectFactory,
+    SiteFactory,
+)
+from tests.registry.conftest import fields_of
+
+URL = "/api/v1/devices/"
+FIELDS = {
+    *("id", "uid", "name", "serial", "tenant", "project", "site", "space", "product"),
+    *("hardware_revision", "batch", "kind", "gateway", "adapter", "lifecycle"),
+    *("tags", "attributes", "created_at", "updated_at"),
+}
+
+
+def test_a_device_is_registered_with_what_is_required(
+    manager: APIClient, minimal: dict[str, Any]
+) -> None:
+    answer = manager.post(URL, minimal, format="json")
+
+    assert answer.status_code == 201, answer.json()
+    body = answer.json()
+    assert set(body) == FIELDS
+    assert body["tenant"] == "acme"
+    assert (body["site"], body["product"]) == ("shanghai-01", "sensor-s1")
+    assert (body["lifecycle"], body["kind"]) == ("provisioned", "standalone")
+    assert (body["adapter"], body["tags"], body["attributes"]) == ("mqtt", [], {})
+    assert body["space"] is body["hardware_revision"] is body["batch"] is None
+    assert manager.get(f"{URL}dev-1/").json() == body
+    assert LifecycleMove.objects.get(device__uid="dev-1").moved_to == "provisioned"
+
+
+def test_every_field_can_be_given(
+    manager: APIClient, acme: Tenant, minimal: dict[str, Any]
+) -> None:
+    ProjectFactory(tenant=acme, slug="roof")
+    gateway = DeviceFactory(tenant=acme, kind="gateway")
+    given = minimal | {
+        "name": "Door",
+        "serial": "S-1",
+        "tenant": "acme",
+        "project": "roof",
+        "kind": "child",
+        "gateway": gateway.uid,
+        "adapter": "http",
+        "tags": ["winter", "roof", "winter"],
+        "attributes": {"battery_rev": "B"},
+        "space": None,
+    }
+
+    answer = manager.post(URL, given, format="json")
+
+    assert answer.status_code == 201, answer.json()
+    expected = given | {"tags": ["winter", "roof"]}
+    assert {name: answer.json()[name] for name in given} == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"uid": "a:b"}, "uid"),
+        ({"uid": "@bridge"}, "uid"),
+        ({"uid": "x" * 65}, "uid"),
+        ({"uid": "a\n"}, "uid"),
+        ({"uid": None}, "uid"),
+        ({"site": "nowhere"}, "site"),
+        ({"site": None}, "site"),
+        ({"product": "nothing"}, "product"),
+        ({"project": "nothing"}, "project"),
+        ({"tenant": "globex"}, "tenant"),
+        ({"kind": "gatewy"}, "kind"),
+        ({"kind": "child"}, "gateway"),
+        ({"kind": "child", "gateway": "nobody"}, "gateway"),
+        ({"gateway": "plain"}, "gateway"),
+        ({"kind": "child", "gateway": "plain"}, "gateway"),
+        ({"adapter": "coap"}, "adapter"),
+        ({"tags": ["two words"]}, "tags.0"),
+        ({"tags": "winter"}, "tags"),
+        ({"attributes": {"battery_rev": "C"}}, "attributes.battery_rev"),
+        ({"attributes": {"colour": "red"}}, "attributes"),
+        ({"attributes": []}, "attributes"),
+        ({"lifecycle": "active"}, "lifecycle"),
+        ({"sight": "shanghai-01"}, "sight"),
+        ({"space": "hall-1"}, "space"),
+        ({"hardware_revision": "b"}, "hardware_revision"),
+        ({"batch": "b"}, "batch"),
+    ],
+)
+def test_bad_input_names_the_field_and_registers_nothing(
+    manager: APIClient,
+    acme: Tenant,
+    globex: Tenant,
+    minimal: dict[str, Any],
+    wrong: dict[str, Any],
+    field: str,
+) -> None:
+    DeviceFactory(tenant=acme, uid="plain")
+
+    answer = manager.post(URL, minimal | wrong, format="json")
+
+    assert answer.status_code == 400, answer.json()
+    assert field in fields_of(answer)
+    assert Device.objects.count() == 1
+
+
+def test_what_is_missing_is_named_all_at_once(manager: APIClient) -> None:
+    answer = manager.post(URL, {}, format="json")
+
+    assert answer.status_code == 400
+    assert fields_of(answer) == {"uid", "site", "product"}
+
+
+def test_another_tenants_site_product_and_gateway_do_not_exist(
+    manager: APIClient, globex: Tenant, minimal: dict[str, Any]
+) -> None:
+    SiteFactory(tenant=globex, slug="munich-01")
+    ProductFactory(tenant=globex, slug="meter-m1")
+    DeviceFactory(tenant=globex, uid="theirs", kind="gateway")
+    theirs = {"site": "munich-01", "product": "meter-m1", "gateway": "theirs"}
+
+    answer = manager.post(URL, minimal | theirs | {"kind": "child"}, format="json")
+
+    assert answer.status_code == 400
+    assert fields_of(answer) <= {"site", "product", "gateway"}
+    assert not Device.objects.filter(uid="dev-1").exists()
+
+
+def test_a_taken_uid_says_no_more_than_that(
+    manager: APIClient, acme: Tenant, globex: Tenant, minimal: dict[str, Any]
+) -> None:
+    DeviceFactory(tenant=globex, uid="theirs")
+    DeviceFactory(tenant=acme, uid="ours")
+
+    answers = [
+        manager.post(URL, minimal | {"uid": uid}, format="json")
+        for uid in ("theirs", "ours")
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[0].json()["errors"] == answers[1].json()["errors"]
+    assert fields_of(answers[0]) == {"uid"}
+
+
+def test_a_serial_is_used_once_in_a_tenant(
+    manager: APIClient, acme: Tenant, globex: Tenant, minimal: dict[str, Any]
+) -> None:
+    DeviceFactory(tenant=globex, serial="S-1")
+    first = manager.post(URL, minimal | {"serial": "S-1"}, format="json")
+
+    second = manager.post(URL, minimal | {"uid": "x", "serial": "S-1"}, format="json")
+
+    assert first.status_code == 201
+    assert second.status_code == 400
+    assert fields_of(second) == {"serial"}
