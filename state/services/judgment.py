@@ -85,28 +85,45 @@ def judge(
     departure = _departure(evidence, now)
     if departure is None and (blind := _blind(evidence, silence, now)):
         return blind
-    suspect_after = SUSPECT_AFTER * evidence.interval
-    offline_after = OFFLINE_AFTER * evidence.interval
     # From then on, blindness may explain what is not heard.
-    looks = [quiet_from + suspect_after, evidence.last_seen_at + offline_after]
-    look_at = min((at for at in looks if at > now), default=now + suspect_after)
+    look_at = quiet_from + SUSPECT_AFTER * evidence.interval
     if gateway is not None and gateway.connectivity != Connectivity.ONLINE:
         if gateway.cause == Cause.PLATFORM_BLIND:
             return Verdict(Connectivity.STALE, Cause.PLATFORM_BLIND)
-        until = looks[0] if looks[0] > now else None
+        until = look_at if look_at > now else None
         return Verdict(Connectivity.STALE, Cause.GATEWAY_OFFLINE, until)
-    if _only_junk(evidence, silence, offline_after, listening, now):
-        return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, look_at)
+    if (until := _junk_until(evidence, silence, listening, now)) is not None:
+        until = min(until, look_at) if look_at > now else until
+        until = _soonest(until, departure)
+        return Verdict(Connectivity.STALE, Cause.INVALID_MESSAGES, until)
     if departure is not None and departure.connectivity == Connectivity.OFFLINE:
         return departure
+    return (
+        _silent(evidence, silence, departure, now)
+        or departure
+        or Verdict(Connectivity.ONLINE, Cause.NONE, look_at)
+    )
+
+
+def _silent(
+    evidence: Evidence, silence: _Silence, departure: Verdict | None, now: datetime
+) -> Verdict | None:
+    """Return the verdict on a silence through which we listened."""
+    offline_after = OFFLINE_AFTER * evidence.interval
     if silence.longest >= offline_after:
-        return Verdict(Connectivity.OFFLINE, Cause.MISSED_HEARTBEATS)
-    if silence.clean_from is not None and now - silence.clean_from >= suspect_after:
-        until = silence.clean_from + offline_after
-        return Verdict(Connectivity.SUSPECT, Cause.MISSED_HEARTBEAT, until)
-    if departure is not None:
-        return departure
-    return Verdict(Connectivity.ONLINE, Cause.NONE, looks[0])
+        until = departure.next_change_at if departure else None
+        return Verdict(Connectivity.OFFLINE, Cause.MISSED_HEARTBEATS, until)
+    clean_from = silence.clean_from
+    if clean_from is None or now - clean_from < SUSPECT_AFTER * evidence.interval:
+        return None
+    until = _soonest(clean_from + offline_after, departure)
+    return Verdict(Connectivity.SUSPECT, Cause.MISSED_HEARTBEAT, until)
+
+
+def _soonest(moment: datetime, departure: Verdict | None) -> datetime:
+    """Return the earlier: a will that is only doubted yet is believed in seconds."""
+    believed_at = departure.next_change_at if departure else None
+    return min(moment, believed_at or moment)
 
 
 def _blind(evidence: Evidence, silence: _Silence, now: datetime) -> Verdict | None:
@@ -152,20 +169,23 @@ def _departure(evidence: Evidence, now: datetime) -> Verdict | None:
     return None
 
 
-def _only_junk(
-    evidence: Evidence,
-    silence: _Silence,
-    offline_after: timedelta,
-    listening: Listening,
-    now: datetime,
-) -> bool:
-    """Say whether it is heard, and nothing valid came for five intervals."""
+def _junk_until(
+    evidence: Evidence, silence: _Silence, listening: Listening, now: datetime
+) -> datetime | None:
+    """Return when to look again at a device of which only junk is heard, or None.
+
+    It is one if something came, and nothing valid for five intervals.
+    """
     seen, valid = evidence.last_seen_at, evidence.last_activity_at
+    offline_after = OFFLINE_AFTER * evidence.interval
     if seen is None or (valid is not None and seen <= valid):
-        return False
+        return None
     if valid is not None and silence.longest < offline_after:
-        return False
-    return _silence(seen, listening, now).longest < offline_after
+        return None
+    unheard = _silence(seen, listening, now)
+    if unheard.longest >= offline_after:
+        return None
+    return (unheard.clean_from or now) + offline_after
 
 
 def _silence(start: datetime, listening: Listening, now: datetime) -> _Silence:

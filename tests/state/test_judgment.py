@@ -175,7 +175,7 @@ evidence = st.builds(
     left_at=moments,
 )
 spans = st.lists(st.tuples(minutes, minutes), max_size=4).map(
-    lambda pairs: _joined([(ago(max(p)), ago(min(p))) for p in pairs])
+    lambda pairs: _joined([(ago(max(p) + 0.1), ago(min(p))) for p in pairs])
 )
 # Blindness that begins only now is news, not the passing of time.
 beginnings = st.builds(ago, st.floats(min_value=0.1, max_value=30))
