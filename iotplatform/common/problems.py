@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 NON_FIELD = "non_field_errors"
@@ -118,6 +122,9 @@ def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, RequestDataTooBig):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         exc = TooLarge(f"The body is too long: at most {most} bytes are taken.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("the database does not answer: %s", exc)
+        exc = Unavailable("The database does not answer; ask again in a moment.")
     if isinstance(exc, Problem):
         body = problem_body(exc.status, exc.detail, exc.errors, exc.extra)
         return Response(body, status=exc.status, content_type=CONTENT_TYPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
@@ -124,6 +125,19 @@ def test_our_own_failure_is_a_problem_that_gives_nothing_away(
 
     assert "secret inside" not in str(problem_of(answer, 500))
     assert not Device.objects.exists()
+
+
+def test_a_database_that_is_away_is_503(
+    manager: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("connection refused by 10.0.0.7")
+
+    monkeypatch.setattr("registry.api.devices.get_device", fail)
+
+    answer = manager.get(f"{URL}x/")
+
+    assert "10.0.0.7" not in str(problem_of(answer, 503))
 
 
 def test_a_browser_gets_a_page_and_a_script_a_document() -> None:
