@@ -60,10 +60,8 @@ def checked_definition(name: str, params: Any, *, within: str = "") -> Definitio
         text = f"There is no command '{name}'; there are {known}."
         raise InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
     errors = schema_errors(definition.params_schema, params, field=field)
-    if not errors and len(json.dumps(params).encode()) > MAX_PARAMS_BYTES:
-        errors = [{"field": field, "message": f"Over {MAX_PARAMS_BYTES} bytes."}]
-    if not errors and "\\u0000" in json.dumps(params):
-        errors = [{"field": field, "message": "Holds a NUL character."}]
+    if not errors and (problem := _why_not_storable(params)):
+        errors = [{"field": field, "message": problem}]
     if errors:
         raise InvalidCommand(errors=errors)
     return definition
@@ -79,6 +77,32 @@ def complete_policy(
         raise InvalidCommand(errors=errors)
     on_failure = definition.policy["on_failure"] | policy.get("on_failure", {})
     return {**definition.policy, **policy, "on_failure": on_failure}
+
+
+def _why_not_storable(params: Any) -> str:
+    """Say why a document cannot be kept or sent to a device; empty where it can."""
+    try:
+        text = json.dumps(params, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except RecursionError:
+        return "Is nested too deeply."
+    except UnicodeEncodeError:
+        return "Holds half of a surrogate pair."
+    except ValueError:
+        return "Holds a number that is not finite."
+    if size > MAX_PARAMS_BYTES:
+        return f"Has {size} bytes; {MAX_PARAMS_BYTES} at most."
+    if "\\u0000" in text:
+        return "Holds a NUL character."
+    return "" if _numbers_fit(params) else "Holds a whole number of more than 64 bits."
+
+
+def _numbers_fit(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_numbers_fit(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(_numbers_fit(inner) for inner in value)
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _rows(error: ValidationError, field: str) -> list[dict[str, str]]:

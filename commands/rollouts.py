@@ -17,22 +17,24 @@ from commands.policies import schema_errors
 
 DAY = 86_400
 MAX_WAVES = 1_000
+MAX_MEMBERS = 1_000_000
 
+_count = {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_MEMBERS}
 _share = {"type": "number", "minimum": 0, "maximum": 1}
 ROLLOUT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "canary": {"type": ["number", "null"], "minimum": 0},
-        "wave_size": {"type": ["integer", "null"], "minimum": 1},
+        "canary": {"type": ["number", "null"], "minimum": 0, "maximum": MAX_MEMBERS},
+        "wave_size": _count,
         "waves": {
             "type": ["array", "null"],
             "minItems": 1,
             "maxItems": MAX_WAVES,
             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
         },
-        "rate_per_minute": {"type": ["integer", "null"], "minimum": 1},
+        "rate_per_minute": _count,
         "soak_seconds": {"type": "integer", "minimum": 0, "maximum": 30 * DAY},
-        "min_ended": {"type": "integer", "minimum": 1},
+        "min_ended": {"type": "integer", "minimum": 1, "maximum": MAX_MEMBERS},
         "success_threshold": _share,
         "failure_threshold": _share,
         "start_at": {"type": ["string", "null"]},

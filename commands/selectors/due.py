@@ -8,24 +8,27 @@ from django.db.models import Q, QuerySet
 
 from commands.lifecycle import CommandStatus, JobStatus, WaitsFor
 from commands.models import Command
-from registry.lifecycle import TAKES_COMMANDS
+from registry.lifecycle import TAKES_COMMANDS, Lifecycle
 from state.lifecycle import Connectivity
 from state.models import Presence
 
 S = CommandStatus
+TAKES_NO_COMMANDS = sorted(set(Lifecycle) - TAKES_COMMANDS)
 IN_QUEUE = Q(status=S.QUEUED, claim_token__isnull=True)
 
 
 def due_commands(*, now: datetime) -> QuerySet[Command]:
     """Commands whose hour has come, but for those that only wait for an adapter."""
+    # In the index's order: by key, the planner may walk all that ever was to find some.
     return Command.objects.filter(
         ~Q(status=S.QUEUED) | Q(claim_token__isnull=False), due_at__lte=now
-    )
+    ).order_by("due_at", "pk")
 
 
 def expired_in_queue(*, now: datetime) -> QuerySet[Command]:
     """Commands that no adapter took before their time was over."""
-    return Command.objects.filter(IN_QUEUE, expires_at__lte=now)
+    queued = Command.objects.filter(IN_QUEUE, expires_at__lte=now)
+    return queued.order_by("expires_at", "pk")
 
 
 def held_for_devices_online() -> QuerySet[Command]:
@@ -42,8 +45,10 @@ def held_for_devices_online() -> QuerySet[Command]:
 def open_of_ended_devices() -> QuerySet[Command]:
     """Commands that may still be sent, of devices that take none any more."""
     return Command.objects.filter(
-        ended_at__isnull=True, status__in=[S.HELD, S.QUEUED, S.SENT]
-    ).exclude(device__lifecycle__in=TAKES_COMMANDS)
+        ended_at__isnull=True,
+        status__in=[S.HELD, S.QUEUED, S.SENT],
+        device__lifecycle__in=TAKES_NO_COMMANDS,
+    )
 
 
 def unsent_of_cancelled_jobs() -> QuerySet[Command]:

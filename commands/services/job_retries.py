@@ -11,7 +11,11 @@ from commands.models import Command, Job, JobTarget
 from commands.services import retrying
 from commands.services.commands import actor_name
 from commands.services.dispatch import wake_adapters
-from commands.services.jobs import accept_present_waves, move_job
+from commands.services.jobs import (
+    accept_present_waves,
+    move_job,
+    record_job_event,
+)
 from commands.services.moves import Moves, lock_commands
 from registry.models import Device, User
 from state.selectors import connectivity_of
@@ -52,9 +56,12 @@ def retry_failed(
         )
     moves.write()
     wake_adapters()
-    if locked.status != J.RUNNING:
-        cause = f"{retried} {cause}"
-        move_job(locked, J.RUNNING, at=moves.now, actor=actor_name(actor), cause=cause)
+    cause = f"{retried} {cause}"
+    name = actor_name(actor)
+    if locked.status == J.RUNNING:
+        record_job_event(locked, at=moves.now, actor=name, cause=cause)
+    else:
+        move_job(locked, J.RUNNING, at=moves.now, actor=name, cause=cause)
     accept_present_waves(locked)
     return locked
 

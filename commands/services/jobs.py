@@ -14,7 +14,13 @@ from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.lifecycle import JOB_SOURCES, JobStatus, KeyKind, WaveStatus
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 from commands.policies import checked_definition, complete_policy
-from commands.rollouts import complete_rollout, instant, plan_waves, spread
+from commands.rollouts import (
+    MAX_MEMBERS,
+    complete_rollout,
+    instant,
+    plan_waves,
+    spread,
+)
 from commands.selectors.job_tallies import tally_waves
 from commands.selectors.members import member_facts
 from commands.services.commands import actor_name
@@ -24,7 +30,6 @@ from iotplatform.common.ids import new_public_id
 from registry.models import Tenant, User
 
 J = JobStatus
-MAX_TARGETS = 1_000_000
 INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
 
 INSERT_TARGETS = """
@@ -139,7 +144,9 @@ def create_job(
     placed = list(zip(order, numbers, [""] * len(order), strict=True))
     left_out = [(pk, None, reason) for pk, reason in members.items() if reason]
     _insert_targets(job, [*placed, *left_out])
-    _record(job, actor_name(actor), f"made for {len(joining)} devices")
+    record_job_event(
+        job, at=now, actor=actor_name(actor), cause=f"made for {len(joining)} devices"
+    )
     return job, True
 
 
@@ -207,7 +214,19 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     job.stop_reason = cause if to in (J.PAUSED, J.STOPPED) else ""
     job.ended_at = at if to in (J.COMPLETED, J.CANCELLED) else None
     job.save(update_fields=["status", "status_since", "stop_reason", "ended_at"])
-    _record(job, actor, cause)
+    record_job_event(job, at=at, actor=actor, cause=cause)
+
+
+def record_job_event(job: Job, *, at: datetime, actor: str, cause: str) -> None:
+    """Record what was done to a job, at the status where it stands after it."""
+    JobEvent.objects.create(
+        tenant_id=job.tenant_id,
+        job=job,
+        at=at,
+        status=job.status,
+        actor=actor,
+        cause=cause,
+    )
 
 
 @transaction.atomic
@@ -234,8 +253,8 @@ def _move(
 def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
     """Return each member with the reason why it may not join, or an empty one."""
     wanted = set(device_ids)
-    if len(wanted) > MAX_TARGETS:
-        raise InvalidCommand(devices=f"At most {MAX_TARGETS} devices in one job.")
+    if len(wanted) > MAX_MEMBERS:
+        raise InvalidCommand(devices=f"At most {MAX_MEMBERS} devices in one job.")
     members = member_facts(tenant, sorted(wanted))
     if len(members) != len(wanted):
         missing = len(wanted) - len(members)
@@ -257,14 +276,3 @@ def _insert_targets(job: Job, rows: Sequence[tuple[int, int | None, str]]) -> No
             ids, waves, reasons = zip(*rows[start : start + INSERT_BATCH], strict=True)
             values: list[Any] = [list(ids), list(waves), list(reasons)]
             cursor.execute(INSERT_TARGETS, [job.tenant_id, job.pk, *values])
-
-
-def _record(job: Job, actor: str, cause: str) -> None:
-    JobEvent.objects.create(
-        tenant_id=job.tenant_id,
-        job=job,
-        at=job.status_since,
-        status=job.status,
-        actor=actor,
-        cause=cause,
-    )

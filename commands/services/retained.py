@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import transaction
 
 from commands.models import RetainedDesired
+from commands.selectors.due import TAKES_NO_COMMANDS
 from iotplatform.common.enqueue import notify
-from registry.lifecycle import TAKES_COMMANDS
 
 BATCH = 1_000  # one message each for the broker: a second or two of its work
 
@@ -35,8 +35,9 @@ def remember_retained(rows: Sequence[tuple[int, int, str]], *, at: datetime) -> 
 def find_retained_to_clear_across_tenants(*, now: datetime) -> int:
     """Mark what retired and replaced devices left at the broker; return how many."""
     found = (
-        RetainedDesired.objects.filter(clear_due_at__isnull=True)
-        .exclude(device__lifecycle__in=TAKES_COMMANDS)
+        RetainedDesired.objects.filter(
+            clear_due_at__isnull=True, device__lifecycle__in=TAKES_NO_COMMANDS
+        )
         .order_by("pk")
         .select_for_update(of=("self",), skip_locked=True)
         .values_list("pk", flat=True)[:BATCH]

@@ -258,7 +258,7 @@ def _lock(commands: QuerySet[Command], limit: int) -> list[Command]:
     What was read before the lock is read again under it: another worker may have dealt
     with the row in between.
     """
-    ids = list(commands.order_by("pk").values_list("pk", flat=True)[:limit])
+    ids = list(commands.values_list("pk", flat=True)[:limit])
     locked = lock_commands(ids, skip_locked=True)
     still = set(commands.filter(pk__in=locked).values_list("pk", flat=True))
     return [command for pk, command in locked.items() if pk in still]

@@ -298,6 +298,7 @@ def test_a_job_for_nobody_or_for_another_tenants_device_is_refused() -> None:
     [
         ({"canary": -1}, "rollout.canary"),
         ({"canary": 1.5}, "rollout.canary"),
+        ({"canary": float("inf")}, "rollout.canary"),
         ({"wave_size": 0}, "rollout.wave_size"),
         ({"wave_size": 2, "waves": [0.5]}, "rollout.waves"),
         ({"waves": [0.8, 0.8]}, "rollout.waves"),
