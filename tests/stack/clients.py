@@ -119,6 +119,14 @@ class StockDevice:
         ]
 
 
+def wait_until_answered(listener: subprocess.Popen[str]) -> None:
+    """Read on until the broker has taken the subscription, or ended the connection."""
+    assert listener.stdout is not None
+    for line in listener.stdout:
+        if "SUBACK" in line or "refused" in line.lower():
+            return
+
+
 def wait_until_subscribed(listener: subprocess.Popen[str]) -> None:
     """Read the client's debug lines until the broker has taken the subscription."""
     assert listener.stdout is not None

@@ -13,6 +13,7 @@ from tests.stack.clients import (
     StockDevice,
     eventually,
     received_message,
+    wait_until_answered,
     wait_until_subscribed,
 )
 
@@ -170,12 +171,14 @@ def test_another_devices_topic_and_will_reach_nobody(
     come_online(api, victim)
 
     attacker.publish_to(f"iot/v1/{victim.uid}/status", {"status": "goodbye"})
-    attacker.publish(
-        "heartbeat",
-        {},
+    with_foreign_will = attacker.listen(
+        "down/command",
         *("--will-topic", f"iot/v1/{victim.uid}/status"),
-        *("--will-payload", '{"status":"offline"}'),
+        *("--will-payload", '{"status":"goodbye"}'),
     )
+    wait_until_answered(with_foreign_will)
+    with_foreign_will.kill()  # without goodbye: the broker would publish the will
+    with_foreign_will.communicate()
     come_online(api, attacker)  # what came before it has been judged by now
 
     assert presence(api, victim.uid)["connectivity"] == "online"
