@@ -122,6 +122,27 @@ def test_a_message_becomes_state_and_a_command_gets_out(
     )
 
 
+def test_the_bridge_also_speaks_to_the_stand_in_for_a_broker() -> None:
+    broker = BrokerProcess(is_stand_in=True)
+    broker.start()
+    bridge = BridgeProcess(broker.url).start()
+    try:
+        wait_for_listening(bridge)
+        device = DeviceFactory.create()
+        sender = Sender(broker, device)
+        sender.raise_alarms(20, "first")
+        wait_until(lambda: not sender.missing(), what="all alarms are stored")
+        command = ask(Unit(device), "reboot")
+        wait_until(
+            lambda: Command.objects.get(pk=command.pk).status == "sent",
+            what="the broker took the command",
+        )
+        sender.close()
+    finally:
+        bridge.kill()
+        broker.stop()
+
+
 def test_nothing_is_acknowledged_before_its_commit(
     start: Start, sender: Sender
 ) -> None:
