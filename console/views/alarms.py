@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -40,12 +41,19 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
         rows = rows.filter(severity=severity)
     found = page_of(request, rows)
     rights = {row.pk for row in found.rows if _may_acknowledge(request, row)}
-    unseen = every.filter(state=AlarmState.RAISED).count()
+    counts = dict(
+        every.filter(state__in=OPEN_ALARMS)
+        .order_by()
+        .values_list("state")
+        .annotate(total=Count("pk"))
+    )
     return render(
         request,
         "console/alarms/list.html",
         {
-            "headline": _headline(unseen),
+            "headline": _headline(
+                counts.get(AlarmState.RAISED, 0), sum(counts.values())
+            ),
             "alarms": found.rows,
             "acknowledgeable": rights,
             "next_url": found.next_url,
@@ -84,7 +92,9 @@ def _may_acknowledge(request: ConsoleRequest, alarm: Alarm) -> bool:
     return is_unseen and request.scope.may(Right.OPERATE, alarm.tenant_id)
 
 
-def _headline(unseen: int) -> str:
+def _headline(unseen: int, still_open: int) -> str:
+    if not still_open:
+        return "No alarm is open"
     if not unseen:
         return "Every open alarm has been seen"
     if unseen == 1:
