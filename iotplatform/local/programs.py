@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from iotplatform.local.errors import SetupError
 from iotplatform.local.layout import Layout
 from iotplatform.local.ports import LOOPBACK
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 STORES, APPS = "stores", "apps"
 WEB_THREADS = 16
+MOST_FILES = 10_240  # what macOS allows at most
 LOG_BYTES, LOG_FILES = 5_000_000, 3
 STOP_SECONDS = 7  # twice that, stores after programs, must stay well under 20
 SUPERVISOR = """\
@@ -27,7 +30,7 @@ logfile_backups = {log_files}
 pidfile = {run}/supervisord.pid
 childlogdir = {log}
 umask = 077
-minfds = 1024
+minfds = {minfds}
 
 [unix_http_server]
 file = {socket}
@@ -124,7 +127,8 @@ def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program])
     """What supervisord reads: two groups, so that programs stop before stores."""
     log, run = _escape(str(layout.log)), _escape(str(layout.run))
     common = {"log": log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
-    parts = [SUPERVISOR.format(run=run, socket=_escape(str(socket)), **common)]
+    head = {"run": run, "socket": _escape(str(socket)), "minfds": most_files()}
+    parts = [SUPERVISOR.format(**head, **common)]
     for program in programs:
         environment = {"PROCESS_NAME": program.name} | program.environment
         parts.append(
@@ -150,6 +154,20 @@ def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program])
     return "".join(parts)
 
 
+def most_files() -> int:
+    """How many files each process may open: a simulated device is a connection."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+
+
 def _escape(text: str) -> str:
-    """Supervisor expands percent signs, and takes `` ;`` for a comment."""
+    """As supervisor reads it back: it expands percent signs.
+
+    Raises SetupError for what it would take for a comment.
+    """
+    if any(sign in text for sign in (" ;", " #", "\n")):
+        raise SetupError(
+            f"{text!r}: a path with ' ;', ' #' or a line break cannot be used. Choose "
+            "another IOT_DATA_DIR or folder for the checkout."
+        )
     return text.replace("%", "%%")

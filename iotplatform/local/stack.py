@@ -18,7 +18,7 @@ from iotplatform.local.errors import SetupError
 from iotplatform.local.layout import Layout, write_private
 from iotplatform.local.leftovers import find_leftovers, stop_leftovers
 from iotplatform.local.parent import ParentWatch
-from iotplatform.local.ports import LOOPBACK, answers
+from iotplatform.local.ports import LOOPBACK, answers, not_ready
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
 from iotplatform.local.signals import stop_event
 from iotplatform.local.static_files import are_collected, remember_collected
@@ -29,6 +29,7 @@ from iotplatform.local.terminal import Step, announce, say
 STOP_SECONDS = 16.0
 STORES_SECONDS = 60.0
 WEB_SECONDS = 60.0
+READY_SECONDS = 30.0
 
 
 class Stopped(Exception):
@@ -171,10 +172,11 @@ class Stack:
                 supervisor.start_program("simulator")
                 # Its first reports, and the index: then /readyz says so.
                 self._manage(environment, ["await_demo"])
-        with Step("Web"):
+        with Step("Web and bridge"):
             self._until(
                 lambda: answers(LOOPBACK, stores.port), WEB_SECONDS, "web", "web"
             )
+            self._wait_until_ready(f"{url}readyz")
         announce(
             url=url,
             mqtt_port=stores.mqtt_port,
@@ -182,6 +184,14 @@ class Stack:
             is_demo=self.demo_devices is not None,
             is_stand_in=bool(stores.broker and stores.broker.is_stand_in),
         )
+
+    def _wait_until_ready(self, url: str) -> None:
+        """Until every part says that it is ready; what takes too long is named."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (missing := not_ready(url)) and not self._asked_to_stop(wait=0.2):
+            if time.monotonic() > deadline:
+                say(f"Going on, though not everything is ready: {missing}")
+                return
 
     def _watch(self, stores: Stores, environment: dict[str, str]) -> None:
         """Until asked to stop; a supervisord that is gone is replaced."""

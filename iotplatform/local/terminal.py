@@ -54,7 +54,7 @@ def announce(
         for name, password, what in DEMO_LOGINS:
             say(f"  {name:16} {password:6} {what}")
     else:
-        say("\n  First start: make a superuser with `manage.py createsuperuser`.")
+        say("\n  To sign in first: .venv/bin/python manage.py createsuperuser")
     if is_stand_in:
         say(
             "\n  amqtt stands in for Mosquitto, good for a first look: it forgets\n"

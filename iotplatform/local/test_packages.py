@@ -37,6 +37,11 @@ def ensure_test_packages(say: Callable[[str], None]) -> None:
         with _no_services():
             for command in (["apt-get", "update", "-q"], [*INSTALL, *missing]):
                 subprocess.call(command, env=environment, stdin=subprocess.DEVNULL)
+        if "mosquitto" in missing and shutil.which("systemctl"):
+            # Nor shall it take port 1883 after the next boot.
+            subprocess.run(
+                ["systemctl", "disable", "mosquitto"], capture_output=True, check=False
+            )
         missing = missing_packages()
     if missing:
         say(f"Not installed: {', '.join(missing)}. Tests that need them are skipped.")

@@ -17,7 +17,9 @@ from iotplatform.local.accounts import Account, acting_as
 from iotplatform.local.errors import SetupError
 from iotplatform.local.external import check_reachable, store_urls
 from iotplatform.local.installation import check_venv, fingerprint, npm_environment
+from iotplatform.local.layout import Layout
 from iotplatform.local.ports import free_port, public_port
+from iotplatform.local.programs import supervisor_config
 from tests.platform_process import BASE, Platform
 
 
@@ -168,3 +170,10 @@ def test_a_demo_of_no_size_is_refused() -> None:
 
     assert done.returncode != 0
     assert "DEVICES: 'many' is no number" in done.stderr
+
+
+def test_a_folder_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "mine ;old")
+
+    with pytest.raises(SetupError, match="Choose another IOT_DATA_DIR"):
+        supervisor_config(layout, tmp_path / "socket", [])
