@@ -54,11 +54,10 @@ def request_command(
     complete = complete_policy(definition, policy)
     now = timezone.now()
     public_id = new_public_id()
-    request = fingerprint(device.uid, name, params, policy or {}, expected_version)
     earlier = claim_key(
         device.tenant,
         idempotency_key,
-        request,
+        fingerprint(device.uid, name, params, policy or {}, expected_version),
         kind=KeyKind.COMMAND,
         public_id=public_id,
         now=now,
@@ -66,13 +65,8 @@ def request_command(
     if earlier is not None:
         return Command.objects.get(tenant=device.tenant, public_id=earlier), False
     check_device(device)
-    connectivity = connectivity_of([device.pk]).get(device.pk, "offline")
+    connectivity = connectivity_of([device.pk])[device.pk]
     check_reachable(device, definition, connectivity)
-    version = None
-    if definition.command_class == CommandClass.CONFIG:
-        version = merge_desired(
-            device.pk, params, expected_version=expected_version, at=now
-        )
     command = new_command(
         device=device,
         definition=definition,
@@ -81,11 +75,12 @@ def request_command(
         connectivity=connectivity,
         now=now,
     )
-    command.public_id = public_id
-    command.requested_by = actor
-    command.desired_version = version
+    command.public_id, command.requested_by = public_id, actor
     moves = Moves(now=now)
     if definition.command_class == CommandClass.CONFIG:
+        command.desired_version = merge_desired(
+            device.pk, params, expected_version=expected_version, at=now
+        )
         supersede_configs([device.pk], moves)
     save_new([command], moves, actor=actor_name(actor), cause="requested")
     return command, True

@@ -84,27 +84,20 @@ def create_job(
     cohort of which no device may join (InvalidCommand, InvalidRollout).
     """
     now = timezone.now()
-    definition = checked_definition(
-        command.get("name", ""), command.get("params", {}), within="command."
-    )
-    policy = complete_policy(definition, command.get("policy"), within="command.")
-    complete = complete_rollout(rollout, now=now)
-    public_id = new_public_id()
+    draft = _checked_draft(tenant, name, command, rollout, now)
+    draft.created_by = actor
     earlier = claim_key(
         tenant,
         idempotency_key,
         request,
         kind=KeyKind.JOB,
-        public_id=public_id,
+        public_id=draft.public_id,
         now=now,
     )
     if earlier is not None:
         return Job.objects.get(tenant=tenant, public_id=earlier), False
     members = _checked_members(tenant, device_ids)
-    joining = [pk for pk, reason in members.items() if not reason]
-    waves = plan_waves(len(joining), complete)
-    start_at = instant(complete["start_at"], field="start_at")
-    cohort = FrozenCohort.objects.create(
+    draft.cohort = FrozenCohort.objects.create(
         tenant=tenant,
         query=frozen.query,
         taken_at=frozen.taken_at,
@@ -112,42 +105,11 @@ def create_job(
         target_count=len(members),
         target_hash=frozen.target_hash,
     )
-    job = Job.objects.create(
-        public_id=public_id,
-        tenant=tenant,
-        name=_checked_name(name),
-        cohort=cohort,
-        command_name=definition.name,
-        command_class=definition.command_class,
-        params=command.get("params", {}),
-        policy=policy,
-        rollout=complete,
-        created_by=actor,
-        created_at=now,
-        status=J.SCHEDULED if start_at else J.DRAFT,
-        status_since=now,
-        start_at=start_at,
-        deadline=instant(complete["deadline"], field="deadline"),
-    )
-    JobWave.objects.bulk_create(
-        JobWave(
-            tenant=tenant,
-            job=job,
-            number=wave.number,
-            is_canary=wave.is_canary,
-            size=wave.size,
-        )
-        for wave in waves
-    )
-    order = spread(joining, seed=str(public_id))
-    numbers = [wave.number for wave in waves for _ in range(wave.size)]
-    placed = list(zip(order, numbers, [""] * len(order), strict=True))
-    left_out = [(pk, None, reason) for pk, reason in members.items() if reason]
-    _insert_targets(job, [*placed, *left_out])
-    record_job_event(
-        job, at=now, actor=actor_name(actor), cause=f"made for {len(joining)} devices"
-    )
-    return job, True
+    draft.save(force_insert=True)
+    joining = _place_members(draft, members)
+    cause = f"made for {joining} devices"
+    record_job_event(draft, at=now, actor=actor_name(actor), cause=cause)
+    return draft, True
 
 
 def start_job(*, job: Job, actor: User | None, reason: str = "") -> Job:
@@ -248,6 +210,57 @@ def _move(
     cause = f"{verb} by {actor_name(actor)}" + (f": {reason}" if reason else "")
     move_job(locked, to, at=timezone.now(), actor=actor_name(actor), cause=cause)
     return locked
+
+
+def _checked_draft(
+    tenant: Tenant,
+    name: str,
+    command: dict[str, Any],
+    rollout: dict[str, Any] | None,
+    now: datetime,
+) -> Job:
+    """Return a job that is not saved yet, with all that does not depend on members."""
+    params = command.get("params", {})
+    definition = checked_definition(command.get("name", ""), params, within="command.")
+    complete = complete_rollout(rollout, now=now)
+    start_at = instant(complete["start_at"], field="start_at")
+    return Job(
+        public_id=new_public_id(),
+        tenant=tenant,
+        name=_checked_name(name),
+        command_name=definition.name,
+        command_class=definition.command_class,
+        params=params,
+        policy=complete_policy(definition, command.get("policy"), within="command."),
+        rollout=complete,
+        created_at=now,
+        status=J.SCHEDULED if start_at else J.DRAFT,
+        status_since=now,
+        start_at=start_at,
+        deadline=instant(complete["deadline"], field="deadline"),
+    )
+
+
+def _place_members(job: Job, members: dict[int, str]) -> int:
+    """Write the waves and who is in which; return how many join."""
+    joining = [pk for pk, reason in members.items() if not reason]
+    waves = plan_waves(len(joining), job.rollout)
+    JobWave.objects.bulk_create(
+        JobWave(
+            tenant_id=job.tenant_id,
+            job=job,
+            number=wave.number,
+            is_canary=wave.is_canary,
+            size=wave.size,
+        )
+        for wave in waves
+    )
+    order = spread(joining, seed=str(job.public_id))
+    numbers = [wave.number for wave in waves for _ in range(wave.size)]
+    placed = list(zip(order, numbers, [""] * len(order), strict=True))
+    left_out = [(pk, None, reason) for pk, reason in members.items() if reason]
+    _insert_targets(job, [*placed, *left_out])
+    return len(joining)
 
 
 def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
