@@ -51,6 +51,13 @@ class Scope:
         """Whether the user has a right in a tenant."""
         return may(self.user, tenant_id, right)
 
+    def writable(self) -> list[Tenant]:
+        """The tenants in view where the user may act; refuses with 403 where none."""
+        found = [row for row in self.tenants if self.may(Right.OPERATE, row.pk)]
+        if not found:
+            raise PermissionDenied("This needs the right to operate in a tenant.")
+        return found
+
     def require(self, right: Right, tenant_id: int) -> None:
         """Refuse with 403 without the right."""
         if not self.may(right, tenant_id):

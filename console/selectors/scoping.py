@@ -49,7 +49,6 @@ class Target:
 
 def read_target(data: QueryDict, scope: Scope) -> Target:
     """Read whom the form or the link means; raises NoTarget, QueryError, NotFound."""
-    writable = [row for row in scope.tenants if scope.may(Right.OPERATE, row.pk)]
     if cohort_id := data.get("cohort"):
         cohort = get_cohort(tenants=scope.all_tenants, public_id=cohort_id)
         scope.require(Right.OPERATE, cohort.tenant_id)
@@ -63,9 +62,7 @@ def read_target(data: QueryDict, scope: Scope) -> Target:
     query = str(data.get("q", "")).strip()
     if not query:
         raise NoTarget("Choose devices in the fleet first.")
-    if not writable:
-        scope.require(Right.OPERATE, scope.tenants[0].pk if scope.tenants else 0)
-    return _matching(query, str(data.get("tenant", "")), writable)
+    return _matching(query, str(data.get("tenant", "")), scope.writable())
 
 
 def _listed(uids: list[str], scope: Scope) -> Target:

@@ -91,17 +91,11 @@ def _search(query: str, field: str, value: str) -> str:
 
 
 def _save(request: ConsoleRequest) -> HttpResponse:
-    writable = [
-        tenant
-        for tenant in request.scope.tenants
-        if request.scope.may(Right.OPERATE, tenant.pk)
-    ]
+    writable = request.scope.writable()
     slug = request.POST.get("tenant", "")
     chosen = [row for row in writable if row.slug == slug] if slug else writable
     if not chosen:
-        if slug and slug not in [row.slug for row in request.scope.all_tenants]:
-            raise Http404("There is no such tenant.")
-        request.scope.require(Right.OPERATE, request.scope.tenants[0].pk)
+        raise Http404("There is no such tenant for you to save it in.")
     try:
         row = save_cohort(
             tenant=chosen[0],

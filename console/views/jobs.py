@@ -14,7 +14,13 @@ from django.views.decorators.http import conditional_page, require_POST
 from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.lifecycle import JOB_FINAL, FailureClass, JobStatus
 from commands.selectors.job_tallies import tally_jobs, tally_waves
-from commands.selectors.jobs import get_job, list_jobs, list_targets, list_waves
+from commands.selectors.jobs import (
+    get_job,
+    list_job_events,
+    list_jobs,
+    list_targets,
+    list_waves,
+)
 from commands.services.jobs import cancel_job, pause_job, resume_job, start_job
 from console import progress as drawing
 from console.delivery import FAILURE_WORDS
@@ -125,6 +131,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
         "failures": drawing.failure_rows(tallies.values(), row.policy),
         "may_operate": request.scope.may(Right.OPERATE, row.tenant_id),
         "rollout": _rollout_rows(row),
+        "events": list_job_events(row),
         "actions": list(ACTIONS),
         **_members(request, row),
     }

@@ -10,7 +10,7 @@ from django.test import Client
 
 from registry.lifecycle import Role
 from tests.console.conftest import Fleet
-from tests.factories import MembershipFactory
+from tests.factories import MembershipFactory, UserFactory
 from tests.fleet.rows import make_twin
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +158,14 @@ def test_a_person_of_two_tenants_chooses_one_and_it_is_remembered(
 
     assert (both, chosen, remembered) == (5, 1, 1)
     assert open_fleet(client, "*", tenant="").context["result"].total == 5
+
+
+def test_who_belongs_to_no_tenant_is_told_so_and_can_do_nothing(acme: Fleet) -> None:
+    client = Client()
+    client.force_login(UserFactory.create())
+
+    answer = open_fleet(client, "*")
+
+    assert "You are not a member of any tenant" in answer.content.decode()
+    assert client.post("/cohorts/", {"name": "x", "q": "*"}).status_code == 403
+    assert client.post("/jobs/new/", {"q": "*"}).status_code == 403
