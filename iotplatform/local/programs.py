@@ -18,7 +18,7 @@ STORES, APPS = "stores", "apps"
 WEB_THREADS = 16
 MOST_FILES = 10_240  # what macOS allows at most
 LOG_BYTES, LOG_FILES = 5_000_000, 3
-STOP_SECONDS = 7  # twice that, stores after programs, must stay well under 20
+STOP_SECONDS = 6  # twice that, stores after programs, must stay well under 20
 SUPERVISOR = """\
 # Written anew at each start by iotplatform/local/programs.py.
 [supervisord]

@@ -26,7 +26,7 @@ from iotplatform.local.stores import Stores, choose_stores
 from iotplatform.local.supervision import Supervisor
 from iotplatform.local.terminal import Step, announce, say
 
-STOP_SECONDS = 16.0
+STOP_SECONDS = 15.0
 STORES_SECONDS = 60.0
 WEB_SECONDS = 60.0
 READY_SECONDS = 30.0
