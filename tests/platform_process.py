@@ -38,7 +38,8 @@ class Platform:
     def __init__(
         self, folder: Path | None = None, environment: dict[str, str] | None = None
     ) -> None:
-        self.data_dir = folder or new_folder()
+        self._made = None if folder else new_folder()
+        self.data_dir = folder or Path(str(self._made)) / "var"
         kept = {k: v for k, v in os.environ.items() if k not in OTHERS}
         ports = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
         self.environment = kept | ports | {"IOT_DATA_DIR": str(self.data_dir)}
@@ -188,7 +189,7 @@ class Platform:
         if self.process is not None and self.process.poll() is None:
             self.stop()
         stop_leftovers(self.data_dir, seconds=2)
-        shutil.rmtree(self.data_dir, ignore_errors=True)
+        shutil.rmtree(self._made or self.data_dir, ignore_errors=True)
         self.output_file.unlink(missing_ok=True)
 
 
@@ -200,7 +201,7 @@ def _runs(pid: int) -> bool:
 
 
 def new_folder() -> Path:
-    """A data folder that the stores' accounts can pass, whoever runs the tests."""
+    """A folder that the stores' accounts can pass, whoever runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="iot-stack-"))
     folder.chmod(0o711)
-    return folder / "var"
+    return folder
