@@ -44,6 +44,11 @@ def is_birth(uplink: Uplink) -> bool:
     return uplink.kind == "status" and _status(uplink).status == "online"
 
 
+def is_leaving(uplink: Uplink) -> bool:
+    """Say whether it tells that a device has left: its will, or a goodbye."""
+    return uplink.kind == "status" and _status(uplink).status in ("offline", "goodbye")
+
+
 def note_activity(row: PresenceRow, at: datetime) -> None:
     """Enter something valid from the device, or relayed by it."""
     is_newest = row.last_activity_at is None or at >= row.last_activity_at

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from state.services import alarms, evidence, telemetry, twin
 from state.services.arrivals import Arrival, Report
-from state.services.rows import lock_or_create_rows
+from state.services.rows import PresenceRow, lock_or_create_rows
 from state.services.twin import TwinNow
-from state.services.verdicts import judge_rows, recount
+from state.services.verdicts import judge_rows, listening_until, recount
 
 if TYPE_CHECKING:
     from registry.selectors.devices import IngestDevice
@@ -55,7 +55,54 @@ def judge(
     reports: list[Report] = []
     for device in heard:
         evidence.note_seen(rows[device.id], now)
+    recount(rows.values(), now=now)
+    listening = listening_until(now)
+    *earlier, last = _turns(live)
+    for turn in earlier:
+        _take(turn, rows, judged, reports)
+        touched = {pk for a in turn for pk in (a.device.id, a.device.gateway_id) if pk}
+        some = [rows[pk] for pk in sorted(touched)]
+        changes = judge_rows(some, rows, now=now, push=False, listening=listening)
+        judged.born |= changes.came_online
+    _take(last, rows, judged, reports)
+    changes = judge_rows(rows.values(), rows, now=now, push=False, listening=listening)
+    judged.born |= changes.came_online
+    locked.write()
+    judged.reported = twin.take_reports(reports)
+    telemetry.take_measurements(judged.fresh)
+    alarms.take_events(judged.fresh)
+    return judged
+
+
+def _turns(live: Sequence[Arrival]) -> list[list[Arrival]]:
+    """Divide a batch where a device leaves or comes back, to be judged in between.
+
+    A device that came and was lost within one batch has been there all the same: how
+    many messages the bridge took at once must not decide how often it was lost.
+    """
+    turns: list[list[Arrival]] = [[]]
+    turn_of: dict[int, int] = {}
+    left: dict[int, bool] = {}
     for arrival in live:
+        device_id, leaves = arrival.device.id, evidence.is_leaving(arrival.uplink)
+        turn = turn_of.get(device_id, 0)
+        if left.get(device_id, leaves) != leaves:
+            turn += 1
+        turn_of[device_id], left[device_id] = turn, leaves
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(arrival)
+    return turns
+
+
+def _take(
+    arrivals: Sequence[Arrival],
+    rows: dict[int, PresenceRow],
+    judged: Judged,
+    reports: list[Report],
+) -> None:
+    """Enter the evidence of these messages in their rows."""
+    for arrival in arrivals:
         device, uplink = arrival.device, arrival.uplink
         row = rows[device.id]
         if not evidence.take(row, uplink):
@@ -67,11 +114,3 @@ def judge(
             evidence.note_activity(rows[device.gateway_id], uplink.at)
         if evidence.is_birth(uplink):
             judged.born.add(device.id)
-    recount(rows.values(), now=now)
-    changes = judge_rows(rows.values(), rows, now=now, push=False)
-    judged.born |= changes.came_online
-    locked.write()
-    judged.reported = twin.take_reports(reports)
-    telemetry.take_measurements(judged.fresh)
-    alarms.take_events(judged.fresh)
-    return judged

@@ -15,6 +15,17 @@ from state.services.rows import PresenceRow
 
 COUNTED = timedelta(hours=72)
 
+_USE_UP = """
+    WITH held AS MATERIALIZED (
+        SELECT e.device_id, v.left_at FROM state_expecteddisconnect e
+        JOIN unnest(%s::bigint[], %s::timestamptz[]) AS v(device_id, left_at)
+            ON v.device_id = e.device_id
+        ORDER BY e.device_id FOR UPDATE OF e
+    )
+    UPDATE state_expecteddisconnect AS e SET until = held.left_at
+    FROM held WHERE e.device_id = held.device_id
+"""
+
 
 @dataclass(slots=True)
 class Changes:
@@ -22,6 +33,8 @@ class Changes:
 
     transitions: list[ConnectivityTransition] = field(default_factory=list)
     came_online: set[int] = field(default_factory=set)
+    # Devices that left because of us, and when.
+    explained: dict[int, datetime] = field(default_factory=dict)
 
 
 def judge_rows(
@@ -31,14 +44,15 @@ def judge_rows(
     now: datetime,
     push: bool,
     record: bool = True,
+    listening: Listening | None = None,
 ) -> Changes:
     """Judge rows, gateways before their children, and enter the verdicts.
 
     ``push`` sets the next look exactly (the sweep does); without it a later look is
     left where it is, so that a heartbeat writes no indexed column. Without ``record``
-    no transition is stored.
+    no transition is stored. ``listening`` is for who judges several times at once.
     """
-    listening = Listening(blind_spans(), blind_since(now))
+    listening = listening or listening_until(now)
     changes = Changes()
     everyone = list(rows)
     children = [row for row in everyone if row.gateway_id is not None]
@@ -53,10 +67,18 @@ def judge_rows(
         expected = _expected(doubtful, now)
         for row, verdict in verdicts:
             is_expected = _covers(expected.get(row.device_id), row)
+            if is_expected and (left_at := _left_at(row)):
+                changes.explained[row.device_id] = left_at
             _enter(row, verdict, changes, now=now, push=push, is_expected=is_expected)
     if record:
         ConnectivityTransition.objects.bulk_create(changes.transitions)
+        _use_up(changes.explained)
     return changes
+
+
+def listening_until(now: datetime) -> Listening:
+    """Return when we did not listen, up to now."""
+    return Listening(blind_spans(), blind_since(now))
 
 
 def recount(rows: Iterable[PresenceRow], *, now: datetime) -> None:
@@ -118,8 +140,18 @@ def _expected(device_ids: set[int], now: datetime) -> dict[int, ExpectedDisconne
 
 def _covers(expected: ExpectedDisconnect | None, row: PresenceRow) -> bool:
     """Say whether we made it leave: what counts is when it was heard last."""
-    left_at = row.left_at or row.last_activity_at
+    left_at = _left_at(row)
     return expected is not None and left_at is not None and left_at <= expected.until
+
+
+def _left_at(row: PresenceRow) -> datetime | None:
+    return row.left_at or row.last_activity_at
+
+
+def _use_up(explained: Mapping[int, datetime]) -> None:
+    """End these expectations: a device that leaves once more does so by itself."""
+    if explained:
+        bulk.run(_USE_UP, bulk.columns_of(sorted(explained.items()), 2))
 
 
 def _enter(

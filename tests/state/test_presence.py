@@ -146,6 +146,36 @@ def test_a_goodbye_is_no_abnormal_disconnect_and_neither_is_a_reboot_of_ours() -
     assert presence(polite).disconnects_72h == presence(rebooted).disconnects_72h == 0
 
 
+def test_only_the_departure_that_we_caused_is_forgiven() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0), "s0")
+    expect_disconnect([device.pk], until=t(60), reason="reboot of ours")
+    will(device, t(1), "s0")
+    be_born(device, t(2), "s1")
+
+    will(device, t(3), "s1")
+
+    assert presence(device).disconnects_72h == 1
+
+
+def test_a_device_lost_five_times_within_one_batch_was_lost_five_times() -> None:
+    device, polite = DeviceFactory.create(), DeviceFactory.create()
+    spoken = []
+    for number in range(5):
+        at, session = t(0) + number * SECOND, f"s{number}"
+        for unit, status in ((device, "offline"), (polite, "goodbye")):
+            for word in ("online", status):
+                said = uplink(unit, "status", at, status=word, session=session)
+                spoken.append(said)
+
+    arrive(*spoken)
+
+    assert standing(device) == ("offline", "last_will")
+    assert presence(device).disconnects_72h == 5
+    assert moves(device) == [("online", ""), ("offline", "last_will")] * 5
+    assert presence(polite).disconnects_72h == 0
+
+
 def test_declared_sleep_is_online_until_it_is_over() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s1")
