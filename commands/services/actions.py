@@ -14,7 +14,7 @@ from commands.services.commands import actor_name, check_device, check_reachable
 from commands.services.dispatch import wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.models import Device, User
-from state.selectors import connectivity_of
+from state.selectors import reach_of
 
 S = CommandStatus
 
@@ -46,7 +46,7 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
     """
     device = Device.objects.select_related("product").get(pk=command.device_id)
     check_device(device)
-    connectivity = connectivity_of([device.pk])
+    connectivity = reach_of([device.pk])
     check_reachable(device, DEFINITIONS[command.name], connectivity[device.pk])
     locked = lock_commands([command.pk])[command.pk]
     locked.device = device

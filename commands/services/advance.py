@@ -19,7 +19,7 @@ from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
 from commands.services.moves import PLATFORM, Moves
 from state.lifecycle import Connectivity
-from state.selectors import connectivity_of
+from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired_many
 
 J = JobStatus
@@ -145,7 +145,7 @@ def _hand_out(job: Job, wave: JobWave, now: datetime) -> None:
         return
     ids = [target.device_id for target in targets]
     devices = devices_with_reasons(ids)
-    connectivity = connectivity_of(ids)
+    connectivity = reach_of(ids)
     taking = []
     for target in targets:
         _, reason = devices[target.device_id]
@@ -167,6 +167,7 @@ def _create_commands(
     devices = devices_with_reasons(ids)
     is_config = job.command_class == CommandClass.CONFIG
     versions = merge_desired_many(sorted(ids), job.params, at=now) if is_config else {}
+    desired = desired_of(ids) if is_config else {}
     moves = Moves(now=now)
     if is_config:
         supersede_configs(ids, moves)
@@ -183,6 +184,8 @@ def _create_commands(
             deadline=job.deadline,
         )
         command.desired_version = versions.get(target.device_id)
+        if is_config:
+            command.expectation = desired[target.device_id][0]
         command.requested_by_id = job.created_by_id
         commands.append(command)
     save_new(commands, moves, actor=PLATFORM, cause=f"released by job {job.name}")

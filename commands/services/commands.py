@@ -25,7 +25,7 @@ from commands.services.moves import Moves, lock_commands
 from iotplatform.common.ids import new_public_id
 from registry.lifecycle import TAKES_COMMANDS
 from registry.models import Device, User
-from state.selectors import connectivity_of
+from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
@@ -65,7 +65,7 @@ def request_command(
     if earlier is not None:
         return Command.objects.get(tenant=device.tenant, public_id=earlier), False
     check_device(device)
-    connectivity = connectivity_of([device.pk])[device.pk]
+    connectivity = reach_of([device.pk])[device.pk]
     check_reachable(device, definition, connectivity)
     command = new_command(
         device=device,
@@ -81,6 +81,8 @@ def request_command(
         command.desired_version = merge_desired(
             device.pk, params, expected_version=expected_version, at=now
         )
+        # It carries on what it supersedes: the whole document is to be reported.
+        command.expectation = desired_of([device.pk])[device.pk][0]
         supersede_configs([device.pk], moves)
     save_new([command], moves, actor=actor_name(actor), cause="requested")
     return command, True

@@ -30,7 +30,7 @@ from iotplatform.common.enqueue import notify
 from registry.lifecycle import TAKES_COMMANDS, DeviceKind
 from registry.models import Device
 from state.lifecycle import Connectivity
-from state.selectors import connectivity_of, desired_of
+from state.selectors import desired_of, reach_of
 from state.services.presence import expect_disconnect
 
 CHANNEL = "commands_due"
@@ -140,7 +140,7 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
     """Record that the broker took them; return the ids whose claim still held."""
     commands = _locked_claims(claims)
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
-    connectivity = connectivity_of([c.device_id for c in configs])
+    connectivity = reach_of([c.device_id for c in configs])
     moves = Moves(now=at)
     for command in commands:
         command.sent_at = command.sent_at or at
@@ -152,7 +152,8 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
             command,
             S.SENT,
             cause=f"sent, try {command.attempt_count}",
-            due_at=at + seconds(command, "receive_timeout"),
+            # What nobody acknowledged ends with its time, however patient its policy.
+            due_at=min(at + seconds(command, "receive_timeout"), command.expires_at),
         )
         command.claimed_until = None
         if connectivity.get(command.device_id) in AWAY:

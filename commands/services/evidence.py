@@ -88,6 +88,8 @@ def take_result(
     """Apply ``succeeded`` or ``failed``; what the device ended already stays."""
     result = {"status": status, "code": code, "payload": payload}
     if status == "failed":
+        if command.status == S.SUCCEEDED:
+            return  # it has said already how it ended
         cause = "the device failed" + (f": {code}" if code is not None else "")
         if moves.move(
             command,

@@ -18,7 +18,7 @@ from commands.services.jobs import (
 )
 from commands.services.moves import Moves, lock_commands
 from registry.models import Device, User
-from state.selectors import connectivity_of
+from state.selectors import reach_of
 
 J = JobStatus
 MAY_RETRY = frozenset({J.RUNNING, J.PAUSED, J.STOPPED, J.COMPLETED})
@@ -75,7 +75,7 @@ def _retry_batch(ids: list[int], moves: Moves, actor: User | None, cause: str) -
         if not retrying.why_not_again(command, is_outdated=command.pk in outdated)
     ]
     devices = Device.objects.in_bulk([command.device_id for command in ready])
-    connectivity = connectivity_of(list(devices))
+    connectivity = reach_of(list(devices))
     successors: list[Command] = []
     for command in ready:
         command.device = devices[command.device_id]

@@ -114,6 +114,7 @@ def make_successors(
         successor.retry_of = command
         successor.requested_by = actor
         successor.desired_version = command.desired_version
+        successor.expectation = command.expectation
         successors.append(successor)
         moves.note(
             command,

@@ -34,7 +34,7 @@ from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.moves import Moves, lock_commands
 from registry.models import Device
-from state.selectors import connectivity_of, reported_of
+from state.selectors import reach_of, reported_of
 
 # Rows of one transaction: long enough to be worth its commit, short enough that a
 # device's answer to one of them waits a few hundredths of a second at most.
@@ -122,7 +122,7 @@ class _Facts:
         lost = [c for c in commands if c.status == S.QUEUED]
         self.losses = retries.count_losses(lost)
         unanswered = [c for c in commands if c.status == S.SENT]
-        self.connectivity = connectivity_of([c.device_id for c in unanswered])
+        self.connectivity = reach_of([c.device_id for c in unanswered])
         checked = [
             c
             for c in commands
@@ -176,7 +176,7 @@ def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
     retrying.make_successors(
         ready,
         own,
-        connectivity=connectivity_of(list(devices)),
+        connectivity=reach_of(list(devices)),
         actor=None,
         cause="tried again as the policy says",
         is_counted=True,
@@ -209,9 +209,13 @@ def _lost_lease(command: Command, moves: Moves, facts: _Facts) -> None:
 
 
 def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
+    if command.expires_at <= moves.now:
+        cause = "its time was over before the device acknowledged it"
+        retries.end(command, moves, F.EXPIRED, cause=cause)
+        return
     away = facts.connectivity.get(command.device_id, "offline") in AWAY
     waits = away and command.command_class != CommandClass.CONTROL
-    if waits and command.expires_at > moves.now:
+    if waits:
         retries.wait_for_device(command, moves, cause="no acknowledgement")
         return
     retries.retry_or_end(

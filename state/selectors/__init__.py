@@ -3,7 +3,7 @@
 from state.selectors.alarms import get_alarm, list_alarms
 from state.selectors.device import get_state, latest_telemetry
 from state.selectors.listening import ingest_figures, list_slots
-from state.selectors.many import connectivity_of, desired_of, reported_of
+from state.selectors.many import connectivity_of, desired_of, reach_of, reported_of
 from state.selectors.platform import dead_letter_figures, list_dead_letters
 from state.selectors.timeline import timeline_entries
 
@@ -18,6 +18,7 @@ __all__ = [
     "list_alarms",
     "list_dead_letters",
     "list_slots",
+    "reach_of",
     "reported_of",
     "timeline_entries",
 ]

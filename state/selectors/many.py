@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from state.lifecycle import Connectivity
+from state.lifecycle import Cause, Connectivity
 from state.models import Presence, Twin
 
 
@@ -14,6 +14,21 @@ def connectivity_of(device_ids: Collection[int]) -> dict[int, str]:
     found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
     rows = Presence.objects.filter(pk__in=device_ids)
     return found | dict(rows.values_list("pk", "connectivity"))
+
+
+def reach_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the connectivity of each device as far as delivery is concerned.
+
+    A child whose gateway is away cannot be reached: for whoever sends, it is offline.
+    """
+    found = connectivity_of(device_ids)
+    cut_off = Presence.objects.filter(
+        pk__in=device_ids,
+        connectivity=Connectivity.STALE,
+        cause=Cause.GATEWAY_OFFLINE,
+    )
+    offline = str(Connectivity.OFFLINE.value)
+    return found | dict.fromkeys(cut_off.values_list("pk", flat=True), offline)
 
 
 def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], int]]:

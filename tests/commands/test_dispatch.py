@@ -31,6 +31,7 @@ from commands.services.sweeps import (
     release_waiting_across_tenants,
 )
 from state.models import ExpectedDisconnect, Presence
+from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
 from tests.commands.field import (
     Unit,
     ask,
@@ -206,6 +207,38 @@ def test_a_command_whose_device_left_before_answering_waits_for_it() -> None:
     sweep(now() + timedelta(minutes=2))
 
     assert (fresh(command).status, fresh(command).waits_for) == ("held", "device")
+
+
+def test_a_childs_operation_waits_while_its_gateway_is_away() -> None:
+    gateway = online_unit(kind="gateway")
+    child = Unit(
+        DeviceFactory.create(
+            tenant=gateway.device.tenant, kind="child", gateway=gateway.device
+        )
+    )
+    child.come_online()
+    gateway.say("status", {"status": "goodbye"})
+    wake_children_across_tenants(now=now())
+    sweep_across_tenants(now=now())
+
+    command = ask(child)
+
+    assert (command.status, command.waits_for) == ("held", "device")
+    assert not claim()
+    gateway.come_online()
+    child.come_online()
+    assert fresh(command).status == "queued"
+
+
+def test_a_command_that_nobody_acknowledged_ends_with_its_time() -> None:
+    unit = online_unit()
+    command = ask(unit, expires_in_seconds=5)
+    deliver()
+
+    sweep(now() + timedelta(seconds=6))
+
+    command = fresh(command)
+    assert (command.status, command.failure_class) == ("expired", "expired")
 
 
 def test_retained_configuration_of_a_retired_device_is_cleared() -> None:

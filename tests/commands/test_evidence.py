@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -111,6 +112,24 @@ def test_what_the_device_ended_stays_ended() -> None:
     command = fresh(command)
     assert (command.status, command.failure_class) == ("failed", "execution_failed")
     assert not command.late
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("identify", {}), ("update_firmware", {"version": "2.0.0"})],
+)
+def test_a_second_result_does_not_change_the_first(
+    name: str, params: dict[str, Any]
+) -> None:
+    unit = online_unit()
+    command = ask(unit, name, params)
+    deliver()
+    unit.result(command, "succeeded")
+
+    unit.result(command, "failed", code="flash_error")
+
+    command = fresh(command)
+    assert (command.status, command.failure_class) == ("succeeded", "")
 
 
 def test_a_rejected_command_fails_with_the_reason() -> None:
