@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -18,6 +18,9 @@ from commands.policies import schema_errors
 DAY = 86_400
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
+# Beyond these, a time zone's offset leaves what the database or Python can hold.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
 _count = {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_MEMBERS}
 _share = {"type": "number", "minimum": 0, "maximum": 1}
@@ -39,6 +42,7 @@ ROLLOUT_SCHEMA: dict[str, Any] = {
         "failure_threshold": _share,
         "start_at": {"type": ["string", "null"]},
         "deadline": {"type": ["string", "null"]},
+        "window": {"type": "null"},  # no windows yet
         "offline": {"enum": ["wait", "skip"]},
     },
     "additionalProperties": False,
@@ -54,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "failure_threshold": 0.2,
     "start_at": None,
     "deadline": None,
+    "window": None,
     "offline": "wait",
 }
 
@@ -102,6 +107,8 @@ def instant(text: str | None, *, field: str) -> datetime | None:
         found = None
     if found is None or is_naive(found):
         _refuse(field, "An instant in RFC 3339 with its offset, 2026-01-31T08:00:00Z.")
+    elif not EARLIEST <= found < LATEST:
+        _refuse(field, f"An instant of the years {EARLIEST.year} to {LATEST.year - 1}.")
     return found
 
 

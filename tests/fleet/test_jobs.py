@@ -189,3 +189,11 @@ def test_another_tenants_cohorts_and_devices_cannot_be_targets(
     post(stranger, 400, devices=["a"])
     assert post(stranger, 200, query="*", dry_run=True)["target_count"] == 1
     post(stranger, 400, query="*", tenant=cohort["tenant"])
+
+
+def test_a_rollout_shows_null_for_what_it_does_not_say(client: APIClient) -> None:
+    job = post(client, 201, query="*", rollout={"window": None, "start_at": None})
+
+    assert job["rollout"]["window"] is None
+    assert job["rollout"]["start_at"] is None
+    assert job["rollout"]["wave_size"] is None
