@@ -64,6 +64,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder.chmod(0o711)  # as root, the stores run under other accounts
     early_config.add_cleanup(lambda: _stop_all(folder))
     os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))
+    # Empty: pages are drawn from the sources, and WhiteNoise warns of a missing folder.
+    Path(os.environ["IOT_DATA_DIR"], "static").mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("DEBUG", "1")  # no manifest of static files is wanted
     os.environ.setdefault("LOG_LEVEL", "WARNING")

@@ -1,7 +1,8 @@
-"""Chromium, Mosquitto and its clients, for the tests: installed where we may."""
+"""What only the tests need of the machine: a browser, a broker, its clients."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -15,15 +16,26 @@ PACKAGES = {
     "mosquitto": "mosquitto",
     "mosquitto-clients": "mosquitto_pub",
 }
+# Playwright's driver needs it, and a bare Debian does not have it.
+LIBRARIES = {"libatomic1": "libatomic.so.1"}
 INSTALL = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
 
 
 def missing_packages() -> list[str]:
-    """The packages whose programs are not here."""
+    """The packages whose programs or libraries are not here."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
-    return [
+    programs = [
         name for name, tool in PACKAGES.items() if not shutil.which(tool, path=path)
     ]
+    return programs + [name for name, file in LIBRARIES.items() if not _loads(file)]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def ensure_test_packages(say: Callable[[str], None]) -> None:

@@ -74,6 +74,7 @@ def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
     process = start_indexer()
     root = settings.INDEX_DIR
     wait_until(lambda: generations.current_generation(root), seconds=60)
+    wait_until(lambda: IndexState.objects.exists(), seconds=60)
 
     for round_number in range(ROUNDS):
         settled = IndexState.objects.get().drained_outbox_id

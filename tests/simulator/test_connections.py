@@ -13,6 +13,7 @@ from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.targets import Target
 from tests.broker_process import BrokerProcess
 from tests.simulator.platform_client import KEY, FakePlatform, simulated, until
+from tests.waiting import wait_until
 
 MANY = 200
 
@@ -132,4 +133,9 @@ def test_many_devices_live_in_one_process(
 
     asyncio.run(scenario())
 
-    assert all(platform.of(name, "status")[-1].status == "goodbye" for name in uids)
+    wait_until(
+        lambda: all(
+            platform.of(name, "status")[-1].status == "goodbye" for name in uids
+        ),
+        what="everybody's goodbye",
+    )
