@@ -9,6 +9,7 @@ from typing import TypeAlias
 import tantivy
 
 from fleet.backends.documents import milliseconds
+from fleet.backends.number_ranges import number_ranges
 from fleet.backends.tantivy_schema import (
     SORT,
     TENANT_ID,
@@ -172,14 +173,16 @@ class Compiler:
         )
 
     def _json_range(self, ref: FieldRef, node: Between) -> Query:
-        # "f" because tantivy's parser reads no exponent, and one end at a time because
-        # it panics where the ends are of different types (1.0 is taken for an integer).
         low, high = (
-            None if end is None else format(float(str(end)), "f")
-            for end in (node.low, node.high)
+            None if end is None else float(str(end)) for end in (node.low, node.high)
         )
         column = f"{json_path(ref.name, ref.path)}.$n"
-        return self.text_range(column, low, high, node.has_low, node.has_high)
+        return either(
+            *(
+                self.index.parse_query(f"{column}:{part}")
+                for part in number_ranges(low, high, node.has_low, node.has_high)
+            )
+        )
 
     def text_range(
         self,

@@ -49,7 +49,10 @@ names = st.lists(words | st.sampled_from(["Pump", "-", "COLD"]), max_size=4).map
 versions = st.sampled_from(
     ["1.4", "1.4.0", "1.4.2", "v1.4.10", "1.10", "2.0-rc1", "2.0", "2.0.0-rc.10", "x"]
 )
-numbers = st.sampled_from([-80.0, -70.5, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 5.5, 1e20])
+# Also where an index changes from one type of number to another, and next to nothing.
+numbers = st.sampled_from([-80.0, -70.5, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 5.5, 1e20]) | (
+    st.sampled_from([-(2.0**63), -(2.0**52), 2.0**52 - 0.5, 2.0**63, 2.0**64, 1e-9])
+)
 moments = st.sampled_from(
     [NOW + timedelta(hours=h, milliseconds=m) for h in (-72, -36, 0) for m in (0, 1)]
 ) | st.just(datetime(2026, 11, 21, tzinfo=UTC))

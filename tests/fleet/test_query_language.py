@@ -44,7 +44,13 @@ DEVICES: list[dict[str, Any]] = [
         "oldest_unacked_at": NOW - timedelta(days=2),
         "rssi": -60.5,
     },
-    {"uid": "meter-1", "region": "Bavaria", "firmware": "1.10.0", "serial": "SN-77"},
+    {
+        "uid": "meter-1",
+        "region": "Bavaria",
+        "firmware": "1.10.0",
+        "serial": "SN-77",
+        "attr": {"limits": [-80.0, 5.0], "offset": 2e-7, "text": "-75"},
+    },
 ]
 
 FOUND = [
@@ -62,6 +68,15 @@ FOUND = [
     ("connectivity:online AND oldest_unacked_at:<now-1d", "pump-2"),
     ("attr.battery_rev:B", "pump-1"),
     ("metric.temperature:>30", "pump-1"),
+    # One value of a list must lie between the ends, not one above and one below.
+    ('attr.limits:{"-80" TO "-70.5"}', ""),
+    ("attr.limits:[-80 TO 0]", "meter-1"),
+    ("attr.limits:{0 TO 1e17}", "meter-1"),
+    ("attr.limits:{5 TO 9}", ""),
+    ("attr.offset:[1e-7 TO 3e-7]", "meter-1"),
+    ("attr.offset:<1e-7", ""),
+    # A text is in no range, though it reads like a number.
+    ("attr.text:[-80 TO 0]", ""),
     ("rssi:<-70", "pump-1"),
     ("rssi:-80", "pump-1"),
     ("rssi:[-70 TO 0]", "pump-2"),
