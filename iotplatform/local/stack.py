@@ -155,6 +155,8 @@ class Stack:
             commands.append(["collectstatic", "--no-input", "-v", "0"])
         with Step("Database and static files" if is_stale else "Database"):
             self._manage(environment, *commands)
+            # A stack that was away for days has no partition of today.
+            self._manage(environment, ["maintain_partitions"])
         if is_stale:
             remember_collected()
 
