@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -174,7 +175,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return {
         name: value
         for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if _is_scalar(value) and not isinstance(value, bool | str)
     }
 
 
@@ -216,12 +217,15 @@ def _flatten(path: str, value: Any, found: dict[str, Scalar | list[Scalar]]) -> 
         scalars = [_scalar(item) for item in value[:MOST_VALUES] if _is_scalar(item)]
         if scalars:
             found[path] = scalars
-    else:
+    elif _is_scalar(value):
         found[path] = _scalar(value)
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float)
+    # JSON knows whole numbers beyond what an index takes, and a device may send one.
+    if isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max
+    return isinstance(value, str)
 
 
 def _scalar(value: Any) -> Scalar:

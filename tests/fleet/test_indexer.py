@@ -101,6 +101,26 @@ def test_a_document_says_what_registry_state_and_commands_say(
 
 
 @pytest.mark.django_db
+def test_what_no_index_can_hold_is_left_out_and_stops_nothing(indexer: Indexer) -> None:
+    device = DeviceFactory.create(
+        uid="odd",
+        product__attributes_schema={"properties": {"a": {"searchable": True}}},
+        product__reported_keys=["interval", "whole"],
+        attributes={"a": {"n": 10**400, "long" * 50_000: 1, "text": "x" * 100_000}},
+    )
+    make_twin(device, reported={"interval": [-(10**400), 5], "whole": 10**300})
+    make_telemetry(device, temperature=4.0)
+
+    indexer.drain()
+
+    query = "reported.interval:5 AND metric.temperature:4 AND attr.a.text:*"
+    assert uids_of(device.tenant, query) == ["odd"]
+    [document] = find(device.tenant, "uid:odd").results
+    assert document["reported"] == {"interval": [5], "whole": 10**300}
+    assert "a.n" not in document["attr"]
+
+
+@pytest.mark.django_db
 def test_a_device_that_was_never_heard_is_offline(indexer: Indexer) -> None:
     device = DeviceFactory.create()
     indexer.drain()
