@@ -30,6 +30,12 @@ def attribute_errors(product: Product, attributes: Any) -> Errors:
     except Unresolvable as error:
         text = f"The product's schema refers to what is not in it: {error.ref}"
         return [{"field": "attributes", "message": text}]
+    except RecursionError:
+        text = "The product's schema refers to itself without an end."
+        return [{"field": "attributes", "message": text}]
+    except OverflowError:
+        text = "Holds a number that is too large for the product's schema."
+        return [{"field": "attributes", "message": text}]
     return [
         {
             "field": ".".join(["attributes", *map(str, error.absolute_path)]),

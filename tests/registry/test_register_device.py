@@ -114,6 +114,27 @@ def test_bad_input_names_the_field_and_registers_nothing(
     assert Device.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [{"$ref": "#"}]},
+        {"$ref": "#/$defs/nowhere"},
+        {"properties": {"n": {"multipleOf": 0.5}}},
+    ],
+)
+def test_a_schema_that_cannot_be_applied_is_a_refusal_too(
+    manager: APIClient, acme: Tenant, minimal: dict[str, Any], schema: dict[str, Any]
+) -> None:
+    ProductFactory(tenant=acme, slug="odd", attributes_schema=schema)
+    device = minimal | {"product": "odd", "attributes": {"n": 10**400}}
+
+    answer = manager.post(URL, device, format="json")
+
+    assert answer.status_code == 400, answer.content
+    assert fields_of(answer) == {"attributes"}
+    assert not Device.objects.exists()
+
+
 def test_what_is_missing_is_named_all_at_once(manager: APIClient) -> None:
     answer = manager.post(URL, {}, format="json")
 
