@@ -53,6 +53,7 @@ class Obedience:
         self._running: set[str] = set()
         # Answers that no PUBACK has confirmed; a lost one is said again at birth.
         self._unconfirmed: dict[int, tuple[str, Outcome]] = {}
+        self._last_unsent = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, leaf: str, payload: bytes) -> None:
@@ -193,9 +194,10 @@ class Obedience:
 
     def _say_outcome(self, command_id: str, outcome: Outcome) -> None:
         mid = self._say(f"command/{command_id}/result", outcome)
-        # Without a connection, a number that no PUBACK has.
-        key = mid if mid is not None else -1 - len(self._unconfirmed)
-        self._unconfirmed[key] = (command_id, outcome)
+        if mid is None:  # without a connection: a number that no PUBACK has
+            self._last_unsent -= 1
+            mid = self._last_unsent
+        self._unconfirmed[mid] = (command_id, outcome)
 
     def _say(self, leaf: str, body: dict[str, Any]) -> int | None:
         if leaf.startswith("command/desired-"):

@@ -159,12 +159,15 @@ class Station:
         for child in self.units.values():
             if child is not unit:
                 child.say_goodbye()
-        self._restarting = asyncio.get_running_loop().create_future()
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.get_running_loop().create_future()
+        # Two reboots at once are one: both return when it is there again.
+        there_again = self._restarting
         self._absence_seconds = pause
         unit.start()
         if link is not None:
             await link.close()
-        await self._restarting
+        await asyncio.shield(there_again)
 
     def _arrived(self, topic: str, payload: bytes) -> None:
         base, _, leaf = topic.rpartition("/down/")

@@ -112,6 +112,24 @@ def test_a_reboot_is_executed_once_even_when_the_simulator_restarts(
     assert goodbyes[0].session == births[0].session
 
 
+def test_two_reboots_at_once_are_both_answered(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    sent: list[str] = []
+
+    async def scenario() -> None:
+        async with simulated(broker, tmp_path, device(uid)):
+            await until(lambda: platform.of(uid, "reported"), "birth")
+            sent.extend(platform.send(uid, "reboot") for _ in range(2))
+            await until(lambda: len(platform.of(uid, "result")) == 2, "both results")
+
+    play(scenario())
+
+    results = [u for u in platform.heard if u.uid == uid and u.kind == "result"]
+    assert {str(uplink.command_id) for uplink in results} == set(sent)
+    assert sorted(entry["id"] for entry in journal(tmp_path)) == sorted(sent)
+
+
 def test_new_firmware_is_what_the_device_reports_after_its_restart(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
