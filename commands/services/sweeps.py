@@ -132,6 +132,8 @@ class _Facts:
         self.reported: dict[int, dict[str, Any]] = reported_of(
             {c.device_id for c in checked}
         )
+        executed = [c for c in checked if c.status == S.SUCCEEDED]
+        self.outdated = retrying.outdated_among(executed)
 
 
 def _facts(commands: Sequence[Command]) -> _Facts:
@@ -218,10 +220,16 @@ def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
     if waits:
         retries.wait_for_device(command, moves, cause="no acknowledgement")
         return
+    # Of a repeat nothing was heard, but of the command there was.
+    unheard = (
+        F.EXECUTION_TIMEOUT
+        if command.received_at is not None and is_repeatable(command)
+        else F.NO_ACK
+    )
     retries.retry_or_end(
         command,
         moves,
-        F.UNREACHABLE if away else F.NO_ACK,
+        F.UNREACHABLE if away else unheard,
         cause="no acknowledgement, and the device is away"
         if away
         else "no acknowledgement in time",
@@ -241,6 +249,11 @@ def _no_result(command: Command, moves: Moves, facts: _Facts) -> None:
 
 
 def _not_verified(command: Command, moves: Moves, facts: _Facts) -> None:
+    # A late result took it out of that verdict; its keys may be other ones by now.
+    if command.pk in facts.outdated:
+        cause = "a newer configuration took its place"
+        moves.move(command, S.SUPERSEDED, cause=cause)
+        return
     retries.end(
         command, moves, F.UNVERIFIED, cause="the reported state does not say so"
     )

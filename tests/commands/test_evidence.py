@@ -99,6 +99,34 @@ def test_a_late_acknowledgement_alone_is_recorded_and_the_verdict_stands() -> No
     assert len(story(command)) == 4
 
 
+def test_a_late_result_of_a_superseded_configuration_does_not_make_it_fail() -> None:
+    unit = online_unit()
+    older = ask(unit, "set_config", {"interval": 5})
+    deliver()
+    ask(unit, "set_config", {"interval": 9})
+
+    unit.result(older)
+
+    assert (fresh(older).status, fresh(older).late) == ("succeeded", True)
+    sweep(now() + timedelta(hours=1))
+    older = fresh(older)
+    assert (older.status, older.failure_class) == ("superseded", "")
+
+
+def test_a_device_that_has_it_and_does_not_answer_a_repeat_is_no_silent_one() -> None:
+    unit = online_unit()
+    command = ask(unit, "update_firmware", {"version": "2"}, attempts=2)
+    deliver()
+    unit.acknowledge(command)
+    sweep(now() + timedelta(hours=1))
+    deliver(at=now() + timedelta(hours=2))
+
+    sweep(now() + timedelta(hours=3))
+
+    command = fresh(command)
+    assert (command.status, command.failure_class) == ("timed_out", "execution_timeout")
+
+
 def test_what_the_device_ended_stays_ended() -> None:
     unit = online_unit()
     command = ask(unit)
