@@ -110,10 +110,15 @@ class Indexer:
         """Index one batch of the outbox; return whether more may be waiting."""
         waiting = Outbox.objects.order_by("pk").values_list("pk", "device_id")
         rows = list(waiting[: self._batch])
-        if rows:
-            self.index_devices(sorted({device_id for _, device_id in rows}))
-            settle([pk for pk, _ in rows])
         is_full = len(rows) == self._batch
+        if rows:
+            devices = sorted({device_id for _, device_id in rows})
+            ids = [pk for pk, _ in rows]
+            if self._batch > BATCH:
+                # Read before their documents are built, so these changes are in them.
+                ids = _waiting_for(devices)
+            self.index_devices(devices)
+            settle(ids, last=rows[-1][0])
         self._batch = BACKLOG_BATCH if is_full else BATCH
         return is_full
 
@@ -202,13 +207,21 @@ class Indexer:
         logger.info("the index was built: %d documents", total)
 
 
+def _waiting_for(device_ids: list[int]) -> list[int]:
+    """Return every row of these devices: changes of whole fleets leave several each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM fleet_outbox WHERE device_id = ANY(%s)", [device_ids]
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
 @transaction.atomic
-def settle(outbox_ids: list[int]) -> None:
+def settle(outbox_ids: list[int], *, last: int) -> None:
     """Take rows out of the outbox, now that the index holds what they announced."""
     with connection.cursor() as cursor:
         # By id, not "up to": a lower id may belong to a transaction still running.
         cursor.execute("DELETE FROM fleet_outbox WHERE id = ANY(%s)", [outbox_ids])
-    now = timezone.now()
     IndexState.objects.update_or_create(
-        pk=1, defaults={"drained_outbox_id": outbox_ids[-1], "drained_at": now}
+        pk=1, defaults={"drained_outbox_id": last, "drained_at": timezone.now()}
     )

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from fleet.backends import generations
 from fleet.exceptions import IndexUnavailable
 from fleet.models import IndexState, Outbox
+from fleet.services import indexing
 from fleet.services.indexing import Indexer, writer_lock
 from fleet.services.running import run_indexer
 from registry.models import Device
@@ -245,6 +247,30 @@ def test_the_indexer_goes_on_after_its_connection_was_cut(index_dir: Path) -> No
     thread.join(20)
 
     assert not thread.is_alive()
+
+
+@pytest.mark.django_db
+def test_a_backlog_writes_a_device_once_however_often_it_changed(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "BATCH", 2)
+    monkeypatch.setattr(indexing, "BACKLOG_BATCH", 3)
+    devices = DeviceFactory.create_batch(3)
+    indexer.drain()
+    while indexer.drain():
+        pass
+    for name in ("one", "two", "three", "four"):
+        Device.objects.update(name=name)
+    assert Outbox.objects.count() == 12
+
+    with CaptureQueriesContext(connection) as queries:
+        while indexer.drain():
+            pass
+
+    assert not Outbox.objects.exists()
+    assert find(devices[0].tenant, "name:four", limit=10).total == 1
+    built = [q for q in queries if "FROM registry_device d" in q["sql"]]
+    assert len(built) <= 3
 
 
 def _run(root: Path, stop: threading.Event) -> None:
