@@ -3,6 +3,7 @@
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
@@ -829,6 +830,12 @@ class Migration(migrations.Migration):
             model_name="lifecyclemove",
             index=models.Index(
                 fields=["device", "-at"], name="registry_move_by_device"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="device",
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["tags"], name="registry_device_tags"
             ),
         ),
         migrations.AddConstraint(

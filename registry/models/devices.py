@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -44,6 +45,7 @@ class Device(PublicIdModel):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        indexes = [GinIndex(fields=["tags"], name="registry_device_tags")]
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "serial"],

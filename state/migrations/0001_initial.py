@@ -504,7 +504,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["device", "-last_at"], name="state_alarm_last")
+                    models.Index(
+                        fields=["device", "-last_at"], name="state_alarm_last"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "cleared"), _negated=True),
+                        fields=["-id", "tenant"],
+                        name="state_alarm_open",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -41,7 +41,15 @@ class Alarm(PublicIdModel):
                 name="state_one_open_alarm_per_code",
             )
         ]
-        indexes = [models.Index(fields=["device", "-last_at"], name="state_alarm_last")]
+        indexes = [
+            models.Index(fields=["device", "-last_at"], name="state_alarm_last"),
+            # Few are open of all that ever were, and those are what people look at.
+            models.Index(
+                fields=["-id", "tenant"],
+                name="state_alarm_open",
+                condition=~Q(state=AlarmState.CLEARED),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} ({self.severity}, {self.state})"
