@@ -36,11 +36,6 @@ def without(query: str, extra: str) -> str:
     return " AND ".join(part for part in parts(query) if part != extra) or "*"
 
 
-def any_of(field: str, values: list[str]) -> str:
-    """Return the query of a few named values."""
-    return " OR ".join(clause(field, value) for value in values)
-
-
 def parts(query: str) -> list[str]:
     """Return the conditions that the query joins with AND, as they are written.
 

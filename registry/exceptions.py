@@ -46,10 +46,6 @@ class InUse(Conflict):
     """Something still refers to the object."""
 
 
-class AlreadyThere(Conflict):
-    """An object of this name exists."""
-
-
 class LifecycleRefuses(Conflict):
     """The device's lifecycle does not allow this."""
 

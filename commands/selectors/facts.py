@@ -1,9 +1,7 @@
-"""What the fleet's documents and the platform page say of commands, in bulk."""
+"""What the platform page says of commands, in bulk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,54 +13,8 @@ from commands.models import Command
 from registry.lifecycle import Adapter
 
 S = CommandStatus
-# The failure rate is over a device's newest commands, so that it moves when it heals.
-RECENT = 20
 LATENCY_WINDOW = timedelta(hours=1)
 
-
-@dataclass(frozen=True)
-class CommandFacts:
-    """What a device's document says of its commands."""
-
-    device_id: int
-    pending_commands: int
-    oldest_unacked_at: datetime | None
-    last_ack_at: datetime | None
-    # Failed among those of the newest that ended; null when none has ended.
-    command_failure_rate: float | None
-    last_command: str | None
-    last_command_status: str | None
-    last_command_at: datetime | None
-    last_command_failure_class: str | None
-
-
-FACTS = f"""
-    SELECT d.id, pending.total, pending.unacked, recent.acked,
-           recent.failed::float / NULLIF(recent.ended, 0),
-           last.name, last.status, last.created_at, NULLIF(last.failure_class, '')
-    FROM unnest(%s::bigint[]) AS d(id)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS total,
-               min(sent_at) FILTER (WHERE received_at IS NULL) AS unacked
-        FROM commands_command WHERE device_id = d.id AND ended_at IS NULL
-    ) pending
-    CROSS JOIN LATERAL (
-        SELECT max(received_at) AS acked,
-               count(*) FILTER (WHERE ended_at IS NOT NULL
-                   AND status NOT IN ('cancelled', 'superseded')) AS ended,
-               count(*) FILTER (
-                   WHERE status IN ('failed', 'timed_out', 'unknown', 'expired')
-               ) AS failed
-        FROM (
-            SELECT status, ended_at, received_at FROM commands_command
-            WHERE device_id = d.id ORDER BY id DESC LIMIT {RECENT}
-        ) newest
-    ) recent
-    LEFT JOIN LATERAL (
-        SELECT name, status, created_at, failure_class FROM commands_command
-        WHERE device_id = d.id ORDER BY id DESC LIMIT 1
-    ) last ON true
-"""
 
 LATENCY = """
     SELECT adapter,
@@ -73,13 +25,6 @@ LATENCY = """
     WHERE received_at >= %s AND sent_at IS NOT NULL AND received_at >= sent_at
     GROUP BY adapter
 """
-
-
-def open_command_facts(device_ids: Sequence[int]) -> dict[int, CommandFacts]:
-    """Return what each device's document says of its commands, in one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(FACTS, [list(device_ids)])
-        return {row[0]: CommandFacts(*row) for row in cursor.fetchall()}
 
 
 def adapter_latencies(*, now: datetime) -> dict[str, dict[str, float | None]]:

@@ -26,7 +26,7 @@ from commands.models import Attempt, Command
 from commands.services import retries
 from commands.services.moves import Moves, lock_commands, seconds
 from commands.services.retained import remember_retained
-from iotplatform.common.enqueue import notify
+from iotplatform.common.notify import notify
 from registry.lifecycle import TAKES_COMMANDS, DeviceKind
 from registry.models import Device
 from state.lifecycle import Connectivity

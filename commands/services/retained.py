@@ -9,7 +9,7 @@ from django.db import transaction
 
 from commands.models import RetainedDesired
 from commands.selectors.due import TAKES_NO_COMMANDS
-from iotplatform.common.enqueue import notify
+from iotplatform.common.notify import notify
 
 BATCH = 1_000  # one message each for the broker: a second or two of its work
 

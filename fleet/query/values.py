@@ -16,7 +16,6 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-NOT_PLAIN = re.compile(r"([^A-Za-z0-9_.])")
 RESERVED = frozenset({"AND", "OR", "NOT", "TO"})
 TRUTHS = {"true": True, "false": False}
 

@@ -27,12 +27,6 @@ def get_cohort(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Cohort:
     return found
 
 
-def list_snapshots(*, cohort: Cohort) -> QuerySet[Snapshot]:
-    """Return what was frozen from a cohort, the newest first."""
-    snapshots = Snapshot.objects.filter(cohort=cohort)
-    return snapshots.select_related("tenant", "cohort", "taken_by").order_by("-pk")
-
-
 def get_snapshot(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Snapshot:
     """Return one snapshot; raises NoSuchSnapshot."""
     wanted = _uuid(public_id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from registry.models import ApiToken, User
+from registry.models import ApiToken
 
 
 def digest_of(key: str) -> str:
@@ -25,8 +25,3 @@ def find_token_across_tenants(key: str, *, now: datetime) -> ApiToken | None:
         user__is_active=True,
     )
     return rows.select_related("user").first()
-
-
-def list_tokens(user: User) -> QuerySet[ApiToken]:
-    """Return a person's tokens, newest first."""
-    return ApiToken.objects.filter(user=user).order_by("-pk")

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from iotplatform.common.enqueue import notify
+from iotplatform.common.notify import notify
 from iotplatform.common.problems import Conflict
 from registry.exceptions import BrokerDoesNotAnswer, LifecycleRefuses
 from registry.lifecycle import CONNECTS

@@ -32,8 +32,3 @@ def save_membership(membership: Membership) -> Membership:
     """Save a membership as it stands. Raises BadInput naming what is wrong."""
     save_checked(membership)
     return membership
-
-
-def remove_membership(membership: Membership) -> None:
-    """Take a person out of a tenant."""
-    membership.delete()

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
-from django.db import connection
+
+from iotplatform.common.notify import listen
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Slots:
         of them this process read before it lost the database.
         """
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = listen(self._channel)
         for slot, beat_at in sorted(beats.items()):
             is_orphan = now - beat_at >= ADOPT_AFTER
             if slot in self.held or not (
@@ -82,11 +83,3 @@ class Slots:
             "SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, slot]
         ).fetchone()
         return bool(row and row[0])
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        params = connection.get_connection_params()
-        for name in ("cursor_factory", "context", "pool", "prepare_threshold"):
-            params.pop(name, None)
-        link = psycopg.connect(**params, autocommit=True, connect_timeout=5)
-        link.execute(f"LISTEN {self._channel}")
-        return link

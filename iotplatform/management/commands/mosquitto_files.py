@@ -13,13 +13,9 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import (
-    InterfaceError,
-    OperationalError,
-    close_old_connections,
-    connection,
-)
+from django.db import InterfaceError, OperationalError, close_old_connections
 
+from iotplatform.common.notify import listen
 from iotplatform.local.credential_files import DeviceFiles
 from iotplatform.local.signals import stop_event
 from registry.selectors.credentials import (
@@ -73,7 +69,7 @@ class Command(BaseCommand):
     ) -> None:
         """Look at once, then after each notification and every few seconds."""
         close_old_connections()
-        with contextlib.closing(_listening_connection()) as listening:
+        with contextlib.closing(listen(CHANNEL)) as listening:
             while not stop.is_set():
                 began = time.monotonic()
                 holds = synchronise(files, published)
@@ -100,17 +96,6 @@ def synchronise(files: DeviceFiles, published: set[int]) -> bool:
     published.clear()
     published.update(ids)
     return True
-
-
-def _listening_connection() -> psycopg.Connection[Any]:
-    """A connection of its own: one that runs queries may miss notifications."""
-    parameters = connection.get_connection_params()
-    wanted = {
-        k: v for k, v in parameters.items() if k not in ("context", "cursor_factory")
-    }
-    listening = psycopg.connect(**wanted, autocommit=True)
-    listening.execute(f"LISTEN {CHANNEL}")
-    return listening
 
 
 def _wait_for_news(
