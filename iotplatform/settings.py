@@ -92,7 +92,12 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres:///iotplatform")}
 DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
 DATABASES["default"]["OPTIONS"] = {
-    "application_name": env.str("PROCESS_NAME", "manage")
+    "application_name": env.str("PROCESS_NAME", "manage"),
+    # A server that is away, or cut off without a word, is an error within a minute.
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
 }
 DATABASE_ROLE = env.str("DATABASE_ROLE", default="")
 if DATABASE_ROLE:
