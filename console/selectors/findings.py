@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -11,9 +12,11 @@ from console import querytext
 from console.delivery import short_words, track_of
 from console.selectors.traits import traits_of
 from console.words import ago, cause_in_words
+from registry.selectors.products import searchable_attributes
 
 if TYPE_CHECKING:
     from fleet.selectors.search import SearchResult
+    from registry.models import Tenant
 
 # What may explain a set of devices: where, what and how, never the condition itself.
 TRAIT_FIELDS = {
@@ -26,6 +29,8 @@ TRAIT_FIELDS = {
     "cause": "Cause",
     "lifecycle": "Lifecycle",
 }
+# Beside the fields above, what products declare; more would make the search dear.
+MOST_ATTRIBUTES = 6
 
 
 def found_rows(
@@ -39,22 +44,34 @@ def found_rows(
     return rows
 
 
+def attribute_fields(tenants: Sequence[Tenant]) -> dict[str, str]:
+    """Return the searchable attributes as index fields, each with its label."""
+    names = searchable_attributes(tenants=tenants)[:MOST_ATTRIBUTES]
+    return {f"attr.{name}": name.replace("_", " ").capitalize() for name in names}
+
+
 def trait_rows(
-    result: SearchResult, whole: SearchResult, q: str, sort: str = ""
+    result: SearchResult,
+    whole: SearchResult,
+    q: str,
+    sort: str = "",
+    *,
+    attributes: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return what the matches share, without what the query asks for anyway."""
+    labels = TRAIT_FIELDS | dict(attributes)
     asked = {part.split(":", 1)[0].strip("( ") for part in querytext.parts(q)}
     here = {
         name: rows
         for name, rows in result.facets.items()
-        if name in TRAIT_FIELDS and name not in asked
+        if name in labels and name not in asked
     }
     found = traits_of(
         here, total=result.total, fleet=whole.facets, fleet_total=whole.total
     )
     return [
         {
-            "label": TRAIT_FIELDS[trait.field],
+            "label": labels[trait.field],
             "value": cause_in_words(trait.value)
             if trait.field == "cause"
             else trait.value,

@@ -14,7 +14,12 @@ from django.urls import reverse
 from console import querytext
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
-from console.selectors.findings import TRAIT_FIELDS, found_rows, trait_rows
+from console.selectors.findings import (
+    TRAIT_FIELDS,
+    attribute_fields,
+    found_rows,
+    trait_rows,
+)
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.selectors.cohorts import get_cohort, list_cohorts
 from fleet.selectors.search import count, search
@@ -58,8 +63,9 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
 
 
 def _now(row: Any) -> dict[str, Any]:
-    facets = [*TRAIT_FIELDS, "connectivity"]
     tenants = [row.tenant]
+    attributes = attribute_fields(tenants)
+    facets = [*TRAIT_FIELDS, *attributes, "connectivity"]
     result = search(tenants=tenants, q=row.query, limit=10, facets=facets)
     whole = search(tenants=tenants, q="*", limit=1, facets=facets)
     counted = {
@@ -81,7 +87,7 @@ def _now(row: Any) -> dict[str, Any]:
         "fleet_total": whole.total,
         "figures": figures,
         "rows": found_rows(result),
-        "traits": trait_rows(result, whole, row.query),
+        "traits": trait_rows(result, whole, row.query, attributes=attributes),
     }
 
 

@@ -12,6 +12,7 @@ from console import querytext
 from console.scope import ConsoleRequest, page
 from console.selectors.findings import (
     TRAIT_FIELDS,
+    attribute_fields,
     fleet_url,
     found_rows,
     trait_rows,
@@ -88,7 +89,8 @@ def _found(
 ) -> dict[str, Any]:
     """Everything that the page shows of a result."""
     tenants = request.scope.tenants
-    counted = list(dict.fromkeys([*FACETS, *TRAIT_FIELDS]))
+    attributes = attribute_fields(tenants)
+    counted = list(dict.fromkeys([*FACETS, *TRAIT_FIELDS, *attributes]))
     started = perf_counter()
     result = search(
         tenants=tenants,
@@ -118,9 +120,12 @@ def _found(
         "rows": rows,
         "shows_risk": shows_risk,
         "columns": _columns(q, sort, shows_risk=shows_risk),
-        "facets": [_facet(name, result, q, sort) for name in FACETS],
+        "facets": [
+            _facet(name, label, result, q, sort)
+            for name, label in (FACETS | attributes).items()
+        ],
         "conditions": _conditions(q, sort),
-        "traits": trait_rows(result, whole, q, sort),
+        "traits": trait_rows(result, whole, q, sort, attributes=attributes),
         "may_operate": bool(writable),
         "writable_tenants": writable,
         "is_later_page": bool(cursor),
@@ -150,7 +155,9 @@ def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
     return columns
 
 
-def _facet(name: str, result: SearchResult, q: str, sort: str) -> dict[str, Any]:
+def _facet(
+    name: str, label: str, result: SearchResult, q: str, sort: str
+) -> dict[str, Any]:
     counted = [row for row in result.facets.get(name, []) if row["value"] != ""]
     values = []
     for row in counted[:SHOWN_VALUES]:
@@ -167,7 +174,7 @@ def _facet(name: str, result: SearchResult, q: str, sort: str) -> dict[str, Any]
             }
         )
     more = len(counted) - len(values)
-    return {"label": FACETS[name], "values": values, "more": max(more, 0)}
+    return {"label": label, "values": values, "more": max(more, 0)}
 
 
 def _conditions(q: str, sort: str) -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ from registry.models import Tenant
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000
 DEFAULT_SORT = "uid"
-MOST_FACETS = 12
+MOST_FACETS = 16
 LARGEST_INTEGER = 2**63
 SORT_KEY = re.compile(r"[a-z0-9]+")
 

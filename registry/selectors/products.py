@@ -19,3 +19,20 @@ def get_product(*, tenants: Sequence[Tenant], slug: str) -> Product:
     """Return a product; raises NoSuchObject or AmbiguousSlug."""
     rows = Product.objects.select_related("tenant")
     return get_by_slug(rows, tenants=tenants, slug=slug, what="product")
+
+
+def searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:
+    """Return the attributes that some product of theirs declares searchable, sorted."""
+    schemas = (
+        Product.objects.filter(tenant__in=tenants)
+        .exclude(attributes_schema={})
+        .values_list("attributes_schema", flat=True)
+    )
+    return sorted(
+        {
+            name
+            for schema in schemas
+            for name, rule in schema.get("properties", {}).items()
+            if isinstance(rule, dict) and rule.get("searchable") is True
+        }
+    )

@@ -54,6 +54,30 @@ def test_what_the_matches_share_is_said_with_its_share_of_the_fleet(
     assert "What these share" in answer.content.decode()
 
 
+def test_a_searchable_attribute_is_a_facet_and_may_be_what_the_matches_share(
+    acme: Fleet,
+) -> None:
+    product = acme.devices[0].product
+    product.attributes_schema = {"properties": {"battery_rev": {"searchable": True}}}
+    product.save()
+    for uid in ("mu-1", "mu-2"):
+        acme.add(uid)
+    for device in acme.devices:
+        is_unstable = device.uid.startswith("sh-")
+        device.attributes = {"battery_rev": "B" if is_unstable else "A"}
+        device.save()
+    acme.settle()
+
+    answer = open_fleet(acme.client(), "disconnects_72h:>=5")
+
+    labels = [facet["label"] for facet in answer.context["facets"]]
+    assert "Battery rev" in labels
+    [shared] = [t for t in answer.context["traits"] if t["label"] == "Battery rev"]
+    assert (shared["value"], shared["share"]) == ("B", 1.0)
+    narrowed = acme.client().get(shared["url"])
+    assert narrowed.context["result"].total == 3
+
+
 def test_a_facet_adds_its_condition_and_takes_it_out_again(acme: Fleet) -> None:
     client = acme.client()
     page = open_fleet(client, "lifecycle:active")
