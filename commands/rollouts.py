@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive
-
 from commands.exceptions import InvalidRollout
 from commands.policies import schema_errors
+from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 
 DAY = 86_400
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
-# Beyond these, a time zone's offset leaves what the database or Python can hold.
+# The database can keep earlier ones, and Python cannot read them back.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
@@ -101,12 +99,9 @@ def instant(text: str | None, *, field: str) -> datetime | None:
     """Read an RFC 3339 instant of a rollout."""
     if text is None:
         return None
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None or is_naive(found):
-        _refuse(field, "An instant in RFC 3339 with its offset, 2026-01-31T08:00:00Z.")
+    found = read_instant(text)
+    if found is None:
+        _refuse(field, NOT_AN_INSTANT)
     elif not EARLIEST <= found < LATEST:
         _refuse(field, f"An instant of the years {EARLIEST.year} to {LATEST.year - 1}.")
     return found

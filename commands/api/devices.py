@@ -6,7 +6,6 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,6 +21,7 @@ from commands.serializers import (
 )
 from commands.services.commands import request_command
 from iotplatform.common.etags import if_match
+from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 from iotplatform.common.pagination import read_limit
 from iotplatform.common.parsers import MergePatchParser, StrictJSONParser
 from iotplatform.common.problems import BadInput, PreconditionFailed
@@ -97,12 +97,9 @@ def _before(request: Request) -> datetime:
     text = request.query_params.get("before")
     if text is None:
         return timezone.now()
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None or timezone.is_naive(found):
-        raise BadInput(before="An instant in RFC 3339 with its offset.")
+    found = read_instant(text)
+    if found is None:
+        raise BadInput(before=NOT_AN_INSTANT)
     return found
 
 

@@ -1,0 +1,44 @@
+"""Instants of requests, as the doors take them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from rest_framework.test import APIClient
+
+from iotplatform.common.instants import read_instant
+from tests.factories import DeviceFactory, MembershipFactory
+
+ODD = "2026-01-01T00:00:00+16:30"  # more than PostgreSQL takes
+BEYOND = "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00Z", BEYOND],
+)
+def test_what_is_no_instant_in_utc_is_none(text: str) -> None:
+    assert read_instant(text) is None
+
+
+def test_an_instant_is_read_as_utc() -> None:
+    assert read_instant(ODD) == datetime(2025, 12, 31, 7, 30, tzinfo=UTC)
+    assert read_instant(ODD).tzinfo is UTC  # type: ignore[union-attr]
+
+
+@pytest.mark.django_db
+def test_an_odd_offset_is_taken_and_an_instant_out_of_range_is_named() -> None:
+    device = DeviceFactory.create()
+    api = APIClient()
+    api.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
+    timeline = f"/api/v1/devices/{device.uid}/timeline/"
+
+    def refused(path: str, name: str, text: str) -> list[str]:
+        answer = api.get(path, {name: text})
+        return [error["field"] for error in answer.json().get("errors", [])]
+
+    assert refused(timeline, "before", ODD) == []
+    assert refused(timeline, "before", BEYOND) == ["before"]
+    assert refused("/api/v1/commands/", "created_after", ODD) == []
+    assert refused("/api/v1/commands/", "created_after", BEYOND) == ["created_after"]
