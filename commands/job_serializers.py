@@ -13,6 +13,9 @@ from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import JobCounts
 from commands.serializers import ObjectField, Plain, ReasonSerializer
 
+# Where a member of a job may stand: at its command's status, or before that.
+TARGET_STATUSES = [PENDING, SKIPPED, *CommandStatus.values]
+
 
 class WaveSerializer(Plain):
     """A wave, and how its members stand."""
@@ -48,6 +51,14 @@ class JobEventSerializer(Plain):
     status = serializers.ChoiceField(choices=JobStatus.choices)
     actor = serializers.CharField()
     cause = serializers.CharField()
+
+
+class JobEventListSerializer(Plain):
+    """All of a job's moves, on one page."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = JobEventSerializer(many=True)
 
 
 class JobSerializer(Plain):
@@ -113,9 +124,7 @@ class JobTargetSerializer(Plain):
     command = serializers.SerializerMethodField()
     skip_reason = serializers.SerializerMethodField()
 
-    @extend_schema_field(
-        serializers.ChoiceField(choices=[PENDING, SKIPPED, *CommandStatus.values])
-    )
+    @extend_schema_field(serializers.ChoiceField(choices=TARGET_STATUSES))
     def get_status(self, target: JobTarget) -> str:
         """Return where the member stands: its command's status, or before that."""
         if target.command is not None:

@@ -46,6 +46,14 @@ class CommandDefinitionSerializer(Plain):
         return _with_class(super().get_fields())
 
 
+class CommandDefinitionListSerializer(Plain):
+    """All of them, on one page."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = CommandDefinitionSerializer(many=True)
+
+
 class AttemptSerializer(Plain):
     """One try at delivery."""
 

@@ -53,7 +53,7 @@ class SiteSerializer(TenantedSerializer):
     project = NameField(required=False, allow_null=True)
     region = serializers.CharField(max_length=100, required=False, allow_blank=True)
     country = serializers.RegexField(
-        r"\A([A-Z]{2})?\Z",
+        r"\A[A-Z]{2}\Z",
         required=False,
         allow_blank=True,
         help_text="ISO 3166-1 alpha-2, in capitals.",

@@ -16,7 +16,10 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
     tenant = serializers.CharField(source="tenant.slug", read_only=True)
     device = serializers.CharField(source="device.uid", read_only=True)
     acknowledged_by = serializers.CharField(
-        source="acknowledged_by.username", default=None, read_only=True
+        source="acknowledged_by.username",
+        default=None,
+        allow_null=True,
+        read_only=True,
     )
 
     class Meta:

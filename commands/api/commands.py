@@ -27,6 +27,7 @@ from commands.selectors.commands import (
     list_commands,
 )
 from commands.serializers import (
+    CommandDefinitionListSerializer,
     CommandDefinitionSerializer,
     CommandRequestSerializer,
     CommandSerializer,
@@ -34,6 +35,7 @@ from commands.serializers import (
 )
 from commands.services import actions
 from commands.services.commands import request_command
+from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
@@ -61,12 +63,8 @@ class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     status = django_filters.MultipleChoiceFilter(choices=CommandStatus.choices)
     failure_class = django_filters.MultipleChoiceFilter(choices=FailureClass.choices)
     job = django_filters.UUIDFilter(field_name="job__public_id")
-    created_after = django_filters.IsoDateTimeFilter(
-        field_name="created_at", lookup_expr="gte"
-    )
-    created_before = django_filters.IsoDateTimeFilter(
-        field_name="created_at", lookup_expr="lt"
-    )
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Command
@@ -91,7 +89,7 @@ def command_data(commands: Collection[Command]) -> list[Any]:
 class CommandDefinitionListView(APIView):
     """The commands that there are."""
 
-    @extend_schema(responses=CommandDefinitionSerializer(many=True))
+    @extend_schema(responses=CommandDefinitionListSerializer)
     def get(self, request: Request) -> Response:
         """Return every built-in definition, with the schema of its parameters."""
         rows = CommandDefinitionSerializer(list(DEFINITIONS.values()), many=True).data

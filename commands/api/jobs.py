@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import django_filters
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.request import Request
@@ -14,6 +15,8 @@ from rest_framework.views import APIView
 
 from commands.api.commands import NewestFirst
 from commands.job_serializers import (
+    TARGET_STATUSES,
+    JobEventListSerializer,
     JobEventSerializer,
     JobSerializer,
     JobTargetSerializer,
@@ -21,6 +24,7 @@ from commands.job_serializers import (
 )
 from commands.lifecycle import FailureClass, JobStatus
 from commands.models import Job, JobTarget
+from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import (
     counts_of,
     get_job,
@@ -51,7 +55,9 @@ class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Filters of a job's members."""
 
     wave = django_filters.NumberFilter()
-    status = django_filters.CharFilter(field_name="command__status")
+    status = django_filters.MultipleChoiceFilter(
+        choices=[(name, name) for name in TARGET_STATUSES], method="filter_status"
+    )
     failure_class = django_filters.MultipleChoiceFilter(
         field_name="command__failure_class", choices=FailureClass.choices
     )
@@ -59,6 +65,19 @@ class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
     class Meta:
         model = JobTarget
         fields: list[str] = []
+
+    def filter_status(
+        self, rows: QuerySet[JobTarget], name: str, values: list[str]
+    ) -> QuerySet[JobTarget]:
+        """Keep the members that stand at one of these, before their command too."""
+        if not values:
+            return rows
+        wanted = Q(command__status__in=values)
+        if PENDING in values:
+            wanted |= Q(command__isnull=True, skip_reason="")
+        if SKIPPED in values:
+            wanted |= Q(command__isnull=True) & ~Q(skip_reason="")
+        return rows.filter(wanted)
 
 
 def job_data(found: Collection[Job]) -> list[Any]:
@@ -112,7 +131,7 @@ class JobTargetListView(TenantScopedMixin, ListAPIView[JobTarget]):
 class JobEventListView(TenantScopedMixin, APIView):
     """What was done to a job."""
 
-    @extend_schema(responses=JobEventSerializer(many=True))
+    @extend_schema(responses=JobEventListSerializer)
     def get(self, request: Request, job_id: str) -> Response:
         """Return the history, the oldest first."""
         job = get_job(tenants=self.tenants, public_id=job_id)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api.devices import DeviceView
+from registry.models import Credential
 from registry.permissions import Right
 from registry.selectors.credentials import get_credential, list_credentials
 from registry.serializers import CredentialSerializer, IssuedCredentialSerializer
@@ -19,8 +20,12 @@ class CredentialListView(DeviceView):
     """The credentials of one device."""
 
     serializer_class = CredentialSerializer
+    queryset = Credential.objects.none()  # names the model to the schema
 
-    @extend_schema(operation_id="device_credentials_list")
+    @extend_schema(
+        operation_id="device_credentials_list",
+        responses=CredentialSerializer(many=True),
+    )
     def get(self, request: Request, uid: str) -> Response:
         """List a device's credentials, newest first, without secrets."""
         device = self.device(uid)

@@ -77,7 +77,7 @@ class DeviceListView(DeviceView):
             return list_devices(tenants=[])
         return list_devices(tenants=self.tenants)
 
-    @extend_schema(operation_id="devices_list")
+    @extend_schema(operation_id="devices_list", responses=DeviceSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List devices."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

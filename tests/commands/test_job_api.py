@@ -112,6 +112,22 @@ def test_people_pause_resume_and_cancel_with_reasons(job: Job) -> None:
     ]
 
 
+def test_members_are_narrowed_to_where_they_stand(units: list[Unit], job: Job) -> None:
+    api = client_of(job.tenant)
+    path = f"{JOBS}{job.public_id}/"
+    api.post(f"{path}start/")
+    tick()
+
+    def standing(status: str) -> int:
+        return len(api.get(f"{path}targets/?status={status}").json()["results"])
+
+    assert (standing("queued"), standing("pending"), standing("skipped")) == (1, 3, 0)
+    assert standing("queued&status=pending") == 4
+    api.post(f"{path}cancel/")
+    assert standing("skipped") == 3
+    assert api.get(f"{path}targets/?status=luck").status_code == 400
+
+
 def test_another_tenants_job_is_404_and_a_viewer_changes_nothing(job: Job) -> None:
     stranger = client_of(fleet_of(1, online=False)[0].device.tenant)
     viewer = client_of(job.tenant, "viewer")

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
+import pytest
 from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
+
+# Everything that answers a GET with many of something.
+LISTS = (
+    *("tenants/", "projects/", "sites/", "products/", "devices/", "alarms/"),
+    *("devices/{uid}/credentials/", "devices/{uid}/timeline/"),
+    *("command-definitions/", "commands/", "cohorts/"),
+    *("jobs/", "jobs/{job_id}/targets/", "jobs/{job_id}/events/"),
+    "snapshots/{snapshot_id}/members/",
+)
 
 
 def test_the_schema_is_valid_and_without_warnings() -> None:
@@ -13,3 +25,32 @@ def test_the_schema_is_valid_and_without_warnings() -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=out)
 
     assert "/api/v1/devices/{uid}/" in out.getvalue()
+
+
+@pytest.fixture
+def schema() -> Any:
+    """The document that /api/schema/ serves."""
+    generator: Any = SchemaGenerator
+    return generator().get_schema(request=None, public=True)
+
+
+def test_the_schema_says_of_every_list_that_it_comes_in_pages(schema: Any) -> None:
+    shapes = schema["components"]["schemas"]
+
+    def members(path: str) -> set[str]:
+        answer: Any = schema["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]
+        shape = answer["content"]["application/json"]["schema"]
+        name = shape.get("$ref", "").rpartition("/")[2]
+        return set(shapes.get(name, {}).get("properties", {}))
+
+    for path in LISTS:
+        assert members(path) == {"next", "previous", "results"}, path
+
+
+def test_the_schema_allows_what_answers_hold(schema: Any) -> None:
+    shapes = schema["components"]["schemas"]
+
+    assert shapes["Alarm"]["properties"]["acknowledged_by"]["nullable"] is True
+    two_letters, nothing = shapes["Site"]["properties"]["country"]["oneOf"]
+    assert two_letters["pattern"] == "^[A-Z]{2}$"
+    assert nothing["maxLength"] == 0
