@@ -48,7 +48,7 @@ def advance_job(job_id: int, *, now: datetime) -> bool:
     """Advance one job, unless another worker does; say whether it did."""
     job = (
         Job.objects.filter(pk=job_id, status__in=[J.SCHEDULED, J.RUNNING])
-        .select_for_update(skip_locked=True)
+        .select_for_update(skip_locked=True, no_key=True)
         .first()
     )
     if job is None:

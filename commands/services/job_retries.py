@@ -34,7 +34,8 @@ def retry_failed(
     Refuses a job that has not begun or was cancelled, and one of which no member of
     that class can be tried again (TransitionRefused).
     """
-    locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+    rows = Job.objects.select_for_update(of=("self",), no_key=True)
+    locked = rows.get(pk=job.pk)
     if locked.status not in MAY_RETRY:
         raise TransitionRefused(f"The job is {locked.get_status_display()}.")
     failed = JobTarget.objects.filter(

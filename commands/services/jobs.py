@@ -200,7 +200,9 @@ def _move(
     reason: str,
     verb: str,
 ) -> Job:
-    locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+    # Without its key: a sweep that holds commands may meanwhile add one to the job.
+    rows = Job.objects.select_for_update(of=("self",), no_key=True)
+    locked = rows.get(pk=job.pk)
     if locked.status not in sources:
         allowed = ", ".join(sorted(sources))
         raise TransitionRefused(

@@ -1,0 +1,66 @@
+"""Who holds a job's row stands in nobody's way who adds a command to that job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from commands.exceptions import TransitionRefused
+from commands.lifecycle import FailureClass
+from commands.models import Command, Job
+from commands.services.advance import advance_job
+from commands.services.job_retries import retry_failed
+from commands.services.jobs import pause_job, start_job
+from tests.commands.field import now
+from tests.commands.test_jobs import fleet_of, make_job
+
+
+def advance(job: Job) -> None:
+    advance_job(job.pk, now=now())
+
+
+def pause(job: Job) -> None:
+    pause_job(job=job, actor=None, reason="a look")
+
+
+def retry(job: Job) -> None:
+    with pytest.raises(TransitionRefused):
+        retry_failed(
+            job=job, failure_class=FailureClass.NO_ACK, actor=None, reason="again"
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", [advance, pause, retry])
+def test_a_command_joins_a_job_while_somebody_works_on_it(
+    act: Callable[[Job], None],
+) -> None:
+    job = make_job(fleet_of(2))
+    start_job(job=job, actor=None)
+    advance(job)
+    command = Command.objects.filter(job=job).latest("pk")
+    refused: list[Any] = []
+
+    def join_the_job() -> None:
+        """What a sweep does that replaces a failed command of the job."""
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                Command.objects.filter(pk=command.pk).update(job=None)
+                Command.objects.filter(pk=command.pk).update(job=job)
+        except Exception as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        act(job)
+        thread = threading.Thread(target=join_the_job)
+        thread.start()
+        thread.join()
+
+    assert refused == []
