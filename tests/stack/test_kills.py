@@ -20,6 +20,7 @@ pytestmark = pytest.mark.stack
 MESSAGES_PER_SECOND = 100
 TRAFFIC_SECONDS = 6.0
 KILL_AFTER_SECONDS = 2.0
+KILLS_AT_FULL_SIZE = 10
 
 
 class Reporter:
@@ -90,16 +91,23 @@ def stored_codes(platform_stack: Any, uid: str, prefix: str) -> set[str]:
 
 @pytest.mark.parametrize("process", ["bridge", "postgres"])
 def test_no_message_is_missing_after_a_kill_under_traffic(
-    platform_stack: Any, reporter: Reporter, process: str
+    platform_stack: Any, reporter: Reporter, process: str, is_long: bool
 ) -> None:
-    kill = threading.Timer(KILL_AFTER_SECONDS, platform_stack.kill, [process])
-    kill.start()
-    reporter.report_for(TRAFFIC_SECONDS, process)
-    kill.join()
-    reporter.wait_until_all_taken()
+    for kill_number in range(KILLS_AT_FULL_SIZE if is_long else 1):
+        prefix = f"{process}-{kill_number}"
+        kill = threading.Timer(KILL_AFTER_SECONDS, platform_stack.kill, [process])
+        kill.start()
+        reporter.report_for(TRAFFIC_SECONDS, prefix)
+        kill.join()
+        reporter.wait_until_all_taken()
+        wait_until_all_stored(platform_stack, reporter, process)
+
+
+def wait_until_all_stored(platform_stack: Any, reporter: Reporter, prefix: str) -> None:
+    """Wait until every message that the broker took is an alarm in the database."""
 
     def missing() -> set[str]:
-        return reporter.taken - stored_codes(platform_stack, reporter.uid, process)
+        return reporter.taken - stored_codes(platform_stack, reporter.uid, prefix)
 
     eventually(lambda: not safely(missing), within=60, what="every message stored")
 
@@ -117,11 +125,7 @@ def test_everything_goes_on_after_the_broker_is_killed_under_traffic(
     reporter.report_for(1.0, "afterwards")
     reporter.wait_until_all_taken()
 
-    def missing() -> set[str]:
-        stored = stored_codes(platform_stack, reporter.uid, "afterwards")
-        return reporter.taken - stored
-
-    eventually(lambda: not safely(missing), within=60, what="traffic after the kill")
+    wait_until_all_stored(platform_stack, reporter, "afterwards")
 
 
 def safely(look: Any) -> Any:
