@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from commands.models import CommandEvent
@@ -21,17 +23,23 @@ def merged_timeline(
     Entries of one instant are never divided between two pages.
     """
     wanted = limit + 1
-    entries = [
-        *_lifecycle_entries(device, before, wanted),
-        *timeline_entries(device, before, wanted),
-        *_command_entries(device, before, wanted),
-    ]
-    entries.sort(key=lambda entry: entry["at"], reverse=True)
-    page = entries[:limit]
-    rest = entries[limit:]
-    while page and rest and rest[0]["at"] == page[-1]["at"]:
-        page.append(rest.pop(0))
-    return page, page[-1]["at"] if rest else None
+    while True:
+        sources = [
+            read(device, before, wanted)
+            for read in (_lifecycle_entries, timeline_entries, _command_entries)
+        ]
+        entries = sorted(chain(*sources), key=itemgetter("at"), reverse=True)
+        page = entries[:limit]
+        rest = entries[limit:]
+        while page and rest and rest[0]["at"] == page[-1]["at"]:
+            page.append(rest.pop(0))
+        # What was cut at the last instant of the page may hold more of that instant.
+        if not any(
+            len(source) >= wanted and source[-1]["at"] == page[-1]["at"]
+            for source in sources
+        ):
+            return page, page[-1]["at"] if rest else None
+        wanted *= 2
 
 
 def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Entry]:

@@ -6,13 +6,12 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Q
-
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity
 from state.models import Alarm, ConnectivityTransition
 
 PLATFORM, DEVICE = "platform", "device"
+ALARM_MOMENTS = ("raised_at", "acknowledged_at", "cleared_at")
 
 
 def timeline_entries(
@@ -24,14 +23,11 @@ def timeline_entries(
     """
     moved = ConnectivityTransition.objects.filter(device=device, at__lt=before)
     entries = [_moved(row) for row in moved.order_by("-at", "-pk")[:limit]]
-    alarms = Alarm.objects.filter(
-        Q(raised_at__lt=before)
-        | Q(acknowledged_at__lt=before)
-        | Q(cleared_at__lt=before),
-        device=device,
-    ).select_related("acknowledged_by")
-    for alarm in alarms.order_by("-last_at")[:limit]:
-        entries += [entry for entry in _alarm(alarm) if entry["at"] < before]
+    alarms = Alarm.objects.filter(device=device).select_related("acknowledged_by")
+    for moment in ALARM_MOMENTS:
+        rows = alarms.filter(**{f"{moment}__lt": before})
+        rows = rows.order_by(f"-{moment}", "-pk")[:limit]
+        entries += [_alarm(alarm, moment) for alarm in rows]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
 
 
@@ -52,29 +48,21 @@ def _moved(row: ConnectivityTransition) -> dict[str, Any]:
     }
 
 
-def _alarm(alarm: Alarm) -> list[dict[str, Any]]:
-    """Return the moments of one alarm."""
-    by = alarm.acknowledged_by
-    moments = [
-        (alarm.raised_at, "raised", DEVICE),
-        (alarm.acknowledged_at, "acknowledged", by.username if by else PLATFORM),
-        (alarm.cleared_at, "cleared", DEVICE),
-    ]
-    return [
-        {
-            "at": at,
-            "kind": "alarm",
-            "title": f"Alarm {alarm.code} {what}",
-            "cause": alarm.message,
-            "actor": actor,
-            "detail": {
-                "id": str(alarm.public_id),
-                "code": alarm.code,
-                "severity": alarm.severity,
-                "state": what,
-                "count": alarm.count,
-            },
-        }
-        for at, what, actor in moments
-        if at is not None
-    ]
+def _alarm(alarm: Alarm, moment: str) -> dict[str, Any]:
+    """Return one moment of an alarm."""
+    what, by = moment.removesuffix("_at"), alarm.acknowledged_by
+    person = by.username if by else PLATFORM
+    return {
+        "at": getattr(alarm, moment),
+        "kind": "alarm",
+        "title": f"Alarm {alarm.code} {what}",
+        "cause": alarm.message,
+        "actor": person if what == "acknowledged" else DEVICE,
+        "detail": {
+            "id": str(alarm.public_id),
+            "code": alarm.code,
+            "severity": alarm.severity,
+            "state": what,
+            "count": alarm.count,
+        },
+    }

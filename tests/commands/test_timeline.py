@@ -1,0 +1,75 @@
+"""A device's merged history: every entry once, whatever the size of a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from commands.models import Command, CommandEvent
+from commands.selectors.timeline import merged_timeline
+from registry.models import Device
+from state.models import Alarm
+from tests.factories import DeviceFactory
+from tests.fleet.rows import make_alarm, make_command
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def at(minutes: int) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def add_events(command: Command, moment: datetime, count: int) -> None:
+    for number in range(count):
+        CommandEvent.objects.create(
+            tenant=command.tenant,
+            command=command,
+            device=command.device,
+            at=moment,
+            status="queued",
+            actor="platform",
+            cause=str(number),
+        )
+
+
+def walk(device: Device, limit: int) -> list[dict[str, Any]]:
+    entries, before = [], NOW
+    while before is not None:
+        page, following = merged_timeline(device, before=before, limit=limit)
+        entries += page
+        before = following  # type: ignore[assignment]
+    return entries
+
+
+@pytest.fixture
+def device() -> Device:
+    """One whose story has instants with many entries, and alarms that go on."""
+    device: Device = DeviceFactory.create()
+    command = make_command(device)
+    for minutes, count in ((1, 1), (5, 4), (9, 2), (60, 3)):
+        add_events(command, at(minutes), count)
+    old = {"raised_at": at(300), "last_at": at(2), "count": 99}
+    make_alarm(device, code="hot", **old)
+    make_alarm(device, code="dry", **old)
+    ended = {"last_at": at(50), "acknowledged_at": at(40), "cleared_at": at(30)}
+    make_alarm(device, code="door", raised_at=at(50), state="cleared", **ended)
+    return device
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 100])
+def test_pages_together_hold_every_entry_once_and_in_order(
+    device: Device, limit: int
+) -> None:
+    entries = walk(device, limit)
+
+    assert len(entries) == CommandEvent.objects.count() + Alarm.objects.count() + 2
+    moments = [entry["at"] for entry in entries]
+    assert moments == sorted(moments, reverse=True)
+    assert {entry["title"] for entry in entries if entry["kind"] == "alarm"} == {
+        *("Alarm hot raised", "Alarm dry raised", "Alarm door raised"),
+        *("Alarm door acknowledged", "Alarm door cleared"),
+    }
