@@ -121,9 +121,13 @@ class GuardedBroker(Broker):  # type: ignore[misc]
 
     async def reload_for_ever(self) -> None:
         """Read the files again when they change; cut sessions whose secret is gone."""
+        # Not what refresh() says: a CONNECT may have read the files just before.
+        cut_by: dict[str, dict[str, str]] = {}
         while True:
             for name, table in rights.items():
-                if table.refresh():
+                table.refresh()
+                if cut_by.get(name) is not table.verifiers:
+                    cut_by[name] = table.verifiers
                     await self._cut_strangers(name, table)
             await asyncio.sleep(RELOAD_SECONDS)
 

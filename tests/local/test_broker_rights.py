@@ -192,6 +192,8 @@ def test_a_session_is_cut_when_its_credential_is_gone(mqtt: BrokerProcess) -> No
     listener = mqtt.subscribe("dev-3", "iot/v1/dev-3/down/#")
 
     mqtt.remove_device("dev-3")
+    # Somebody else connects at once, as the platform does to see the files in force.
+    mqtt.publish("dev-1", "iot/v1/dev-1/heartbeat", "{}")
 
     # The client comes back by itself, and is refused.
     assert listener.stdout is not None
