@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, Max, Q
 
 from commands.definitions import DEFINITIONS
@@ -21,6 +22,8 @@ from commands.services.moves import PLATFORM, Moves
 from state.lifecycle import Connectivity
 from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired_many
+
+logger = logging.getLogger(__name__)
 
 J = JobStatus
 # Members of one transaction; a wave of 100,000 takes a minute and a half at one batch
@@ -40,7 +43,18 @@ def advance_jobs_across_tenants(now: datetime) -> int:
         Q(status=J.RUNNING) | Q(status=J.SCHEDULED, start_at__lte=now)
     )
     ids = list(due.order_by("pk").values_list("pk", flat=True))
-    return sum(advance_job(pk, now=now) for pk in ids)
+    return sum(_advance_or_log(pk, now) for pk in ids)
+
+
+def _advance_or_log(job_id: int, now: datetime) -> bool:
+    """Advance one job; what is wrong with it does not stop the others."""
+    try:
+        return advance_job(job_id, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, for all of them
+    except Exception:
+        logger.exception("job %s cannot be advanced", job_id)
+        return False
 
 
 @transaction.atomic

@@ -128,6 +128,23 @@ def test_members_are_narrowed_to_where_they_stand(units: list[Unit], job: Job) -
     assert api.get(f"{path}targets/?status=luck").status_code == 400
 
 
+def test_a_job_that_cannot_go_on_does_not_stop_the_others() -> None:
+    fleets = [fleet_of(1), fleet_of(1)]
+    broken, sound = (make_job(fleet) for fleet in fleets)
+    for job in (broken, sound):
+        client_of(job.tenant).post(f"{JOBS}{job.public_id}/start/")
+    Job.objects.filter(pk=broken.pk).update(rollout={})
+
+    tick()
+    tick()
+    answer(fleets[1], sound)
+    tick()
+    tick()
+
+    statuses = Job.objects.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == ["running", "completed"]
+
+
 def test_another_tenants_job_is_404_and_a_viewer_changes_nothing(job: Job) -> None:
     stranger = client_of(fleet_of(1, online=False)[0].device.tenant)
     viewer = client_of(job.tenant, "viewer")
