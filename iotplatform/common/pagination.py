@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from iotplatform.common.problems import BadInput
 
 MAX_LIMIT = 1_000
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 def read_limit(params: Any, *, default: int, name: str = "limit") -> int:
@@ -50,10 +52,18 @@ class OpaqueCursorPagination(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Say that a broken cursor is bad input; DRF says that it is not found."""
+        encoded = request.query_params.get(self.cursor_query_param)
+        if not encoded:
+            return None
         try:
             cursor = super().decode_cursor(request)
         except exceptions.NotFound:
             raise BadInput(cursor="Not a cursor of this list.") from None
-        if cursor is not None and "\0" in str(cursor.position or ""):
+        # DRF skips over what is no base64, and then begins at the first page again.
+        if cursor is not None and not (
+            BASE64.fullmatch(encoded)
+            and (cursor.offset or cursor.position)
+            and "\0" not in str(cursor.position)
+        ):
             raise BadInput(cursor="Not a cursor of this list.")
         return cursor

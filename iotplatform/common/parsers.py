@@ -9,6 +9,8 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from iotplatform.common.problems import BadInput
+
 MAX_DEPTH = 64  # deeper than any document of ours; far from Python's own limit
 
 
@@ -16,7 +18,7 @@ class StrictJSONParser(JSONParser):
     """DRF's parser, which also refuses NUL characters, half surrogates and great depth.
 
     Each of these would pass here and fail in the database or the encoder as an error
-    of ours.
+    of ours. The refusal names the field, as every other one does.
     """
 
     def parse(
@@ -25,7 +27,7 @@ class StrictJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the decoded document, or raise ParseError saying what is wrong."""
+        """Return the document; raise ParseError, or BadInput naming the field."""
         try:
             document = super().parse(stream, media_type, parser_context)
         except RecursionError:
@@ -40,29 +42,32 @@ class MergePatchParser(StrictJSONParser):
     media_type = "application/merge-patch+json"
 
 
-def check_text(document: Any, depth: int = 0) -> None:
-    """Raise ParseError where the document holds text that cannot be kept."""
-    if depth > MAX_DEPTH:
+def check_text(document: Any, *path: str | int) -> None:
+    """Refuse a document that holds what cannot be kept, naming the place."""
+    if len(path) > MAX_DEPTH:
         raise ParseError("The JSON is nested too deeply.")
     if isinstance(document, str):
-        _check_string(document)
+        _check_string(document, path)
     elif isinstance(document, dict):
         for key, value in document.items():
-            _check_string(key)
-            check_text(value, depth + 1)
+            _check_string(key, path)
+            check_text(value, *path, key)
     elif isinstance(document, list):
-        for value in document:
-            check_text(value, depth + 1)
+        for position, value in enumerate(document):
+            check_text(value, *path, position)
 
 
-def _check_string(text: str) -> None:
+def _check_string(text: str, path: tuple[str | int, ...]) -> None:
     if text.isascii() and "\0" not in text:
         return
+    message = ""
     if "\0" in text:
-        raise ParseError("Text may not hold the character NUL (\\u0000).")
+        message = "Text may not hold the character NUL (\\u0000)."
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ParseError(
-            f"Text may not hold half of a surrogate pair: {json.dumps(text)[:80]}"
-        ) from None
+        shown = json.dumps(text)[:80]
+        message = f"Text may not hold half of a surrogate pair: {shown}"
+    if message:
+        field = ".".join(map(str, path))
+        raise BadInput(message, errors=[{"field": field, "message": message}])

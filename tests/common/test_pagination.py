@@ -84,6 +84,9 @@ def cursor(text: str) -> str:
     [
         "x",
         "é",
+        "\0",
+        "AAAA",
+        cursor("p=1") + "\0",
         cursor("p=abc"),
         cursor("p=%00"),
         cursor("p=1' OR 1=1"),

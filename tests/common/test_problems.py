@@ -81,6 +81,22 @@ def test_json_that_cannot_be_used_is_400_and_says_why(
     assert word in text
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"slug": "a\\u0000b"}', "slug"),
+        (b'{"a": [1, {"b": "\\ud800"}]}', "a.1.b"),
+        (b'{"c": {"a\\u0000b": 1}}', "c"),
+    ],
+)
+def test_text_that_cannot_be_kept_names_its_place(
+    manager: APIClient, body: bytes, field: str
+) -> None:
+    errors = problem_of(post_raw(manager, body), 400)["errors"]
+
+    assert [error["field"] for error in errors] == [field]
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null"])
 def test_json_that_is_no_object_is_400(manager: APIClient, body: bytes) -> None:
     answer = post_raw(manager, body)
