@@ -46,7 +46,8 @@ def lint() -> int:
         key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
         if _call(command, SECRET_KEY=key):
             failed.append(name)
-    print(f"--- failed: {', '.join(failed)}" if failed else "--- all checks hold")
+    verdict = f"failed: {', '.join(failed)}" if failed else "all checks hold"
+    print(f"--- {verdict}", flush=True)
     return 1 if failed else 0
 
 
