@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from iotplatform.adapters.mqtt import intake
 from iotplatform.adapters.mqtt.address import BadAddress, BrokerAddress
@@ -89,39 +87,6 @@ def test_only_junk_makes_a_device_heard_and_not_active() -> None:
     row = Presence.objects.get(pk=device.pk)
     assert (row.connectivity, row.cause) == ("stale", "invalid_messages")
     assert row.last_activity_at is None
-
-
-def test_ingest_writes_nothing_into_the_registry() -> None:
-    gateway, (child,) = make_family()
-    device = DeviceFactory.create()
-    messages = [
-        received(f"iot/v1/{device.uid}/status", {"status": "online", "session": "s"}),
-        received(f"iot/v1/{device.uid}/telemetry", {"metrics": {"temperature": 1}}),
-        received(f"iot/v1/{device.uid}/reported", {"version": 1, "reported": {"a": 1}}),
-        received(f"iot/v1/{gateway.uid}/child/{child.uid}/heartbeat", {}),
-        event(device, "hot"),
-        received("iot/v1/nobody/heartbeat", {}),
-    ]
-
-    with CaptureQueriesContext(connection) as captured:
-        before = _rows_written()
-        intake.commit(messages)
-        after = _rows_written()
-
-    written = {table for table in after if after[table] != before.get(table, 0)}
-    assert {"state_presence", "state_twin", "state_alarm"} <= written
-    assert not [table for table in written if table.startswith("registry_")]
-    assert len(captured) < 40
-
-
-def _rows_written() -> dict[str, int]:
-    """Return the server's count of rows written in this transaction, by table."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del"
-            " FROM pg_stat_xact_user_tables"
-        )
-        return dict(cursor.fetchall())
 
 
 def test_dead_letters_are_bounded_and_their_count_never_falls() -> None:

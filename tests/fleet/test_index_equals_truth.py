@@ -1,0 +1,139 @@
+"""Rule 5: whatever is written, the index equals the truth once it has drained."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from commands.models import Command
+from fleet.services.indexing import Indexer
+from fleet.services.verifying import verify_index
+from registry.models import Device, Product, Site
+from state.models import Alarm, Presence
+from state.services.sweep import sweep_across_tenants
+from tests.commands.field import Unit, ask, deliver, sweep
+from tests.factories import DeviceFactory, ProductFactory, SiteFactory
+
+Chance = random.Random
+
+
+def said(chance: Chance) -> None:
+    """A device says something, through the real door."""
+    unit = Unit(chance.choice(list(Device.objects.filter(lifecycle="active"))))
+    number = chance.randrange(1, 60)
+    messages: list[tuple[str, dict[str, Any]]] = [
+        ("status", {"status": chance.choice(["online", "offline", "goodbye"])}),
+        ("telemetry", {"metrics": {"temperature": number, "rssi": -number}}),
+        (
+            "reported",
+            {
+                "version": number,
+                "reported": {"firmware": f"1.{number}", "modem": {"fw": "a"}},
+            },
+        ),
+        (
+            "event",
+            {
+                "code": f"c{number % 3}",
+                "severity": chance.choice(["info", "critical"]),
+                "state": chance.choice(["raised", "cleared"]),
+            },
+        ),
+    ]
+    unit.say(*chance.choice(messages))
+
+
+def asked(chance: Chance) -> None:
+    """A person asks for a command; it goes out, and perhaps the device answers."""
+    unit = Unit(chance.choice(list(Device.objects.filter(lifecycle="active"))))
+    command = ask(unit, *chance.choice([("reboot", {}), ("set_config", {"a": 1})]))
+    if chance.random() < 0.7:
+        deliver()
+    if chance.random() < 0.7 and Command.objects.get(pk=command.pk).attempt_count:
+        unit.result(command, chance.choice(["succeeded", "failed"]))
+
+
+def time_passed(chance: Chance) -> None:
+    """The clock runs ahead: silence, timeouts."""
+    later = timezone.now() + timedelta(minutes=chance.randrange(1, 90))
+    sweep_across_tenants(now=later)
+    sweep(later)
+
+
+def written_past_the_services(chance: Chance) -> None:
+    """The admin, a bulk update, raw SQL."""
+    word = f"w{chance.randrange(9)}"
+    writes: list[Callable[[], object]] = [
+        lambda: Device.objects.update(name=word),
+        lambda: Device.objects.filter(pk=some(chance)).update(
+            tags=[word], attributes={"rev": word}, lifecycle="in_repair"
+        ),
+        lambda: Site.objects.filter(pk=some(chance, Site)).update(region=word),
+        lambda: Site.objects.filter(pk=some(chance, Site)).update(slug=word + "-s"),
+        lambda: Product.objects.update(name=word, reported_keys=["modem.fw"]),
+        lambda: Alarm.objects.all().delete(),
+        lambda: Presence.objects.filter(pk=some(chance)).delete(),
+        lambda: newcomer(Site.objects.get(pk=some(chance, Site))),
+        lambda: raw("UPDATE registry_device SET serial = %s || id", word),
+    ]
+    chance.choice(writes)()
+
+
+def newcomer(site: Site) -> None:
+    DeviceFactory.create(site=site, tenant=site.tenant)
+
+
+def some(chance: Chance, model: type[Device] | type[Site] = Device) -> int:
+    return chance.choice(list(model.objects.values_list("pk", flat=True)))
+
+
+def raw(statement: str, *values: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+ACTS: list[Callable[[Chance], None]] = [
+    *([said] * 6),
+    *([asked] * 3),
+    time_passed,
+    *([written_past_the_services] * 3),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(4))
+def test_the_index_equals_the_truth_after_any_writes(
+    indexer: Indexer, seed: int
+) -> None:
+    chance = Chance(seed)
+    site = SiteFactory.create(region="North")
+    product = ProductFactory.create(
+        tenant=site.tenant,
+        attributes_schema={"properties": {"rev": {"searchable": True}}},
+    )
+    sites = [site, SiteFactory.create(tenant=site.tenant)]
+    for number in range(8):
+        DeviceFactory.create(
+            tenant=site.tenant, site=sites[number % 2], product=product
+        )
+    for number in range(60):
+        if Device.objects.filter(lifecycle="active").count() < 4:
+            Device.objects.update(lifecycle="active")
+        chance.choice(ACTS)(chance)
+        if chance.random() < 0.2:
+            indexer.drain()
+        if number == 30:
+            indexer.rebuild()
+
+    while indexer.drain():
+        pass
+
+    found = verify_index(settle_seconds=0)
+    assert found.devices >= 8
+    assert found.device_ids == []
