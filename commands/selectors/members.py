@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from django.db import connection
+
 from commands.models import JobTarget
 from registry.lifecycle import JOINS_JOBS, Lifecycle
 from registry.models import Device, Tenant
 
-# Ids of one query: PostgreSQL plans an array of this length quickly.
-CHUNK = 50_000
+# One array parameter: an IN list of 100,000 would be 100,000 parameters.
+FACTS = """
+    SELECT d.id, d.lifecycle, p.takes_commands
+    FROM registry_device d JOIN registry_product p ON p.id = d.product_id
+    WHERE d.id = ANY(%s) AND d.tenant_id = %s ORDER BY d.id
+"""
 
 
 def member_facts(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
     """Return, of the tenant's devices among the ids, why each may not join a job."""
-    facts: dict[int, str] = {}
-    for start in range(0, len(device_ids), CHUNK):
-        rows = Device.objects.filter(
-            tenant=tenant, pk__in=device_ids[start : start + CHUNK]
-        ).values_list("pk", "lifecycle", "product__takes_commands")
-        facts |= {pk: _why_not(lifecycle, takes) for pk, lifecycle, takes in rows}
-    return facts
+    with connection.cursor() as cursor:
+        cursor.execute(FACTS, [list(device_ids), tenant.pk])
+        return {pk: _why_not(lifecycle, takes) for pk, lifecycle, takes in cursor}
 
 
 def next_targets(job_id: int, wave: int, *, limit: int) -> list[JobTarget]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from django.db import connection
 
 from commands.lifecycle import JOB_FINAL
 from registry.models import Tenant
-from state.selectors import connectivity_of
 
+# Counted by site first: a filter inside the aggregate looks each device of the tenant
+# up in a list of 80,000 ids, one by one, and that takes half a minute.
 SITES_SQL = """
-    SELECT s.slug, count(*) FILTER (WHERE d.id = ANY(%(ids)s)), count(*)
-    FROM registry_device d JOIN registry_site s ON s.id = d.site_id
-    WHERE d.tenant_id = %(tenant)s
-        AND d.site_id IN (SELECT site_id FROM registry_device WHERE id = ANY(%(ids)s))
-    GROUP BY s.slug ORDER BY 2 DESC, 1
+    WITH chosen AS (
+        SELECT site_id, count(*) AS targets FROM registry_device
+        WHERE id = ANY(%(ids)s) AND tenant_id = %(tenant)s GROUP BY site_id
+    )
+    SELECT s.slug, chosen.targets, (
+        SELECT count(*) FROM registry_device d
+        WHERE d.site_id = chosen.site_id AND d.tenant_id = %(tenant)s
+    )
+    FROM chosen JOIN registry_site s ON s.id = chosen.site_id
+    ORDER BY 2 DESC, 1
 """
 OTHER_JOBS_SQL = """
     SELECT count(DISTINCT t.device_id)
@@ -37,11 +42,6 @@ def sites_of(*, tenant: Tenant, device_ids: list[int]) -> list[dict[str, Any]]:
             {"site": site, "targets": targets, "total": total}
             for site, targets, total in cursor.fetchall()
         ]
-
-
-def count_by_connectivity(device_ids: list[int]) -> dict[str, int]:
-    """Return how many of the devices are online, suspect and so on."""
-    return dict(Counter(connectivity_of(device_ids).values()))
 
 
 def count_in_other_jobs(device_ids: list[int]) -> int:

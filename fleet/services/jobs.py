@@ -20,6 +20,7 @@ from fleet.services.targets import (
     remember_preview,
     resolve_targets,
 )
+from state.selectors import count_by_connectivity
 
 if TYPE_CHECKING:
     from commands.models import Job
@@ -100,7 +101,7 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
     joining = [device_id for device_id, reason in reasons.items() if not reason]
     waves = plan_waves(len(joining), rollout)
     remember_preview(request.tenant, targets)
-    connectivity = previews.count_by_connectivity(joining)
+    connectivity = count_by_connectivity(joining)
     left_out = Counter(reason for reason in reasons.values() if reason)
     return {
         "target_hash": targets.target_hash,

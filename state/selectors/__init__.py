@@ -3,12 +3,17 @@
 from state.selectors.alarms import get_alarm, list_alarms
 from state.selectors.device import get_state, latest_telemetry
 from state.selectors.listening import ingest_figures, list_slots
-from state.selectors.many import connectivity_of, desired_of, reach_of, reported_of
+from state.selectors.many import (
+    count_by_connectivity,
+    desired_of,
+    reach_of,
+    reported_of,
+)
 from state.selectors.platform import dead_letter_figures, list_dead_letters
 from state.selectors.timeline import timeline_entries
 
 __all__ = [
-    "connectivity_of",
+    "count_by_connectivity",
     "dead_letter_figures",
     "desired_of",
     "get_alarm",
