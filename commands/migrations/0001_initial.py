@@ -484,6 +484,7 @@ class Migration(migrations.Migration):
                 (
                     "job",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="commands.job",
@@ -802,7 +803,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="jobtarget",
-            index=models.Index(fields=["device"], name="commands_target_by_device"),
+            index=models.Index(fields=["job", "id"], name="commands_target_by_job"),
         ),
         migrations.AddConstraint(
             model_name="jobtarget",

@@ -102,7 +102,9 @@ class JobTarget(models.Model):
     """One frozen member: its wave and its command, or why it is left out."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
     # Null: left out before the first wave.
     wave = models.PositiveIntegerField(null=True, blank=True)
@@ -128,7 +130,8 @@ class JobTarget(models.Model):
                 name="commands_target_to_release",
                 condition=Q(command__isnull=True, skip_reason=""),
             ),
-            models.Index(fields=["device"], name="commands_target_by_device"),
+            # Pages of members: by the key alone, they walk past all older jobs.
+            models.Index(fields=["job", "id"], name="commands_target_by_job"),
         ]
 
     def __str__(self) -> str:
