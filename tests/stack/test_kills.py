@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.stack.clients import Api, StockDevice, eventually
-from tests.stack.test_contract_loop import new_device
+from tests.stack.test_contract_loop import come_online, new_device
 
 pytestmark = pytest.mark.stack
 
@@ -126,6 +126,30 @@ def test_everything_goes_on_after_the_broker_is_killed_under_traffic(
     reporter.wait_until_all_taken()
 
     wait_until_all_stored(platform_stack, reporter, "afterwards")
+
+
+def test_a_command_comes_to_its_end_though_redis_forgot_everything(
+    platform_stack: Any,
+) -> None:
+    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    device = new_device(api, platform_stack)
+    come_online(api, device)
+    patience = {"receive_timeout_seconds": 3, "attempts": 1}
+
+    asked = api.post(
+        "/api/v1/commands/",
+        {"device": device.uid, "name": "identify", "params": {}, "policy": patience},
+        Idempotency_Key=device.uid,
+    )
+    platform_stack.kill("valkey")
+
+    assert asked.status == 201, asked
+
+    def has_ended() -> bool:
+        seen = api.get(f"/api/v1/commands/{asked.body['id']}/").body
+        return bool(seen["status"] == "timed_out" and seen["failure_class"] == "no_ack")
+
+    eventually(has_ended, within=60, what="the sweep has looked at it")
 
 
 def safely(look: Any) -> Any:
