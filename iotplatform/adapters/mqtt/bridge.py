@@ -155,8 +155,10 @@ class Bridge:
 
     def _let_go(self, slot: int) -> None:
         logger.warning("slot %d: held by another bridge now", slot)
-        self._links.pop(slot).drop("the slot is another's")
+        link = self._links.pop(slot)
+        link.drop("the slot is another's")
         self._figures.pop(slot)
+        self._downlink.collect(link)
         self._pending = deque(m for m in self._pending if m.slot != slot)
 
     def _wait(self) -> None:

@@ -78,11 +78,15 @@ class Downlink:
                 self._clearing.add(topic)
                 link.publish(topic, b"", tag=Clearing(topic), retain=True, expiry=None)
 
+    def collect(self, link: Link) -> None:
+        """Take what became of a link's messages, to be marked with the next turn."""
+        self._unmarked += link.outcomes
+        link.outcomes = []
+
     def mark(self, links: Sequence[Link]) -> None:
         """Record what became of the messages; what cannot be now stays for later."""
         for link in links:
-            self._unmarked += link.outcomes
-            link.outcomes = []
+            self.collect(link)
         if not self._unmarked:
             return
         now = datetime.now(UTC)
