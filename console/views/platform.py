@@ -25,8 +25,12 @@ REASONS = {
     "lifecycle": "from a device that is retired or replaced",
     "gateway_mismatch": "relayed by a gateway that the child does not belong to",
     "unknown_command": "answers a command that we did not send to it",
+    "bad_topic": "on a topic that the protocol does not know",
     "too_large": "larger than 64 KiB",
-    "malformed": "is not what the protocol says",
+    "empty": "without a word in it",
+    "bad_json": "is no JSON",
+    "bad_message": "is JSON, and not what the protocol says",
+    "refused": "reads well, and could not be stored",
 }
 
 
