@@ -107,7 +107,7 @@ ACTS: list[Callable[[Chance], None]] = [
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_index_equals_the_truth_after_any_writes(
     indexer: Indexer, seed: int
 ) -> None:
@@ -126,14 +126,11 @@ def test_the_index_equals_the_truth_after_any_writes(
         if Device.objects.filter(lifecycle="active").count() < 4:
             Device.objects.update(lifecycle="active")
         chance.choice(ACTS)(chance)
-        if chance.random() < 0.2:
-            indexer.drain()
         if number == 30:
             indexer.rebuild()
-
-    while indexer.drain():
-        pass
-
-    found = verify_index(settle_seconds=0)
-    assert found.devices >= 8
-    assert found.device_ids == []
+        # Often, for a later write to the same device would hide what was forgotten.
+        if chance.random() < 0.3 or number in (30, 59):
+            while indexer.drain():
+                pass
+            found = verify_index(settle_seconds=0)
+            assert (found.devices >= 8, found.device_ids) == (True, [])
