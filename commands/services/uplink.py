@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Batches of several bridges lock the same rows in one order, but the sweeps of five
-# apps do as well: what still meets in a deadlock is repeated whole.
+# The order of tables, for everybody who locks rows of several: job, wave, member;
+# presence, expected disconnect, twin, telemetry, alarm; command, attempt; dead letters.
+# Within a table by key. Sweeps leave out what is locked, and so wait for nobody. What
+# still meets in a deadlock is repeated whole.
 TRIES = 5
 EVIDENCE_KINDS = frozenset({"ack", "progress", "result"})
 NO_ID = UUID(int=0)
