@@ -15,11 +15,12 @@ from iotplatform.common.etags import check_if_match, quoted
 from iotplatform.common.problems import BadInput
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
-from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.lifecycle import CONNECTS, Adapter, DeviceKind, Lifecycle
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import get_device, list_devices
 from registry.serializers import DeviceSerializer, MoveSerializer
+from registry.services.credentials import await_withdrawal
 from registry.services.devices import DeviceDraft, register_device, update_device
 from registry.services.lifecycle import move_lifecycle
 
@@ -140,6 +141,9 @@ class LifecycleView(DeviceView):
         given = _validated(MoveSerializer(data=request.data))
         moved = with_objects(given, tenant=device.tenant)
         move_lifecycle(device=device, actor=self.caller, **moved)
+        if given["to"] not in CONNECTS:
+            # The move stands whether or not the broker follows in time.
+            await_withdrawal(device)
         return self.shown(device)
 
 

@@ -80,6 +80,20 @@ def withdraw_credential(credential: Credential) -> None:
         )
 
 
+def await_withdrawal(device: Device) -> bool:
+    """Wait until the broker refuses every revoked secret; say whether it does by then.
+
+    Must not run inside a transaction.
+    """
+    revoked = Credential.objects.filter(
+        device=device,
+        revoked_at__isnull=False,
+        published_at__isnull=False,
+        withdrawn_at__isnull=True,
+    )
+    return not _broker_reads_files() or _wait_for(lambda: not revoked.exists())
+
+
 @transaction.atomic
 def revoke_credentials_of(device_ids: Collection[int]) -> int:
     """Revoke every credential of these devices; return how many."""

@@ -117,6 +117,22 @@ def test_a_post_answers_once_the_broker_has_the_secret(
     assert Credential.objects.get(public_id=first["id"]).revoked_at is not None
 
 
+def test_a_retirement_answers_once_the_broker_refuses_the_secret(
+    broker_files: None, manager: APIClient, acme: Tenant
+) -> None:
+    device = DeviceFactory(tenant=acme)
+    issued = manager.post(url_of(device)).json()
+
+    moved = manager.post(
+        f"/api/v1/devices/{device.uid}/lifecycle/", {"to": "retired"}, format="json"
+    )
+
+    assert moved.status_code == 200, moved.json()
+    row = Credential.objects.get(public_id=issued["id"])
+    assert row.revoked_at is not None
+    assert row.withdrawn_at is not None
+
+
 def test_a_delete_answers_once_the_broker_refuses_the_secret(
     broker_files: None, manager: APIClient, acme: Tenant
 ) -> None:
