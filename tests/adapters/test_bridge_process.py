@@ -205,7 +205,7 @@ def test_a_survivor_adopts_the_slot_of_a_bridge_that_died_or_stands_still(
     survivor = f":{bridges[1].pid}"
     wait_until(
         lambda: all(owner.endswith(survivor) for owner in owners()),
-        seconds=15,
+        seconds=30,
         what="the survivor owns both slots",
     )
     wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
