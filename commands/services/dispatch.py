@@ -277,7 +277,10 @@ def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
             seconds(c, "receive_timeout") + seconds(c, "execute_timeout") for c in group
         )
         expect_disconnect(
-            [c.device_id for c in group], until=now + longest, reason=f"{name} of ours"
+            [c.device_id for c in group],
+            at=now,
+            until=now + longest,
+            reason=f"{name} of ours",
         )
 
 

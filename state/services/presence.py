@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 
 from state.services import bulk
 
@@ -23,10 +23,9 @@ _EXPECT = """
 
 
 def expect_disconnect(
-    device_ids: Collection[int], *, until: datetime, reason: str
+    device_ids: Collection[int], *, at: datetime, until: datetime, reason: str
 ) -> None:
     """Say that these devices will leave because of us: that is not abnormal."""
     if device_ids:
-        now = datetime.now(UTC)
-        values = [now, until, reason[:REASON_LENGTH], sorted(device_ids)]
+        values = [at, until, reason[:REASON_LENGTH], sorted(device_ids)]
         bulk.run(_EXPECT, values)

@@ -136,7 +136,7 @@ def test_a_goodbye_is_no_abnormal_disconnect_and_neither_is_a_reboot_of_ours() -
     polite, rebooted = DeviceFactory.create(), DeviceFactory.create()
     be_born(polite, t(0), "s1")
     be_born(rebooted, t(0), "s1")
-    expect_disconnect([rebooted.pk], until=t(5), reason="reboot of ours")
+    expect_disconnect([rebooted.pk], at=t(0), until=t(5), reason="reboot of ours")
 
     say(polite, "status", t(1), status="goodbye", session="s1")
     will(rebooted, t(1), "s1")
@@ -149,7 +149,7 @@ def test_a_goodbye_is_no_abnormal_disconnect_and_neither_is_a_reboot_of_ours() -
 def test_only_the_departure_that_we_caused_is_forgiven() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s0")
-    expect_disconnect([device.pk], until=t(60), reason="reboot of ours")
+    expect_disconnect([device.pk], at=t(0), until=t(60), reason="reboot of ours")
     will(device, t(1), "s0")
     be_born(device, t(2), "s1")
 
