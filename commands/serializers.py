@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -141,13 +142,22 @@ class CommandSerializer(Plain):
     def get_attempts(self, command: Command) -> Any:
         """Return the tries at delivery."""
         rows = self.context["attempts"].get(command.pk, [])
-        return AttemptSerializer(rows, many=True).data
+        return self._attempts.to_representation(rows)
 
     @extend_schema_field(CommandEventSerializer(many=True))
     def get_events(self, command: Command) -> Any:
         """Return the history."""
         rows = self.context["events"].get(command.pk, [])
-        return CommandEventSerializer(rows, many=True).data
+        return self._events.to_representation(rows)
+
+    # Made once a list: making one copies every field, and that a thousand times.
+    @cached_property
+    def _attempts(self) -> Any:
+        return AttemptSerializer(many=True)
+
+    @cached_property
+    def _events(self) -> Any:
+        return CommandEventSerializer(many=True)
 
 
 class CommandRequestSerializer(StrictSerializer):
