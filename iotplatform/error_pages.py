@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from axes.helpers import get_cool_off
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
@@ -58,10 +61,25 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer for an error of ours; its details are in the log only."""
+    # Django calls this while it handles the exception, and does not hand it over.
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _without_database(request)
     if is_for_scripts(request):
         detail = "The platform failed at this. It has been logged."
         return problem_response(request, 500, detail)
     return defaults.server_error(request)
+
+
+def _without_database(request: HttpRequest) -> HttpResponse:
+    """Answer while the database is away; nothing here may ask it."""
+    if is_for_scripts(request):
+        answer: HttpResponse = problem_response(
+            request, 503, "The database does not answer. Ask again in a moment."
+        )
+    else:
+        answer = HttpResponse(render_to_string("503.html"), status=503)
+    answer["Retry-After"] = "5"
+    return answer
 
 
 def locked_out(

@@ -163,6 +163,18 @@ def test_a_browser_gets_a_page_and_a_script_a_document() -> None:
         assert answer.status_code == 500
 
 
+@pytest.mark.parametrize("path", ["/api/v1/x", "/x"])
+def test_while_the_database_is_away_every_door_says_so(path: str) -> None:
+    try:
+        raise OperationalError("the server is gone")
+    except OperationalError:
+        answer = error_pages.server_error(RequestFactory().get(path))
+
+    assert answer.status_code == 503
+    assert answer["Retry-After"]
+    assert b"The database does not answer" in getattr(answer, "content", b"")
+
+
 def test_a_form_without_our_token_is_403_and_a_page(db: None) -> None:
     client = Client(enforce_csrf_checks=True)
 
