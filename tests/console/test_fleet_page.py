@@ -184,6 +184,13 @@ def test_a_person_of_two_tenants_chooses_one_and_it_is_remembered(
     assert open_fleet(client, "*", tenant="").context["result"].total == 5
 
 
+def test_who_may_only_look_has_nothing_to_tick(acme: Fleet) -> None:
+    page = open_fleet(acme.client(Role.VIEWER), "*").content.decode()
+
+    assert "sh-1" in page
+    assert 'type="checkbox"' not in page
+
+
 def test_who_belongs_to_no_tenant_is_told_so_and_can_do_nothing(acme: Fleet) -> None:
     client = Client()
     client.force_login(UserFactory.create())
