@@ -1,0 +1,63 @@
+"""Rule 2 on real parts: kills while commands are published, seen from the devices."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.stack.clients import Api, eventually
+
+pytestmark = pytest.mark.stack
+
+ONLINE = "connectivity:online AND product:sensor-s1 AND lifecycle:active"
+
+
+def ask_for_intervals(api: Api, uids: list[str], *, first: int) -> list[str]:
+    """Ask each device for an interval of its own; return the commands' ids."""
+    ids = []
+    for number, uid in enumerate(uids):
+        body = {"interval": first + number}
+        asked = api.patch(f"/api/v1/devices/{uid}/desired/", body)
+        assert asked.status == 202, asked
+        ids.append(asked.body["id"])
+    return ids
+
+
+def status_of(api: Api, command_id: str) -> str:
+    return str(api.get(f"/api/v1/commands/{command_id}/").body["status"])
+
+
+def executions(platform_stack: Any) -> Counter[str]:
+    """How often each command was executed, by the simulated devices' journal."""
+    path = platform_stack.data_dir / "simulator" / "journal.ndjson"
+    lines = path.read_text().splitlines()
+    return Counter(json.loads(line)["id"] for line in lines)
+
+
+@pytest.mark.parametrize("process", ["bridge", "broker", "worker"])
+def test_what_is_published_through_a_kill_is_executed_once(
+    platform_stack: Any, process: str
+) -> None:
+    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    found = api.get(f"/api/v1/fleet/search/?q={quote(ONLINE)}&limit=1000").body
+    uids = [row["uid"] for row in found["results"]]
+    assert len(uids) >= 5
+    first = {"bridge": 100, "broker": 200, "worker": 300}[process]
+
+    ids = ask_for_intervals(api, uids[: len(uids) // 2], first=first)
+    platform_stack.kill(process)
+    ids += ask_for_intervals(api, uids[len(uids) // 2 :], first=first + len(ids))
+
+    # The others are of devices that reject or never finish: part of the fleet.
+    eventually(
+        lambda: sum(status_of(api, i) == "verified" for i in ids) >= len(ids) * 0.6,
+        within=90,
+        what="most configurations verified",
+    )
+    times = executions(platform_stack)
+    assert [i for i in ids if times[i] > 1] == []
+    assert all(times[i] == 1 for i in ids if status_of(api, i) == "verified")
