@@ -24,6 +24,10 @@ stop-writes-on-bgsave-error no
 maxmemory 256mb
 maxmemory-policy volatile-lru
 daemonize no
+# Its title would be written over its environment, by which a left-over one is found.
+set-proc-title no
+# All of it may be lost: a full disk is no reason not to stop.
+shutdown-on-sigterm force
 """
 
 
