@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tantivy
@@ -19,6 +20,8 @@ from fleet.backends.tantivy_schema import (
     to_tantivy,
 )
 from fleet.exceptions import IndexUnavailable
+
+logger = logging.getLogger(__name__)
 
 # Enough for a batch of the outbox without a flush in between; the memory is taken once.
 WRITER_HEAP_BYTES = 64_000_000
@@ -74,7 +77,7 @@ class Writer:
         with faults():
             for document in documents:
                 self._writer.delete_documents_by_term(DEVICE_ID, document.device_id)
-                self._writer.add_document(to_tantivy(document))
+                self._writer.add_document(_converted(document))
 
     def remove(self, device_ids: Iterable[int]) -> None:
         """Take devices out."""
@@ -91,6 +94,19 @@ class Writer:
         """Wait for merges and give the writer's lock back."""
         with faults():
             self._writer.wait_merging_threads()
+
+
+def _converted(document: FleetDocument) -> tantivy.Document:
+    """Convert a document; one device's strange values must not stop all the others."""
+    try:
+        with faults():
+            return to_tantivy(document)
+    except (IndexFault, OverflowError, TypeError) as fault:
+        logger.error(
+            "device %d is indexed without its own keys: %s", document.device_id, fault
+        )
+        bare = document.values | {"attr": {}, "reported": {}, "metric": {}}
+        return to_tantivy(replace(document, values=bare))
 
 
 @dataclass

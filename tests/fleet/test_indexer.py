@@ -12,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from fleet.backends import generations
+from fleet.backends.tantivy_index import Writer, open_index
+from fleet.documents import build_documents
 from fleet.exceptions import IndexUnavailable
 from fleet.models import IndexState, Outbox
 from fleet.services import indexing
@@ -120,6 +122,24 @@ def test_what_no_index_can_hold_is_left_out_and_stops_nothing(indexer: Indexer) 
     [document] = find(device.tenant, "uid:odd").results
     assert document["reported"] == {"interval": [5], "whole": 10**300}
     assert "a.n" not in document["attr"]
+
+
+@pytest.mark.django_db
+def test_a_document_that_the_index_refuses_goes_in_without_its_own_keys(
+    index_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    devices = [DeviceFactory.create(uid=uid) for uid in ("odd", "even")]
+    odd, even = build_documents([device.pk for device in devices])
+    odd.values["attr"] = {"n": 10**400}
+    writer = Writer(index_dir, generations.new_generation(index_dir), create=True)
+
+    writer.put([odd, even])
+    writer.commit()
+
+    searcher = open_index(index_dir / writer.generation).searcher()
+    assert searcher.num_docs == 2
+    assert f"device {odd.device_id} is indexed without its own keys" in caplog.text
+    writer.close()
 
 
 @pytest.mark.django_db
