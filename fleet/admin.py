@@ -6,34 +6,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
 from django.http import HttpRequest
 
 from fleet.exceptions import QueryError
 from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import edit_cohort, save_cohort
+from iotplatform.common.admin import ReadOnly
 from registry.models import User
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
     """Shows rows that only services write."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        """Nobody changes one here."""
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        """Nobody deletes one here."""
-        return False
 
 
 class CohortForm(forms.ModelForm[Cohort]):

@@ -5,27 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 
+from iotplatform.common.admin import ReadOnly
 from state.models import Alarm, ConnectivityTransition, DeadLetter, ListeningSlot
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
     """Nothing is added, changed or deleted here."""
 
     show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """What was not said is not written."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A verdict is made from evidence, by one function."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """History stays until its time."""
-        return False
 
 
 @admin.register(Alarm)

@@ -102,6 +102,8 @@ def _save(request: ConsoleRequest) -> HttpResponse:
     chosen = [row for row in writable if row.slug == slug] if slug else writable
     if not chosen:
         raise Http404("There is no such tenant for you to save it in.")
+    if len(chosen) > 1:
+        return _list(request, error="Choose the tenant to save it in.", status=422)
     try:
         row = save_cohort(
             tenant=chosen[0],

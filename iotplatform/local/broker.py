@@ -9,23 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from iotplatform.common.topics import UPLINK
 from iotplatform.local.accounts import Account, account_for, acting_as, give
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
 from registry.verifier import make_verifier
 
 BRIDGE_USER = "@bridge"
-# The uplink topics of a device, one by one: it must not write its own down/.
-UPLINK = (
-    "status",
-    "heartbeat",
-    "telemetry",
-    "reported",
-    "event",
-    "command/+/ack",
-    "command/+/progress",
-    "command/+/result",
-)
 CONFIG = """\
 # Written anew at each start by iotplatform/local/broker.py.
 per_listener_settings true

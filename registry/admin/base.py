@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from iotplatform.common.admin import ReadOnly
 from iotplatform.common.problems import Problem
 
 Row = TypeVar("Row", bound=Model)
@@ -53,20 +54,8 @@ class ServiceAdmin(admin.ModelAdmin[Row]):
         return actions
 
 
-class ReadOnlyAdmin(ServiceAdmin[Row]):
+class ReadOnlyAdmin(ReadOnly, ServiceAdmin[Row]):
     """Rows that only services write."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one here."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one here."""
-        return False
 
 
 def refused(

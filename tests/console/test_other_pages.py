@@ -14,7 +14,7 @@ from registry.lifecycle import Role
 from state.models import ListeningSlot
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from tests.console.conftest import Fleet
-from tests.factories import UserFactory
+from tests.factories import MembershipFactory, UserFactory
 from tests.fleet.rows import make_alarm
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +122,19 @@ def test_a_cohort_that_cannot_be_saved_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert said in answer.content.decode()
     assert Cohort.objects.count() == 1
+
+
+def test_a_person_of_two_tenants_is_asked_where_a_cohort_belongs(acme: Fleet) -> None:
+    person = acme.person(Role.OPERATOR)
+    MembershipFactory.create(user=person, role=Role.OPERATOR)
+    client = Client()
+    client.force_login(person)
+
+    answer = client.post("/cohorts/", {"name": "whose", "q": "*"})
+
+    assert answer.status_code == 422
+    assert "Choose the tenant to save it in." in answer.content.decode()
+    assert not Cohort.objects.exists()
 
 
 def test_the_platform_page_tells_dead_letters_by_reason(

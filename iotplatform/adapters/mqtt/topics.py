@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-KINDS = (
-    "status",
-    "heartbeat",
-    "telemetry",
-    "reported",
-    "event",
-    "command/+/ack",
-    "command/+/progress",
-    "command/+/result",
-)
+from iotplatform.common.topics import UPLINK
+
 FILTERS = tuple(
-    f"iot/v1/{source}/{kind}" for source in ("+", "+/child/+") for kind in KINDS
+    f"iot/v1/{source}/{kind}" for source in ("+", "+/child/+") for kind in UPLINK
 )
 
 
