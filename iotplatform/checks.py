@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 OLDEST_PYTHON = (3, 11)
 SHORTEST_SECRET = 32
 MQTT_VERSIONS = {"5", "3.1.1"}
-CREDENTIAL_WAYS = {"files", "none"}
+CREDENTIAL_WAYS = {"files", "http", "none"}
 
 
 @register()
@@ -88,8 +88,18 @@ def _mqtt_problem(url: SplitResult) -> str:
 
 @register()
 def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
-    """BROKER_CREDENTIALS is a way that there is."""
-    if settings.BROKER_CREDENTIALS in CREDENTIAL_WAYS:
+    """BROKER_CREDENTIALS is a way that there is, and has what it needs."""
+    way = settings.BROKER_CREDENTIALS
+    if way == "http" and len(settings.BROKER_SECRET) < SHORTEST_SECRET:
+        return [
+            Error(
+                "BROKER_CREDENTIALS is http, and BROKER_SECRET is not set or shorter"
+                f" than {SHORTEST_SECRET} characters: every question is refused.",
+                hint="Set it to 50 random characters, here and in the broker.",
+                id="iotplatform.E006",
+            )
+        ]
+    if way in CREDENTIAL_WAYS:
         return []
     return [
         Error(

@@ -117,8 +117,10 @@ MQTT_URL = env.str("MQTT_URL", default="mqtt://127.0.0.1:1883?version=5&share=br
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
 BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
 # How a broker learns device credentials: "files" (manage.py mosquitto_files writes
-# them, and a credential's POST waits for that) or "none" (something of the operator's).
+# them, and a credential's POST waits for that), "http" (it asks under /broker/v1/, with
+# BROKER_SECRET) or "none" (something of the operator's).
 BROKER_CREDENTIALS = env.str("BROKER_CREDENTIALS", default="none")
+BROKER_SECRET = env.str("BROKER_SECRET", default="")
 
 CACHES = {
     "default": {

@@ -36,6 +36,7 @@ urlpatterns = [
         name="docs",
     ),
     re_path(r"^api/", error_pages.unknown_path),
+    path("broker/v1/", include("registry.broker_urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include(accounts)),
     path("", include("console.urls")),

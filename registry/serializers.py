@@ -157,33 +157,6 @@ class MoveSerializer(StrictSerializer):
     )
 
 
-class CredentialSerializer(serializers.Serializer[object]):
-    """A device's credential, without its secret."""
-
-    id = serializers.UUIDField(source="public_id", read_only=True)
-    kind = serializers.CharField(read_only=True)
-    created_at = serializers.DateTimeField(read_only=True)
-    revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)
-
-
-class IssuedCredentialSerializer(serializers.Serializer[object]):
-    """A new credential: the only time that its secret is shown."""
-
-    id = serializers.UUIDField(source="credential.public_id", read_only=True)
-    kind = serializers.CharField(source="credential.kind", read_only=True)
-    secret = serializers.CharField(read_only=True)
-    created_at = serializers.DateTimeField(
-        source="credential.created_at", read_only=True
-    )
-    supersedes = serializers.SerializerMethodField(
-        help_text="Ids of the older credentials that are no longer valid."
-    )
-
-    def get_supersedes(self, issued: object) -> list[str]:
-        """Name the credentials whose place it takes."""
-        return [str(row.public_id) for row in getattr(issued, "supersedes", [])]
-
-
 class SignInSerializer(StrictSerializer):
     """A person's name and password."""
 

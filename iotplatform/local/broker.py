@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from iotplatform.common.topics import UPLINK
+from iotplatform.common.broker_rights import device_acl, user_acl
 from iotplatform.local.accounts import Account, account_for, acting_as, give
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
@@ -54,18 +54,6 @@ allow_anonymous false
 password_file {folder}/platform.passwd
 acl_file {folder}/platform.acl
 """
-
-
-def device_acl() -> str:
-    """What a device may: its own uplink topics, those of its children, its down/."""
-    trees = ("iot/v1/%u", "iot/v1/%u/child/+")
-    lines = [f"pattern write {tree}/{topic}" for tree in trees for topic in UPLINK]
-    lines += [f"pattern read {tree}/down/#" for tree in trees]
-    return "\n".join(lines) + "\n"
-
-
-def platform_acl() -> str:
-    return f"user {BRIDGE_USER}\ntopic readwrite iot/v1/#\ntopic read $SYS/#\n"
 
 
 def find_mosquitto() -> Path | None:
@@ -120,7 +108,7 @@ class Broker:
         self._write(
             "platform.passwd", f"{BRIDGE_USER}:{make_verifier(self.password)}\n"
         )
-        self._write("platform.acl", platform_acl())
+        self._write("platform.acl", user_acl(BRIDGE_USER))
         self._write("devices.acl", device_acl())
         if not (self.folder / "devices.passwd").exists():
             self._write("devices.passwd", "")

@@ -5,29 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from iotplatform.common.broker_rights import covers, matches
 from registry.verifier import verify_secret
-
-
-def matches(pattern: list[str], topic: list[str]) -> bool:
-    """Whether a topic filter covers a topic, level by level."""
-    for position, level in enumerate(pattern):
-        if level == "#":
-            return True
-        if position >= len(topic) or level not in ("+", topic[position]):
-            return False
-    return len(pattern) == len(topic)
-
-
-def covers(pattern: list[str], wanted: list[str]) -> bool:
-    """Whether a filter covers all that another filter could ever match."""
-    for position, level in enumerate(pattern):
-        if level == "#":
-            return True
-        if position >= len(wanted) or wanted[position] == "#":
-            return False
-        if level not in ("+", wanted[position]):
-            return False
-    return len(pattern) == len(wanted)
 
 
 @dataclass

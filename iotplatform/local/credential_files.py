@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from iotplatform.common.broker_rights import device_acl, user_acl
 from iotplatform.local.accounts import Account
-from iotplatform.local.broker import device_acl
 from iotplatform.local.layout import write_private
 from registry.verifier import make_verifier
 
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 PROBE_USER = "@probe"
 LOAD_SECONDS = 8.0
+NOBODY = "# No device is known by a certificate.\n"
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class DeviceFiles:
-    """The password and access files of one broker's device listener.
+    """The password and access files of one broker's device listeners.
+
+    ``certificates.acl`` is for a listener where the certificate's common name is the
+    user (``use_identity_as_username``): it names who may do anything there.
 
     Only this process holds the secret of ``@probe``, a new one with every file: when
     the broker lets it in, the broker has read that file.
@@ -40,7 +44,7 @@ class DeviceFiles:
     folder: Path
     pid_file: Path
     listener: tuple[str, int] | None
-    _loaded: str | None = None
+    _loaded: tuple[str, str] | None = None
     _owner: Account | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -49,20 +53,27 @@ class DeviceFiles:
             status = self.folder.stat()
             self._owner = Account("the broker", status.st_uid, status.st_gid)
 
-    def publish(self, lines: Iterable[BrokerLine]) -> bool:
+    def publish(
+        self, lines: Iterable[BrokerLine], certified: Iterable[str] = ()
+    ) -> bool:
         """Make these lines hold; False when the broker does not have them yet."""
         body = "".join(f"{line.uid}:{line.verifier}\n" for line in lines)
-        if body == self._loaded:
+        by_certificate = "".join(map(user_acl, certified))
+        if (body, by_certificate) == self._loaded:
             return True
         self._loaded = None
         probe = secrets.token_urlsafe(32)
         text = f"{body}{PROBE_USER}:{make_verifier(probe)}\n"
-        write_private(self.folder / "devices.acl", device_acl(), owner=self._owner)
-        write_private(self.folder / "devices.passwd", text, owner=self._owner)
+        self._write("devices.acl", device_acl())
+        self._write("certificates.acl", by_certificate or NOBODY)
+        self._write("devices.passwd", text)
         if not self._reload() or not self._wait_until_loaded(probe):
             return False
-        self._loaded = body
+        self._loaded = (body, by_certificate)
         return True
+
+    def _write(self, name: str, text: str) -> None:
+        write_private(self.folder / name, text, owner=self._owner)
 
     def _reload(self) -> bool:
         """SIGHUP to the process that wrote the pid file, if it is still that one."""

@@ -9,11 +9,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api.devices import DeviceView
+from registry.credential_serializers import (
+    CredentialSerializer,
+    IssuedCredentialSerializer,
+    NewCredentialSerializer,
+)
 from registry.models import Credential
+from registry.models.credentials import CredentialKind
 from registry.permissions import Right
 from registry.selectors.credentials import get_credential, list_credentials
-from registry.serializers import CredentialSerializer, IssuedCredentialSerializer
-from registry.services.credentials import issue_credential, withdraw_credential
+from registry.services.credentials import (
+    issue_credential,
+    register_certificate,
+    withdraw_credential,
+)
 
 
 class CredentialListView(DeviceView):
@@ -33,12 +42,24 @@ class CredentialListView(DeviceView):
         page = self.paginate_queryset(list_credentials(device))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    @extend_schema(request=None, responses={201: IssuedCredentialSerializer})
+    @extend_schema(
+        request=NewCredentialSerializer, responses={201: IssuedCredentialSerializer}
+    )
     def post(self, request: Request, uid: str) -> Response:
-        """Issue a secret, shown this once; the device may connect with it at once."""
+        """Issue a secret, shown this once; the device may connect with it at once.
+
+        With `{"kind": "x509", "certificate": "<PEM>"}` the device is known by its
+        certificate instead, and there is no secret.
+        """
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
-        issued = issue_credential(device)
+        given = NewCredentialSerializer(data=request.data or {})
+        given.is_valid(raise_exception=True)
+        wanted = given.validated_data
+        if wanted.get("kind") == CredentialKind.X509:
+            issued = register_certificate(device, fingerprint=wanted["fingerprint"])
+        else:
+            issued = issue_credential(device)
         return Response(IssuedCredentialSerializer(issued).data, status=201)
 
 

@@ -12,17 +12,23 @@ class CredentialKind(models.TextChoices):
     """Kinds of proof."""
 
     PASSWORD = "password", "password"  # a secret of ours, shown once
+    X509 = "x509", "X.509"  # a certificate of the device's; we keep its fingerprint
 
 
 class Credential(PublicIdModel):
-    """A device's secret, kept only as a verifier in Mosquitto's ``$7$`` form."""
+    """A device's secret or certificate, kept only as what recognises it again.
+
+    Of a secret that is a verifier in Mosquitto's ``$7$`` form, of a certificate the
+    SHA-256 of its DER form.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(
         max_length=16, choices=CredentialKind, default=CredentialKind.PASSWORD
     )
-    verifier = models.CharField(max_length=200)
+    verifier = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True)  # lower case, no colons
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     # When the broker's files took it in, and when they left it out again.
@@ -35,6 +41,19 @@ class Credential(PublicIdModel):
                 fields=["device", "-id"],
                 name="registry_credential_valid",
                 condition=Q(revoked_at__isnull=True),
+            ),
+        ]
+        constraints = [
+            # Of the whole platform: a certificate says who one device is.
+            models.UniqueConstraint(
+                fields=["fingerprint"],
+                condition=~Q(fingerprint="") & Q(revoked_at__isnull=True),
+                name="registry_fingerprint_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="password", fingerprint="") & ~Q(verifier="")
+                | Q(kind="x509", verifier="") & ~Q(fingerprint=""),
+                name="registry_credential_is_of_its_kind",
             ),
         ]
 

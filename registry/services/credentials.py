@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -16,12 +16,24 @@ from iotplatform.common.problems import Conflict
 from registry.exceptions import BrokerDoesNotAnswer, LifecycleRefuses
 from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device, Tenant
+from registry.models.credentials import CredentialKind
+from registry.services.rows import refusal
 from registry.verifier import make_verifier, new_secret
 
 CHANNEL = "registry_credentials"
 WAIT_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.05  # the broker's reload takes about as long
 BATCH = 5_000  # rows of one INSERT, well below the limit of parameters
+
+
+NEWEST_ONLY = (
+    "The broker reads password files: this newest secret is the only valid one, and"
+    " older ones are revoked."
+)
+OVERLAP = (
+    "Older credentials of the device stay valid until they are revoked: revoke them"
+    " once the device uses this one."
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,17 @@ class Issued:
     credential: Credential
     secret: str
     supersedes: list[Credential]
+
+    @property
+    def older_stay_valid(self) -> bool:
+        """Whether the device may go on with what it has, until that is revoked."""
+        is_password = self.credential.kind == CredentialKind.PASSWORD
+        return not (is_password and _broker_reads_files())
+
+    @property
+    def note(self) -> str:
+        """The same in words."""
+        return OVERLAP if self.older_stay_valid else NEWEST_ONLY
 
 
 def issue_credential(device: Device) -> Issued:
@@ -42,7 +65,22 @@ def issue_credential(device: Device) -> Issued:
     ones stay), Conflict where another one was issued meanwhile.
     """
     secret = new_secret()
-    credential = _create(device, make_verifier(secret))
+    credential = _create(device, verifier=make_verifier(secret))
+    return bring_into_force(credential, secret)
+
+
+def register_certificate(device: Device, *, fingerprint: str) -> Issued:
+    """Let a device prove itself by a certificate; several may overlap.
+
+    As `issue_credential`; raises BadInput naming ``fingerprint`` where another
+    credential of the platform has it.
+    """
+    credential = _create(device, kind=CredentialKind.X509, fingerprint=fingerprint)
+    return bring_into_force(credential, "")
+
+
+def bring_into_force(credential: Credential, secret: str) -> Issued:
+    """Wait until the broker has a new credential; see `issue_credential`."""
     if not _broker_reads_files():
         return Issued(credential, secret, [])
     if not _wait_for(lambda: _is_published(credential)):
@@ -136,24 +174,32 @@ def mark_withdrawn(ids: Sequence[int]) -> None:
 
 
 @transaction.atomic
-def _create(device: Device, verifier: str) -> Credential:
+def _create(device: Device, **proof: str) -> Credential:
     # A move to retired at the same time either sees this row or is seen here.
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
     if row.lifecycle not in CONNECTS:
         raise LifecycleRefuses(
             f"A device that is {row.lifecycle} may not connect and gets no credential."
         )
-    credential = Credential.objects.create(
-        tenant_id=row.tenant_id, device=row, verifier=verifier
-    )
+    credential = Credential(tenant_id=row.tenant_id, device=row, **proof)
+    try:
+        with transaction.atomic():
+            credential.save()
+    except IntegrityError as error:
+        raise refusal(error) from error
     notify(CHANNEL)
     return credential
 
 
 @transaction.atomic
 def _supersede_older_than(credential: Credential) -> list[Credential]:
+    if credential.kind != CredentialKind.PASSWORD:
+        return []
     older = Credential.objects.filter(
-        device_id=credential.device_id, pk__lt=credential.pk, revoked_at__isnull=True
+        device_id=credential.device_id,
+        kind=CredentialKind.PASSWORD,
+        pk__lt=credential.pk,
+        revoked_at__isnull=True,
     )
     rows = list(older.order_by("pk").select_for_update())
     _revoke(Q(pk__in=[row.pk for row in rows]))

@@ -28,6 +28,10 @@ FIELD_OF_CONSTRAINT = {
     "registry_tenant_slug_key": ("slug", TAKEN),
     "registry_device_uid_key": ("uid", "This uid is taken."),
     "registry_user_username_key": ("username", TAKEN),
+    "registry_fingerprint_once": (
+        "fingerprint",
+        "A device is known by this certificate already.",
+    ),
 }
 
 

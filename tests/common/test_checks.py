@@ -30,7 +30,8 @@ STRONG = "n0t-s0-easily-guessed-0123456789-abcdefghij"
         ("MQTT_URL", "mqtt://host:1883?version=3.1.1&share=", []),
         ("MQTT_URL", "mqtt://%40bridge:x@host:1883?version=5&share=bridge", []),
         ("ELASTICSEARCH_URL", "http://host:9200", ["iotplatform.W001"]),
-        ("BROKER_CREDENTIALS", "http", ["iotplatform.E005"]),
+        ("BROKER_CREDENTIALS", "ldap", ["iotplatform.E005"]),
+        ("BROKER_CREDENTIALS", "http", ["iotplatform.E006"]),
         ("BROKER_CREDENTIALS", "files", []),
     ],
 )

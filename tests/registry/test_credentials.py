@@ -76,7 +76,8 @@ def test_a_secret_is_shown_once_and_kept_as_a_verifier(
 
     assert answer.status_code == 201, answer.json()
     body = answer.json()
-    assert set(body) == {"id", "kind", "secret", "created_at", "supersedes"}
+    shown = {"id", "kind", "secret", "created_at", "supersedes"}
+    assert set(body) == shown | {"older_stay_valid", "note"}
     assert body["kind"] == "password"
     row = Credential.objects.get(public_id=body["id"])
     assert verify_secret(body["secret"], row.verifier)
@@ -114,6 +115,8 @@ def test_a_post_answers_once_the_broker_has_the_secret(
     row = Credential.objects.get(public_id=second.json()["id"])
     assert row.published_at is not None
     assert second.json()["supersedes"] == [first["id"]]
+    assert second.json()["older_stay_valid"] is False
+    assert "newest secret is the only valid one" in second.json()["note"]
     assert Credential.objects.get(public_id=first["id"]).revoked_at is not None
 
 

@@ -21,6 +21,7 @@ from iotplatform.local.signals import stop_event
 from registry.selectors.credentials import (
     awaiting_withdrawal_across_tenants,
     broker_lines_across_tenants,
+    certified_across_tenants,
 )
 from registry.services.credentials import mark_published, mark_withdrawn
 
@@ -28,6 +29,9 @@ CHANNEL = "registry_credentials"
 POLL_SECONDS = 2.0
 # Many changes come at once (an import, a batch of registrations): one reload for all.
 GATHER_SECONDS = 0.05
+# And under a stream of changes three reloads a second, for each makes the broker read
+# everything; whoever waits for an answer waits so much longer at most.
+RELOAD_EVERY_SECONDS = 0.33
 # A look at a very large fleet takes a while: it may keep at most this share of a core.
 LARGEST_SHARE = 0.05
 log = logging.getLogger(__name__)
@@ -74,6 +78,8 @@ class Command(BaseCommand):
                 began = time.monotonic()
                 holds = synchronise(files, published)
                 took = time.monotonic() - began
+                # As long again, so that a large fleet costs half a core at most.
+                stop.wait(max(RELOAD_EVERY_SECONDS - took, min(took, POLL_SECONDS)))
                 pause = max(POLL_SECONDS, took / LARGEST_SHARE) if holds else 0.5
                 _wait_for_news(listening, pause, stop)
 
@@ -86,9 +92,11 @@ def synchronise(files: DeviceFiles, published: set[int]) -> bool:
     # Before the lines: one revoked in between is in the file, so not withdrawn yet.
     revoked = set(awaiting_withdrawal_across_tenants().values_list("pk", flat=True))
     lines = list(broker_lines_across_tenants())
-    if not files.publish(lines):
+    certified = list(certified_across_tenants())
+    names = dict.fromkeys(uid for uid, _ in certified)
+    if not files.publish(lines, names):
         return False
-    ids = {line.credential_id for line in lines}
+    ids = {line.credential_id for line in lines} | {pk for _, pk in certified}
     if fresh := ids - published:
         mark_published(sorted(fresh))
     if gone := revoked - ids:

@@ -1,0 +1,111 @@
+"""What the REST API takes and shows of credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from iotplatform.common.serializers import StrictSerializer
+from registry.certificates import LONGEST_TEXT, fingerprint_of, normal_fingerprint
+from registry.models.credentials import CredentialKind
+from registry.services.credentials import Issued
+
+
+class NewCredentialSerializer(StrictSerializer):
+    """How a device shall prove itself; an empty body asks for a secret."""
+
+    kind = serializers.ChoiceField(choices=CredentialKind.choices, required=False)
+    certificate = serializers.CharField(
+        max_length=LONGEST_TEXT,
+        required=False,
+        help_text="Only with `x509`: the device's certificate in PEM form.",
+    )
+    fingerprint = serializers.CharField(
+        max_length=200,
+        required=False,
+        help_text="Only with `x509`, in place of it: SHA-256 of the DER form.",
+    )
+
+    def validate_certificate(self, text: str) -> str:
+        """Return its fingerprint."""
+        try:
+            return fingerprint_of(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+    def validate_fingerprint(self, text: str) -> str:
+        """Return it without colons."""
+        try:
+            return normal_fingerprint(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A certificate or its fingerprint for `x509`, and neither for a secret."""
+        given = [name for name in ("certificate", "fingerprint") if name in attrs]
+        if attrs.get("kind") != CredentialKind.X509:
+            errors: dict[str, Any] = dict.fromkeys(given, "Only with the kind x509.")
+        elif not given:
+            errors = {"certificate": "Give the certificate, or its fingerprint."}
+        elif len({attrs[name] for name in given}) > 1:
+            errors = {"fingerprint": "It is not the certificate's."}
+        else:
+            return attrs | {"fingerprint": attrs[given[0]]}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return attrs
+
+
+class CredentialSerializer(serializers.Serializer[object]):
+    """A device's credential, without its secret."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    kind = serializers.CharField(read_only=True)
+    fingerprint = serializers.SerializerMethodField(
+        help_text="Of an `x509` credential: SHA-256 of the certificate's DER form."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+    revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    def get_fingerprint(self, row: Any) -> str | None:
+        """Return it, or null for a secret."""
+        return row.fingerprint or None
+
+
+class IssuedCredentialSerializer(serializers.Serializer[Issued]):
+    """A new credential: the only time that its secret is shown."""
+
+    id = serializers.UUIDField(source="credential.public_id", read_only=True)
+    kind = serializers.CharField(source="credential.kind", read_only=True)
+    secret = serializers.CharField(
+        read_only=True, required=False, help_text="Of a `password` only."
+    )
+    fingerprint = serializers.CharField(
+        source="credential.fingerprint",
+        read_only=True,
+        required=False,
+        help_text="Of `x509` only.",
+    )
+    created_at = serializers.DateTimeField(
+        source="credential.created_at", read_only=True
+    )
+    supersedes = serializers.SerializerMethodField(
+        help_text="Ids of the older credentials that are no longer valid."
+    )
+    older_stay_valid = serializers.BooleanField(
+        read_only=True,
+        help_text="Whether older credentials stay valid until they are revoked.",
+    )
+    note = serializers.CharField(read_only=True, help_text="The same in words.")
+
+    def get_supersedes(self, issued: Issued) -> list[str]:
+        """Name the credentials whose place it takes."""
+        return [str(row.public_id) for row in issued.supersedes]
+
+    def to_representation(self, issued: Issued) -> dict[str, Any]:
+        """Leave out what this kind does not have."""
+        shown: dict[str, Any] = super().to_representation(issued)
+        is_password = issued.credential.kind == CredentialKind.PASSWORD
+        del shown["fingerprint" if is_password else "secret"]
+        return shown
