@@ -32,9 +32,8 @@ class Beat:
 def open_slots(count: int, *, now: datetime) -> None:
     """Make the rows of slots 1 to ``count``: we expect to listen to them from now.
 
-    Slots beyond are forgotten: whoever lowers the number has drained them before.
+    Slots beyond stay, and are expected, until a bridge has drained them.
     """
-    ListeningSlot.objects.filter(slot__gt=count).delete()
     bulk.run(
         "INSERT INTO state_listeningslot (slot, owner, beat_at, caught_up_at, messages,"
         " batches, retained, rate, lag_seconds)"
@@ -73,6 +72,11 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
         row.lag_seconds = said.lag_seconds
         row.save()
     BlindSpan.objects.bulk_create(spans)
+
+
+def forget_slot(slot: int) -> None:
+    """Expect nothing more of a slot that is drained."""
+    ListeningSlot.objects.filter(slot=slot).delete()
 
 
 def forget_old_spans(*, now: datetime) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -14,8 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from commands.models import Command
 from registry.models import Device
-from state.models import Alarm, ListeningSlot, Presence
-from state.selectors.listening import blind_since
+from state.models import Alarm, Presence
 from tests.adapters.bridge_process import BridgeProcess
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
@@ -187,34 +185,6 @@ def test_no_message_is_missing_after_kills_under_traffic(
     start()
 
     wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
-
-
-@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_survivor_adopts_the_slot_of_a_bridge_that_died_or_stands_still(
-    start: Start, sender: Sender, fate: signal.Signals
-) -> None:
-    bridges = [start(slots=2), start(slots=2)]
-    wait_until(lambda: len(owners()) == 2, seconds=20, what="each owns a slot")
-    wait_for_listening(*bridges, slots=2)
-    sender.raise_alarms(200, "two")
-
-    victim = bridges[0]
-    victim.send(fate)
-    sender.raise_alarms(200, "one")
-
-    survivor = f":{bridges[1].pid}"
-    wait_until(
-        lambda: all(owner.endswith(survivor) for owner in owners()),
-        seconds=30,
-        what="the survivor owns both slots",
-    )
-    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
-    wait_until(lambda: blind_since(datetime.now(UTC)) is None, what="nobody is blind")
-
-
-def owners() -> set[str]:
-    rows = ListeningSlot.objects.exclude(owner="").values_list("owner", flat=True)
-    return set(rows)
 
 
 def test_a_bridge_that_is_asked_to_stop_commits_what_it_has_and_leaves(

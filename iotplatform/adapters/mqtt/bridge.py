@@ -46,7 +46,8 @@ class Bridge:
     """The loop: wait, read, commit, acknowledge, publish, beat."""
 
     def __init__(self, address: BrokerAddress, owner: str) -> None:
-        self.last_turn_at = monotonic()
+        self._turned_at = self._processed_at = monotonic()
+        self._is_database_away = False
         self._address = address
         self._owner = owner
         self._slots = Slots(CHANNEL)
@@ -64,13 +65,21 @@ class Bridge:
         """Ask the loop to end after what it has in hand."""
         self._stopping = True
 
+    @property
+    def still_seconds(self) -> float:
+        """How long the loop has not turned, or has not processed what waits."""
+        return monotonic() - min(self._turned_at, self._processed_at)
+
     def run(self) -> None:
         """Run until asked to stop, whatever is away meanwhile."""
         while not self._stopping:
-            self.last_turn_at = monotonic()
+            self._turned_at = monotonic()
+            if not self._pending or self._is_database_away:
+                self._processed_at = self._turned_at
             self._wait()
             for link in self._links.values():
-                link.tend()
+                # Without the slot, connecting would throw a survivor off.
+                link.tend(may_connect=self._slots.are_ours)
                 self._take(link)
             self._with_database(self._work)
         self._finish()
@@ -90,14 +99,23 @@ class Bridge:
     def _turn(self) -> None:
         """Once a second: slots, beats, and a look for commands without being told."""
         now = datetime.now(UTC)
-        if not self._slots.held:
-            listening.open_slots(settings.BRIDGE_SLOTS, now=now)
-        self._slots.keep(beats_of_slots(), mine=self._links.keys(), now=now)
+        count = settings.BRIDGE_SLOTS
+        beats = beats_of_slots()
+        if not beats.keys() >= set(range(1, count + 1)):
+            listening.open_slots(count, now=now)
+            beats = beats_of_slots()
+        self._slots.keep(beats, mine=self._links.keys(), now=now)
         for slot in self._slots.held - self._links.keys():
-            self._links[slot] = Link(slot, self._address)
+            link = Link(slot, self._address, is_draining=slot > count)
+            self._links[slot] = link
             self._figures[slot] = Figures(slot, self._owner)
         for slot in self._links.keys() - self._slots.held:
-            self._let_go(slot)
+            logger.warning("slot %d: held by another bridge now", slot)
+            self._links[slot].drop("the slot is another's")
+            self._forget(slot)
+        if (spare := self._slots.to_give()) is not None:
+            logger.info("slot %d: left to a bridge that has none", spare)
+            self._leave(spare)
         listening.beat(
             [
                 self._figures[slot].beat(link, self._pending)
@@ -105,6 +123,10 @@ class Bridge:
             ],
             now=now,
         )
+        for slot in [slot for slot, link in self._links.items() if link.is_drained]:
+            logger.info("slot %d: drained, and given up", slot)
+            listening.forget_slot(slot)
+            self._leave(slot)
         self._commands_due = True
         self._downlink.clear(list(self._links.values()))
 
@@ -124,7 +146,8 @@ class Bridge:
     def _commit_batch(self) -> None:
         count = min(len(self._pending), BATCH_MESSAGES)
         batch = [self._pending[n] for n in range(count)]
-        intake.commit(batch)
+        intake.commit(batch, are_ours=lambda: self._slots.are_ours)
+        self._processed_at = monotonic()
         for _ in batch:
             self._pending.popleft()
         for slot, link in self._links.items():
@@ -139,8 +162,10 @@ class Bridge:
         try:
             work()
             self._pause_seconds = FIRST_PAUSE_SECONDS
+            self._is_database_away = False
         except (Error, psycopg.Error, intake.DatabaseAway) as error:
             logger.warning("the database: %s", str(error).strip())
+            self._is_database_away = True
             self._lose_database()
         except Exception:
             logger.exception("the bridge goes on after an error")
@@ -153,10 +178,14 @@ class Bridge:
         self._pause_until = monotonic() + self._pause_seconds
         self._pause_seconds = min(2 * self._pause_seconds, LAST_PAUSE_SECONDS)
 
-    def _let_go(self, slot: int) -> None:
-        logger.warning("slot %d: held by another bridge now", slot)
+    def _leave(self, slot: int) -> None:
+        """Part from a slot in good order; what is not acknowledged comes again."""
+        self._links[slot].close()
+        self._forget(slot)
+        self._slots.release(slot)
+
+    def _forget(self, slot: int) -> None:
         link = self._links.pop(slot)
-        link.drop("the slot is another's")
         self._figures.pop(slot)
         self._downlink.collect(link)
         self._pending = deque(m for m in self._pending if m.slot != slot)

@@ -71,6 +71,15 @@ class BufferedClient(paho.Client):
             properties=properties,
         )
 
+    def leave(self, *, ends_session: bool) -> None:
+        """Disconnect; with ``ends_session`` the broker forgets the session."""
+        properties = None
+        if ends_session and self._protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 0
+        self.disconnect(properties=properties)
+        self.loop_write()
+
     @property
     def has_buffered(self) -> bool:
         """Whether something that was read is not parsed yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -26,8 +26,13 @@ class DatabaseAway(Exception):
     """The database does not answer; the batch is to be tried again."""
 
 
-def commit(messages: Sequence[Received]) -> None:
+def commit(
+    messages: Sequence[Received], *, are_ours: Callable[[], bool] = lambda: True
+) -> None:
     """Take messages in; when it returns, all of them may be acknowledged.
+
+    ``are_ours`` says whether the session that writes still holds their slots: Django
+    would open another one without a word, and write what a survivor has taken over.
 
     One that nobody can take becomes a dead letter: it is found by halving the batch,
     so that the others are not lost with it.
@@ -38,7 +43,7 @@ def commit(messages: Sequence[Received]) -> None:
         # With the retain flag it is old: evidence of nothing, and nobody's mistake.
         if not message.retained:
             _read(message, uplinks, dead)
-    _commit(uplinks, dead)
+    _commit(uplinks, dead, are_ours)
 
 
 def _read(
@@ -79,30 +84,41 @@ def _refused(uplink: Uplink, error: Exception) -> DeadLetterDraft:
     )
 
 
-def _commit(uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft]) -> None:
+def _commit(
+    uplinks: Sequence[Uplink],
+    dead: Sequence[DeadLetterDraft],
+    are_ours: Callable[[], bool],
+) -> None:
+    if not are_ours():
+        raise DatabaseAway("the session that holds the slots is gone")
     try:
         take_in(uplinks, dead, now=datetime.now(UTC))
         return
     except (OperationalError, InterfaceError) as error:
         raise DatabaseAway(str(error)) from error
     except Exception as error:
+        if not are_ours():
+            raise DatabaseAway(str(error)) from error
         if len(uplinks) + len(dead) == 1:
-            _bury(uplinks, dead, error)
+            _bury(uplinks, dead, error, are_ours)
             return
         logger.warning("a batch cannot be taken whole: %s", error)
     for half in _halves(dead):
-        _commit([], half)
+        _commit([], half, are_ours)
     for part in _halves(uplinks):
-        _commit(part, [])
+        _commit(part, [], are_ours)
 
 
 def _bury(
-    uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft], error: Exception
+    uplinks: Sequence[Uplink],
+    dead: Sequence[DeadLetterDraft],
+    error: Exception,
+    are_ours: Callable[[], bool],
 ) -> None:
     """Make the one message that cannot be taken a dead letter."""
     if uplinks:
         logger.exception("a message on %s cannot be taken", uplinks[0].topic)
-        _commit([], [_refused(uplinks[0], error)])
+        _commit([], [_refused(uplinks[0], error)], are_ours)
     else:  # there is nothing left to try with it, and others wait behind it
         logger.critical("a dead letter cannot be kept: %r: %s", dead[0], error)
 

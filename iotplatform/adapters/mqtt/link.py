@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 5.0
+# A session to which nobody publishes any more, and that was quiet for so long, is
+# empty: the broker hands on what it keeps as fast as it is acknowledged.
+DRAINED_AFTER_SECONDS = 5.0
 DO_NOT_SEND_RETAINED = 2  # at a subscription: they are old, and one for every device
 
 
@@ -59,10 +62,17 @@ class Published:
 
 
 class Link:
-    """The broker's side of one slot."""
+    """The broker's side of one slot.
 
-    def __init__(self, slot: int, address: BrokerAddress) -> None:
+    A draining link takes no new share of the uplink, reads what its session still
+    holds, and publishes nothing.
+    """
+
+    def __init__(
+        self, slot: int, address: BrokerAddress, *, is_draining: bool = False
+    ) -> None:
         self.slot = slot
+        self.is_draining = is_draining
         self.generation = 0
         self.is_up = False
         self.outstanding = 0  # received and not acknowledged
@@ -75,6 +85,7 @@ class Link:
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._retry_at = 0.0
         self._give_up_at = 0.0
+        self._quiet_from = 0.0
 
     @property
     def socket(self) -> socket.socket | None:
@@ -99,13 +110,22 @@ class Link:
     @property
     def free_to_publish(self) -> int:
         """How many more messages may be on their way at once."""
-        return max(0, RECEIVE_MAXIMUM - len(self._in_flight)) if self.is_up else 0
+        if not self.is_up or self.is_draining:
+            return 0
+        return max(0, RECEIVE_MAXIMUM - len(self._in_flight))
 
-    def tend(self) -> None:
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is left in the session of a slot that is given up."""
+        if not (self.is_draining and self.is_up) or self.outstanding:
+            return False
+        return monotonic() - self._quiet_from >= DRAINED_AFTER_SECONDS
+
+    def tend(self, *, may_connect: bool = True) -> None:
         """Connect when it is time, keep alive, write what waits."""
         now = monotonic()
         if self._client is None:
-            if now >= self._retry_at:
+            if may_connect and now >= self._retry_at:
                 self._connect()
             return
         if not self.is_up and now > self._give_up_at:
@@ -136,6 +156,7 @@ class Link:
                 continue  # of an earlier connection: the broker sends it again
             if message.qos:
                 self.outstanding -= 1
+                self._quiet_from = monotonic()
                 self._client.ack(message.mid, message.qos)
         if self._client is not None:
             self._client.flush()
@@ -159,12 +180,12 @@ class Link:
         self._in_flight[info.mid] = tag
 
     def close(self) -> None:
-        """Say goodbye to the broker; it keeps the session."""
+        """Say goodbye to the broker; it keeps the session, unless that is drained."""
+        is_over = self.is_drained
         client, self._client = self._client, None
         if client is not None:
             client.on_disconnect = None
-            client.disconnect()
-            client.loop_write()
+            client.leave(ends_session=is_over)
         self._forget("the bridge stops")
 
     def drop(self, why: str) -> None:
@@ -176,6 +197,7 @@ class Link:
         client = BufferedClient(f"@bridge-{self.slot}", self._address)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
@@ -198,6 +220,9 @@ class Link:
             self._lose(f"the broker refused the connection: {reason}")
             return
         topics = subscriptions(self._address.share)
+        if self.is_draining:
+            client.unsubscribe(topics)
+            return
         if self._address.is_version_5:
             options = SubscribeOptions(qos=1, retainHandling=DO_NOT_SEND_RETAINED)
             client.subscribe([(topic, options) for topic in topics])
@@ -218,6 +243,12 @@ class Link:
             return
         logger.info("slot %d: listening", self.slot)
         self.is_up = True
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    def _on_unsubscribe(self, *_: Any) -> None:
+        logger.info("slot %d: draining", self.slot)
+        self.is_up = True
+        self._quiet_from = monotonic()
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     def _on_disconnect(

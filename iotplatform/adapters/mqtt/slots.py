@@ -1,8 +1,9 @@
-"""Which slots this process reads: an advisory lock each, on a connection of its own.
+"""Which slots this process reads: an advisory lock each, on the session that writes.
 
-The lock dies with the process, so a survivor sees at once what became free. A process
-that is stopped but not dead keeps its lock and beats no more: its session is ended, and
-its slot taken; when it goes on, it finds its lock gone and lets go.
+Lock and writes are one session of PostgreSQL, so whatever this process commits it
+commits while the slot is its own. The server ends a session of ours that stands still:
+a process that is stopped, but not dead, loses its slots and its open transaction
+together, and finds that out at its next word, before it writes or acknowledges.
 """
 
 from __future__ import annotations
@@ -10,19 +11,40 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import psycopg
+from django.db import Error, connection
 
 from iotplatform.common.notify import listen
+from state.services import bulk
 
 logger = logging.getLogger(__name__)
 
 LOCK_CLASS = 0x42524447  # "BRDG", to be apart from other advisory locks
+SPARE_CLASS = LOCK_CLASS + 1  # held, shared, by who would read a slot and has none
 ADOPT_AFTER = timedelta(seconds=3)  # two that start together share; then orphans go
-END_AFTER = timedelta(seconds=6)
+# A loop that turns speaks to the server every second: one that did not for so long does
+# not turn. With ADOPT_AFTER it leaves an orphan's adoption well under ten seconds.
+STILL_SECONDS = 5
+END_AFTER = timedelta(seconds=7)
+GIVE_SECONDS = 3.0  # one slot at a time: who waited needs a moment to take it
 
-_HOLDER = """
+_LEASE = """
+    SELECT set_config('idle_session_timeout', %s, false),
+        set_config('idle_in_transaction_session_timeout', %s, false)
+"""
+_LOCK = "SELECT pg_try_advisory_lock(%s, %s)"
+_UNLOCK = "SELECT pg_advisory_unlock(%s, %s)"
+_BE_SPARE = "SELECT pg_advisory_lock_shared(%s, 0)"
+_BE_NO_SPARE = "SELECT pg_advisory_unlock_shared(%s, 0)"
+_SPARES = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+# For one that the server cannot see standing still: it waits in a statement.
+_END_HOLDER = """
     SELECT pg_terminate_backend(pid) FROM pg_locks
     WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -30,16 +52,24 @@ _HOLDER = """
 
 
 class Slots:
-    """The slots that this process holds, and the connection that holds them."""
+    """The slots that this process holds, and the session that holds them."""
 
     def __init__(self, channel: str) -> None:
         self.held: set[int] = set()
         self._channel = channel
-        self._connection: psycopg.Connection[Any] | None = None
+        self._notices: psycopg.Connection[Any] | None = None
+        self._session: Any = None
+        self._is_spare = False
+        self._give_at = 0.0
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether the session that holds the locks is still the one that writes."""
+        return self._session is not None and connection.connection is self._session
 
     def fileno(self) -> int | None:
         """Return what to wait on for notifications."""
-        return self._connection.fileno() if self._connection else None
+        return self._notices.fileno() if self._notices else None
 
     def keep(
         self, beats: dict[int, datetime], *, mine: Collection[int], now: datetime
@@ -49,37 +79,68 @@ class Slots:
         ``beats`` says when each slot that should be read was last alive, ``mine`` which
         of them this process read before it lost the database.
         """
-        if self._connection is None:
-            self._connection = listen(self._channel)
+        self._open()
         for slot, beat_at in sorted(beats.items()):
             is_orphan = now - beat_at >= ADOPT_AFTER
             if slot in self.held or not (
                 is_orphan or slot in mine or not (self.held or mine)
             ):
                 continue
-            if self._try_lock(slot):
+            if bulk.fetch(_LOCK, [LOCK_CLASS, slot])[0][0]:
                 logger.info("slot %d: taken", slot)
                 self.held.add(slot)
             elif now - beat_at > END_AFTER:
-                logger.warning("slot %d: its bridge does not move; ended", slot)
-                self._connection.execute(_HOLDER, [LOCK_CLASS, slot])
+                self._end_holder(slot)
+        if self._is_spare == bool(self.held):
+            self._is_spare = not self.held
+            bulk.fetch(_BE_SPARE if self._is_spare else _BE_NO_SPARE, [SPARE_CLASS])
+
+    def to_give(self) -> int | None:
+        """Return a slot to leave to a bridge that has none, while we have several."""
+        if len(self.held) < 2 or monotonic() < self._give_at:
+            return None
+        if not bulk.fetch(_SPARES, [SPARE_CLASS])[0][0]:
+            return None
+        self._give_at = monotonic() + GIVE_SECONDS
+        return max(self.held)
+
+    def release(self, slot: int) -> None:
+        """Leave a slot to others."""
+        self.held.discard(slot)
+        if self.are_ours:
+            bulk.fetch(_UNLOCK, [LOCK_CLASS, slot])
 
     def notified(self) -> bool:
         """Say whether something was notified since the last look."""
-        if self._connection is None:
+        if self._notices is None:
             return False
-        return any(True for _ in self._connection.notifies(timeout=0))
+        return any(True for _ in self._notices.notifies(timeout=0))
 
     def lose(self) -> None:
-        """Forget everything: the connection that held it is gone."""
+        """Forget everything: the session that held it is gone."""
         self.held.clear()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._session = None
+        self._is_spare = False
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
 
-    def _try_lock(self, slot: int) -> bool:
-        assert self._connection is not None
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, slot]
-        ).fetchone()
-        return bool(row and row[0])
+    def _open(self) -> None:
+        """Make sure of both connections; a new session begins with no lock."""
+        if self._notices is None:
+            self._notices = listen(self._channel)
+        connection.ensure_connection()
+        if not self.are_ours:
+            self.held.clear()
+            self._is_spare = False
+            self._session = connection.connection
+            bulk.fetch(_LEASE, [f"{STILL_SECONDS}s", f"{STILL_SECONDS}s"])
+
+    def _end_holder(self, slot: int) -> None:
+        logger.warning("slot %d: its bridge does not move; ending it", slot)
+        try:
+            bulk.fetch(_END_HOLDER, [LOCK_CLASS, slot])
+        except Error as error:  # of another login: then the server's patience decides
+            logger.warning("slot %d: %s", slot, str(error).strip())
+            if not self.are_ours:
+                raise

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import threading
-from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -43,10 +42,10 @@ class Command(BaseCommand):
 
 
 def _watch(bridge: Bridge) -> None:
-    """End a process whose loop does not turn, so that its supervisor starts it anew."""
+    """End a process that stands still, so that its supervisor starts it anew."""
     pause = threading.Event()
-    while monotonic() - bridge.last_turn_at < STUCK_SECONDS:
+    while bridge.still_seconds < STUCK_SECONDS:
         pause.wait(STUCK_SECONDS / 10)
-    logger.critical("the loop has not turned for %d s", STUCK_SECONDS)
+    logger.critical("nothing was processed for %d s", STUCK_SECONDS)
     faulthandler.dump_traceback()
     os._exit(STUCK_EXIT)

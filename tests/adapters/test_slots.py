@@ -1,0 +1,227 @@
+"""Bridges side by side on a real broker: adoption, fencing, sharing, draining."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import paho.mqtt.client as mqtt
+import pytest
+from django.db import connection, transaction
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from iotplatform.local.broker import BRIDGE_USER
+from state.models import ListeningSlot, Presence
+from state.selectors.listening import blind_since
+from state.services.sweep import sweep_across_tenants
+from tests.adapters.bridge_process import BridgeProcess
+from tests.adapters.traffic import Traffic, offline_moves, wait_until_stored_once
+from tests.broker_process import BrokerProcess
+from tests.conftest import need_mosquitto
+from tests.factories import DeviceFactory
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Start = Callable[..., BridgeProcess]
+
+ADOPTED_WITHIN_SECONDS = 10.0
+
+
+@pytest.fixture
+def broker() -> Iterator[BrokerProcess]:
+    """A broker of each test's own: it keeps a session for every slot there ever was."""
+    need_mosquitto()
+    process = BrokerProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def start(broker: BrokerProcess) -> Iterator[Start]:
+    """Start bridges that are gone when the test is over."""
+    started: list[BridgeProcess] = []
+
+    def start_one(*, slots: int = 2) -> BridgeProcess:
+        started.append(BridgeProcess(broker.url, slots=slots).start())
+        return started[-1]
+
+    yield start_one
+    for bridge in started:
+        bridge.send(signal.SIGCONT)
+        bridge.kill()
+
+
+@pytest.fixture
+def traffic(broker: BrokerProcess) -> Traffic:
+    return Traffic(broker, DeviceFactory.create_batch(60), each_second=150)
+
+
+def owners() -> dict[int, str]:
+    """Return who read each slot of late."""
+    recent = datetime.now(UTC) - timedelta(seconds=2)
+    rows = ListeningSlot.objects.filter(beat_at__gt=recent, owner__gt="")
+    return dict(rows.values_list("slot", "owner"))
+
+
+def share(bridges: list[BridgeProcess]) -> None:
+    """Wait until each of two bridges reads a slot of its own."""
+    wait_until(
+        lambda: (
+            len(owners()) == 2 == len(set(owners().values()))
+            and sum(b.log().count(": listening") for b in bridges) >= 2
+        ),
+        seconds=40,
+        what="each bridge reads a slot",
+    )
+
+
+def adopted_after(survivor: BridgeProcess, begin: float) -> float:
+    """Wait until the survivor reads both slots; return how long that took."""
+    listening_before = survivor.log().count(": listening")
+    wait_until(
+        lambda: (
+            survivor.log().count(": listening") > listening_before
+            or len([o for o in owners().values() if o.endswith(f":{survivor.pid}")])
+            == 2
+        ),
+        seconds=30,
+        what="the survivor reads both slots",
+    )
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_orphaned_slot_is_adopted_in_time_and_each_message_is_stored_once(
+    start: Start, traffic: Traffic, fate: signal.Signals
+) -> None:
+    bridges = [start(), start()]
+    share(bridges)
+    victim, survivor = bridges
+    traffic.start()
+    wait_until(lambda: Presence.objects.count() == 60, what="all devices are heard")
+
+    victim.send(fate)
+    took = adopted_after(survivor, time.monotonic())
+    if fate == signal.SIGSTOP:
+        victim.send(signal.SIGCONT)
+        wait_until(
+            lambda: "held by another bridge now" in victim.log(),
+            seconds=20,
+            what="the stopped one finds that it lost its slot",
+        )
+    taken = traffic.finish()
+
+    assert took < ADOPTED_WITHIN_SECONDS
+    wait_until_stored_once(traffic, taken)
+    wait_until(lambda: blind_since(datetime.now(UTC)) is None, what="nobody is blind")
+    assert sweep_across_tenants(now=datetime.now(UTC)) >= 0
+    assert offline_moves(traffic) == 0
+
+
+def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
+    start: Start, traffic: Traffic
+) -> None:
+    bridges = [start(), start()]
+    share(bridges)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE state_alarm")
+        traffic.publish(300)
+        wait_until(lambda: waiting() == 2, seconds=20, what="both wait in a batch")
+        victim, survivor = bridges
+        victim.send(signal.SIGSTOP)
+        begin = time.monotonic()
+
+    took = adopted_after(survivor, begin)
+    wait_until_stored_once(traffic, traffic.finish())
+    victim.send(signal.SIGCONT)
+
+    wait_until(
+        lambda: "held by another bridge now" in victim.log(),
+        seconds=20,
+        what="the stopped one finds that it lost its slot",
+    )
+    assert took < ADOPTED_WITHIN_SECONDS
+    wait_until_stored_once(traffic, {f"c-{n}" for n in range(1, 301)})
+
+
+def waiting() -> int:
+    """Return how many sessions of bridges wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT a.pid) FROM pg_locks l JOIN pg_stat_activity a"
+            " USING (pid) WHERE NOT l.granted AND a.application_name = 'bridge'"
+            " AND a.datname = current_database()"
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_a_bridge_that_comes_back_is_given_a_slot_by_one_that_has_several(
+    start: Start, traffic: Traffic
+) -> None:
+    alone = start()
+    wait_until(
+        lambda: len(owners()) == 2, seconds=30, what="the first one reads both slots"
+    )
+    traffic.start()
+
+    second = start()
+
+    share([alone, second])
+    wait_until_stored_once(traffic, traffic.finish())
+
+
+def test_a_slot_is_drained_before_it_is_given_up(
+    start: Start, broker: BrokerProcess, traffic: Traffic
+) -> None:
+    both = start()
+    wait_until(
+        lambda: both.log().count(": listening") == 2, seconds=30, what="both are read"
+    )
+    both.stop()
+    traffic.publish(400)
+    taken = traffic.finish()
+    assert has_session(broker, "@bridge-2")
+
+    fewer = start(slots=1)
+
+    wait_until_stored_once(traffic, taken)
+    wait_until(
+        lambda: set(ListeningSlot.objects.values_list("slot", flat=True)) == {1},
+        seconds=30,
+        what="slot 2 is given up",
+    )
+    assert "slot 2: drained" in fewer.log()
+    wait_until(lambda: not has_session(broker, "@bridge-2"), what="its session is gone")
+    assert blind_since(datetime.now(UTC)) is None
+
+
+def has_session(broker: BrokerProcess, client_id: str) -> bool:
+    """Ask the broker whether it keeps a session, and leave it as it is."""
+    present: list[bool] = []
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        protocol=MQTTProtocolVersion.MQTTv5,
+        manual_ack=True,  # what it holds is not ours to take
+    )
+    client.username_pw_set(BRIDGE_USER, broker.broker.password)
+    client.on_connect = lambda c, u, flags, *_: present.append(flags.session_present)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 600
+    client.connect(
+        "127.0.0.1",
+        broker.broker.platform_port,
+        clean_start=False,
+        properties=properties,
+    )
+    client.loop_start()
+    wait_until(lambda: bool(present), what="the broker answers")
+    client.disconnect()
+    client.loop_stop()
+    return present[0]
