@@ -7,7 +7,14 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from commands.services import advance, history, idempotency, retained, sweeps
+from commands.services import (
+    advance,
+    history,
+    idempotency,
+    retained,
+    sweeps,
+    telling,
+)
 
 # A run ends after so many batches, so that a flood after an outage does not keep one
 # worker for longer than the beat's expiry; the next run goes on.
@@ -55,6 +62,18 @@ def tidy() -> int:
             retained.find_retained_to_clear_across_tenants,
         )
     )
+
+
+@shared_task(name="commands.tell_outcomes")
+def tell_outcomes() -> int:
+    """Tell state how the commands of devices ended."""
+    return _until_empty(telling.tell_outcomes_across_tenants, batch=telling.BATCH)
+
+
+@shared_task(name="commands.tell_deliveries")
+def tell_deliveries() -> int:
+    """Tell state how the adapter paths deliver."""
+    return telling.tell_deliveries(now=timezone.now())
 
 
 @shared_task(name="commands.keep_history")

@@ -28,7 +28,8 @@ SELECT
     p.attributes_schema, p.metrics, p.reported_keys,
     pr.connectivity, pr.cause, pr.since, pr.activity_bucket, pr.disconnects_72h,
     tw.firmware, tw.config_version, tw.reported, tw.delta <> '{}' AS drift,
-    ts.indexed, a.*, o.*, c.*
+    ts.indexed, rk.score AS risk,
+    jsonb_path_query_array(rk.reasons, '$[*].name') AS risk_reasons, a.*, o.*, c.*
 FROM registry_device d
 JOIN registry_tenant t ON t.id = d.tenant_id
 JOIN registry_site s ON s.id = d.site_id
@@ -38,6 +39,7 @@ LEFT JOIN registry_device g ON g.id = d.gateway_id
 LEFT JOIN state_presence pr ON pr.device_id = d.id
 LEFT JOIN state_twin tw ON tw.device_id = d.id
 LEFT JOIN state_telemetrysummary ts ON ts.device_id = d.id
+LEFT JOIN state_risk rk ON rk.device_id = d.id
 LEFT JOIN LATERAL (
     SELECT
         count(*) FILTER (WHERE state <> 'cleared') AS alarms,
@@ -122,7 +124,7 @@ def _declared(text: str) -> Any:
 PLAIN = (
     "uid", "name", "serial", "tenant", "project", "site", "region", "product", "model",
     "kind", "gateway", "adapter", "lifecycle", "tags", "firmware", "config_version",
-    "since", "disconnects_72h", "alarms", "alarms_info", "alarms_warning",
+    "since", "disconnects_72h", "risk", "alarms", "alarms_info", "alarms_warning",
     "alarms_critical", "last_alarm", "last_alarm_at", "pending_commands",
     "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
     "last_command_failure_class",
@@ -146,7 +148,7 @@ def _document(row: Row) -> FleetDocument:
         "drift": bool(row["drift"]),
         "battery": metrics.get("battery"),
         "rssi": metrics.get("rssi"),
-        "risk": None,  # judged by a later part of the platform
+        "risk_reasons": json.loads(row["risk_reasons"] or "[]"),
         "command_failure_rate": None if rate is None else round(float(rate), 3),
         "attr": _searchable(row["attributes"], row["attributes_schema"]),
         "reported": _reported(row["reported"], row["reported_keys"]),

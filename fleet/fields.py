@@ -76,6 +76,7 @@ FIELDS: tuple[Field, ...] = (
     Field("battery", N, "Battery, %"),
     Field("rssi", N, "Signal strength, dBm"),
     Field("risk", N, "Risk, 0 to 100"),
+    Field("risk_reasons", K, "What the risk is made of", is_list=True),
     Field("alarms", N, "Open alarms"),
     Field("alarms_info", N, "Open alarms of severity info"),
     Field("alarms_warning", N, "Open alarms of severity warning"),

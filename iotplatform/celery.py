@@ -20,6 +20,11 @@ app.conf.beat_schedule = {
         "schedule": SECOND,
         "options": {"expires": SECOND},
     },
+    "state.rescore": {
+        "task": "state.rescore",
+        "schedule": SECOND,
+        "options": {"expires": SECOND},
+    },
     "state.tidy": {
         "task": "state.tidy",
         "schedule": 60 * SECOND,
@@ -39,6 +44,16 @@ app.conf.beat_schedule = {
         "task": "commands.advance_jobs",
         "schedule": SECOND,
         "options": {"expires": SECOND},
+    },
+    "commands.tell_outcomes": {
+        "task": "commands.tell_outcomes",
+        "schedule": 2 * SECOND,
+        "options": {"expires": 2 * SECOND},
+    },
+    "commands.tell_deliveries": {
+        "task": "commands.tell_deliveries",
+        "schedule": 30 * SECOND,
+        "options": {"expires": 30 * SECOND},
     },
     "commands.tidy": {
         "task": "commands.tidy",

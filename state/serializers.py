@@ -80,6 +80,22 @@ class OpenAlarmSerializer(serializers.Serializer[dict[str, Any]]):
     raised_at = serializers.DateTimeField()
 
 
+class ReasonSerializer(serializers.Serializer[dict[str, Any]]):
+    """Why some points of a risk are there."""
+
+    name = serializers.CharField()
+    points = serializers.IntegerField()
+    text = serializers.CharField()
+
+
+class RiskSerializer(serializers.Serializer[dict[str, Any]]):
+    """How much the device needs somebody's eye; the points add up to the score."""
+
+    score = serializers.IntegerField(min_value=0, max_value=100)
+    reasons = ReasonSerializer(many=True)
+    at = serializers.DateTimeField()
+
+
 class StateSerializer(serializers.Serializer[dict[str, Any]]):
     """A device's condition now."""
 
@@ -87,5 +103,5 @@ class StateSerializer(serializers.Serializer[dict[str, Any]]):
     twin = TwinSerializer()
     telemetry = serializers.DictField(child=MeasuredSerializer())
     alarms = OpenAlarmSerializer(many=True)
-    risk = serializers.DictField(allow_null=True)
+    risk = RiskSerializer(allow_null=True)
     diagnosis = serializers.DictField(allow_null=True)

@@ -9,6 +9,8 @@ from celery import shared_task
 from state.services.dead_letters import trim_dead_letters_across_tenants
 from state.services.listening import forget_old_spans
 from state.services.partitions import keep_partitions
+from state.services.rescoring import BATCH as RISK_BATCH
+from state.services.rescoring import rescore_across_tenants
 from state.services.sweep import (
     BATCH,
     sweep_across_tenants,
@@ -31,6 +33,18 @@ def sweep() -> int:
         if judged < BATCH:
             break
     wake_children_across_tenants(now=now)  # of gateways that this run moved
+    return total
+
+
+@shared_task(name="state.rescore")
+def rescore() -> int:
+    """Judge the risk of marked devices, a batch at a time; return how many."""
+    total = 0
+    for _ in range(BATCHES_A_RUN):
+        judged = rescore_across_tenants(now=datetime.now(UTC))
+        total += judged
+        if judged < RISK_BATCH:
+            break
     return total
 
 

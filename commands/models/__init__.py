@@ -5,6 +5,7 @@ from commands.models.commands import (
     Command,
     CommandEvent,
     IdempotencyKey,
+    OutcomeToTell,
     RetainedDesired,
 )
 from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
@@ -19,5 +20,6 @@ __all__ = [
     "JobEvent",
     "JobTarget",
     "JobWave",
+    "OutcomeToTell",
     "RetainedDesired",
 ]

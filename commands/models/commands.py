@@ -168,10 +168,20 @@ class Attempt(models.Model):
         ]
         indexes = [
             models.Index(fields=["received_at"], name="commands_attempt_latency"),
+            models.Index(fields=["claimed_at"], name="commands_attempt_lately"),
         ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.command_id}"
+
+
+class OutcomeToTell(models.Model):
+    """A device whose commands ended lately: state is to be told how; short-lived."""
+
+    device_id = models.BigIntegerField()  # no constraint: it may outlive its device
+
+    def __str__(self) -> str:
+        return f"{self.device_id}"
 
 
 class CommandEvent(models.Model):

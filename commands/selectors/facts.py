@@ -1,7 +1,8 @@
-"""What the platform page says of commands, in bulk."""
+"""What the platform page, and the judges of state, are told of commands, in bulk."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,10 @@ from registry.lifecycle import Adapter
 
 S = CommandStatus
 LATENCY_WINDOW = timedelta(hours=1)
+# How a path delivers now is told by tries of so long, against the day before.
+DELIVERY_WINDOW = timedelta(minutes=15)
+USUAL_WINDOW = timedelta(hours=24)
+RECENT_COMMANDS = 20  # the newest of a device: a device that heals shows it soon
 
 
 LATENCY = """
@@ -24,6 +29,54 @@ LATENCY = """
     FROM commands_attempt
     WHERE received_at >= %s AND sent_at IS NOT NULL AND received_at >= sent_at
     GROUP BY adapter
+"""
+
+
+# What a person took back, or a newer one replaced, is no failure.
+OUTCOMES = """
+    SELECT d.id, count(*) FILTER (WHERE c.is_counted),
+        count(*) FILTER (WHERE c.is_failed),
+        max(c.ended_at) FILTER (WHERE c.is_failed)
+    FROM unnest(%s::bigint[]) AS d(id)
+    LEFT JOIN LATERAL (
+        SELECT ended_at, status NOT IN ('cancelled', 'superseded') AS is_counted,
+            status IN ('failed', 'timed_out', 'unknown', 'expired') AS is_failed
+        FROM (
+            SELECT status, ended_at FROM commands_command
+            WHERE device_id = d.id ORDER BY id DESC LIMIT %s
+        ) newest
+        WHERE ended_at IS NOT NULL
+    ) c ON true
+    GROUP BY d.id
+"""
+# A try that nobody answered has no time of an answer: it is found by its claim.
+DELIVERIES = """
+    SELECT p.adapter, coalesce(lately.tries, 0), coalesce(lately.unanswered, 0),
+        heard.quantiles[1], heard.quantiles[2], usual.p95
+    FROM (SELECT unnest(%(adapters)s::text[]) AS adapter) p
+    LEFT JOIN (
+        SELECT adapter, count(*) AS tries,
+            count(*) FILTER (WHERE outcome IN ('no_ack', 'not_sent', 'lost'))
+                AS unanswered
+        FROM commands_attempt
+        WHERE claimed_at >= %(since)s AND outcome NOT IN ('claimed', 'sent', 'stopped')
+        GROUP BY adapter
+    ) lately USING (adapter)
+    LEFT JOIN (
+        SELECT adapter, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+            ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS quantiles
+        FROM commands_attempt
+        WHERE received_at >= %(since)s AND received_at >= sent_at GROUP BY adapter
+    ) heard USING (adapter)
+    LEFT JOIN (
+        SELECT adapter, percentile_cont(0.95) WITHIN GROUP (
+            ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS p95
+        FROM commands_attempt
+        WHERE received_at >= %(usual_since)s AND received_at < %(since)s
+            AND received_at >= sent_at
+        GROUP BY adapter
+    ) usual USING (adapter)
+    ORDER BY p.adapter
 """
 
 
@@ -52,6 +105,28 @@ def queue_depths_across_tenants() -> dict[str, int]:
     found = dict(rows)
     still_open = (S.HELD, S.QUEUED, S.SENT, S.RECEIVED, S.RUNNING, S.SUCCEEDED)
     return {f"commands_{status}": found.get(status, 0) for status in still_open}
+
+
+def outcomes_of(device_ids: Collection[int]) -> list[tuple[Any, ...]]:
+    """Return device, ended, failed, last failure: of the newest commands of each."""
+    with connection.cursor() as cursor:
+        cursor.execute(OUTCOMES, [sorted(device_ids), RECENT_COMMANDS])
+        return list(cursor.fetchall())
+
+
+def deliveries(*, now: datetime) -> list[tuple[Any, ...]]:
+    """Return adapter, tries, unanswered, p50, p95, usual p95: of each path lately."""
+    since = now - DELIVERY_WINDOW
+    with connection.cursor() as cursor:
+        cursor.execute(
+            DELIVERIES,
+            {
+                "since": since,
+                "usual_since": since - USUAL_WINDOW,
+                "adapters": [adapter.value for adapter in Adapter],
+            },
+        )
+        return list(cursor.fetchall())
 
 
 def _rounded(measured: dict[str, Any], adapter: Adapter, index: int) -> float | None:

@@ -23,7 +23,7 @@ from commands.lifecycle import (
     is_verdict,
     may_enter,
 )
-from commands.models import Command, CommandEvent
+from commands.models import Command, CommandEvent, OutcomeToTell
 
 PLATFORM = "platform"
 DEVICE = "device"
@@ -152,6 +152,10 @@ class Moves:
             arrays = [_column(rows, name) for name in COLUMNS]
             with connection.cursor() as cursor:
                 cursor.execute(UPDATE, [[row.pk for row in rows], *arrays])
+            ended = {row.device_id for row in rows if row.ended_at is not None}
+            OutcomeToTell.objects.bulk_create(
+                OutcomeToTell(device_id=device_id) for device_id in sorted(ended)
+            )
         CommandEvent.objects.bulk_create(self.events)
 
 

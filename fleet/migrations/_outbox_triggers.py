@@ -176,6 +176,17 @@ WATCHED = (
     ),
 )
 
+# Later than the first ones: their tables came later.
+RISK = Watched(
+    "state_risk",
+    "device_id",
+    OWN,
+    differs("score")
+    # The names of the reasons are in the document, not their words.
+    + " OR jsonb_path_query_array(n.reasons, '$[*].name')"
+    " <> jsonb_path_query_array(o.reasons, '$[*].name')",
+)
+
 CREATE = "\n".join(watched.create() for watched in WATCHED)
 DROP = "\n".join(watched.drop() for watched in WATCHED)
 

@@ -8,19 +8,24 @@ from state.models.ingest import (
     ListeningSlot,
     SweepMark,
 )
+from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
 from state.models.twin import Twin
 
 __all__ = [
+    "AdapterPath",
     "Alarm",
     "BlindSpan",
+    "CommandTally",
     "ConnectivityTransition",
     "DeadLetter",
     "DeadLetterCount",
     "ExpectedDisconnect",
     "ListeningSlot",
     "Presence",
+    "Risk",
+    "RiskMark",
     "SweepMark",
     "TelemetryRollup",
     "TelemetrySummary",

@@ -6,7 +6,7 @@ from typing import Any
 
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity
-from state.models import Alarm, Presence, TelemetrySummary, Twin
+from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
 from state.selectors.alarms import open_alarms
 
 
@@ -17,7 +17,7 @@ def get_state(device: Device) -> dict[str, Any]:
         "twin": _twin(Twin.objects.filter(pk=device.pk).first()),
         "telemetry": latest_telemetry(device),
         "alarms": [_alarm(alarm) for alarm in open_alarms(device)],
-        "risk": None,
+        "risk": get_risk(device),
         "diagnosis": None,
     }
 
@@ -32,6 +32,14 @@ def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:
         metric: {"value": known["value"], "at": known["at"], "unit": units.get(metric)}
         for metric, known in sorted(summary.latest.items())
     }
+
+
+def get_risk(device: Device) -> dict[str, Any] | None:
+    """Return the score and its reasons; None while nothing is known."""
+    row = Risk.objects.filter(pk=device.pk).first()
+    if row is None:
+        return None
+    return {"score": row.score, "reasons": row.reasons, "at": row.at}
 
 
 def _presence(row: Presence | None) -> dict[str, Any]:

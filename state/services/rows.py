@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from state.services import bulk
 from state.services.judgment import Evidence
+from state.services.marks import mark_for_risk
 
 
 @dataclass(slots=True)
@@ -87,6 +88,10 @@ COLD = {
 _hot_values = attrgetter("device_id", *HOT)
 _cold_values = attrgetter(*COLD)
 _all_values = attrgetter("device_id", *HOT, *COLD)
+# Of the cold values those that risk is made of.
+_risk_of = itemgetter(
+    *map(list(COLD).index, ("connectivity", "cause", "since", "disconnects_72h"))
+)
 
 _READ = """
     SELECT p.device_id, p.tenant_id, p.last_seen_at, p.last_activity_at, p.session,
@@ -134,15 +139,18 @@ class RowSet:
 
     def write(self) -> None:
         """Write what changed: two statements, however many rows."""
-        changed, touched = [], []
+        changed, touched, riskier = [], [], []
         for device_id, row in self.rows.items():
             if _cold_values(row) != self._cold[device_id]:
                 changed.append(_all_values(row))
+                if _risk_of(_cold_values(row)) != _risk_of(self._cold[device_id]):
+                    riskier.append(device_id)
             elif (hot := _hot_values(row)) != self._hot[device_id]:
                 touched.append(hot)
         if changed:
             width = 1 + len(HOT) + len(COLD)
             bulk.run(_WRITE["all"], bulk.columns_of(changed, width))
+            mark_for_risk(riskier)
         if touched:
             bulk.run(_WRITE["hot"], bulk.columns_of(touched, 1 + len(HOT)))
 

@@ -13,12 +13,14 @@ import msgspec
 from state.lifecycle import RollupStep
 from state.services import bulk
 from state.services.evidence import device_time
+from state.services.marks import mark_for_risk
 
 if TYPE_CHECKING:
     from iotplatform.adapters.messages import Telemetry
     from registry.selectors.devices import IngestDevice
     from state.services.arrivals import Arrival
 
+BATTERY = "battery"  # a metric that risk is made of
 METRICS_KEPT = 256  # of one device: as many as one message may carry
 
 
@@ -28,6 +30,7 @@ class _Summary:
     latest: dict[str, dict[str, Any]]
     indexed: dict[str, float]
     is_indexed_moved: bool = False
+    is_battery_moved: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ def _take(summary: _Summary, metric: str, value: float, at: datetime) -> None:
     if shown is None or (value != shown and abs(value - shown) >= band):
         summary.indexed[metric] = value
         summary.is_indexed_moved = True
+        summary.is_battery_moved |= metric == BATTERY
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:
@@ -178,6 +182,7 @@ def _write(summaries: dict[int, _Summary], newest: dict[int, datetime]) -> None:
             steady.append(row)
     if moved:
         bulk.run(_WRITE_INDEXED, bulk.columns_of(moved, 4))
+        mark_for_risk([pk for pk, s in summaries.items() if s.is_battery_moved])
     if steady:
         bulk.run(_WRITE_LATEST, bulk.columns_of(steady, 3))
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from commands.models import Command
 from fleet.selectors.search import SearchResult, member_uids, search
 from registry.models import Device, Tenant
-from state.models import Alarm, Presence, TelemetrySummary, Twin
+from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
 
 
 def make_presence(device: Device, **values: Any) -> Presence:
@@ -30,6 +30,17 @@ def make_telemetry(device: Device, **indexed: float) -> TelemetrySummary:
     """A device whose indexed metrics are these."""
     return TelemetrySummary.objects.create(
         device=device, tenant=device.tenant, indexed=indexed
+    )
+
+
+def make_risk(device: Device, score: int, **points: int) -> Risk:
+    reasons = [{"name": n, "points": p, "text": n} for n, p in points.items()]
+    return Risk.objects.create(
+        device=device,
+        tenant=device.tenant,
+        score=score,
+        reasons=reasons,
+        at=timezone.now(),
     )
 
 

@@ -26,6 +26,7 @@ from tests.fleet.rows import (
     make_alarm,
     make_command,
     make_presence,
+    make_risk,
     make_telemetry,
     make_twin,
     uids_of,
@@ -70,6 +71,7 @@ def test_a_document_says_what_registry_state_and_commands_say(
     make_presence(device, disconnects_72h=2, activity_bucket=now)
     make_twin(device, firmware="1.4.2", config_version="c7", delta={"a": {}})
     make_telemetry(device, temperature=21.5, battery=80)
+    make_risk(device, 35, alarms=20, flapping=15)
     make_alarm(device, code="hot", severity="critical")
     make_alarm(device, code="wet", severity="info", state="cleared")
     make_command(device, status="failed", ended_at=now, failure_class="rejected")
@@ -97,10 +99,12 @@ def test_a_document_says_what_registry_state_and_commands_say(
         "pending_commands": 1,
         "command_failure_rate": 1.0,
         "last_command_status": "sent",
-        "risk": None,
+        "risk": 35,
+        "risk_reasons": ["alarms", "flapping"],
     }
     assert {name: document[name] for name in expected} == expected
     query = "connectivity:online AND oldest_unacked_at:<now-1d AND alarms_critical:>0"
+    query += " AND risk:>=35 AND risk_reasons:flapping AND NOT risk_reasons:battery"
     assert uids_of(device.tenant, query) == ["whole"]
 
 

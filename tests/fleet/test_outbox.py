@@ -15,13 +15,14 @@ from fleet.models import Outbox
 from fleet.selectors.lag import index_lag_seconds
 from fleet.services.indexing import Indexer
 from registry.models import Device, Product, Site
-from state.models import Alarm, Presence, TelemetrySummary, Twin
+from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
 from tests.factories import DeviceFactory, ProductFactory
 from tests.fleet.rows import (
     find,
     make_alarm,
     make_command,
     make_presence,
+    make_risk,
     make_telemetry,
     make_twin,
     uids_of,
@@ -41,6 +42,7 @@ def full_device() -> Device:
     make_twin(device, reported={"modem": {"fw": "1"}, "uptime": 5})
     make_telemetry(device, temperature=20.0)
     make_alarm(device)
+    make_risk(device, 5, alarms=5)
     make_command(device)
     return device
 
@@ -93,6 +95,17 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     (
         "a metric within its band",
         lambda: TelemetrySummary.objects.update(latest={"t": {"value": 1}}),
+        False,
+    ),
+    ("a risk", lambda: Risk.objects.update(score=7), True),
+    (
+        "a risk's reason",
+        lambda: Risk.objects.update(reasons=[{"name": "x", "text": "x"}]),
+        True,
+    ),
+    (
+        "a risk's words",
+        lambda: Risk.objects.update(reasons=[{"name": "alarms", "text": "more"}]),
         False,
     ),
     ("an alarm's end", lambda: Alarm.objects.update(state="cleared"), True),

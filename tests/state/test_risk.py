@@ -1,0 +1,326 @@
+"""Risk: reasons whose points add up, judged again for what was marked only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from commands.lifecycle import CommandStatus
+from commands.services.moves import Moves, lock_commands
+from commands.services.telling import tell_outcomes_across_tenants
+from fleet.models import Outbox
+from registry.models import Device
+from state.lifecycle import Cause, Connectivity
+from state.models import Alarm, Presence, Risk, RiskMark, TelemetrySummary, Twin
+from state.services.outcomes import Outcomes, note_outcomes
+from state.services.rescoring import rescore_across_tenants
+from state.services.risk import MOST, WEIGHTS, RiskFacts, assess
+from tests.factories import DeviceFactory, MembershipFactory, ProductFactory
+from tests.fleet.rows import make_command
+from tests.state.scene import T0, be_born, say, sweep, t, will
+
+moments = st.datetimes(
+    min_value=datetime(2026, 1, 1), max_value=datetime(2026, 2, 1)
+).map(lambda at: at.replace(tzinfo=T0.tzinfo))
+counts = st.integers(0, 30)
+NOW = datetime(2026, 2, 1, tzinfo=T0.tzinfo)
+FACTS = st.builds(
+    RiskFacts,
+    connectivity=st.sampled_from([c.value for c in Connectivity]),
+    cause=st.sampled_from([c.value for c in Cause]),
+    since=st.none() | moments,
+    disconnects_72h=counts,
+    has_drift=st.booleans(),
+    desired_at=st.none() | moments,
+    commands_ended=counts,
+    commands_failed=counts,
+    alarms_info=counts,
+    alarms_warning=counts,
+    alarms_critical=counts,
+    battery=st.none() | st.floats(-10, 1_000, allow_nan=False),
+)
+
+
+@given(FACTS)
+def test_the_points_add_up_to_the_score_which_is_0_to_100(facts: RiskFacts) -> None:
+    judged = assess(facts, now=NOW)
+
+    assert judged.score == sum(reason.points for reason in judged.reasons)
+    assert 0 <= judged.score <= 100
+    assert all(reason.points > 0 and reason.text for reason in judged.reasons)
+    assert len({reason.name for reason in judged.reasons}) == len(judged.reasons)
+    assert judged.next_change_at is None or judged.next_change_at > NOW
+
+
+@given(
+    FACTS,
+    st.sampled_from(
+        [
+            *("disconnects_72h", "commands_failed", "alarms_info"),
+            *("alarms_warning", "alarms_critical", "battery", "has_drift"),
+        ]
+    ),
+    st.integers(1, 20),
+)
+def test_more_of_what_is_bad_never_lowers_the_score(
+    facts: RiskFacts, name: str, more: int
+) -> None:
+    value = getattr(facts, name)
+    if name == "battery":
+        worse = (100.0 if value is None else value) - more
+    else:
+        worse = True if name == "has_drift" else value + more
+
+    changed: dict[str, Any] = {name: worse}
+    worse_facts = replace(facts, **changed)
+
+    assert assess(worse_facts, now=NOW).score >= assess(facts, now=NOW).score
+
+
+@given(FACTS, st.integers(0, 100))
+def test_time_alone_never_lowers_it_and_changes_it_only_when_announced(
+    facts: RiskFacts, hours: int
+) -> None:
+    now, later = assess(facts, now=NOW), NOW + timedelta(hours=hours)
+
+    then = assess(facts, now=later)
+
+    assert then.score >= now.score
+    if now.next_change_at is None or later < now.next_change_at:
+        assert then.reasons == now.reasons
+
+
+def test_the_table_rises_and_its_maxima_add_up_to_100() -> None:
+    for steps in WEIGHTS.values():
+        assert list(steps) == sorted(steps)
+        assert [points for _, points in steps] == sorted(p for _, p in steps)
+
+    assert sum(MOST.values()) - min(MOST["offline"], MOST["stale"]) == 100
+
+
+def test_each_reason_is_said_in_words() -> None:
+    facts = RiskFacts(
+        connectivity=Connectivity.OFFLINE,
+        cause=Cause.LAST_WILL,
+        since=NOW - timedelta(hours=25),
+        disconnects_72h=6,
+        has_drift=True,
+        desired_at=NOW - timedelta(hours=2),
+        commands_ended=9,
+        commands_failed=3,
+        alarms_warning=2,
+        battery=12.5,
+    )
+
+    judged = assess(facts, now=NOW)
+
+    assert [(r.name, r.points, r.text) for r in judged.reasons] == [
+        ("offline", 25, "offline for more than a day: connection lost (last will)"),
+        ("flapping", 15, "6 abnormal disconnects in 72 hours"),
+        ("command_failures", 12, "3 of its last 9 commands failed"),
+        ("alarms", 10, "2 open warning alarms"),
+        ("drift", 10, "not as desired, and that was wanted over an hour ago"),
+        ("battery", 5, "battery at 12.5 %"),
+    ]
+    assert judged.score == 77
+
+
+def test_our_own_blindness_is_no_risk_of_a_device() -> None:
+    blind = RiskFacts(connectivity=Connectivity.STALE, cause=Cause.PLATFORM_BLIND)
+
+    assert assess(blind, now=NOW).score == 0
+
+
+def risk(device: Device) -> tuple[int, list[str]]:
+    row = Risk.objects.get(pk=device.pk)
+    return row.score, [reason["name"] for reason in row.reasons]
+
+
+def rescore(at: datetime) -> None:
+    """What the clock does."""
+    while rescore_across_tenants(now=at):
+        pass
+
+
+@pytest.mark.django_db
+def test_what_moves_is_judged_again_and_a_heartbeat_marks_nothing() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    rescore(t(0))
+    assert risk(device) == (0, [])
+    say(device, "heartbeat", t(0.5))
+    assert not RiskMark.objects.exists()
+
+    will(device, t(1), "s1")
+    rescore(t(1))
+    assert risk(device) == (18, ["offline"])
+
+    say(device, "event", t(2), code="hot", severity="critical", state="raised")
+    be_born(device, t(2), "s2")
+    will(device, t(3), "s2")
+    rescore(t(3))
+    assert risk(device) == (43, ["alarms", "offline", "flapping"])
+
+    say(device, "event", t(4), code="hot", severity="critical", state="cleared")
+    rescore(t(4))
+    assert risk(device) == (5, ["flapping"])
+
+
+@pytest.mark.django_db
+def test_time_alone_changes_it_when_its_moment_comes() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    will(device, t(1), "s1")
+    rescore(t(1))
+
+    assert rescore_across_tenants(now=t(24 * 60)) == 0
+    rescore(t(24 * 60 + 1))
+    assert risk(device) == (25, ["offline"])
+
+    sweep(t(72 * 60 + 1))
+    rescore(t(72 * 60 + 1))
+    assert risk(device) == (25, ["offline"])
+    assert Risk.objects.get(pk=device.pk).next_change_at is None
+
+
+@pytest.mark.django_db
+def test_drift_battery_and_command_failures_enter_it() -> None:
+    product = ProductFactory.create(metrics=[{"name": "battery", "unit": "%"}])
+    device = DeviceFactory.create(tenant=product.tenant, product=product)
+    be_born(device, t(0))
+    say(device, "telemetry", t(0), metrics={"battery": 9})
+    Twin.objects.create(
+        device=device, tenant=device.tenant, delta={"a": {}}, desired_at=t(-90)
+    )
+    note_outcomes([Outcomes(device.pk, 4, 1, t(0))], at=t(0))
+
+    rescore(t(1))
+
+    assert risk(device) == (24, ["battery", "drift", "command_failures"])
+    Twin.objects.filter(pk=device.pk).update(delta={})
+    say(device, "telemetry", t(2), metrics={"battery": 100})
+    note_outcomes([Outcomes(device.pk, 4, 0, None)], at=t(2))
+    rescore(t(2))
+    assert risk(device) == (0, [])
+
+
+@pytest.mark.django_db
+def test_a_device_out_of_service_has_no_risk() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    rescore(t(0))
+
+    Device.objects.filter(pk=device.pk).update(lifecycle="retired")
+    rescore(t(1))
+
+    assert not Risk.objects.exists()
+    assert not RiskMark.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_command_plane_tells_how_commands_end() -> None:
+    device = DeviceFactory.create()
+    sent = [make_command(device, status="sent", sent_at=t(0)) for _ in range(3)]
+    locked = lock_commands([command.pk for command in sent])
+    moves = Moves(now=t(1))
+    ends = (CommandStatus.FAILED, CommandStatus.TIMED_OUT, CommandStatus.SENT)
+    for command, to in zip(locked.values(), ends, strict=True):
+        moves.move(command, to, cause="as it went")
+    moves.write()
+
+    assert tell_outcomes_across_tenants(now=t(1)) == 1
+    assert tell_outcomes_across_tenants(now=t(1)) == 0
+
+    rescore(t(2))
+    assert risk(device) == (8, ["command_failures"])
+    text = Risk.objects.get(pk=device.pk).reasons[0]["text"]
+    assert text == "2 of its last 2 commands failed"
+
+
+@pytest.mark.django_db
+def test_many_devices_are_judged_with_a_handful_of_queries(
+    django_assert_max_num_queries: Any,
+) -> None:
+    first = DeviceFactory.create()
+    devices = [
+        first,
+        *DeviceFactory.create_batch(
+            30, tenant=first.tenant, site=first.site, product=first.product
+        ),
+    ]
+    Presence.objects.bulk_create(
+        Presence(device=d, tenant=d.tenant, connectivity="online", cause="", since=T0)
+        for d in devices
+    )
+    Alarm.objects.bulk_create(
+        Alarm(
+            tenant=d.tenant,
+            device=d,
+            code="hot",
+            severity="warning",
+            raised_at=T0,
+            last_at=T0,
+        )
+        for d in devices
+    )
+
+    with django_assert_max_num_queries(12):
+        assert rescore_across_tenants(now=T0) == 31
+
+    assert set(Risk.objects.values_list("score", flat=True)) == {10}
+
+
+@pytest.mark.django_db
+def test_the_index_hears_of_another_score_and_of_nothing_else() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    rescore(t(0))
+    Outbox.objects.all().delete()
+
+    Risk.objects.update(at=t(1), next_change_at=t(5))
+    assert not Outbox.objects.exists()
+
+    Risk.objects.update(score=7, reasons=[{"name": "x", "points": 7, "text": "x"}])
+    assert set(Outbox.objects.values_list("device_id", flat=True)) == {device.pk}
+
+
+@pytest.mark.django_db
+def test_rest_tells_the_score_with_its_reasons() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    will(device, t(1), "s1")
+    rescore(t(1))
+    client = APIClient()
+    client.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
+
+    body = client.get(f"/api/v1/devices/{device.uid}/state/").json()
+
+    assert body["risk"]["score"] == 18
+    assert body["risk"]["reasons"] == [
+        {
+            "name": "offline",
+            "points": 18,
+            "text": "offline: connection lost (last will)",
+        }
+    ]
+
+
+@pytest.mark.django_db
+def test_a_metric_that_stays_in_its_band_marks_nothing() -> None:
+    product = ProductFactory.create(
+        metrics=[{"name": "battery", "unit": "%", "dead_band": 5}]
+    )
+    device = DeviceFactory.create(tenant=product.tenant, product=product)
+    say(device, "telemetry", t(0), metrics={"battery": 50})
+    RiskMark.objects.all().delete()
+
+    say(device, "telemetry", t(1), metrics={"battery": 48, "other": 1})
+
+    assert not RiskMark.objects.exists()
+    assert TelemetrySummary.objects.get(pk=device.pk).indexed == {"battery": 50}
