@@ -1,0 +1,217 @@
+"""Every operation of the OpenAPI document, with made-up input, as each kind of caller.
+
+No answer is a failure of ours, and each is what the document says it is. An example is
+sent as every caller, each time to the same, untouched objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import schemathesis
+from django.conf import settings as django_settings
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from fleet.services.indexing import Indexer
+from tests.api.world import API, World, build_world
+
+pytestmark = pytest.mark.django_db
+
+EXAMPLES, EXAMPLES_LONG = 50, 500
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+Operation = APIOperation[Any, Any, Any, Any]
+
+
+def operations() -> dict[str, Operation]:
+    """Return every operation of the document, by method and path."""
+    document = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    schema = schemathesis.openapi.from_dict(document)
+    schema.app = get_wsgi_application()
+    results = list(schema.get_all_operations())
+    assert all(isinstance(result, Ok) for result in results), results
+    found = [result.ok() for result in results if isinstance(result, Ok)]
+    return {operation.label: operation for operation in found}
+
+
+OPERATIONS = operations()
+
+
+@pytest.fixture(scope="module")
+def world(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path_factory: Any,
+) -> Iterator[World]:
+    """Objects that all these tests share; what a request does to them is undone."""
+    folder: Path = tmp_path_factory.mktemp("index")
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setattr(django_settings, "INDEX_DIR", folder)
+        patch.setitem(
+            django_settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES", {"key": "0/min"}
+        )
+        with transaction.atomic():
+            indexer = Indexer(folder)
+            indexer.open()
+            yield build_world(indexer.drain)
+            indexer.close()
+            transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Count what was sent, and say so at the end."""
+    counts: Counter[str] = Counter()
+    yield counts
+    answers = ", ".join(f"{n} times {what}" for what, n in sorted(counts.items()))
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("")
+        reporter.write_line(
+            f"{len(OPERATIONS)} operations, {counts.total()} requests: {answers}"
+        )
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_operation_answers_as_its_document_says(
+    label: str, world: World, tally: Counter[str], pytestconfig: pytest.Config
+) -> None:
+    operation = OPERATIONS[label]
+    known = names_in(world, operation.path)
+    fields = known_fields(world)
+    examples = EXAMPLES_LONG if pytestconfig.getoption("--long") else EXAMPLES
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=not pytestconfig.getoption("--long"),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def send(data: st.DataObject) -> None:
+        mode = data.draw(st.sampled_from(GenerationMode))
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+        if known and data.draw(st.sampled_from([True] * 9 + [False])):
+            case.path_parameters = data.draw(st.sampled_from(known)).copy()
+        name_what_exists(case, fields, data)
+        for caller, key in world.keys.items():
+            status = send_as(case, caller, key)
+            tally[str(status)] += 1
+
+    send()
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_operation_refuses_an_unknown_key(label: str) -> None:
+    method, path = label.split(" ", 1)
+    path = PARAMETER.sub(str(UUID(int=0)), path)
+    client = APIClient(headers={"Authorization": "Token iot_unknown"})
+
+    answer = client.generic(method, path)
+
+    if path == f"{API}auth/token/":  # the one that gives keys
+        assert answer.status_code == 400
+        return
+    assert answer.status_code == 401
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+@contextmanager
+def connection_kept() -> Iterator[None]:
+    """Keep a request's end from closing the connection that the test's rows are in.
+
+    Django's test client does the same, and connects them again after each request.
+    """
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+def send_as(case: Case[Any], caller: str, key: str) -> int:
+    """Send a case with this key, judge the answer, undo what it did."""
+    with connection_kept(), transaction.atomic():
+        answer = case.call(headers={"Authorization": f"Token {key}"})
+        transaction.set_rollback(True)
+    case.validate_response(answer, checks=CHECKS)
+    return answer.status_code
+
+
+def names_in(world: World, path: str) -> list[dict[str, str]]:
+    """Return the parameters of a path that name objects of the world."""
+    found: list[dict[str, str]] = [{}]
+    collection = ""
+    for part in path.removeprefix(API).strip("/").split("/"):
+        parameter = PARAMETER.fullmatch(part)
+        if parameter is None:
+            collection = f"{collection}/{part}" if collection else part
+            continue
+        found = [
+            names | {parameter[1]: name}
+            for names in found
+            for name in names_of(world, collection.format(**names), parameter[1])
+        ]
+        collection = f"{collection}/{part}"
+    return [names for names in found if names]
+
+
+def names_of(world: World, collection: str, parameter: str) -> list[str]:
+    """Return what the path's parameter may be to name an object of a collection."""
+    key = parameter if parameter in ("uid", "slug") else "id"
+    names = [str(row[key]) for row in world.list(collection)[:5] if key in row]
+    assert names, f"The world has nothing in {collection}: add it to OBJECTS."
+    return names
+
+
+def known_fields(world: World) -> dict[str, list[str]]:
+    """Return values of fields that name another object."""
+    uids = [row["uid"] for row in world.list("devices")]
+    found = {"device": uids, "gateway": uids, "replaced_by": uids, "tenant": ["acme"]}
+    for name in ("site", "project", "product"):
+        found[name] = [row["slug"] for row in world.list(f"{name}s")]
+    return found
+
+
+def name_what_exists(
+    case: Case[Any], fields: dict[str, list[str]], data: st.DataObject
+) -> None:
+    """Put names of objects into the fields that ask for one, more often than not."""
+    for place in (case.body, case.query):
+        if not isinstance(place, dict):
+            continue
+        for field in fields.keys() & place.keys():
+            if data.draw(st.booleans()):
+                place[field] = data.draw(st.sampled_from(fields[field]))
