@@ -57,6 +57,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 
 
+COUNTED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def counted(pytestconfig: pytest.Config) -> list[str]:
+    """Lines that say how much was tried; the run prints them at its end."""
+    return pytestconfig.stash.setdefault(COUNTED, [])
+
+
 def _skipped(config: pytest.Config) -> list[Any]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     return list(reporter.stats.get("skipped", [])) if reporter else []
@@ -70,6 +79,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if lines := config.stash.get(COUNTED, []):
+        terminalreporter.section("counted")
+        for line in lines:
+            terminalreporter.line(line)
     skipped = _skipped(config)
     if not skipped:
         return

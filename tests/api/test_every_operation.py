@@ -90,17 +90,15 @@ def world(
 
 
 @pytest.fixture(scope="module")
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Count what was sent, and say so at the end."""
+def tally(counted: list[str]) -> Iterator[Counter[str]]:
+    """Count the answers, and say so at the end."""
     counts: Counter[str] = Counter()
     yield counts
     answers = ", ".join(f"{n} times {what}" for what, n in sorted(counts.items()))
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        reporter.write_line(
-            f"{len(OPERATIONS)} operations, {counts.total()} requests: {answers}"
-        )
+    counted.append(
+        f"made-up input for {len(OPERATIONS)} REST operations:"
+        f" {counts.total()} requests, answered {answers}"
+    )
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
