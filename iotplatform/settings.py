@@ -122,6 +122,10 @@ BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
 BROKER_CREDENTIALS = env.str("BROKER_CREDENTIALS", default="none")
 BROKER_SECRET = env.str("BROKER_SECRET", default="")
 
+# How many long polls of devices may wait at once in one web process: each holds a
+# thread, and the console needs some too.
+DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)
+
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -204,7 +208,10 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 100,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["iotplatform.common.throttling.PerKeyThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"key": env.str("API_RATE", default="6000/min")},
+    "DEFAULT_THROTTLE_RATES": {
+        "key": env.str("API_RATE", default="6000/min"),
+        "device": env.str("DEVICE_RATE", default="600/min"),
+    },
     "EXCEPTION_HANDLER": "iotplatform.common.problems.answer_problem",
 }
 SPECTACULAR_SETTINGS = {

@@ -29,6 +29,7 @@ urlpatterns = [
     path("readyz", views.readyz),
     path("metrics", views.metrics),
     path("api/v1/", include(api)),
+    path("device/v1/", include("iotplatform.adapters.http.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "api/docs/",
@@ -36,6 +37,7 @@ urlpatterns = [
         name="docs",
     ),
     re_path(r"^api/", error_pages.unknown_path),
+    re_path(r"^device/", error_pages.unknown_path),
     path("broker/v1/", include("registry.broker_urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include(accounts)),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from commands.lifecycle import CommandStatus, JobStatus, WaitsFor
+from commands.lifecycle import JOB_HOLDS_BACK, CommandStatus, JobStatus, WaitsFor
 from commands.models import Command
 from registry.lifecycle import TAKES_COMMANDS, Lifecycle
 from state.lifecycle import Connectivity
@@ -23,6 +24,22 @@ def due_commands(*, now: datetime) -> QuerySet[Command]:
     return Command.objects.filter(
         ~Q(status=S.QUEUED) | Q(claim_token__isnull=False), due_at__lte=now
     ).order_by("due_at", "pk")
+
+
+def devices_with_due(
+    device_ids: Collection[int], *, adapter: str, now: datetime
+) -> set[int]:
+    """Return which of these devices have something to be handed out."""
+    due = Command.objects.filter(
+        IN_QUEUE,
+        ended_at__isnull=True,
+        device_id__in=device_ids,
+        device__adapter=adapter,
+        device__lifecycle__in=TAKES_COMMANDS,
+        due_at__lte=now,
+        expires_at__gt=now,
+    ).exclude(job__isnull=False, job__status__in=JOB_HOLDS_BACK)
+    return set(due.values_list("device_id", flat=True))
 
 
 def expired_in_queue(*, now: datetime) -> QuerySet[Command]:

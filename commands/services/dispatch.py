@@ -27,7 +27,7 @@ from commands.services import retries
 from commands.services.moves import Moves, lock_commands, seconds
 from commands.services.retained import remember_retained
 from iotplatform.common.notify import notify
-from registry.lifecycle import TAKES_COMMANDS, DeviceKind
+from registry.lifecycle import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
 from state.lifecycle import Connectivity
 from state.selectors import desired_of, reach_of
@@ -37,6 +37,8 @@ CHANNEL = "commands_due"
 # Who cannot be reached for sure; whoever is suspect or stale may well listen.
 AWAY = frozenset({Connectivity.OFFLINE.value})
 S = CommandStatus
+# A device that asks for its own; the second half lets an index of open commands help.
+OF_DEVICES = "AND c.device_id = ANY(%(devices)s) AND c.ended_at IS NULL"
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
 # The claim and its token in one statement: what another adapter holds is left out, and
@@ -57,6 +59,7 @@ CLAIM = """
           AND c.due_at <= %(now)s AND c.expires_at > %(now)s
           AND d.adapter = %(adapter)s AND d.lifecycle = ANY(%(lifecycles)s)
           AND (c.job_id IS NULL OR j.status <> ALL(%(holding)s))
+          {scope}
         ORDER BY c.due_at, c.id
         LIMIT %(limit)s
         FOR UPDATE OF c SKIP LOCKED
@@ -88,11 +91,19 @@ def wake_adapters() -> None:
 
 
 def claim_due(
-    *, adapter: str, limit: int, lease_seconds: float, now: datetime
+    *,
+    adapter: str,
+    limit: int,
+    lease_seconds: float,
+    now: datetime,
+    device_ids: Collection[int] | None = None,
 ) -> list[Downlink]:
-    """Claim due commands of the adapter's devices; return what to publish."""
+    """Claim due commands of the adapter's devices; return what to publish.
+
+    With ``device_ids``, only theirs: where devices ask, each for its own.
+    """
     with transaction.atomic():
-        commands = _claim(adapter, limit, lease_seconds, now)
+        commands = _claim(adapter, limit, lease_seconds, now, device_ids)
         if not commands:
             return []
         Attempt.objects.bulk_create(
@@ -107,11 +118,12 @@ def claim_due(
             for command in commands
         )
         downlinks = _downlinks(commands, now)
-        configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
-        remember_retained(
-            [(c.tenant_id, c.device_id, desired_topic(c.device)) for c in configs],
-            at=now,
-        )
+        if adapter == Adapter.MQTT:
+            configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
+            remember_retained(
+                [(c.tenant_id, c.device_id, desired_topic(c.device)) for c in configs],
+                at=now,
+            )
     # Before the publish, and after the commit: presence rows are locked before commands
     # everywhere else.
     _expect_disconnects(commands, now)
@@ -198,12 +210,17 @@ def desired_topic(device: Device) -> str:
 
 
 def _claim(
-    adapter: str, limit: int, lease_seconds: float, now: datetime
+    adapter: str,
+    limit: int,
+    lease_seconds: float,
+    now: datetime,
+    device_ids: Collection[int] | None,
 ) -> list[Command]:
     with connection.cursor() as cursor:
         cursor.execute(
-            CLAIM,
+            CLAIM.format(scope="" if device_ids is None else OF_DEVICES),
             {
+                "devices": sorted(device_ids or ()),
                 "now": now,
                 "until": now + timedelta(seconds=lease_seconds),
                 "adapter": adapter,

@@ -44,26 +44,27 @@ LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 
 def take_in(
     uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft], *, now: datetime
-) -> None:
+) -> list[DeadLetterDraft]:
     """Take in one batch whole: devices, dead letters, state, commands.
 
-    When it returns, all of it is committed, and the batch may be acknowledged.
+    When it returns, all of it is committed, and the batch may be acknowledged. It
+    returns all that became a dead letter, for a door that can tell the device.
     """
     for attempt in range(1, TRIES + 1):
         try:
             with transaction.atomic():
-                _take_in(uplinks, list(dead), now=now)
-            return
+                return _take_in(uplinks, list(dead), now=now)
         except OperationalError as error:
             deadlocked = isinstance(error.__cause__, DeadlockDetected)
             if not deadlocked or attempt == TRIES:
                 raise
             logger.info("a deadlock; taking in the batch again (%d)", attempt)
+    raise AssertionError("the last try returns or raises")
 
 
 def _take_in(
     uplinks: Sequence[Uplink], dead: list[DeadLetterDraft], *, now: datetime
-) -> None:
+) -> list[DeadLetterDraft]:
     uids = {uplink.uid for uplink in uplinks}
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
     uids |= {draft.uid for draft in dead if draft.uid}
@@ -82,6 +83,7 @@ def _take_in(
     if _apply(judged, dead, now=now):
         wake_adapters()
     record_dead_letters(dead, now=now)
+    return dead
 
 
 def _refusal(

@@ -124,6 +124,7 @@ class Undecodable(Exception):
 
 
 UID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+UID_PATTERN = re.compile(UID)
 UUID_TEXT = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 TOPIC = re.compile(
     rf"iot/v1/(?:({UID})/child/)?({UID})/"

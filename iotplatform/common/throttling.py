@@ -34,6 +34,7 @@ class PerKeyThrottle(BaseThrottle):
     list would be read and written whole with each of them.
     """
 
+    rate_name = "key"
     resting_until = 0.0
 
     def __init__(self) -> None:
@@ -41,7 +42,8 @@ class PerKeyThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Whether the key has requests left in this window."""
-        limit, seconds = parse_rate(str(api_settings.DEFAULT_THROTTLE_RATES["key"]))
+        rate = api_settings.DEFAULT_THROTTLE_RATES[self.rate_name]
+        limit, seconds = parse_rate(str(rate))
         if not limit or time.monotonic() < self.resting_until:
             return True
         now = time.time()

@@ -63,6 +63,12 @@ def get_predecessor(device: Device) -> Device | None:
     return move.device if move else None
 
 
+def children_across_tenants(gateway_id: int) -> list[int]:
+    """Return the ids of a gateway's children."""
+    rows = Device.objects.filter(gateway=gateway_id).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
+
+
 def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevice]:
     """Return what is known of these uids, in two queries for any number of them.
 

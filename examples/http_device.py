@@ -1,0 +1,131 @@
+"""A whole device over HTTP in one file, with nothing but Python's own library.
+
+    python examples/http_device.py --url http://127.0.0.1:8000 --uid dev-1 --secret …
+
+The device must be registered with the adapter ``http``. It says what it is, asks for
+commands with a long poll (which is a sign of life as well), and drops a command that it
+has executed before. The messages are those of `examples/device.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+REST_SECONDS = 5.0  # where the platform is away, or lets no more polls wait
+REMEMBERED_COMMANDS = 100
+
+
+class Device:
+    """One device: it asks, obeys, and remembers what it did in a file."""
+
+    wait_seconds = 30
+
+    def __init__(self, url: str, uid: str, secret: str, memory: Path) -> None:
+        self.base = f"{url.rstrip('/')}/device/v1"
+        self.authorization = f"Device {uid}:{secret}"
+        self.memory = memory
+        self.kept: dict[str, Any] = {"boot": 0, "version": 0, "desired": 0, "done": {}}
+        if memory.exists():
+            self.kept |= json.loads(memory.read_text())
+        self.config: dict[str, Any] = self.kept.setdefault("config", {"interval": 30})
+        self.kept["boot"] += 1
+        self.seq = 0
+        self.save()
+
+    def save(self) -> None:
+        """Replace the file whole, or not at all."""
+        new = self.memory.with_suffix(".new")
+        new.write_text(json.dumps(self.kept))
+        new.replace(self.memory)
+
+    def ask(self, path: str, body: Any = None) -> tuple[dict[str, Any], float]:
+        """GET, or POST a message; return the answer, and how long to rest after it."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.base}/{path}", data)
+        request.add_header("Authorization", self.authorization)
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=self.wait_seconds + 10) as answer:
+            return json.load(answer), float(answer.headers.get("Retry-After", 0))
+
+    def say(self, path: str, **body: Any) -> None:
+        """Send one message; a number in each lets the platform see a repeat."""
+        self.seq += 1
+        self.ask(f"{path}/", {"boot": self.kept["boot"], "seq": self.seq, **body})
+
+    def report(self) -> None:
+        """Say the whole of what it is."""
+        self.kept["version"] += 1
+        self.save()
+        document = {"firmware": "1.4.2", **self.config}
+        self.say("reported", version=self.kept["version"], reported=document)
+
+    def obey(self, command: dict[str, Any]) -> None:
+        """Execute a command once; a repeat gets the first result again."""
+        about, done = f"commands/{command['id']}", self.kept["done"]
+        self.say(f"{about}/ack", status="received")
+        if command["id"] not in done:
+            done[command["id"]] = {"status": "succeeded", "payload": command["params"]}
+            for old in list(done)[:-REMEMBERED_COMMANDS]:
+                del done[old]
+            self.save()
+            print("executed", command["name"], command["params"], flush=True)
+        self.say(f"{about}/result", **done[command["id"]])
+
+    def configure(self, desired: dict[str, Any]) -> None:
+        """Take a configuration over, say so, and report it."""
+        self.config.update(desired["desired"])
+        self.kept["desired"] = desired["version"]
+        self.save()
+        if desired["command_id"] is not None:
+            about = f"commands/{desired['command_id']}"
+            self.say(f"{about}/result", status="succeeded")
+        self.report()
+        print("configured", self.config, flush=True)
+
+    def run(self) -> None:
+        """Be born, and ask for ever."""
+        self.say("status", status="online", heartbeat_seconds=2 * self.wait_seconds)
+        self.report()
+        while True:
+            version = self.kept["desired"]
+            query = f"wait={self.wait_seconds}&desired_version={version}"
+            told, rest = self.ask(f"commands/?{query}")
+            for command in told["commands"]:
+                self.obey(command)
+            if told["desired"] is not None:
+                self.configure(told["desired"])
+            time.sleep(rest)
+
+
+def main() -> None:
+    """Live until asked to stop; whatever is away meanwhile is tried again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--uid", required=True)
+    parser.add_argument("--secret", required=True)
+    parser.add_argument("--memory", type=Path, default=Path("http_device.json"))
+    parser.add_argument("--wait", type=int, default=30, help="seconds of each poll")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    device = Device(given.url, given.uid, given.secret, given.memory)
+    device.wait_seconds = given.wait
+    while True:
+        try:
+            device.run()
+        except (OSError, ValueError) as error:  # HTTP errors are OSErrors
+            if isinstance(error, urllib.error.HTTPError) and error.code == 401:
+                sys.exit("the platform does not know this device or its secret")
+            print("away:", error, flush=True)
+            time.sleep(REST_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Paths of devices, under /device/v1/: the topics of the protocol as far as they go."""
+
+from django.urls import URLPattern, path
+
+from iotplatform.adapters.http.views import AnswerView, CommandsView, MessageView
+
+MESSAGES = ("status", "heartbeat", "telemetry", "reported", "event")
+ANSWERS = ("ack", "progress", "result")
+
+
+def _tree(prefix: str) -> list[URLPattern]:
+    messages = [
+        path(f"{prefix}{kind}/", MessageView.as_view(kind=kind)) for kind in MESSAGES
+    ]
+    answers = [
+        path(
+            f"{prefix}commands/<uuid:command_id>/{kind}/",
+            AnswerView.as_view(kind=kind),
+        )
+        for kind in ANSWERS
+    ]
+    return messages + answers
+
+
+urlpatterns = [
+    path("commands/", CommandsView.as_view()),
+    *_tree(""),
+    *_tree("child/<str:child>/"),
+]

@@ -1,0 +1,152 @@
+"""Doors of devices over HTTP: messages in, answers to commands, a poll for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from iotplatform.adapters.http import polling, taking
+from iotplatform.adapters.http.authentication import (
+    DeviceAuthentication,
+    DeviceCaller,
+    DeviceThrottle,
+)
+from iotplatform.adapters.http.reading import ADAPTER, MOST_BYTES, Reading, read
+from iotplatform.adapters.http.waiting import waiters
+from iotplatform.adapters.messages import UID_PATTERN
+from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
+from registry.lifecycle import DeviceKind
+from registry.selectors.devices import children_across_tenants
+
+LONGEST_WAIT_SECONDS = 60
+ASK_AGAIN_SECONDS = 5  # where no more polls may wait
+
+
+class DeviceView(APIView):
+    """What all doors of devices have in common."""
+
+    authentication_classes = [DeviceAuthentication]
+    throttle_classes = [DeviceThrottle]
+    schema = None  # the device guide describes them, as it does the topics
+
+    @property
+    def caller(self) -> DeviceCaller:
+        """The device that asks."""
+        caller: Any = self.request.user
+        assert isinstance(caller, DeviceCaller)
+        return caller
+
+
+class MessageView(DeviceView):
+    """One kind of message, of the device itself or of a child that it relays."""
+
+    kind = ""
+
+    def post(self, request: Request, **path: Any) -> Response:
+        """Take one message or a list; bad ones are named, and good ones are taken."""
+        uid, child = self.caller.device.uid, path.get("child")
+        if child is not None and not UID_PATTERN.fullmatch(child):
+            raise NotFound
+        tree = f"iot/v1/{uid}/child/{child}" if child else f"iot/v1/{uid}"
+        topic = f"{tree}/{self._branch(**path)}"
+        now = datetime.now(UTC)
+        # Django's own reading refuses at 2.5 MB, and keeps all of it before that.
+        body = request._request.read(MOST_BYTES + 1)
+        reading = read(body, topic=topic, uid=child or uid, at=now)
+        letters = taking.take(reading.uplinks, reading.dead, now=now)
+        if problem := taking.problem_of(letters):
+            raise problem
+        if reading.errors:
+            raise _refusal(reading)
+        return Response({"taken": len(reading.uplinks)})
+
+    def _branch(self, **path: Any) -> str:
+        return self.kind
+
+
+class AnswerView(MessageView):
+    """What a device says of a command."""
+
+    def _branch(self, **path: Any) -> str:
+        command_id: UUID = path["command_id"]
+        return f"command/{command_id}/{self.kind}"
+
+
+class CommandsView(DeviceView):
+    """The commands of a device, and of the children of a gateway."""
+
+    def get(self, request: Request) -> Response:
+        """Hand out what is due; with ``wait``, as soon as there is something.
+
+        The asking is a sign of life. ``desired_version`` says which configuration the
+        device has; a newer one is handed out though it was handed out before.
+        """
+        wait = _whole(request, "wait", most=LONGEST_WAIT_SECONDS) or 0
+        known = _whole(request, "desired_version", most=2**63 - 1)
+        device = self.caller.device
+        if device.adapter != ADAPTER:
+            raise Conflict(
+                f"The commands of {device.uid} are sent by {device.adapter}: its"
+                " adapter is not http."
+            )
+        taking.hear(device.uid, now=timezone.now())
+        ids = [device.id]
+        if device.kind == DeviceKind.GATEWAY:
+            ids += children_across_tenants(device.id)
+        deadline = monotonic() + wait
+        found = self._found(ids, known)
+        if found is not None or not wait:
+            return Response(found or polling.answer([], device.uid))
+        with waiters.place(ids) as event:
+            if event is None:
+                return Response(
+                    polling.answer([], device.uid),
+                    headers={"Retry-After": str(ASK_AGAIN_SECONDS)},
+                )
+            while found is None and (left := deadline - monotonic()) > 0:
+                _lend_connection()
+                if event.wait(left):
+                    event.clear()
+                    found = self._found(ids, known)
+        return Response(found or polling.answer([], device.uid))
+
+    def _found(self, ids: list[int], known: int | None) -> dict[str, Any] | None:
+        device = self.caller.device
+        shown = polling.answer(polling.hand_out(ids), device.uid)
+        shown["desired"] = shown["desired"] or polling.desired_unless(device.id, known)
+        return shown if any(shown.values()) else None
+
+
+def _lend_connection() -> None:
+    """Give the connection back while nothing is asked of it."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def _refusal(reading: Reading) -> Problem:
+    text = "Some of it is not of the protocol; the rest is taken."
+    if not reading.uplinks:
+        text = "It is not of the protocol."
+    how = TooLarge if reading.is_too_large and not reading.uplinks else BadInput
+    problem = how(text, errors=reading.errors)
+    problem.extra["taken"] = len(reading.uplinks)
+    return problem
+
+
+def _whole(request: Request, name: str, *, most: int) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
+        return int(text)
+    message = f"A whole number from 0 to {most}."
+    raise BadInput(errors=[{"field": name, "message": message}])

@@ -1,0 +1,53 @@
+"""examples/http_device.py obeys and is configured, through a real web server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands.models import Command
+from iotplatform.adapters.http.waiting import waiters
+from registry.services.credentials import issue_credential
+from state.models import Presence
+from tests.broker_process import BASE
+from tests.commands.field import Unit, ask, fresh
+from tests.factories import DeviceFactory
+from tests.state.scene import standing, twin
+from tests.waiting import wait_until
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_example_comes_online_obeys_and_converges(
+    live_server: Any, tmp_path: Path
+) -> None:
+    device = DeviceFactory.create(adapter="http")
+    secret = issue_credential(device).secret
+    words = [sys.executable, str(BASE / "examples/http_device.py")]
+    words += ["--url", live_server.url, "--uid", device.uid, "--secret", secret]
+    words += ["--memory", str(tmp_path / "memory.json"), "--wait", "4"]
+    process = subprocess.Popen(words)
+    try:
+        wait_until(lambda: Presence.objects.filter(pk=device.pk).exists(), what="birth")
+        assert standing(device) == ("online", "")
+        wait_until(lambda: waiters.count == 1, what="its poll")
+
+        identify = ask(Unit(device), "identify", {"seconds": 2})
+        wait_until(lambda: is_at(identify, "succeeded"), what="it obeys")
+        config = ask(Unit(device), "set_config", {"interval": 7})
+        wait_until(lambda: is_at(config, "verified"), what="it converges")
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+    assert twin(device).reported == {"firmware": "1.4.2", "interval": 7}
+    assert twin(device).delta == {}
+    # Its last poll ends in the server's own time; the database must be left alone then.
+    wait_until(lambda: not waiters.is_watching, seconds=40, what="the last poll ends")
+
+
+def is_at(command: Command, status: str) -> bool:
+    return fresh(command).status == status
