@@ -183,10 +183,7 @@ class TimelineEntrySerializer(Plain):
 
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
-        choices=[
-            *("lifecycle", "connectivity", "alarm", "command"),
-            *("desired", "reported", "feedback", "maintenance"),
-        ]
+        choices=["lifecycle", "connectivity", "alarm", "command"]
     )
     title = serializers.CharField()
     cause = serializers.CharField()

@@ -78,15 +78,8 @@ class IssuedCredentialSerializer(serializers.Serializer[Issued]):
 
     id = serializers.UUIDField(source="credential.public_id", read_only=True)
     kind = serializers.CharField(source="credential.kind", read_only=True)
-    secret = serializers.CharField(
-        read_only=True, required=False, help_text="Of a `password` only."
-    )
-    fingerprint = serializers.CharField(
-        source="credential.fingerprint",
-        read_only=True,
-        required=False,
-        help_text="Of `x509` only.",
-    )
+    secret = serializers.SerializerMethodField(help_text="Of a `password` only.")
+    fingerprint = serializers.SerializerMethodField(help_text="Of `x509` only.")
     created_at = serializers.DateTimeField(
         source="credential.created_at", read_only=True
     )
@@ -103,9 +96,10 @@ class IssuedCredentialSerializer(serializers.Serializer[Issued]):
         """Name the credentials whose place it takes."""
         return [str(row.public_id) for row in issued.supersedes]
 
-    def to_representation(self, issued: Issued) -> dict[str, Any]:
-        """Leave out what this kind does not have."""
-        shown: dict[str, Any] = super().to_representation(issued)
-        is_password = issued.credential.kind == CredentialKind.PASSWORD
-        del shown["fingerprint" if is_password else "secret"]
-        return shown
+    def get_secret(self, issued: Issued) -> str | None:
+        """Return it, or null for a certificate."""
+        return issued.secret or None
+
+    def get_fingerprint(self, issued: Issued) -> str | None:
+        """Return it, or null for a secret."""
+        return issued.credential.fingerprint or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ CHROMIUM_OPTIONS = [
 ]
 
 
+WITH_PROCESSES = ("adapters", "local", "simulator", "stack")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="the same tests at full size")
 
@@ -46,6 +50,10 @@ def pytest_collection_modifyitems(
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
+    for item in items:
+        # What starts brokers and whole platforms stays in one process, one at a time.
+        if item.path.parent.name in WITH_PROCESSES:
+            item.add_marker(pytest.mark.xdist_group("processes"))
     items.sort(key=lambda item: item.get_closest_marker("stack") is not None)
 
 
@@ -57,13 +65,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 
 
-COUNTED = pytest.StashKey[list[str]]()
+COUNTED = pytest.StashKey[Counter[str]]()
 
 
 @pytest.fixture(scope="session")
-def counted(pytestconfig: pytest.Config) -> list[str]:
-    """Lines that say how much was tried; the run prints them at its end."""
-    return pytestconfig.stash.setdefault(COUNTED, [])
+def counted(pytestconfig: pytest.Config) -> Counter[str]:
+    """How much was tried of what; the run says so at its end."""
+    return pytestconfig.stash.setdefault(COUNTED, Counter())
 
 
 def _skipped(config: pytest.Config) -> list[Any]:
@@ -76,13 +84,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where every test must run, a skipped one is a failure."""
     if os.environ.get("IOT_FAIL_ON_SKIP") and _skipped(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    # In a process that shares the tests with others (pytest-xdist): to their summary.
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        counts = session.config.stash.get(COUNTED, None)
+        output["counted"] = dict(counts or {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    """Take over what one of several processes counted."""
+    counts = getattr(node, "workeroutput", {}).get("counted", {})
+    node.config.stash.setdefault(COUNTED, Counter()).update(counts)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if lines := config.stash.get(COUNTED, []):
+    if counts := config.stash.get(COUNTED, Counter()):
         terminalreporter.section("counted")
-        for line in lines:
-            terminalreporter.line(line)
+        for what, count in sorted(counts.items()):
+            terminalreporter.line(f"{count:>8,}  {what}")
     skipped = _skipped(config)
     if not skipped:
         return

@@ -1,7 +1,8 @@
 """Pytest plugin: the stores of a test run, started before Django reads its settings.
 
 With DATABASE_URL or REDIS_URL set, those are used; else embedded ones
-run in a temporary folder for as long as the tests do.
+run in a temporary folder for as long as the tests do. Where several processes share the
+tests (pytest-xdist), they share the servers too, and each has a database of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -63,6 +65,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="iot-tests-"))
     folder.chmod(0o711)  # as root, the stores run under other accounts
     early_config.add_cleanup(lambda: _stop_all(folder))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, …
+    if worker:
+        os.environ["IOT_DATA_DIR"] = str(folder / "data")
     os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))
     # Empty: pages are drawn from the sources, and WhiteNoise warns of a missing folder.
     Path(os.environ["IOT_DATA_DIR"], "static").mkdir(parents=True, exist_ok=True)
@@ -75,6 +80,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         os.environ["DATABASE_URL"] = _start_postgres(folder)
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _start_valkey(folder)
+    if worker:
+        os.environ["REDIS_URL"] = _numbered(os.environ["REDIS_URL"], worker)
 
 
 def _start_postgres(folder: Path) -> str:
@@ -100,6 +107,12 @@ def _start_valkey(folder: Path) -> str:
     is_up: Callable[[], bool] = lambda: answers("127.0.0.1", server.port)  # noqa: E731
     wait_until(is_up, seconds=SECONDS, what="Valkey of the tests")
     return server.url
+
+
+def _numbered(url: str, worker: str) -> str:
+    """Return the address of the worker's own database of a Redis server."""
+    number = int(worker.removeprefix("gw")) + 1
+    return urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
 def _stop_all(folder: Path) -> None:

@@ -25,6 +25,8 @@ CHECKS = {
         "--dry-run",
     ],
 }
+# Tests that start brokers and whole platforms are one group, which one process runs.
+IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
 
 
 def _call(command: Sequence[str], **environment: str) -> int:
@@ -53,7 +55,7 @@ def lint() -> int:
 
 def test(arguments: Sequence[str], *options: str) -> int:
     """The checks first: they take seconds, and what they find is quickly put right."""
-    return lint() or _call(["pytest", *options, *arguments])
+    return lint() or _call(["pytest", *IN_PARALLEL, *options, *arguments])
 
 
 def _benchmarks() -> list[str]:

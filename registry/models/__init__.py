@@ -3,7 +3,6 @@
 from registry.models.catalogue import Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
-from registry.models.enrolment import EnrolmentKey
 from registry.models.people import ApiToken, Membership, User
 from registry.models.places import Project, Site, Tenant
 
@@ -11,7 +10,6 @@ __all__ = [
     "ApiToken",
     "Credential",
     "Device",
-    "EnrolmentKey",
     "LifecycleMove",
     "Membership",
     "Product",

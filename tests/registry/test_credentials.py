@@ -76,7 +76,7 @@ def test_a_secret_is_shown_once_and_kept_as_a_verifier(
 
     assert answer.status_code == 201, answer.json()
     body = answer.json()
-    shown = {"id", "kind", "secret", "created_at", "supersedes"}
+    shown = {"id", "kind", "secret", "created_at", "supersedes", "fingerprint"}
     assert set(body) == shown | {"older_stay_valid", "note"}
     assert body["kind"] == "password"
     row = Credential.objects.get(public_id=body["id"])
