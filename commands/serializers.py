@@ -183,7 +183,10 @@ class TimelineEntrySerializer(Plain):
 
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
-        choices=["lifecycle", "connectivity", "alarm", "command"]
+        choices=[
+            *("lifecycle", "connectivity", "alarm", "command"),
+            *("desired", "reported", "feedback", "maintenance"),
+        ]
     )
     title = serializers.CharField()
     cause = serializers.CharField()

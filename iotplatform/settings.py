@@ -121,6 +121,10 @@ BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
 # BROKER_SECRET) or "none" (something of the operator's).
 BROKER_CREDENTIALS = env.str("BROKER_CREDENTIALS", default="none")
 BROKER_SECRET = env.str("BROKER_SECRET", default="")
+# Where devices connect, as they are told when they enrol.
+DEVICE_MQTT_URL = env.str(
+    "DEVICE_MQTT_URL", default=f"mqtt://127.0.0.1:{env.str('MQTT_PORT', '1883')}"
+)
 
 # How many long polls of devices may wait at once in one web process: each holds a
 # thread, and the console needs some too.
@@ -211,6 +215,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "key": env.str("API_RATE", default="6000/min"),
         "device": env.str("DEVICE_RATE", default="600/min"),
+        "enrol": env.str("ENROL_RATE", default="120/min"),
     },
     "EXCEPTION_HANDLER": "iotplatform.common.problems.answer_problem",
 }

@@ -5,6 +5,11 @@ from rest_framework.routers import SimpleRouter
 
 from registry.api.credentials import CredentialListView, CredentialView
 from registry.api.devices import DeviceDetailView, DeviceListView, LifecycleView
+from registry.api.enrolment import (
+    EnrolmentKeyListView,
+    EnrolmentKeyView,
+    EnrolView,
+)
 from registry.api.places import ProjectViewSet, SiteViewSet
 from registry.api.products import ProductViewSet
 from registry.api.tenants import TenantViewSet
@@ -26,5 +31,8 @@ urlpatterns = [
         "devices/<str:uid>/credentials/<uuid:credential_id>/",
         CredentialView.as_view(),
     ),
+    path("enrolment-keys/", EnrolmentKeyListView.as_view()),
+    path("enrolment-keys/<uuid:key_id>/", EnrolmentKeyView.as_view()),
+    path("enrol/", EnrolView.as_view()),
     path("", include(router.urls)),
 ]

@@ -17,11 +17,12 @@ from rest_framework.views import APIView
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
-from state.lifecycle import AlarmState, Severity
+from state.lifecycle import AlarmState, Observation, Severity
 from state.models import Alarm
 from state.selectors import get_alarm, get_state, list_alarms
-from state.serializers import AlarmSerializer, StateSerializer
+from state.serializers import AlarmSerializer, FeedbackSerializer, StateSerializer
 from state.services.alarms import acknowledge_alarm
+from state.services.feedback import give_feedback
 
 
 class StateView(TenantScopedMixin, APIView):
@@ -32,6 +33,26 @@ class StateView(TenantScopedMixin, APIView):
         """Return presence, twin, telemetry and open alarms."""
         device = get_device(tenants=self.tenants, uid=uid)
         return Response(StateSerializer(get_state(device)).data)
+
+
+class FeedbackView(TenantScopedMixin, APIView):
+    """What the field sees."""
+
+    @extend_schema(request=FeedbackSerializer, responses={201: FeedbackSerializer})
+    def post(self, request: Request, uid: str) -> Response:
+        """Record an observation of people at the device."""
+        device = get_device(tenants=self.tenants, uid=uid)
+        self.require(Right.OPERATE, device.tenant_id)
+        body = FeedbackSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = give_feedback(
+            device=device,
+            observation=Observation(body.validated_data["observation"]),
+            note=body.validated_data["note"],
+            by=self.caller,
+            at=datetime.now(UTC),
+        )
+        return Response(FeedbackSerializer(given).data, status=201)
 
 
 class AlarmFilter(django_filters.FilterSet):  # type: ignore[misc]

@@ -6,6 +6,7 @@ from state import api
 
 urlpatterns = [
     path("devices/<str:uid>/state/", api.StateView.as_view()),
+    path("devices/<str:uid>/feedback/", api.FeedbackView.as_view()),
     path("alarms/", api.AlarmListView.as_view()),
     path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
 ]

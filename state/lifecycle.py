@@ -65,3 +65,45 @@ class RollupStep(models.IntegerChoices):
 
     FIVE_MINUTES = 300, "5 min"
     HOUR = 3_600, "1 h"
+
+
+class TwinSide(models.TextChoices):
+    """Which of a twin's documents."""
+
+    DESIRED = "desired", "desired"  # what we want it to be
+    REPORTED = "reported", "reported"  # what it says that it is
+
+
+class Observation(models.TextChoices):
+    """What people at the device saw."""
+
+    WORKS_FINE = "works_fine", "works fine"  # contradicts that it is judged away
+    DEAD = "dead", "dead"  # no sign of life
+    UNPLUGGED = "unplugged", "unplugged"  # somebody cut it off
+    DAMAGED = "damaged", "damaged"  # to be seen, whatever it says
+    NO_SIGNAL = "no_signal", "no network signal"  # it runs, and has no line
+    NOT_FOUND = "not_found", "not found"  # not where the registry says
+    OTHER = "other", "something else"  # the note says what
+
+
+class Trouble(models.TextChoices):
+    """What is wrong with a device, for the diagnosis; the first that holds."""
+
+    BLIND = "blind", "we were not listening"  # so nothing is known of the device
+    GARBLED = "garbled", "heard, but nothing valid"  # messages that cannot be read
+    SILENT = "silent", "not online"  # lost, suspect, or behind a lost gateway
+    COMMANDS = "commands", "commands fail"  # several of the newest, in the last day
+    ALARM = "alarm", "critical alarm"  # one is open
+    FLAPPING = "flapping", "comes and goes"  # online, and lost often lately
+    NONE = "none", "nothing"  # well
+
+
+class Verdict(models.TextChoices):
+    """Where the fault lies, as far as counted evidence can say."""
+
+    DEVICE = "device", "the device"  # itself, its firmware or its model
+    NETWORK = "network", "the network"  # its gateway or its site
+    ADAPTER_PATH = "adapter_path", "the adapter path"  # MQTT or HTTP as a whole
+    PLATFORM = "platform", "the platform"  # ourselves
+    INTERPRETATION = "interpretation", "our interpretation"  # we judge what is not so
+    CANNOT_TELL = "cannot_tell", "cannot tell"  # too little, or contradictory, evidence

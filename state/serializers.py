@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from state.models import Alarm
+from state.lifecycle import Trouble, Verdict
+from state.models import Alarm, FieldFeedback
 
 
 class AlarmSerializer(serializers.ModelSerializer[Alarm]):
@@ -96,6 +97,48 @@ class RiskSerializer(serializers.Serializer[dict[str, Any]]):
     at = serializers.DateTimeField()
 
 
+class EvidenceSerializer(serializers.Serializer[dict[str, Any]]):
+    """One thing that speaks for or against: counted peers, or a fact."""
+
+    name = serializers.CharField()
+    value = serializers.CharField()
+    affected = serializers.IntegerField(default=None, allow_null=True)
+    total = serializers.IntegerField(default=None, allow_null=True)
+    rest_affected = serializers.IntegerField(default=None, allow_null=True)
+    rest_total = serializers.IntegerField(default=None, allow_null=True)
+    text = serializers.CharField()
+
+
+class DiagnosisSerializer(serializers.Serializer[dict[str, Any]]):
+    """Where the fault lies, how sure that is, and what was counted."""
+
+    verdict = serializers.ChoiceField(choices=Verdict.choices)
+    confidence = serializers.FloatField(min_value=0, max_value=1)
+    where = serializers.CharField(allow_null=True)
+    text = serializers.CharField()
+    trouble = serializers.ChoiceField(choices=Trouble.choices)
+    window = serializers.CharField()
+    evidence = EvidenceSerializer(many=True)
+    at = serializers.DateTimeField()
+
+
+class FeedbackSerializer(serializers.ModelSerializer[FieldFeedback]):
+    """What the field sees."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    tenant = serializers.CharField(source="tenant.slug", read_only=True)
+    device = serializers.CharField(source="device.uid", read_only=True)
+    note = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=2_000
+    )
+    by = serializers.CharField(source="by.username", read_only=True, allow_null=True)
+
+    class Meta:
+        model = FieldFeedback
+        fields = ("id", "tenant", "device", "at", "observation", "note", "by")
+        read_only_fields = ("at",)
+
+
 class StateSerializer(serializers.Serializer[dict[str, Any]]):
     """A device's condition now."""
 
@@ -104,4 +147,4 @@ class StateSerializer(serializers.Serializer[dict[str, Any]]):
     telemetry = serializers.DictField(child=MeasuredSerializer())
     alarms = OpenAlarmSerializer(many=True)
     risk = RiskSerializer(allow_null=True)
-    diagnosis = serializers.DictField(allow_null=True)
+    diagnosis = DiagnosisSerializer(allow_null=True)

@@ -3,6 +3,7 @@
 from registry.models.catalogue import Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
+from registry.models.enrolment import EnrolmentKey
 from registry.models.people import ApiToken, Membership, User
 from registry.models.places import Project, Site, Tenant
 
@@ -10,6 +11,7 @@ __all__ = [
     "ApiToken",
     "Credential",
     "Device",
+    "EnrolmentKey",
     "LifecycleMove",
     "Membership",
     "Product",

@@ -65,7 +65,7 @@ def issue_credential(device: Device) -> Issued:
     ones stay), Conflict where another one was issued meanwhile.
     """
     secret = new_secret()
-    credential = _create(device, verifier=make_verifier(secret))
+    credential = create_credential(device, verifier=make_verifier(secret))
     return bring_into_force(credential, secret)
 
 
@@ -75,7 +75,9 @@ def register_certificate(device: Device, *, fingerprint: str) -> Issued:
     As `issue_credential`; raises BadInput naming ``fingerprint`` where another
     credential of the platform has it.
     """
-    credential = _create(device, kind=CredentialKind.X509, fingerprint=fingerprint)
+    credential = create_credential(
+        device, kind=CredentialKind.X509, fingerprint=fingerprint
+    )
     return bring_into_force(credential, "")
 
 
@@ -174,7 +176,11 @@ def mark_withdrawn(ids: Sequence[int]) -> None:
 
 
 @transaction.atomic
-def _create(device: Device, **proof: str) -> Credential:
+def create_credential(device: Device, **proof: str) -> Credential:
+    """Insert a credential, which the broker does not know yet; see `issue_credential`.
+
+    Raises LifecycleRefuses, and BadInput for a certificate that is known already.
+    """
     # A move to retired at the same time either sees this row or is seen here.
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
     if row.lifecycle not in CONNECTS:

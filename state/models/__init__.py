@@ -1,6 +1,7 @@
 """Columns and constraints of state: evidence, and the verdicts made from it."""
 
 from state.models.alarms import Alarm
+from state.models.field import FieldFeedback
 from state.models.ingest import (
     BlindSpan,
     DeadLetter,
@@ -11,7 +12,7 @@ from state.models.ingest import (
 from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
-from state.models.twin import Twin
+from state.models.twin import Twin, TwinChange
 
 __all__ = [
     "AdapterPath",
@@ -22,6 +23,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetterCount",
     "ExpectedDisconnect",
+    "FieldFeedback",
     "ListeningSlot",
     "Presence",
     "Risk",
@@ -30,4 +32,5 @@ __all__ = [
     "TelemetryRollup",
     "TelemetrySummary",
     "Twin",
+    "TwinChange",
 ]

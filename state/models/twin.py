@@ -3,6 +3,7 @@
 from django.db import models
 
 from registry.models import Device, Tenant
+from state.lifecycle import TwinSide
 
 
 class Twin(models.Model):
@@ -30,3 +31,37 @@ class Twin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device_id}: {self.desired_version}/{self.reported_version}"
+
+
+class TwinChange(models.Model):
+    """One change of a desired or reported document; partitioned by day.
+
+    The table and its index (device, at) are made by SQL in a migration. No constraints
+    on the keys: a partition is dropped whole.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    at = models.DateTimeField()
+    side = models.CharField(max_length=8, choices=TwinSide)
+    version = models.BigIntegerField()
+    # {key: {"from": …, "to": …}}; a member that is missing was, or is, not there.
+    changes = models.JSONField()
+
+    class Meta:
+        db_table = "state_twinchange"
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %T} {self.side}: {', '.join(self.changes)}"

@@ -8,6 +8,7 @@ from registry.models import Device
 from state.lifecycle import Cause, Connectivity
 from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
 from state.selectors.alarms import open_alarms
+from state.selectors.diagnosis import diagnose_device
 
 
 def get_state(device: Device) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def get_state(device: Device) -> dict[str, Any]:
         "telemetry": latest_telemetry(device),
         "alarms": [_alarm(alarm) for alarm in open_alarms(device)],
         "risk": get_risk(device),
-        "diagnosis": None,
+        "diagnosis": diagnose_device(device),
     }
 
 

@@ -1,4 +1,4 @@
-"""What state adds to a device's one timeline: transitions and alarms."""
+"""What state adds to a device's one timeline: transitions, alarms, twin, feedback."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from operator import itemgetter
 from typing import Any
 
 from registry.models import Device
-from state.lifecycle import Cause, Connectivity
-from state.models import Alarm, ConnectivityTransition
+from state.lifecycle import Cause, Connectivity, Observation, TwinSide
+from state.models import Alarm, ConnectivityTransition, FieldFeedback, TwinChange
 
 PLATFORM, DEVICE = "platform", "device"
 ALARM_MOMENTS = ("raised_at", "acknowledged_at", "cleared_at")
@@ -28,6 +28,11 @@ def timeline_entries(
         rows = alarms.filter(**{f"{moment}__lt": before})
         rows = rows.order_by(f"-{moment}", "-pk")[:limit]
         entries += [_alarm(alarm, moment) for alarm in rows]
+    changes = TwinChange.objects.filter(device=device, at__lt=before)
+    entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
+    seen = FieldFeedback.objects.filter(device=device, at__lt=before)
+    seen = seen.select_related("by").order_by("-at", "-pk")
+    entries += [_seen(row) for row in seen[:limit]]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
 
 
@@ -65,4 +70,30 @@ def _alarm(alarm: Alarm, moment: str) -> dict[str, Any]:
             "state": what,
             "count": alarm.count,
         },
+    }
+
+
+def _changed(row: TwinChange) -> dict[str, Any]:
+    """Return one change of a document."""
+    keys = ", ".join(row.changes)
+    is_reported = row.side == TwinSide.REPORTED
+    return {
+        "at": row.at,
+        "kind": row.side,
+        "title": f"{TwinSide(row.side).label.capitalize()} {keys}",
+        "cause": "",
+        "actor": DEVICE if is_reported else PLATFORM,
+        "detail": {"version": row.version, "changes": row.changes},
+    }
+
+
+def _seen(row: FieldFeedback) -> dict[str, Any]:
+    """Return what the field saw."""
+    return {
+        "at": row.at,
+        "kind": "feedback",
+        "title": f"The field says: {Observation(row.observation).label}",
+        "cause": row.note,
+        "actor": row.by.username if row.by else "",
+        "detail": {"id": str(row.public_id), "observation": row.observation},
     }

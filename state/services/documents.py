@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 # A device holds it in memory and a broker retains it, so it stays small.
 DESIRED_BYTES = 8 * 1024
 TEXT_LENGTH = 64
+# Of one change of a document: what a person reads of it, not an archive.
+MOST_CHANGES = 32
+LONGEST_VALUE = 500
 Document = dict[str, Any]
 
 
@@ -36,10 +41,46 @@ def delta_of(desired: Document, reported: Document) -> Document:
     }
 
 
+def changes_of(before: Document, after: Document, desired: Document) -> Document:
+    """Return the keys that changed, with both values; a missing one is left out.
+
+    A number that moves and that nobody desired is a measurement, no change: a counter
+    among the reported keys would write history with every report.
+    """
+    changed: Document = {}
+    for key in sorted({*before, *after}):
+        if len(changed) == MOST_CHANGES:
+            break
+        if key in before and key in after and _is_same(before[key], after[key]):
+            continue
+        sides = {"from": before.get(key), "to": after.get(key)}
+        if key not in desired and all(_is_number(side) for side in sides.values()):
+            continue
+        changed[key] = {
+            name: _short(document[key])
+            for name, document in (("from", before), ("to", after))
+            if key in document
+        }
+    return changed
+
+
 def text_of(document: Document, key: str) -> str:
     """Return a short text of a reported document, whatever its type."""
     value = document.get(key)
     return "" if value is None else str(value)[:TEXT_LENGTH]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> Any:
+    text = msgspec.json.encode(value).decode()
+    return value if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _holds(desired: Any, reported: Any) -> bool:

@@ -11,10 +11,13 @@ import msgspec
 from django.db import transaction
 
 from state.exceptions import DesiredRefused, DesiredVersionMoved
+from state.lifecycle import TwinSide
+from state.models import TwinChange
 from state.services import bulk
 from state.services.documents import (
     DESIRED_BYTES,
     Document,
+    changes_of,
     delta_of,
     merge_patch,
     text_of,
@@ -81,6 +84,14 @@ _WRITE_DESIRED = """
         AS v(device_id, desired, version, delta)
     WHERE t.device_id = v.device_id
 """
+# What changes nothing is a new version, but no history.
+_REMEMBER_DESIRED = """
+    INSERT INTO state_twinchange (tenant_id, device_id, at, side, version, changes)
+    SELECT d.tenant_id, d.id, %s, 'desired', v.version, v.changes
+    FROM unnest(%s::bigint[], %s::bigint[], %s::text[]::jsonb[])
+        AS v(device_id, version, changes)
+    JOIN registry_device d ON d.id = v.device_id WHERE v.changes <> '{}'
+"""
 
 
 def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
@@ -89,11 +100,23 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
         return {}
     rows = _lock_or_create({report.device.id for report in reports})
     changed: dict[int, TwinNow] = {}
+    history: list[TwinChange] = []
     for report in reports:
         row = rows[report.device.id]
         message = cast("Reported", report.uplink.message)
         if not _is_current(row, message, report.session):
             continue
+        if differing := changes_of(row.reported, message.reported, row.desired):
+            history.append(
+                TwinChange(
+                    tenant_id=report.device.tenant_id,
+                    device_id=row.device_id,
+                    at=report.uplink.at,
+                    side=TwinSide.REPORTED,
+                    version=message.version,
+                    changes=differing,
+                )
+            )
         row.reported, row.reported_version = message.reported, message.version
         row.reported_boot, row.reported_session = message.boot, report.session
         row.reported_at = report.uplink.at
@@ -106,6 +129,7 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
     if changed:
         written = [_reported_values(rows[key], changed[key]) for key in sorted(changed)]
         bulk.run(_WRITE_REPORTED, bulk.columns_of(written, 9))
+        TwinChange.objects.bulk_create(history)
     return changed
 
 
@@ -136,9 +160,10 @@ def merge_desired_many(
         raise DesiredRefused(desired="A merge patch is a JSON object.")
     with transaction.atomic():
         rows = _lock_or_create(device_ids)
-        written = []
+        written, history = [], []
         for row in sorted(rows.values(), key=lambda row: row.device_id):
             desired = merge_patch(row.desired, patch)
+            differing = changes_of(row.desired, desired, {**row.desired, **desired})
             text = _encode(desired)
             if len(text.encode()) > DESIRED_BYTES:
                 raise DesiredRefused(
@@ -147,7 +172,9 @@ def merge_desired_many(
             delta = _encode(delta_of(desired, row.reported))
             version = row.desired_version + 1
             written.append((row.device_id, text, version, delta))
+            history.append((row.device_id, version, _encode(differing)))
         bulk.run(_WRITE_DESIRED, [at, *bulk.columns_of(written, 4)])
+        bulk.run(_REMEMBER_DESIRED, [at, *bulk.columns_of(history, 3)])
     return {device_id: version for device_id, _, version, _ in written}
 
 

@@ -146,4 +146,4 @@ def test_partitions_are_kept_around_today() -> None:
     now = datetime.now(UTC)
 
     assert keep_partitions(now=now) == 0
-    assert keep_partitions(now=now + timedelta(days=2)) == 4
+    assert keep_partitions(now=now + timedelta(days=2)) == 6

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.exceptions import DesiredRefused, DesiredVersionMoved
-from state.selectors import desired_of, get_state, reported_of
-from state.services.documents import delta_of, merge_patch
+from state.selectors import desired_of, get_state, reported_of, timeline_entries
+from state.services.documents import changes_of, delta_of, merge_patch
 from state.services.twin import merge_desired, merge_desired_many
 from tests.factories import DeviceFactory
 from tests.state.scene import arrive, be_born, presence, say, t, twin, uplink
@@ -171,3 +171,62 @@ def test_a_patch_that_makes_the_document_too_large_changes_nobody() -> None:
         large.pk: 2,
     }
     assert reported_of([small.pk]) == {small.pk: {}}
+
+
+@pytest.mark.django_db
+def test_the_timeline_tells_what_changed_in_both_documents() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    say(device, "reported", t(1), version=1, reported={"firmware": "1", "up": 5})
+    merge_desired(device.pk, {"interval": 5}, at=t(2))
+    merge_desired(device.pk, {"interval": 5}, at=t(3))
+    say(device, "reported", t(4), version=2, reported={"firmware": "1", "up": 6})
+    say(device, "reported", t(5), version=3, reported={"interval": 5, "up": 7})
+
+    entries = timeline_entries(device, t(9), 10)
+
+    told = [(e["kind"], e["at"], e["actor"], e["detail"]) for e in entries]
+    assert told[:3] == [
+        (
+            "reported",
+            t(5),
+            "device",
+            {
+                "version": 3,
+                "changes": {"firmware": {"from": "1"}, "interval": {"to": 5}},
+            },
+        ),
+        (
+            "desired",
+            t(2),
+            "platform",
+            {"version": 1, "changes": {"interval": {"to": 5}}},
+        ),
+        (
+            "reported",
+            t(1),
+            "device",
+            {"version": 1, "changes": {"firmware": {"to": "1"}, "up": {"to": 5}}},
+        ),
+    ]
+
+
+@given(documents, documents)
+def test_the_changes_of_a_document_are_bounded_and_true(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    changed = changes_of(before, after, {})
+
+    for key, sides in changed.items():
+        assert sides == {
+            **({"from": before[key]} if key in before else {}),
+            **({"to": after[key]} if key in after else {}),
+        }
+        assert (
+            before.get(key) != after.get(key)
+            or (key in before) != (key in after)
+            or (isinstance(before[key], bool) != isinstance(after[key], bool))
+        )
+    assert changes_of(before, before, before) == {}
+    many = {f"key-{n}": "x" * 10_000 for n in range(100)}
+    assert len(str(changes_of({}, many, {}))) < 32 * 600

@@ -1,0 +1,83 @@
+"""Django admin: enrolment keys, made and revoked here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from registry.admin.base import ServiceAdmin, for_each, show_once
+from registry.models import EnrolmentKey
+from registry.services.enrolment import (
+    CHANGEABLE,
+    create_enrolment_key,
+    revoke_enrolment_key,
+    update_enrolment_key,
+)
+
+
+@admin.register(EnrolmentKey)
+class EnrolmentKeyAdmin(ServiceAdmin[EnrolmentKey]):
+    """Keys with which devices register themselves."""
+
+    list_display = (
+        *("name", "prefix", "tenant", "product", "site"),
+        *("used_count", "max_devices", "expires_at", "revoked_at"),
+    )
+    list_select_related = ("tenant", "product", "site")
+    list_filter = (
+        ("tenant", admin.RelatedOnlyFieldListFilter),
+        ("revoked_at", admin.EmptyFieldListFilter),
+    )
+    search_fields = ("name", "prefix", "product__slug", "site__slug")
+    autocomplete_fields = ("tenant", "product", "site")
+    ordering = ("-id",)
+    actions = ("revoke",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix whose devices a key is for, and leave the rest to its use."""
+        if obj is None:
+            return ()
+        counted = ("prefix", "used_count", "created_at", "created_by", "revoked_at")
+        return ("tenant", "product", *counted)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is revoked, not deleted: who had one stays known."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: EnrolmentKey, form: Any, change: bool
+    ) -> None:
+        """Make or change the key through the services."""
+        if change:
+            given = {name: form.cleaned_data[name] for name in form.changed_data}
+            changes = {k: v for k, v in given.items() if k in CHANGEABLE}
+            update_enrolment_key(obj, changes=changes)
+            return
+        made, key = create_enrolment_key(**form.cleaned_data, actor=_actor(request))
+        obj.pk = made.pk
+        request.key_to_show = key  # type: ignore[attr-defined]
+
+    def response_add(
+        self, request: HttpRequest, obj: EnrolmentKey, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """Show the key once."""
+        return show_once(
+            self,
+            request,
+            what=f"The enrolment key '{obj.name}'.",
+            secret=request.key_to_show,  # type: ignore[attr-defined]
+            back_url=reverse("admin:registry_enrolmentkey_changelist"),
+        )
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, rows: QuerySet[EnrolmentKey]) -> None:
+        """Revoke each selected key."""
+        for_each(self, request, rows, revoke_enrolment_key, "revoked")
+
+
+def _actor(request: HttpRequest) -> Any:
+    return request.user

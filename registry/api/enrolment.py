@@ -1,0 +1,136 @@
+"""REST: enrolment keys, and the one path where a device registers itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.common.problems import BadInput
+from iotplatform.common.throttling import PerKeyThrottle
+from registry.api.naming import with_objects
+from registry.api_base import TenantScopedMixin
+from registry.enrolment_serializers import (
+    EnrolledSerializer,
+    EnrolmentKeySerializer,
+    EnrolSerializer,
+    NewEnrolmentKeySerializer,
+)
+from registry.models import EnrolmentKey
+from registry.permissions import Right
+from registry.selectors.enrolment import get_enrolment_key, list_enrolment_keys
+from registry.services.enrolment import (
+    Introduction,
+    create_enrolment_key,
+    enrol_across_tenants,
+    revoke_enrolment_key,
+    update_enrolment_key,
+)
+
+
+class KeyView(TenantScopedMixin, GenericAPIView[Any]):
+    """What the views of keys share: only who manages the tenant sees them."""
+
+    serializer_class = EnrolmentKeySerializer
+    queryset = EnrolmentKey.objects.none()  # names the model to the schema
+
+    def get_queryset(self) -> QuerySet[EnrolmentKey]:
+        """Return the keys of the tenants that the caller manages."""
+        if getattr(self, "swagger_fake_view", False):
+            return EnrolmentKey.objects.none()
+        return list_enrolment_keys(tenants=self.tenants)
+
+    def key(self, key_id: UUID) -> EnrolmentKey:
+        """Return a key that the caller may manage."""
+        key = get_enrolment_key(tenants=self.tenants, public_id=key_id)
+        self.require(Right.MANAGE, key.tenant_id)
+        return key
+
+
+class EnrolmentKeyListView(KeyView):
+    """The enrolment keys of the caller's tenants."""
+
+    @extend_schema(responses=EnrolmentKeySerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List keys, newest first, without what makes them work."""
+        for tenant in self.tenants:
+            self.require(Right.MANAGE, tenant.pk)
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses={201: NewEnrolmentKeySerializer})
+    def post(self, request: Request) -> Response:
+        """Make a key, shown this once."""
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        wanted = dict(given.validated_data)
+        wanted.pop("tenant", None)
+        tenant = self.resolve_tenant()
+        self.require(Right.MANAGE, tenant.pk)
+        named = with_objects(wanted, tenant=tenant)
+        row, key = create_enrolment_key(tenant=tenant, actor=self.caller, **named)
+        shown = NewEnrolmentKeySerializer(row, context={"key": key})
+        return Response(shown.data, status=201)
+
+
+class EnrolmentKeyView(KeyView):
+    """One enrolment key."""
+
+    def get(self, request: Request, key_id: UUID) -> Response:
+        """Show a key and how much of it is used, without what makes it work."""
+        return Response(self.get_serializer(self.key(key_id)).data)
+
+    def patch(self, request: Request, key_id: UUID) -> Response:
+        """Change its name, site, number of devices or end."""
+        row = self.key(key_id)
+        given = self.get_serializer(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        changes = dict(given.validated_data)
+        for fixed in ("tenant", "product"):
+            now = getattr(row, fixed).slug
+            if changes.pop(fixed, now) != now:
+                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+        named = with_objects(changes, tenant=row.tenant)
+        update_enrolment_key(row, changes=named)
+        return Response(self.get_serializer(self.key(key_id)).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        """Revoke a key; the devices that it enrolled stay."""
+        revoke_enrolment_key(self.key(key_id))
+        return Response(status=204)
+
+
+class EnrolThrottle(PerKeyThrottle):
+    """Enrolments a minute from one address: nobody guesses a key, or floods."""
+
+    rate_name = "enrol"
+
+
+class EnrolView(GenericAPIView[Any]):
+    """A device that registers itself."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    throttle_classes = [EnrolThrottle]
+    serializer_class = EnrolSerializer
+
+    @extend_schema(responses={201: EnrolledSerializer}, auth=[])
+    def post(self, request: Request) -> Response:
+        """Register a device by a key, or claim an imported one; nobody signs in.
+
+        A key that is unknown, revoked or over is 403; one that is used up, and a
+        device that is not its to enrol, 409.
+        """
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        said = dict(given.validated_data)
+        enrolled = enrol_across_tenants(said.pop("key"), Introduction(**said))
+        context = self.get_serializer_context()
+        return Response(EnrolledSerializer(enrolled, context=context).data, status=201)

@@ -1,0 +1,41 @@
+"""Reads of enrolment keys, and of the devices that may be claimed with one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, QuerySet
+
+from registry.exceptions import NoSuchObject
+from registry.lifecycle import CONNECTS
+from registry.models import Credential, Device, EnrolmentKey, Tenant
+
+
+def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
+    """Return the keys of these tenants, newest first, those that are over too."""
+    rows = EnrolmentKey.objects.filter(tenant__in=tenants)
+    names = ("tenant", "product", "site", "created_by")
+    return rows.select_related(*names).order_by("-pk")
+
+
+def get_enrolment_key(
+    *, tenants: Sequence[Tenant], public_id: UUID | str
+) -> EnrolmentKey:
+    """Return one of them; raises NoSuchObject."""
+    try:
+        return list_enrolment_keys(tenants=tenants).get(public_id=public_id)
+    except (EnrolmentKey.DoesNotExist, ValidationError) as error:
+        raise NoSuchObject("enrolment key") from error
+
+
+def claimable_devices(key: EnrolmentKey) -> QuerySet[Device]:
+    """Return the registered devices that have never had a credential."""
+    had_one = Credential.objects.filter(device=OuterRef("pk"))
+    return Device.objects.filter(
+        ~Exists(had_one),
+        tenant=key.tenant_id,
+        product=key.product_id,
+        lifecycle__in=CONNECTS,
+    )

@@ -1,0 +1,221 @@
+"""Enrolment keys: made by people, and used by devices to register themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from iotplatform.common.problems import BadInput, Conflict, Forbidden
+from registry.exceptions import BrokerDoesNotAnswer
+from registry.lifecycle import Adapter, DeviceKind
+from registry.models import (
+    Credential,
+    Device,
+    EnrolmentKey,
+    Product,
+    Site,
+    Tenant,
+    User,
+)
+from registry.selectors.enrolment import claimable_devices
+from registry.selectors.tokens import digest_of
+from registry.services.credentials import bring_into_force, create_credential
+from registry.services.devices import DeviceDraft, register_device
+from registry.verifier import make_verifier, new_secret
+
+KEY_MARK = "enrol_"  # so that a scanner of leaked secrets recognises one
+KEY_BYTES = 32
+PREFIX_LENGTH = 12
+CHANGEABLE = frozenset({"name", "site", "max_devices", "expires_at"})
+NOT_CLAIMABLE = (
+    "This key cannot enrol this device: its uid is taken, it has had a credential"
+    " already, or it is of another product. Ask the people who gave you the key."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Introduction:
+    """What a device says of itself; a claimed one is as it was imported."""
+
+    uid: str = ""
+    serial: str = ""
+    name: str = ""
+    adapter: str = Adapter.MQTT
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A device that may connect now, and its secret, which is kept nowhere."""
+
+    device: Device
+    credential: Credential
+    secret: str
+    is_claimed: bool
+
+
+@transaction.atomic
+def create_enrolment_key(
+    *,
+    tenant: Tenant,
+    product: Product,
+    site: Site,
+    max_devices: int,
+    expires_at: datetime,
+    name: str = "",
+    actor: User | None = None,
+) -> tuple[EnrolmentKey, str]:
+    """Make a key; return the row and the key, which is shown once.
+
+    Raises BadInput and Django's ValidationError, each naming the fields.
+    """
+    text = KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
+    key = EnrolmentKey(
+        tenant=tenant,
+        product=product,
+        site=site,
+        name=name.strip() or f"{product.slug} at {site.slug}",
+        digest=digest_of(text),
+        prefix=text[:PREFIX_LENGTH],
+        max_devices=max_devices,
+        expires_at=expires_at,
+        created_by=actor,
+    )
+    _check(key, is_new_end=True)
+    key.save()
+    return key, text
+
+
+@transaction.atomic
+def update_enrolment_key(
+    key: EnrolmentKey, *, changes: Mapping[str, Any]
+) -> EnrolmentKey:
+    """Change name, site, number or time. Raises BadInput naming the fields."""
+    if unknown := changes.keys() - CHANGEABLE:
+        rows = [{"field": n, "message": "It is fixed."} for n in sorted(unknown)]
+        raise BadInput(errors=rows)
+    row = EnrolmentKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
+    for name, value in changes.items():
+        setattr(row, name, value)
+    _check(row, is_new_end="expires_at" in changes)
+    if row.max_devices < row.used_count:
+        text = f"It has enrolled {row.used_count} devices already."
+        raise BadInput(max_devices=text)
+    row.save(update_fields=sorted(changes) or ["name"])
+    return row
+
+
+def revoke_enrolment_key(key: EnrolmentKey) -> None:
+    """Make a key worthless from now on; what it enrolled stays."""
+    rows = EnrolmentKey.objects.filter(pk=key.pk, revoked_at__isnull=True)
+    rows.update(revoked_at=timezone.now())
+    key.refresh_from_db(fields=["revoked_at"])
+
+
+def enrol_across_tenants(key_text: str, introduction: Introduction) -> Enrolled:
+    """Register a device by a key, or claim one that was imported; give it a secret.
+
+    Must not run inside a transaction. Raises Forbidden for a key that is not valid,
+    Conflict where its devices are all there or the device is not its to enrol,
+    BadInput naming the fields, BrokerDoesNotAnswer (nothing is used up then).
+    """
+    secret = new_secret()
+    with transaction.atomic():
+        key = _locked(key_text)
+        device, is_claimed = _find_or_register(key, introduction)
+        credential = create_credential(device, verifier=make_verifier(secret))
+        EnrolmentKey.objects.filter(pk=key.pk).update(used_count=F("used_count") + 1)
+    try:
+        bring_into_force(credential, secret)
+    except BrokerDoesNotAnswer:
+        _give_back(key, credential)
+        raise
+    return Enrolled(device, credential, secret, is_claimed)
+
+
+def _locked(key_text: str) -> EnrolmentKey:
+    """Lock the key: of many devices at once, each sees what the others have used."""
+    rows = EnrolmentKey.objects.select_for_update(of=("self",))
+    rows = rows.select_related("tenant", "product", "site__project")
+    key = rows.filter(digest=digest_of(key_text)).first()
+    if key is None:
+        raise Forbidden("There is no such enrolment key.")
+    if key.revoked_at is not None:
+        raise Forbidden("This enrolment key has been revoked.")
+    if key.expires_at <= timezone.now():
+        raise Forbidden(f"This enrolment key expired at {key.expires_at:%F %T} UTC.")
+    if key.used_count >= key.max_devices:
+        text = f"All {key.max_devices} devices of this enrolment key are enrolled."
+        raise Conflict(text)
+    return key
+
+
+def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, bool]:
+    """Return the imported device that this is, else a new one."""
+    device = _find(key, who)
+    if device is not None:
+        return device, True
+    if not who.uid:
+        raise BadInput(uid="A device that is not registered yet says its uid.")
+    if Device.objects.filter(uid=who.uid).exists():
+        raise Conflict(NOT_CLAIMABLE)
+    draft = DeviceDraft(
+        uid=who.uid,
+        site=key.site,
+        product=key.product,
+        name=who.name,
+        serial=who.serial,
+        adapter=who.adapter,
+        attributes=who.attributes,
+    )
+    return register_device(tenant=key.tenant, draft=draft), False
+
+
+def _find(key: EnrolmentKey, who: Introduction) -> Device | None:
+    rows = claimable_devices(key).select_for_update(no_key=True, of=("self",))
+    rows = rows.select_related("tenant", "product", "site")
+    if who.uid:
+        device = rows.filter(uid=who.uid).first()
+        if device is not None:
+            if who.serial and device.serial not in ("", who.serial):
+                raise Conflict(f"The serial of {who.uid} is another one.")
+            return device
+    if not who.serial:
+        return None
+    device = rows.filter(serial=who.serial).first()
+    if device is None:
+        taken = Device.objects.filter(tenant=key.tenant_id, serial=who.serial)
+        if taken.exists():
+            raise Conflict(NOT_CLAIMABLE)
+    return device
+
+
+@transaction.atomic
+def _give_back(key: EnrolmentKey, credential: Credential) -> None:
+    """Undo what the broker never learned of, so that the device may try again."""
+    EnrolmentKey.objects.select_for_update().get(pk=key.pk)
+    Credential.objects.filter(pk=credential.pk).delete()
+    EnrolmentKey.objects.filter(pk=key.pk).update(used_count=F("used_count") - 1)
+
+
+def _check(key: EnrolmentKey, *, is_new_end: bool) -> None:
+    errors = {
+        name: f"There is no such {name}."
+        for name in ("product", "site")
+        if getattr(key, name).tenant_id != key.tenant_id
+    }
+    if key.product.kind == DeviceKind.CHILD:
+        errors["product"] = "Children speak through their gateway, and enrol with it."
+    if is_new_end and key.expires_at <= timezone.now():
+        errors["expires_at"] = "This is in the past."
+    if errors:
+        rows = [{"field": name, "message": text} for name, text in errors.items()]
+        raise BadInput(errors=rows)
+    key.clean_fields(exclude=("tenant", "product", "site", "created_by"))

@@ -1,0 +1,31 @@
+"""What people saw at the device, kept as they said it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from state.lifecycle import Observation
+from state.models import FieldFeedback
+
+if TYPE_CHECKING:
+    from registry.models import Device, User
+
+
+def give_feedback(
+    *,
+    device: Device,
+    observation: Observation,
+    note: str,
+    by: User,
+    at: datetime,
+) -> FieldFeedback:
+    """Record one observation; it enters the diagnosis and the timeline."""
+    return FieldFeedback.objects.create(
+        tenant_id=device.tenant_id,
+        device=device,
+        observation=observation,
+        note=note,
+        by=by,
+        at=at,
+    )

@@ -1,0 +1,246 @@
+"""The diagnosis counted from real rows, over REST; what the field sees enters it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from registry.models import Device, Site, Tenant
+from state.models import AdapterPath, BlindSpan, CommandTally, FieldFeedback, Presence
+from state.selectors.diagnosis import diagnose_set
+from tests.factories import (
+    DeviceFactory,
+    MembershipFactory,
+    ProductFactory,
+    SiteFactory,
+    TenantFactory,
+)
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+def put(devices: list[Device], connectivity: str = "online", cause: str = "") -> None:
+    """Give the devices a standing, ten minutes old."""
+    Presence.objects.filter(device__in=devices).delete()
+    Presence.objects.bulk_create(
+        Presence(
+            device=device,
+            tenant=device.tenant,
+            connectivity=connectivity,
+            cause=cause,
+            since=NOW - timedelta(minutes=10),
+            last_seen_at=NOW - timedelta(minutes=20),
+            last_activity_at=NOW - timedelta(minutes=20),
+        )
+        for device in devices
+    )
+
+
+class Fleet:
+    """Two sites, each with a gateway of 6 children and 6 devices beside it."""
+
+    def __init__(self) -> None:
+        self.tenant: Tenant = TenantFactory.create()
+        self.product = ProductFactory.create(tenant=self.tenant)
+        self.sites: list[Site] = SiteFactory.create_batch(2, tenant=self.tenant)
+        self.gateways = [self.make(site, kind="gateway") for site in self.sites]
+        self.children = [
+            [self.make(g.site, kind="child", gateway=g) for _ in range(6)]
+            for g in self.gateways
+        ]
+        self.others = [[self.make(site) for _ in range(6)] for site in self.sites]
+        put(list(Device.objects.filter(tenant=self.tenant)))
+
+    def make(self, site: Site, **known: Any) -> Device:
+        made: Device = DeviceFactory.create(
+            tenant=self.tenant, site=site, product=self.product, **known
+        )
+        return made
+
+    def client(self, role: str = "operator") -> APIClient:
+        client = APIClient()
+        member = MembershipFactory.create(tenant=self.tenant, role=role)
+        client.force_authenticate(member.user)
+        return client
+
+    def diagnosis(self, device: Device) -> Any:
+        answer = self.client().get(f"/api/v1/devices/{device.uid}/state/")
+        assert answer.status_code == 200
+        return answer.json()["diagnosis"]
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def test_a_device_that_is_well_has_no_diagnosis(fleet: Fleet) -> None:
+    assert fleet.diagnosis(fleet.others[0][0]) is None
+
+
+def test_one_lost_device_among_neighbours_who_are_well(fleet: Fleet) -> None:
+    lost = fleet.others[0][0]
+    put([lost], "offline", "last_will")
+
+    told = fleet.diagnosis(lost)
+
+    assert told["verdict"] == "device"
+    assert 0.5 < told["confidence"] <= 1
+    (site,) = [row for row in told["evidence"] if row["name"] == "site"]
+    assert (site["value"], site["affected"], site["total"]) == (lost.site.slug, 0, 12)
+    assert (site["rest_affected"], site["rest_total"]) == (0, 13)
+
+
+def test_a_lost_gateway_is_named_for_its_children_and_is_itself_the_device(
+    fleet: Fleet,
+) -> None:
+    put([fleet.gateways[0]], "offline", "missed_heartbeats")
+    put(fleet.children[0], "stale", "gateway_offline")
+
+    child, gateway = (
+        fleet.diagnosis(device) for device in (fleet.children[0][0], fleet.gateways[0])
+    )
+
+    assert (child["verdict"], child["where"]) == ("network", "gateway")
+    assert gateway["verdict"] == "device"
+
+
+def test_a_site_that_is_out(fleet: Fleet) -> None:
+    put([*fleet.others[1], fleet.gateways[1]], "offline", "last_will")
+    put(fleet.children[1], "stale", "gateway_offline")
+
+    told = [fleet.diagnosis(fleet.others[1][2]), fleet.diagnosis(fleet.children[1][2])]
+
+    assert [(row["verdict"], row["where"]) for row in told] == [("network", "site")] * 2
+
+
+def test_a_path_that_fails_is_told_by_the_command_plane(fleet: Fleet) -> None:
+    over_http = [pair[0] for pair in fleet.others] + [fleet.others[0][1]]
+    Device.objects.filter(pk__in=[d.pk for d in over_http]).update(adapter="http")
+    CommandTally.objects.bulk_create(
+        CommandTally(
+            device=d, tenant=d.tenant, ended=5, failed=4, last_failed_at=NOW, at=NOW
+        )
+        for d in over_http
+    )
+    AdapterPath.objects.create(adapter="http", at=NOW, tries=40, unanswered=30)
+
+    told = fleet.diagnosis(over_http[0])
+
+    assert (told["verdict"], told["trouble"]) == ("adapter_path", "commands")
+    assert any("30 of 40 tries" in row["text"] for row in told["evidence"])
+
+
+def test_while_we_are_blind_it_is_the_platform(fleet: Fleet) -> None:
+    lost = fleet.others[0][0]
+    put([lost], "stale", "platform_blind")
+    assert fleet.diagnosis(lost)["verdict"] == "platform"
+
+    put([lost], "suspect", "missed_heartbeat")
+    BlindSpan.objects.create(
+        slot=1, from_at=NOW - timedelta(minutes=15), to_at=NOW - timedelta(minutes=5)
+    )
+    assert fleet.diagnosis(lost)["verdict"] == "platform"
+
+    BlindSpan.objects.update(
+        from_at=NOW - timedelta(minutes=18), to_at=NOW - timedelta(minutes=15)
+    )
+    assert fleet.diagnosis(lost)["verdict"] == "device"
+
+
+def test_what_the_field_says_against_our_judgment_makes_it_our_interpretation(
+    fleet: Fleet,
+) -> None:
+    lost, online = fleet.others[0][0], fleet.others[0][1]
+    put([lost], "offline", "last_will")
+    client = fleet.client()
+
+    for device, seen in ((lost, "works_fine"), (online, "dead")):
+        body = {"observation": seen, "note": "I stand before it"}
+        answer = client.post(
+            f"/api/v1/devices/{device.uid}/feedback/", body, format="json"
+        )
+        assert answer.status_code == 201
+        assert answer.json()["observation"] == seen
+
+    for device in (lost, online):
+        told = fleet.diagnosis(device)
+        assert (told["verdict"], told["where"]) == ("interpretation", "feedback")
+    timeline = client.get(f"/api/v1/devices/{lost.uid}/timeline/").json()["results"]
+    (entry,) = [row for row in timeline if row["kind"] == "feedback"]
+    assert entry["title"] == "The field says: works fine"
+    assert entry["cause"] == "I stand before it"
+
+
+def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) -> None:
+    lost = fleet.others[0][0]
+    put([lost], "offline", "last_will")
+    FieldFeedback.objects.create(
+        tenant=lost.tenant,
+        device=lost,
+        at=NOW - timedelta(minutes=11),
+        observation="works_fine",
+    )
+
+    assert fleet.diagnosis(lost)["verdict"] == "device"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "observation"),
+        ({"observation": "fine"}, "observation"),
+        ({"observation": "dead", "note": "x" * 3_000}, "note"),
+        ({"observation": ["dead"]}, "observation"),
+    ],
+)
+def test_feedback_that_cannot_be_read_names_its_field(
+    fleet: Fleet, body: dict[str, Any], field: str
+) -> None:
+    url = f"/api/v1/devices/{fleet.others[0][0].uid}/feedback/"
+
+    answer = fleet.client().post(url, body, format="json")
+
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert [row["field"] for row in answer.json()["errors"]] == [field]
+    assert not FieldFeedback.objects.exists()
+
+
+def test_feedback_is_for_those_who_may_operate_in_the_devices_tenant(
+    fleet: Fleet,
+) -> None:
+    url = f"/api/v1/devices/{fleet.others[0][0].uid}/feedback/"
+    stranger = APIClient()
+    stranger.force_authenticate(MembershipFactory.create().user)
+    body = {"observation": "dead"}
+
+    assert stranger.post(url, body, format="json").status_code == 404
+    assert fleet.client("viewer").post(url, body, format="json").status_code == 403
+    assert APIClient().post(url, body, format="json").status_code == 401
+
+
+def test_a_set_is_diagnosed_by_what_its_troubled_devices_share(fleet: Fleet) -> None:
+    put([*fleet.others[1], fleet.gateways[1]], "offline", "last_will")
+    lost = [device.pk for device in fleet.others[1]]
+
+    told = diagnose_set(fleet.tenant, lost)
+
+    assert (told["verdict"], told["where"]) == ("network", "site")
+    assert diagnose_set(fleet.tenant, [fleet.others[0][0].pk]) is None
+    assert diagnose_set(fleet.tenant, []) is None
+
+
+def test_a_diagnosis_takes_the_same_few_queries_for_any_fleet(
+    fleet: Fleet, django_assert_max_num_queries: Any
+) -> None:
+    put([fleet.others[0][0]], "offline", "last_will")
+    client = fleet.client()
+
+    with django_assert_max_num_queries(20):
+        client.get(f"/api/v1/devices/{fleet.others[0][0].uid}/state/")
