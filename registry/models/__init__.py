@@ -1,5 +1,6 @@
 """Columns and constraints of the registry; nothing here changes by a message."""
 
+from registry.models.audit import AuditAction, AuditEntry
 from registry.models.catalogue import Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
@@ -9,6 +10,8 @@ from registry.models.places import Project, Site, Tenant
 
 __all__ = [
     "ApiToken",
+    "AuditAction",
+    "AuditEntry",
     "Credential",
     "Device",
     "EnrolmentKey",

@@ -52,7 +52,7 @@ def test_it_changes_no_table(web: psycopg.Connection[Any], statement: str) -> No
         web.execute(statement)
 
 
-def test_it_reads_and_writes_the_rows_of_every_table(
+def test_it_reads_and_writes_the_rows_of_every_table_but_the_audit_log(
     web: psycopg.Connection[Any],
 ) -> None:
     missing = web.execute(
@@ -61,6 +61,8 @@ def test_it_reads_and_writes_the_rows_of_every_table(
         " unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege)"
         " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"
         " AND NOT has_table_privilege(current_user, c.oid, p.privilege)"
+        " ORDER BY c.relname, p.privilege"
     ).fetchall()
 
-    assert missing == []
+    log = "registry_auditentry"  # which only triggers write
+    assert missing == [(log, "DELETE"), (log, "INSERT"), (log, "UPDATE")]
