@@ -3,10 +3,12 @@
 from django.urls import path
 
 from state import api
+from state.telemetry_api import TelemetryView
 
 urlpatterns = [
     path("devices/<str:uid>/state/", api.StateView.as_view()),
     path("devices/<str:uid>/feedback/", api.FeedbackView.as_view()),
+    path("devices/<str:uid>/telemetry/", TelemetryView.as_view()),
     path("alarms/", api.AlarmListView.as_view()),
     path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
 ]

@@ -23,3 +23,7 @@ class AlarmNotFound(NotFound):
 
 class AlarmIsCleared(Conflict):
     """A cleared alarm cannot be acknowledged any more."""
+
+
+class CourseRefused(BadInput):
+    """The range that was asked for is none, or too long for its step."""

@@ -67,6 +67,14 @@ class RollupStep(models.IntegerChoices):
     HOUR = 3_600, "1 h"
 
 
+class KnownBy(models.TextChoices):
+    """How we know a value that somebody reads."""
+
+    FACT = "fact", "fact"  # entered by people, or done by ourselves
+    REPORTED = "reported", "reported"  # by the device, and when
+    JUDGED = "judged", "judged"  # by which rule, from what, and when
+
+
 class TwinSide(models.TextChoices):
     """Which of a twin's documents."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from state.lifecycle import Trouble, Verdict
+from state.lifecycle import KnownBy, Trouble, Verdict
 from state.models import Alarm, FieldFeedback
 
 
@@ -139,6 +139,40 @@ class FeedbackSerializer(serializers.ModelSerializer[FieldFeedback]):
         read_only_fields = ("at",)
 
 
+class PointSerializer(serializers.Serializer[dict[str, Any]]):
+    """One bucket of time."""
+
+    at = serializers.DateTimeField()
+    min = serializers.FloatField()
+    max = serializers.FloatField()
+    mean = serializers.FloatField()
+    last = serializers.FloatField()
+    count = serializers.IntegerField()
+
+
+class CourseSerializer(serializers.Serializer[dict[str, Any]]):
+    """The course of a metric; `from` and `to` are those of the answer."""
+
+    device = serializers.CharField()
+    metric = serializers.CharField()
+    unit = serializers.CharField(allow_null=True)
+    step = serializers.IntegerField()
+    to = serializers.DateTimeField()
+    points = PointSerializer(many=True)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add the member whose name is a word of Python."""
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
+class KnownBySerializer(serializers.Serializer[dict[str, Any]]):
+    """How a value is known: a fact, reported by the device, or judged by a rule."""
+
+    kind = serializers.ChoiceField(choices=KnownBy.choices)
+    rule = serializers.CharField(allow_null=True)
+    at = serializers.DateTimeField(allow_null=True)
+
+
 class StateSerializer(serializers.Serializer[dict[str, Any]]):
     """A device's condition now."""
 
@@ -148,3 +182,4 @@ class StateSerializer(serializers.Serializer[dict[str, Any]]):
     alarms = OpenAlarmSerializer(many=True)
     risk = RiskSerializer(allow_null=True)
     diagnosis = DiagnosisSerializer(allow_null=True)
+    known_by = serializers.DictField(child=KnownBySerializer())

@@ -9,18 +9,22 @@ from state.lifecycle import Cause, Connectivity
 from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
 from state.selectors.alarms import open_alarms
 from state.selectors.diagnosis import diagnose_device
+from state.selectors.knowledge import known_by
 
 
 def get_state(device: Device) -> dict[str, Any]:
-    """Return presence, twin, telemetry and open alarms, as the contract does."""
-    return {
-        "presence": _presence(Presence.objects.filter(pk=device.pk).first()),
-        "twin": _twin(Twin.objects.filter(pk=device.pk).first()),
+    """Return what the contract does, and of each value how it is known."""
+    presence = Presence.objects.filter(pk=device.pk).first()
+    twin = Twin.objects.filter(pk=device.pk).first()
+    shown = {
+        "presence": _presence(presence),
+        "twin": _twin(twin),
         "telemetry": latest_telemetry(device),
         "alarms": [_alarm(alarm) for alarm in open_alarms(device)],
         "risk": get_risk(device),
         "diagnosis": diagnose_device(device),
     }
+    return shown | {"known_by": known_by(shown, twin)}
 
 
 def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from state.models import TelemetryRollup, TelemetrySummary
 from state.selectors import get_state, latest_telemetry, timeline_entries
 from state.services.partitions import keep_partitions
+from state.services.rescoring import rescore_devices
 from tests.factories import DeviceFactory, MembershipFactory
 from tests.state.scene import T0, arrive, be_born, say, t, uplink
 
@@ -88,6 +89,9 @@ def test_before_the_first_message_the_documents_are_empty() -> None:
 
     answer = client.get(f"/api/v1/devices/{device.uid}/state/")
 
+    rule = "the connectivity rules: never connected"
+    judged = {"kind": "judged", "rule": rule, "at": None}
+    fact = {"kind": "fact", "rule": None, "at": None}
     assert answer.json() == {
         "presence": {
             "connectivity": "offline",
@@ -107,6 +111,13 @@ def test_before_the_first_message_the_documents_are_empty() -> None:
         "alarms": [],
         "risk": None,
         "diagnosis": None,
+        "known_by": {
+            "presence.connectivity": judged,
+            "presence.since": judged,
+            "presence.cause": judged,
+            "presence.last_seen_at": fact,
+            "presence.last_activity_at": fact,
+        },
     }
 
 
@@ -125,6 +136,39 @@ def test_a_devices_condition_over_rest_has_times_in_utc() -> None:
     assert body["telemetry"]["temperature"]["value"] == 20
     assert body["telemetry"]["temperature"]["at"].endswith("Z")
     assert get_state(device)["risk"] is None
+
+
+def test_every_value_says_how_it_is_known() -> None:
+    device = DeviceFactory.create()
+    be_born(device, t(0))
+    say(device, "telemetry", t(1), metrics={"temperature": 20})
+    say(device, "reported", t(1), version=1, reported={"firmware": "1"})
+    say(device, "event", t(2), code="hot", severity="critical", state="raised")
+    rescore_devices([device.pk], now=t(2))
+
+    shown = get_state(device)
+
+    known = shown["known_by"]
+    alarm = shown["alarms"][0]["id"]
+    assert {name: row["kind"] for name, row in known.items()} == {
+        "presence.connectivity": "judged",
+        "presence.since": "judged",
+        "presence.cause": "judged",
+        "presence.last_seen_at": "fact",
+        "presence.last_activity_at": "fact",
+        "twin.desired": "fact",
+        "twin.desired_version": "fact",
+        "twin.reported": "reported",
+        "twin.reported_version": "reported",
+        "twin.delta": "judged",
+        "telemetry.temperature": "reported",
+        f"alarms.{alarm}": "reported",
+        "risk": "judged",
+        "diagnosis": "judged",
+    }
+    assert all(row["rule"] for row in known.values() if row["kind"] == "judged")
+    assert known["twin.reported"]["at"] == t(1)
+    assert known["risk"]["at"] == t(2)
 
 
 def test_the_timeline_tells_transitions_and_alarms_the_newest_first() -> None:
