@@ -11,11 +11,7 @@ from state.services.listening import forget_old_spans
 from state.services.partitions import keep_partitions
 from state.services.rescoring import BATCH as RISK_BATCH
 from state.services.rescoring import rescore_across_tenants
-from state.services.sweep import (
-    BATCH,
-    sweep_across_tenants,
-    wake_children_across_tenants,
-)
+from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
 
 # A run that goes on for longer leaves the rest to the next one, a second later.
 BATCHES_A_RUN = 50
@@ -23,16 +19,12 @@ BATCHES_A_RUN = 50
 
 @shared_task(name="state.sweep")
 def sweep() -> int:
-    """Judge what time alone has changed, a batch at a time; return how many."""
+    """Judge what time alone has changed; return how many."""
     now = datetime.now(UTC)
     wake_children_across_tenants(now=now)
-    total = 0
-    for _ in range(BATCHES_A_RUN):
-        judged = sweep_across_tenants(now=now, limit=BATCH)
-        total += judged
-        if judged < BATCH:
-            break
-    wake_children_across_tenants(now=now)  # of gateways that this run moved
+    total = sweep_across_tenants(now=now)
+    if wake_children_across_tenants(now=now):  # of gateways that this run moved
+        total += sweep_across_tenants(now=now)
     return total
 
 

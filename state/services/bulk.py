@@ -36,7 +36,19 @@ def columns_of(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
     return [_array(column) for column in zip(*rows, strict=True)]
 
 
+# What str() makes of these can stand in an array as it is.
+_PLAIN = frozenset({int, float, bool, datetime})
+
+
 def _array(values: Sequence[Any]) -> str:
+    """Write one column; most are of one type, and need no look at each value."""
+    kinds = set(map(type, values))
+    if kinds <= _PLAIN:
+        return "{" + ",".join(map(str, values)) + "}"
+    if kinds == {str}:
+        text = "".join(values)
+        if '"' not in text and "\\" not in text:
+            return '{"' + '","'.join(values) + '"}'
     return "{" + ",".join([_element(value) for value in values]) + "}"
 
 
@@ -46,9 +58,7 @@ def _element(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
-    if isinstance(value, datetime):
-        return f'"{value.isoformat()}"'
-    return str(value)  # numbers; PostgreSQL reads True and False as booleans, too
+    return str(value)
 
 
 def _cursor() -> psycopg.Cursor[Any]:

@@ -8,16 +8,20 @@ from django.db import transaction
 
 from state.services import bulk
 from state.services.rows import PresenceRow, lock_rows, read_rows
+from state.services.steady import changed_across_tenants, push_across_tenants
 from state.services.verdicts import judge_rows, recount
 
 BATCH = 1_000  # rows locked at a time: a bridge that meets them waits for some 50 ms
+# A run that goes on for longer leaves the rest to the next one, a second later.
+JUDGED_A_RUN = 50_000
 # A transition is seen only after its commit; no batch takes nearly as long as this.
 COMMIT_MARGIN = timedelta(seconds=30)
 GATEWAYS = "gateways"
 
 _DUE = """
-    SELECT device_id FROM state_presence WHERE next_change_at <= %s
-    ORDER BY next_change_at LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT device_id FROM state_presence
+    WHERE device_id = ANY(%s) AND next_change_at <= %s
+    ORDER BY device_id FOR UPDATE SKIP LOCKED
 """
 _MARK = "SELECT at FROM state_sweepmark WHERE name = %s"
 _SET_MARK = """
@@ -49,21 +53,29 @@ _WAKE_CHILDREN = """
 """
 
 
-def sweep_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Judge up to ``limit`` devices whose time has come; return how many.
+def sweep_across_tenants(*, now: datetime, limit: int = JUDGED_A_RUN) -> int:
+    """Judge the devices whose time has come; return how many may have changed.
 
     Safe beside bridges and other sweeps: what somebody else holds is left to them.
     """
-    with transaction.atomic():
-        due = [row[0] for row in bulk.fetch(_DUE, [now, limit])]
-        if not due:
-            return 0
-        locked = lock_rows(due)
-        recount(locked.rows.values(), now=now)
-        gateways = locked.rows | _judged_gateways(locked.rows, now)
-        judge_rows(locked.rows.values(), gateways, now=now, push=True)
-        locked.write()
-    return len(due)
+    changed = sorted(changed_across_tenants(now=now, limit=limit))
+    for begin in range(0, len(changed), BATCH):
+        _judge(changed[begin : begin + BATCH], now=now)
+    push_across_tenants(now=now)
+    return len(changed)
+
+
+@transaction.atomic
+def _judge(device_ids: list[int], *, now: datetime) -> None:
+    """Judge those of these devices that are still due, and nobody's at the moment."""
+    due = [row[0] for row in bulk.fetch(_DUE, [device_ids, now])]
+    if not due:
+        return
+    locked = lock_rows(due)
+    recount(locked.rows.values(), now=now)
+    gateways = locked.rows | _judged_gateways(locked.rows, now)
+    judge_rows(locked.rows.values(), gateways, now=now, push=True)
+    locked.write()
 
 
 def wake_children_across_tenants(*, now: datetime) -> int:

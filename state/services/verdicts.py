@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from state.lifecycle import ABNORMAL_CAUSES, Connectivity
-from state.models import ConnectivityTransition, ExpectedDisconnect
 from state.selectors.listening import blind_since, blind_spans
 from state.services import bulk
 from state.services.judgment import Gateway, Listening, Verdict, judge
@@ -15,6 +15,16 @@ from state.services.rows import PresenceRow
 
 COUNTED = timedelta(hours=72)
 
+_RECORD = """
+    INSERT INTO state_connectivitytransition (tenant_id, device_id, at, moved_from,
+        moved_to, cause, session, is_abnormal)
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::boolean[])
+"""
+_EXPECTED = """
+    SELECT device_id, until FROM state_expecteddisconnect
+    WHERE device_id = ANY(%s) AND from_at <= %s
+"""
 _USE_UP = """
     WITH held AS MATERIALIZED (
         SELECT e.device_id, v.left_at FROM state_expecteddisconnect e
@@ -27,11 +37,24 @@ _USE_UP = """
 """
 
 
+class Transition(NamedTuple):
+    """One change of connectivity or of its cause, in the order of its columns."""
+
+    tenant_id: int
+    device_id: int
+    at: datetime
+    moved_from: str
+    moved_to: str
+    cause: str
+    session: str
+    is_abnormal: bool
+
+
 @dataclass(slots=True)
 class Changes:
     """What a round of judging changed."""
 
-    transitions: list[ConnectivityTransition] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
     came_online: set[int] = field(default_factory=set)
     # Devices that left because of us, and when.
     explained: dict[int, datetime] = field(default_factory=dict)
@@ -71,7 +94,8 @@ def judge_rows(
                 changes.explained[row.device_id] = left_at
             _enter(row, verdict, changes, now=now, push=push, is_expected=is_expected)
     if record:
-        ConnectivityTransition.objects.bulk_create(changes.transitions)
+        if changes.transitions:
+            bulk.run(_RECORD, bulk.columns_of(changes.transitions, 8))
         _use_up(changes.explained)
     return changes
 
@@ -131,17 +155,17 @@ def _may_be_abnormal(row: PresenceRow, verdict: Verdict) -> bool:
     )
 
 
-def _expected(device_ids: set[int], now: datetime) -> dict[int, ExpectedDisconnect]:
+def _expected(device_ids: set[int], now: datetime) -> dict[int, datetime]:
+    """Return up to when which of these devices leave because of us."""
     if not device_ids:
         return {}
-    found = ExpectedDisconnect.objects.filter(device__in=device_ids, from_at__lte=now)
-    return {row.device_id: row for row in found}
+    return dict(bulk.fetch(_EXPECTED, [sorted(device_ids), now]))
 
 
-def _covers(expected: ExpectedDisconnect | None, row: PresenceRow) -> bool:
+def _covers(expected_until: datetime | None, row: PresenceRow) -> bool:
     """Say whether we made it leave: what counts is when it was heard last."""
     left_at = _left_at(row)
-    return expected is not None and left_at is not None and left_at <= expected.until
+    return bool(expected_until and left_at and left_at <= expected_until)
 
 
 def _left_at(row: PresenceRow) -> datetime | None:
@@ -171,7 +195,7 @@ def _enter(
             row.disconnects_72h += 1
             row.recount_at = row.recount_at or now + COUNTED
         changes.transitions.append(
-            ConnectivityTransition(
+            Transition(
                 tenant_id=row.tenant_id,
                 device_id=row.device_id,
                 at=now,
