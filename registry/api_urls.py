@@ -3,6 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
+from registry.api.audit import AuditListView
 from registry.api.credentials import CredentialListView, CredentialView
 from registry.api.devices import DeviceDetailView, DeviceListView, LifecycleView
 from registry.api.enrolment import (
@@ -22,6 +23,7 @@ router.register("sites", SiteViewSet, basename="site")
 router.register("products", ProductViewSet, basename="product")
 
 urlpatterns = [
+    path("audit/", AuditListView.as_view()),
     path("auth/token/", TokenView.as_view()),
     path("devices/", DeviceListView.as_view()),
     path("devices/<str:uid>/", DeviceDetailView.as_view()),

@@ -25,12 +25,13 @@ class Right(models.TextChoices):
     APPROVE = "approve", "approve"  # let another person's job start
     MANAGE = "manage", "manage"  # register devices, edit places and products
     ADMINISTER = "administer", "administer"  # people and their roles
+    AUDIT = "audit", "audit"  # read who changed what
 
 
 _VIEWER = frozenset({Right.VIEW})
 _OPERATOR = _VIEWER | {Right.OPERATE}
 _APPROVER = _OPERATOR | {Right.APPROVE}
-_MANAGER = _APPROVER | {Right.MANAGE}
+_MANAGER = _APPROVER | {Right.MANAGE, Right.AUDIT}
 _ADMIN = _MANAGER | {Right.ADMINISTER}
 
 RIGHTS_OF_ROLE: dict[str, frozenset[Right]] = {
@@ -43,8 +44,8 @@ RIGHTS_OF_ROLE: dict[str, frozenset[Right]] = {
 
 # A token allows at most this, whatever its user may do.
 RIGHTS_OF_SCOPE: dict[str, frozenset[Right]] = {
-    Scope.READ: _VIEWER,
-    Scope.OPERATE: _APPROVER,
+    Scope.READ: _VIEWER | {Right.AUDIT},  # to read it changes nothing
+    Scope.OPERATE: _APPROVER | {Right.AUDIT},
     Scope.MANAGE: _ADMIN,
 }
 

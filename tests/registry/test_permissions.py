@@ -22,8 +22,8 @@ EXPECTED = {
     Role.VIEWER: {"view"},
     Role.OPERATOR: {"view", "operate"},
     Role.APPROVER: {"view", "operate", "approve"},
-    Role.MANAGER: {"view", "operate", "approve", "manage"},
-    Role.ADMIN: {"view", "operate", "approve", "manage", "administer"},
+    Role.MANAGER: {"view", "operate", "approve", "manage", "audit"},
+    Role.ADMIN: {"view", "operate", "approve", "manage", "audit", "administer"},
 }
 
 
@@ -65,7 +65,7 @@ def test_scopes_bind_a_superuser_too(acme: Tenant) -> None:
     user = UserFactory(is_superuser=True)
     user.rights_limit = rights_of_scopes(["operate"])
 
-    assert rights_in(user, acme.pk) == {"view", "operate", "approve"}
+    assert rights_in(user, acme.pk) == {"view", "operate", "approve", "audit"}
     assert tenants_where(user, Right.MANAGE) == []
     assert not is_platform_admin(user)
     assert rights_of_scopes(["unknown"]) == frozenset()
