@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject
 
 from registry.lifecycle import Role, Scope
-from registry.models import Membership, Tenant
+from registry.limits import Limit
+from registry.models import Membership, MembershipLimit, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +80,10 @@ def rights_in(user: User | AnonymousUser, tenant_id: int) -> frozenset[Right]:
 
 
 def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
-    """Return the tenants where the user may do this, by slug; a superuser: all."""
+    """Return the tenants where the user may do this, by slug; a superuser: all.
+
+    Each carries the limit of its member, which ``registry.selectors.reach`` obeys.
+    """
     if not user.is_authenticated or not user.is_active:
         return []
     if user.rights_limit is not None and right not in user.rights_limit:
@@ -85,7 +92,9 @@ def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
         return list(Tenant.objects.order_by("slug"))
     roles = _roles_of(user)
     ids = [pk for pk, role in roles.items() if right in RIGHTS_OF_ROLE[role]]
-    return list(Tenant.objects.filter(pk__in=ids).order_by("slug")) if ids else []
+    if not ids:
+        return []
+    return _with_limits(Tenant.objects.filter(pk__in=ids).order_by("slug"), user)
 
 
 def is_platform_admin(user: User | AnonymousUser) -> bool:
@@ -93,6 +102,33 @@ def is_platform_admin(user: User | AnonymousUser) -> bool:
     if not user.is_authenticated or not user.is_active or not user.is_superuser:
         return False
     return user.rights_limit is None or Right.ADMINISTER in user.rights_limit
+
+
+def _with_limits(rows: QuerySet[Tenant], user: User) -> list[Tenant]:
+    """Read tenants with the user's limit in each, in one query."""
+    limits = MembershipLimit.objects.filter(
+        membership__user=user.pk, tenant=OuterRef("pk")
+    ).order_by("pk")
+    tenants: list[Tenant] = []
+    for tenant in rows.annotate(
+        projects=ArraySubquery(
+            limits.filter(project__isnull=False).values(
+                found=JSONObject(id="project_id", slug="project__slug")
+            )
+        ),
+        sites=ArraySubquery(
+            limits.filter(site__isnull=False).values(
+                found=JSONObject(id="site_id", slug="site__slug")
+            )
+        ),
+    ):
+        if tenant.projects or tenant.sites:
+            tenant.limit = Limit(
+                projects={row["id"]: row["slug"] for row in tenant.projects},
+                sites={row["id"]: row["slug"] for row in tenant.sites},
+            )
+        tenants.append(tenant)
+    return tenants
 
 
 def _roles_of(user: User) -> dict[int, str]:

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from commands.exceptions import CommandNotFound
 from commands.models import Attempt, Command, CommandEvent
 from registry.models import Tenant
+from registry.selectors.reach import carry, within
 
 # An event may carry a clock that is a little behind the row's: partitions are pruned
 # by time, and this keeps the first event in.
@@ -21,7 +22,7 @@ BEFORE_CREATION = timedelta(hours=1)
 def list_commands(*, tenants: Sequence[Tenant]) -> QuerySet[Command]:
     """Return the commands of these tenants with what their answers name."""
     return (
-        Command.objects.filter(tenant__in=tenants)
+        Command.objects.filter(within(tenants, device="device"))
         .select_related("tenant", "device", "job", "requested_by", "retry_of")
         .order_by("-pk")
     )
@@ -40,6 +41,7 @@ def get_command(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Command:
     )
     if found is None:
         raise CommandNotFound("There is no such command.")
+    carry(found, tenants)
     return found
 
 

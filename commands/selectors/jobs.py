@@ -13,6 +13,7 @@ from commands.exceptions import JobNotFound
 from commands.models import Job, JobEvent, JobTarget, JobWave
 from commands.selectors.job_tallies import Tally, tally_jobs
 from registry.models import Tenant
+from registry.selectors.reach import carry, sets_within
 
 
 @dataclass
@@ -29,9 +30,13 @@ class JobCounts:
 
 
 def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
-    """Return the jobs of these tenants with what their answers name."""
+    """Return the jobs of these tenants with what their answers name.
+
+    A limited member sees those whose every device is within the limit.
+    """
+    reached = sets_within(tenants, JobTarget.objects.all(), owner="job_id")
     return (
-        Job.objects.filter(tenant__in=tenants)
+        Job.objects.filter(reached)
         .select_related("tenant", "cohort", "created_by")
         .order_by("-pk")
     )
@@ -47,6 +52,7 @@ def get_job(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Job:
     found = jobs.filter(public_id=wanted).first() if wanted else None
     if found is None:
         raise JobNotFound("There is no such job.")
+    carry(found, tenants)
     return found
 
 

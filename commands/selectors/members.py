@@ -9,19 +9,21 @@ from django.db import connection
 from commands.models import JobTarget
 from registry.lifecycle import JOINS_JOBS, Lifecycle
 from registry.models import Device, Tenant
+from registry.selectors.reach import sql_within
 
 # One array parameter: an IN list of 100,000 would be 100,000 parameters.
 FACTS = """
     SELECT d.id, d.lifecycle, p.takes_commands
     FROM registry_device d JOIN registry_product p ON p.id = d.product_id
-    WHERE d.id = ANY(%s) AND d.tenant_id = %s ORDER BY d.id
+    WHERE d.id = ANY(%s) AND {reached} ORDER BY d.id
 """
 
 
 def member_facts(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
     """Return, of the tenant's devices among the ids, why each may not join a job."""
+    reached, values = sql_within([tenant], "d")
     with connection.cursor() as cursor:
-        cursor.execute(FACTS, [list(device_ids), tenant.pk])
+        cursor.execute(FACTS.format(reached=reached), [list(device_ids), *values])
         return {pk: _why_not(lifecycle, takes) for pk, lifecycle, takes in cursor}
 
 

@@ -74,7 +74,7 @@ def _listed(uids: list[str], scope: Scope) -> Target:
     owners = {device.tenant_id: device.tenant for device in found}
     if len(owners) != 1:
         raise NoTarget("These devices belong to several tenants: a job is for one.")
-    [tenant] = owners.values()
+    [tenant] = [row for row in scope.all_tenants if row.pk in owners]
     scope.require(Right.OPERATE, tenant.pk)
     return Target(tenant, {"devices": uids}, "", "chosen one by one", len(uids), [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -38,6 +39,7 @@ from fleet.query.tree import (
 )
 from fleet.query.values import as_number
 from fleet.versions import version_key
+from registry.limits import Limit
 
 Query: TypeAlias = tantivy.Query
 MUST, SHOULD, MUST_NOT = (
@@ -88,12 +90,23 @@ class Compiler:
         self.schema = index.schema
         self.now = now
 
-    def for_tenants(self, node: Node, tenant_ids: list[int]) -> Query:
-        """Compile a tree, within these tenants and no others."""
-        if not tenant_ids:
+    def for_tenants(self, node: Node, tenants: Mapping[int, Limit | None]) -> Query:
+        """Compile a tree, within these tenants and their limits and no others."""
+        if not tenants:
             return Query.empty_query()
-        tenants = Query.term_set_query(self.schema, TENANT_ID, tenant_ids)
-        return both(tenants, self.compile(node))
+        whole = [pk for pk, limit in tenants.items() if limit is None]
+        reached = [self._limited(pk, limit) for pk, limit in tenants.items() if limit]
+        if whole:
+            reached.append(Query.term_set_query(self.schema, TENANT_ID, whole))
+        return both(either(*reached), self.compile(node))
+
+    def _limited(self, tenant_id: int, limit: Limit) -> Query:
+        places = [("project", slug) for slug in limit.projects.values()]
+        places += [("site", slug) for slug in limit.sites.values()]
+        return both(
+            Query.term_set_query(self.schema, TENANT_ID, [tenant_id]),
+            either(*(self._term(field, fold(slug)) for field, slug in places)),
+        )
 
     def compile(self, node: Node) -> Query:
         """Return tantivy's query of a tree."""

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from fleet.exceptions import NoSuchCohort, NoSuchSnapshot
 from fleet.models import Cohort, Snapshot, SnapshotMember
 from registry.models import Tenant
+from registry.selectors.reach import carry, sets_within
 
 
 def list_cohorts(*, tenants: Sequence[Tenant]) -> QuerySet[Cohort]:
@@ -24,17 +25,21 @@ def get_cohort(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Cohort:
     found = wanted and list_cohorts(tenants=tenants).filter(public_id=wanted).first()
     if not found:
         raise NoSuchCohort("There is no such cohort.")
+    carry(found, tenants)
     return found
 
 
 def get_snapshot(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Snapshot:
     """Return one snapshot; raises NoSuchSnapshot."""
     wanted = _uuid(public_id)
-    snapshots = Snapshot.objects.filter(tenant__in=tenants)
+    members = SnapshotMember.objects.all()
+    reached = sets_within(tenants, members, owner="snapshot_id")
+    snapshots = Snapshot.objects.filter(reached)
     snapshots = snapshots.select_related("tenant", "cohort", "taken_by")
     found = wanted and snapshots.filter(public_id=wanted).first()
     if not found:
         raise NoSuchSnapshot("There is no such snapshot.")
+    carry(found, tenants)
     return found
 
 

@@ -47,6 +47,7 @@ class SiteViewSet(SluggedViewSet):
     """Sites of the caller's tenants."""
 
     serializer_class = SiteSerializer
+    belongs_to_a_place = True
     filterset_class = SiteFilter
 
     def rows(self) -> QuerySet[Site]:

@@ -9,15 +9,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from iotplatform.common.problems import BadInput
+from iotplatform.common.problems import BadInput, Forbidden
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
+from registry.models import Tenant
 from registry.permissions import Right
 
 
 class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
     """List, create, show, change and delete objects of a tenant, by slug."""
 
+    # What belongs to no place concerns the whole tenant: who is limited to some of its
+    # places reads it, and does not change it.
+    belongs_to_a_place = False
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
 
@@ -57,7 +61,7 @@ class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
         given = self._validated(request)
         given.pop("tenant", None)
         tenant = self.resolve_tenant()
-        self.require(Right.MANAGE, tenant.pk)
+        self._require_management(tenant)
         row = self.add(tenant=tenant, **with_objects(given, tenant=tenant))
         return Response(self.get_serializer(row).data, status=201)
 
@@ -68,7 +72,7 @@ class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
     def partial_update(self, request: Request, slug: str) -> Response:
         """Change one; its tenant stays."""
         row = self.row(slug)
-        self.require(Right.MANAGE, row.tenant_id)
+        self._require_management(row.tenant)
         given = self._validated(request, partial=True)
         if given.pop("tenant", row.tenant.slug) != row.tenant.slug:
             raise BadInput(tenant="The tenant cannot be changed.")
@@ -78,9 +82,14 @@ class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
     def destroy(self, request: Request, slug: str) -> Response:
         """Delete one; 409 while something refers to it."""
         row = self.row(slug)
-        self.require(Right.MANAGE, row.tenant_id)
+        self._require_management(row.tenant)
         self.remove(row)
         return Response(status=204)
+
+    def _require_management(self, tenant: Tenant) -> None:
+        self.require(Right.MANAGE, tenant.pk)
+        if tenant.limit is not None and not self.belongs_to_a_place:
+            raise Forbidden("This concerns the whole tenant: your limit ends before.")
 
     def _validated(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data, partial=partial)

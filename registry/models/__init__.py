@@ -5,7 +5,7 @@ from registry.models.catalogue import Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
 from registry.models.enrolment import EnrolmentKey
-from registry.models.people import ApiToken, Membership, User
+from registry.models.people import ApiToken, Membership, MembershipLimit, User
 from registry.models.places import Project, Site, Tenant
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "EnrolmentKey",
     "LifecycleMove",
     "Membership",
+    "MembershipLimit",
     "Product",
     "Project",
     "Site",

@@ -9,7 +9,7 @@ from django.db import models
 
 from iotplatform.common.models import PublicIdModel
 from registry.lifecycle import Role, Scope
-from registry.models.places import Tenant
+from registry.models.places import Project, Site, Tenant
 
 
 class User(PublicIdModel, AbstractUser):
@@ -40,6 +40,40 @@ class Membership(PublicIdModel):
 
     def __str__(self) -> str:
         return f"{self.user_id} is {self.role} of {self.tenant_id}"
+
+
+class MembershipLimit(PublicIdModel):
+    """A project or a site that a member is limited to; no such row: no limit."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="limits"
+    )
+    # Protected: a limit that vanished with its last site would be none at all.
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    site = models.ForeignKey(
+        Site, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(project__isnull=True, site__isnull=False)
+                | models.Q(project__isnull=False, site__isnull=True),
+                name="registry_limit_is_project_or_site",
+            ),
+            models.UniqueConstraint(
+                fields=["membership", "project"], name="registry_limit_project_once"
+            ),
+            models.UniqueConstraint(
+                fields=["membership", "site"], name="registry_limit_site_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.membership_id} is limited to {self.project_id or self.site_id}"
 
 
 class ApiToken(PublicIdModel):

@@ -4,11 +4,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
+from registry.limits import Limit
 from registry.validators import validate_slug, validate_time_zone
 
 
 class Tenant(PublicIdModel):
     """An owner of devices; nothing of one tenant is visible to another."""
+
+    # Not a column: how far the caller for whom it was read reaches (None: everything).
+    limit: Limit | None = None
 
     slug = models.CharField(max_length=64, unique=True, validators=[validate_slug])
     name = models.CharField(max_length=200)

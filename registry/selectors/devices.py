@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from registry.exceptions import NoSuchObject
 from registry.models import Device, LifecycleMove, Product, Tenant
+from registry.selectors.reach import carry, within
 from registry.validators import UID
 
 NAMES = ("tenant", "project", "site", "product", "gateway")
@@ -34,13 +35,13 @@ class IngestDevice:
 
 def list_devices(*, tenants: Sequence[Tenant]) -> QuerySet[Device]:
     """Return the devices of these tenants, with what their answers name."""
-    return Device.objects.filter(tenant__in=tenants).select_related(*NAMES)
+    return Device.objects.filter(within(tenants)).select_related(*NAMES)
 
 
 def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
     """Return a device with what its answer names; raises NoSuchObject."""
     if UID.fullmatch(uid):
-        found = list_devices(tenants=tenants).filter(uid=uid).first()
+        found = carry(list_devices(tenants=tenants).filter(uid=uid).first(), tenants)
         if found is not None:
             return found
     raise NoSuchObject("device")

@@ -11,11 +11,12 @@ from django.db.models import Exists, OuterRef, QuerySet
 from registry.exceptions import NoSuchObject
 from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device, EnrolmentKey, Tenant
+from registry.selectors.reach import at_site_within
 
 
 def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
     """Return the keys of these tenants, newest first, those that are over too."""
-    rows = EnrolmentKey.objects.filter(tenant__in=tenants)
+    rows = EnrolmentKey.objects.filter(at_site_within(tenants))
     names = ("tenant", "product", "site", "created_by")
     return rows.select_related(*names).order_by("-pk")
 

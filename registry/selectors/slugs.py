@@ -9,6 +9,7 @@ from django.db import models
 
 from registry.exceptions import AmbiguousSlug, NoSuchObject
 from registry.models import Tenant
+from registry.selectors.reach import carry
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -27,4 +28,5 @@ def get_by_slug(
         raise NoSuchObject(what)
     if len(found) > 1:
         raise AmbiguousSlug(what, slug)
+    carry(found[0], tenants)
     return found[0]

@@ -73,6 +73,10 @@ def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
         row = getattr(device, name)
         if row is not None and row.tenant_id != device.tenant_id:
             yield {"field": name, "message": f"There is no such {name}."}
+    limit = device.tenant.limit
+    place = {"project_id": device.project_id, "site_id": device.site_id}
+    if limit is not None and not limit.holds(**place):
+        yield {"field": "site", "message": "You do not reach devices there."}
     gateway = device.gateway
     if gateway is None:
         if device.kind == DeviceKind.CHILD:

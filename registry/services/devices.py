@@ -12,6 +12,7 @@ from django.utils import timezone
 from iotplatform.common.problems import BadInput
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
+from registry.selectors.reach import within
 from registry.services.device_rules import device_errors
 from registry.services.rows import refusal, save_checked
 
@@ -89,6 +90,7 @@ def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
     if gateway is not None:
         _lock_gateways(device.tenant, {gateway.uid})
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
+    row.tenant = device.tenant  # with the caller's limit
     was_gateway = row.kind == DeviceKind.GATEWAY
     for name, value in changes.items():
         setattr(row, name, _unique(value) if name == "tags" else value)
@@ -134,7 +136,7 @@ def _lock_gateways(tenant: Tenant, uids: Iterable[str | None]) -> dict[str, Devi
     wanted = {uid for uid in uids if uid}
     if not wanted:
         return {}
-    rows = Device.objects.filter(tenant=tenant, uid__in=wanted).order_by("pk")
+    rows = Device.objects.filter(within([tenant]), uid__in=wanted).order_by("pk")
     return {row.uid: row for row in rows.select_for_update(no_key=True)}
 
 

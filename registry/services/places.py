@@ -49,6 +49,10 @@ def save_site(site: Site) -> Site:
     """Save a site as it stands. Raises BadInput naming what is wrong."""
     if site.project is not None and site.project.tenant_id != site.tenant_id:
         raise BadInput(project="There is no such project.")
+    limit = site.tenant.limit
+    place = {"project_id": site.project_id, "site_id": site.pk}
+    if limit is not None and not limit.holds(**place):
+        raise BadInput(project="You do not reach sites there: name a project of yours.")
     save_checked(site)
     return site
 
@@ -57,6 +61,7 @@ def save_site(site: Site) -> Site:
 def update_site(site: Site, **changes: Any) -> Site:
     """Change a site. Raises BadInput naming each field that is wrong."""
     row = Site.objects.select_for_update(no_key=True).get(pk=site.pk)
+    row.tenant = site.tenant  # with the caller's limit
     for field, value in changes.items():
         setattr(row, field, value)
     return save_site(row)

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from registry.models import Device, Tenant
+from registry.selectors.reach import carry, within
 from state.exceptions import AlarmNotFound
 from state.lifecycle import OPEN_ALARMS
 from state.models import Alarm
@@ -15,7 +16,7 @@ from state.models import Alarm
 
 def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:
     """Return the alarms of these tenants, open and cleared."""
-    rows = Alarm.objects.filter(tenant__in=tenants)
+    rows = Alarm.objects.filter(within(tenants, device="device"))
     return rows.select_related("tenant", "device", "acknowledged_by")
 
 
@@ -25,6 +26,7 @@ def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
     alarm = alarms.filter(public_id=alarm_id).first() if alarm_id else None
     if alarm is None:
         raise AlarmNotFound("There is no such alarm.")
+    carry(alarm, tenants)
     return alarm
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from registry.models import Tenant
+from registry.selectors.reach import uids_within
 from state.models import DeadLetter, DeadLetterCount
 
 
@@ -21,4 +22,4 @@ def dead_letter_figures() -> dict[str, Any]:
 
 def list_dead_letters(*, tenants: Sequence[Tenant]) -> QuerySet[DeadLetter]:
     """Return the dead letters that are kept of these tenants' devices, newest first."""
-    return DeadLetter.objects.filter(tenant__in=tenants).order_by("-pk")
+    return DeadLetter.objects.filter(uids_within(tenants)).order_by("-pk")

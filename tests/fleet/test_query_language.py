@@ -103,7 +103,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def find(text: str) -> str:
         compiler = Compiler(reader.index, now=NOW)
-        query = compiler.for_tenants(parse(text), [1])
+        query = compiler.for_tenants(parse(text), {1: None})
         ids = Search(reader, compiler, query).device_ids()
         return " ".join(DEVICES[device_id]["uid"] for device_id in ids)
 

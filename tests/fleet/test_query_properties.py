@@ -58,7 +58,9 @@ def _answer(text: str) -> int | QueryError:
     reader = readers.current(_one_device())
     compiler = Compiler(reader.index, now=NOW)
     try:
-        return Search(reader, compiler, compiler.for_tenants(parse(text), [1])).count()
+        return Search(
+            reader, compiler, compiler.for_tenants(parse(text), {1: None})
+        ).count()
     except QueryError as error:
         return error
 
@@ -87,7 +89,9 @@ def test_the_index_answers_as_the_reference_does(
     compiler = Compiler(reader.index, now=NOW)
 
     for tree in asked:
-        found = Search(reader, compiler, compiler.for_tenants(tree, [1])).device_ids()
+        found = Search(
+            reader, compiler, compiler.for_tenants(tree, {1: None})
+        ).device_ids()
 
         expected = [d.device_id for d in fleet if matches(tree, d, NOW)]
         assert found == expected, print_query(tree)

@@ -1,0 +1,142 @@
+"""A limited member reaches the devices of their projects and sites, and no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iotplatform.common.problems import BadInput
+from registry.exceptions import NoSuchObject
+from registry.models import Membership, MembershipLimit, Tenant, User
+from registry.permissions import Right, tenants_where
+from registry.selectors import reach
+from registry.selectors.devices import get_device, list_devices
+from registry.selectors.places import list_projects, list_sites
+from registry.services.devices import DeviceDraft, register_device, update_device
+from tests.factories import (
+    DeviceFactory,
+    MembershipFactory,
+    ProductFactory,
+    ProjectFactory,
+    SiteFactory,
+)
+
+# Selectors of what belongs to the whole tenant, and so to every member of it.
+OF_THE_TENANT = {
+    "registry/selectors/products.py",
+    "registry/selectors/slugs.py",  # narrows what its caller narrowed already
+    "registry/selectors/reach.py",
+    "fleet/selectors/cohorts.py",  # saved queries; what they find is narrowed
+}
+BARE = re.compile(r"\btenant(_id)?__in=|tenant_id = ANY")
+
+
+def limited_to(membership: Membership, **places: object) -> User:
+    """Limit a member to a project or a site."""
+    MembershipLimit.objects.create(
+        membership=membership, tenant=membership.tenant, **places
+    )
+    return membership.user
+
+
+def test_no_selector_forgets_the_limit() -> None:
+    root = Path(__file__).parents[2]
+    bare = {
+        str(path.relative_to(root))
+        for app in ("registry", "state", "commands", "fleet", "console")
+        for path in sorted((root / app).rglob("*.py"))
+        if "migrations" not in path.parts and BARE.search(path.read_text())
+    }
+
+    assert bare - OF_THE_TENANT == set()
+
+
+def test_a_member_limited_to_a_site_finds_only_its_devices(acme: Tenant) -> None:
+    inside, beyond = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
+    user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
+
+    tenants = tenants_where(user, Right.VIEW)
+
+    assert list(list_devices(tenants=tenants)) == [inside]
+    with pytest.raises(NoSuchObject):
+        get_device(tenants=tenants, uid=beyond.uid)
+
+
+def test_a_found_device_carries_its_finders_limit(acme: Tenant) -> None:
+    inside = DeviceFactory(tenant=acme)
+    user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
+
+    found = get_device(tenants=tenants_where(user, Right.VIEW), uid=inside.uid)
+
+    assert found.tenant.limit is not None
+    assert dict(found.tenant.limit.sites) == {inside.site_id: inside.site.slug}
+
+
+def test_a_member_limited_to_a_project_reaches_its_devices_and_sites(
+    acme: Tenant,
+) -> None:
+    project = ProjectFactory(tenant=acme)
+    site = SiteFactory(tenant=acme, project=project)
+    inside = DeviceFactory(tenant=acme, site=site, project=project)
+    DeviceFactory(tenant=acme)
+    ProjectFactory(tenant=acme)
+    user = limited_to(MembershipFactory(tenant=acme), project=project)
+
+    tenants = tenants_where(user, Right.VIEW)
+
+    assert list(list_devices(tenants=tenants)) == [inside]
+    assert list(list_sites(tenants=tenants)) == [site]
+    assert list(list_projects(tenants=tenants)) == [project]
+
+
+def test_a_limit_in_one_tenant_says_nothing_about_another(
+    acme: Tenant, globex: Tenant
+) -> None:
+    inside, beyond = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
+    elsewhere = DeviceFactory(tenant=globex)
+    user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
+    MembershipFactory(tenant=globex, user=user)
+
+    found = set(list_devices(tenants=tenants_where(user, Right.VIEW)))
+
+    assert found == {inside, elsewhere}
+    assert beyond not in found
+
+
+def test_a_limited_manager_registers_and_moves_devices_only_within(
+    acme: Tenant,
+) -> None:
+    inside, beyond = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
+    member = MembershipFactory(tenant=acme, role="manager")
+    [tenant] = tenants_where(limited_to(member, site=inside.site), Right.MANAGE)
+    draft = DeviceDraft(
+        uid="new-1", site=beyond.site, product=ProductFactory(tenant=acme)
+    )
+
+    with pytest.raises(BadInput) as registering:
+        register_device(tenant=tenant, draft=draft)
+    device = get_device(tenants=[tenant], uid=inside.uid)
+    with pytest.raises(BadInput) as moving:
+        update_device(device, changes={"site": beyond.site})
+
+    assert [row["field"] for row in registering.value.errors] == ["site"]
+    assert [row["field"] for row in moving.value.errors] == ["site"]
+
+
+def test_the_condition_in_sql_is_the_one_of_the_orm(
+    acme: Tenant, globex: Tenant
+) -> None:
+    inside = DeviceFactory(tenant=acme)
+    DeviceFactory(tenant=acme)
+    elsewhere = DeviceFactory(tenant=globex)
+    user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
+    MembershipFactory(tenant=globex, user=user)
+
+    text, values = reach.sql_within(tenants_where(user, Right.VIEW), "d")
+    rows = type(inside).objects.raw(
+        f"SELECT * FROM registry_device d WHERE {text} ORDER BY id", values
+    )
+
+    assert list(rows) == [inside, elsewhere]
