@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model, Q, QuerySet
 
 from registry.models import AuditEntry, Device, Tenant
+from registry.selectors.reach import within
 
 # The first that a model has is what people call its rows.
 NAMES = ("uid", "slug", "username", "name", "target_hash", "public_id")
@@ -31,10 +32,10 @@ def list_entries(
     *, tenants: Sequence[Tenant], of_platform: bool = False
 ) -> QuerySet[AuditEntry]:
     """Return what was changed in these tenants, and of the platform where asked."""
-    reach = Q(tenant__in=tenants)
+    reached = within(tenants)
     if of_platform:
-        reach |= Q(tenant__isnull=True)
-    return AuditEntry.objects.filter(reach).select_related("tenant", "device")
+        reached |= Q(tenant__isnull=True)
+    return AuditEntry.objects.filter(reached).select_related("tenant", "device")
 
 
 def list_entries_of(device: Device) -> QuerySet[AuditEntry]:
