@@ -20,6 +20,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         # The map is named in the file, so hashed file names need it.
         ("tabler.min.css", "tabler.min.css.map"),
     ),
+    "vendor/uplot": ("uplot/dist", ("uPlot.esm.js", "uPlot.min.css")),
     "vendor/inter": (
         "@fontsource-variable/inter",
         ("wght.css", "files/inter-*-wght-normal.woff2"),

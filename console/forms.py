@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commands.definitions import DEFINITIONS, Definition
 from commands.lifecycle import CommandClass
+from state.lifecycle import Observation
 
 CLASS_WORDS = {
     CommandClass.CONTROL: "Real time: refused at once unless the device is online.",
@@ -26,6 +27,21 @@ SCALARS: dict[str, type[forms.Field]] = {
     "string": forms.CharField,
     "boolean": forms.BooleanField,
 }
+
+
+class FeedbackForm(forms.Form):
+    """What people at the device see."""
+
+    observation = forms.ChoiceField(
+        label="What does the field see?", choices=Observation.choices
+    )
+    note = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Who saw it, and where.",
+    )
 
 
 class ParamsForm(forms.Form):

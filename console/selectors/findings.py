@@ -118,5 +118,6 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
         "condition": " · ".join(part for part in said if part),
         "disconnects": document.get("disconnects_72h") or 0,
         "risk": document.get("risk"),
+        "risk_words": ", ".join(document.get("risk_reasons") or ()).replace("_", " "),
         "track": track,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from registry.models import Device
 
 PAGE = 40
+MOST_KEYS = 5  # of a change that a line tells
+LONGEST_VALUE = 40
 _GOOD = (CommandStatus.RECEIVED, CommandStatus.SUCCEEDED, CommandStatus.VERIFIED)
 _BAD = (CommandStatus.FAILED, CommandStatus.TIMED_OUT, CommandStatus.EXPIRED)
 _CONNECTIVITY_KINDS = {"online": "good", "offline": "bad", "stale": "odd"}
@@ -82,10 +85,43 @@ def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
         reason = f": {entry['cause']}" if entry.get("cause") else ""
         words = f"lifecycle {words.replace('_', ' ')}{by}{reason}"
         return {"words": words, "kind": "ours", "tag": "fact"}
+    if kind in ("desired", "reported"):
+        return _of_twin(kind, detail)
+    if kind == "feedback":
+        note = f": {entry['cause']}" if entry.get("cause") else ""
+        by = f", told by {entry['actor']}" if entry.get("actor") else ""
+        return {"words": f"{words}{note}{by}", "kind": "ours", "tag": "fact"}
     severity = str(detail.get("severity", ""))
     bad = "bad" if severity == "critical" and "clear" not in words else ""
     cause = f": {entry['cause']}" if entry.get("cause") else ""
     return {"words": f"{words}{cause}", "kind": bad, "tag": "reported"}
+
+
+def _of_twin(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
+    """What changed in one of the documents, the first keys with their values."""
+    changes: dict[str, Any] = detail.get("changes") or {}
+    said = [_change(key, sides) for key, sides in list(changes.items())[:MOST_KEYS]]
+    if more := len(changes) - len(said):
+        said.append(f"{more} more")
+    words = f"{kind} version {detail.get('version')}: {', '.join(said)}"
+    is_ours = kind == "desired"
+    return {
+        "words": words,
+        "kind": "ours" if is_ours else "",
+        "tag": "fact" if is_ours else "reported",
+    }
+
+
+def _change(key: str, sides: dict[str, Any]) -> str:
+    if "to" not in sides:
+        return f"{key} is gone"
+    to = _short(sides["to"])
+    return f"{key} {_short(sides['from'])} → {to}" if "from" in sides else f"{key} {to}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:

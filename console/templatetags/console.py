@@ -226,8 +226,17 @@ def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
     if when:
         explained += f", {when}"
     return format_html(
-        '<span class="tag judged" tabindex="0" title="{}">judged'
+        '<span class="tag judged" tabindex="0" data-tip="{}">judged'
         '<span class="visually-hidden"> ({})</span></span>',
         explained,
         explained,
     )
+
+
+@register.simple_tag
+def known(by: dict[str, Any], path: str) -> SafeString:
+    """Draw how a value of a device's condition is known, by its path."""
+    row = by.get(path)
+    if row is None:
+        return SafeString("")
+    return tag(row["kind"], row["rule"] or "", row["at"])

@@ -14,6 +14,7 @@ from django.urls import reverse
 from console import querytext
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
+from console.selectors.faults import fault_of_set
 from console.selectors.findings import (
     TRAIT_FIELDS,
     attribute_fields,
@@ -87,6 +88,7 @@ def _now(row: Any) -> dict[str, Any]:
         "fleet_total": whole.total,
         "figures": figures,
         "rows": found_rows(result),
+        "fault": fault_of_set(tenants, row.query, total=result.total),
         "traits": trait_rows(result, whole, row.query, attributes=attributes),
     }
 

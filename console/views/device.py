@@ -20,8 +20,10 @@ from commands.exceptions import (
 )
 from commands.selectors.commands import list_commands
 from commands.services.commands import request_command
-from console.forms import chosen_form, command_choices
+from console.forms import FeedbackForm, chosen_form, command_choices
 from console.scope import ConsoleRequest, page
+from console.selectors.course import courses_of
+from console.selectors.faults import fault
 from console.selectors.story import get_story
 from console.words import ago, cause_in_words, moment_of
 from iotplatform.common.ids import new_public_id
@@ -31,7 +33,7 @@ from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.services.lifecycle import move_lifecycle
 from state.selectors.console import get_device_facts
-from state.selectors.device import get_state
+from state.selectors.device import get_state, latest_telemetry
 
 if TYPE_CHECKING:
     from registry.models import Device
@@ -42,7 +44,7 @@ RECENT = 6
 @page
 def device(request: ConsoleRequest, uid: str) -> HttpResponse:
     """The whole page."""
-    found = _device(request, uid)
+    found = find(request, uid)
     return render(request, "console/device/page.html", _context(request, found))
 
 
@@ -50,14 +52,14 @@ def device(request: ConsoleRequest, uid: str) -> HttpResponse:
 @page
 def now(request: ConsoleRequest, uid: str) -> HttpResponse:
     """What may change while one looks; 304 while nothing did."""
-    context = _now(_device(request, uid))
+    context = _now(find(request, uid))
     return render(request, "console/device/_now.html", context)
 
 
 @page
 def story(request: ConsoleRequest, uid: str) -> HttpResponse:
     """Earlier entries of the timeline, below those that stand already."""
-    context = _story(_device(request, uid), request.GET.get("before"))
+    context = _story(find(request, uid), request.GET.get("before"))
     return render(request, "console/device/_story.html", context)
 
 
@@ -65,13 +67,13 @@ def story(request: ConsoleRequest, uid: str) -> HttpResponse:
 @page
 def send(request: ConsoleRequest, uid: str) -> HttpResponse:
     """Send one command; what is refused stands beside the form, with what was typed."""
-    found = _device(request, uid)
+    found = find(request, uid)
     request.scope.require(Right.OPERATE, found.tenant_id)
     name = request.POST.get("command", "")
     form = chosen_form(name, request.POST)
     if form is None or not form.is_valid():
         error = "Choose a command." if form is None else ""
-        return _again(request, found, send_error=error, chosen=name)
+        return again(request, found, send_error=error, chosen=name)
     try:
         command, _ = request_command(
             device=found,
@@ -83,9 +85,9 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
         )
     except InvalidCommand as error:
         said = "; ".join(row["message"] for row in error.errors) or error.detail
-        return _again(request, found, send_error=said, chosen=name)
+        return again(request, found, send_error=said, chosen=name)
     except (CommandRefused, IdempotencyKeyReused) as error:
-        return _again(request, found, send_error=error.detail, chosen=name, status=409)
+        return again(request, found, send_error=error.detail, chosen=name, status=409)
     messages.success(request, f"{name} is on its way to {uid}.")
     return redirect("console:command", command.public_id)
 
@@ -94,11 +96,11 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
 @page
 def move(request: ConsoleRequest, uid: str) -> HttpResponse:
     """Move the device's lifecycle."""
-    found = _device(request, uid)
+    found = find(request, uid)
     request.scope.require(Right.MANAGE, found.tenant_id)
     to, successor = request.POST.get("to", ""), request.POST.get("replaced_by", "")
     try:
-        replaced_by = _device(request, successor.strip()) if successor.strip() else None
+        replaced_by = find(request, successor.strip()) if successor.strip() else None
         move_lifecycle(
             device=found,
             to=to,
@@ -109,17 +111,18 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
     except Problem as error:
         said = "; ".join(row["message"] for row in error.errors) or error.detail
         status = max(error.status, 409)
-        return _again(request, found, status=status, move_error=said, move_open=True)
+        return again(request, found, status=status, move_error=said, move_open=True)
     label = Lifecycle(to).label
     messages.success(request, f"{uid} is {label} now.")
     return redirect("console:device", uid)
 
 
-def _device(request: ConsoleRequest, uid: str) -> Device:
+def find(request: ConsoleRequest, uid: str) -> Device:
+    """Return a device of the person's tenants; raises NotFound."""
     return get_device(tenants=request.scope.all_tenants, uid=uid)
 
 
-def _again(
+def again(
     request: ConsoleRequest,
     found: Device,
     *,
@@ -128,6 +131,7 @@ def _again(
     status: int = 422,
     **extra: Any,
 ) -> HttpResponse:
+    """Draw the whole page again, with what was refused beside its form."""
     context = _context(request, found) | extra
     if chosen or send_error:
         choices = command_choices(chosen, request.POST)
@@ -148,6 +152,8 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
     return {
         **_now(found),
         **_story(found, request.GET.get("before")),
+        **course_context(found, request.GET.get("window", "")),
+        "feedback_form": FeedbackForm() if may_operate else None,
         "sends": may_operate and not why_not,
         "sends_why_not": why_not if may_operate else "",
         "send_key": str(new_public_id()),
@@ -178,11 +184,21 @@ def _now(found: Device) -> dict[str, Any]:
         "twin_rows": _twin_rows(twin),
         "reported_at": facts.reported_at,
         "telemetry": [
-            {"name": name, **row} for name, row in sorted(state["telemetry"].items())
+            {"name": name, "path": f"telemetry.{name}", **row}
+            for name, row in sorted(state["telemetry"].items())
         ],
-        "alarms": state["alarms"],
+        "alarms": [row | {"path": f"alarms.{row['id']}"} for row in state["alarms"]],
+        "known": state["known_by"],
+        "fault": fault(state["diagnosis"]),
         "sent": list(sent),
     }
+
+
+def course_context(found: Device, window: str) -> dict[str, Any]:
+    """The charts of what the device measures."""
+    measured = sorted(latest_telemetry(found))
+    courses = courses_of(found, measured, window=window, now=timezone.now())
+    return {"device": found, **courses}
 
 
 def _place(found: Device) -> list[tuple[str, str]]:

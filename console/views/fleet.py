@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 
 from console import querytext
 from console.scope import ConsoleRequest, page
+from console.selectors.faults import fault_of_set
 from console.selectors.findings import (
     TRAIT_FIELDS,
     attribute_fields,
@@ -125,6 +126,7 @@ def _found(
             for name, label in (FACETS | attributes).items()
         ],
         "conditions": _conditions(q, sort),
+        "fault": fault_of_set(tenants, q, total=result.total) if q != "*" else None,
         "traits": trait_rows(result, whole, q, sort, attributes=attributes),
         "may_operate": bool(writable),
         "writable_tenants": writable,

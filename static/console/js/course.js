@@ -1,0 +1,81 @@
+// Charts of a device's metrics, drawn from the tables that stand below them.
+import uPlot from "../../vendor/uplot/uPlot.esm.js";
+
+const HEIGHT = 170;
+const drawn = new Map();
+
+/** A token's colour as the canvas takes it: light-dark() is resolved by the browser. */
+const colour = (name, box) => {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  box.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+
+const faint = (text, share) => text.replace(/^rgba?\(([^)]+?)(,[^,]+)?\)$/, (_, inner) => {
+  const [r, g, b] = inner.split(",");
+  return `rgba(${r}, ${g}, ${b}, ${share})`;
+});
+
+/** Rows of the table as columns; where a bucket is missing, the line is broken. */
+const columns = (figure) => {
+  const step = Number(figure.dataset.step);
+  const [at, mean, low, high] = [[], [], [], []];
+  for (const { dataset } of figure.querySelectorAll("tbody tr")) {
+    const time = Number(dataset.at);
+    if (at.length && time - at.at(-1) > step) {
+      at.push(at.at(-1) + step);
+      for (const values of [mean, low, high]) values.push(null);
+    }
+    at.push(time);
+    mean.push(Number(dataset.mean));
+    low.push(Number(dataset.min));
+    high.push(Number(dataset.max));
+  }
+  return [at, mean, high, low];
+};
+
+const draw = (figure) => {
+  const box = figure.querySelector(".plot");
+  if (!box) return;
+  drawn.get(box)?.destroy();
+  const [accent, ink, line] = ["--accent", "--ink-3", "--line"].map((n) => colour(n, box));
+  const font = `11px ${getComputedStyle(box).fontFamily}`;
+  const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+  const edge = { stroke: faint(accent, 0.35), width: 1, points: { show: false } };
+  const data = columns(figure);
+  const lonely = data[0].length < 3;
+  drawn.set(box, new uPlot({
+    width: Math.max(240, box.clientWidth),
+    height: HEIGHT,
+    legend: { live: true },
+    cursor: { drag: { x: false, y: false } },
+    series: [
+      { label: "at" },
+      { label: "mean", stroke: accent, width: 2, points: { show: lonely } },
+      { label: "highest", ...edge },
+      { label: "lowest", ...edge },
+    ],
+    bands: [{ series: [2, 3], fill: faint(accent, 0.16) }],
+    axes: [axis, { ...axis, size: 52 }],
+  }, data, box));
+};
+
+const drawAll = () => {
+  for (const box of drawn.keys()) if (!box.isConnected) drawn.delete(box);
+  document.querySelectorAll("figure.course").forEach(draw);
+};
+
+drawAll();
+document.addEventListener("htmx:after:swap", (event) => {
+  if (event.target?.id === "course" || document.querySelector("#course .plot:empty")) drawAll();
+});
+new MutationObserver(drawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth !== width) requestAnimationFrame(drawAll);
+  width = innerWidth;
+});

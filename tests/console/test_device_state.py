@@ -1,0 +1,124 @@
+"""The device page's risk, diagnosis, charts and field feedback, and the fleet's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from registry.lifecycle import Role
+from state.models import FieldFeedback, Presence
+from state.services.rescoring import rescore_devices
+from tests.commands.field import Unit
+from tests.console.conftest import Fleet
+from tests.console.test_device_page import text_of
+from tests.factories import MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_page_says_the_risk_with_what_it_is_made_of(acme: Fleet) -> None:
+    rescore_devices([device.pk for device in acme.devices], now=timezone.now())
+
+    text = text_of(acme, "/devices/sh-0/")
+
+    assert 'class="gauge"><b>33</b>' in text
+    assert '<span class="points">+18</span> offline: connection lost' in text
+    assert "judged by the weights of risk" in text
+
+
+def test_the_page_says_where_the_fault_lies_with_the_evidence(acme: Fleet) -> None:
+    text = text_of(acme, "/devices/sh-0/")
+
+    assert "Where the fault lies" in text
+    assert "share a trait, against the rest of the fleet" in text
+    assert "Peers that show the same" in text
+
+    well = Presence.objects.filter(device=acme.devices[1])
+    well.update(connectivity="online", cause="", disconnects_72h=0)
+    assert "Where the fault lies" not in text_of(acme, "/devices/sh-1/")
+
+
+def test_what_the_field_sees_is_noted_on_the_page_and_in_the_story(acme: Fleet) -> None:
+    client = acme.client(Role.OPERATOR)
+    body = {"observation": "works_fine", "note": "its <lamp> blinks"}
+
+    answer = client.post("/devices/sh-0/feedback/", body, follow=True)
+
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert "Noted: the field says of sh-0 “works fine”." in text
+    assert "Our interpretation" in text
+    assert "The field says: works fine: its &lt;lamp&gt; blinks, told by" in text
+
+
+def test_feedback_that_cannot_be_read_stands_beside_its_form(acme: Fleet) -> None:
+    body = {"observation": "fine", "note": "typed"}
+
+    answer = acme.client(Role.OPERATOR).post("/devices/sh-0/feedback/", body)
+
+    assert answer.status_code == 422
+    assert "fine is not one of the available choices" in answer.content.decode()
+    assert "typed</textarea>" in answer.content.decode()
+    assert not FieldFeedback.objects.exists()
+
+
+def test_feedback_is_not_for_viewers_nor_for_strangers(acme: Fleet) -> None:
+    viewer = acme.client(Role.VIEWER)
+    body = {"observation": "dead"}
+
+    assert (
+        "What does the field see?" not in viewer.get("/devices/sh-0/").content.decode()
+    )
+    assert viewer.post("/devices/sh-0/feedback/", body).status_code == 403
+    stranger = acme.client(Role.OPERATOR)
+    stranger.force_login(MembershipFactory.create().user)
+    assert stranger.post("/devices/sh-0/feedback/", body).status_code == 404
+    assert stranger.get("/devices/sh-0/course/").status_code == 404
+
+
+def test_charts_stand_as_tables_with_units_and_another_window_is_one_click_away(
+    acme: Fleet,
+) -> None:
+    unit = Unit(acme.devices[1])
+    unit.come_online()
+    unit.say("telemetry", {"metrics": {"temperature": 21.5, "odd": 1}})
+
+    text = text_of(acme, "/devices/sh-1/")
+
+    course = text.split('id="course"')[1].split('id="story"')[0]
+    assert '<b>temperature</b> <span class="muted">°C</span>' in course
+    assert 'data-mean="21.5" data-min="21.5" data-max="21.5"' in course
+    assert course.index("temperature") < course.index("<b>odd</b>")
+    week = text_of(acme, "/devices/sh-1/course/?window=7d")
+    assert 'data-step="3600"' in week
+    assert "the last 24 hours" in text_of(acme, "/devices/sh-1/course/?window=zzz")
+
+
+def test_a_device_that_measured_nothing_says_so(acme: Fleet) -> None:
+    assert "It has measured nothing yet" in text_of(acme, "/devices/sh-1/")
+
+
+def test_the_fleet_shows_risk_and_what_is_wrong_with_the_matches(
+    acme: Fleet,
+) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    for device in acme.devices[:4]:
+        Presence.objects.update_or_create(
+            device=device,
+            defaults={
+                "tenant": device.tenant,
+                "connectivity": "offline",
+                "cause": "last_will",
+                "since": long_ago,
+            },
+        )
+    rescore_devices([device.pk for device in acme.devices], now=timezone.now())
+    acme.settle()
+
+    text = text_of(acme, "/fleet/?q=risk_reasons:offline&sort=-risk")
+
+    assert "Where their fault lies" in text
+    assert "(offline" in text
+    assert "Where their fault lies" not in text_of(acme, "/fleet/?q=*")
