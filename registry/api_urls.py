@@ -11,6 +11,7 @@ from registry.api.enrolment import (
     EnrolmentKeyView,
     EnrolView,
 )
+from registry.api.imports import DeviceExportView, DeviceImportView
 from registry.api.places import ProjectViewSet, SiteViewSet
 from registry.api.products import ProductViewSet
 from registry.api.tenants import TenantViewSet
@@ -26,6 +27,8 @@ urlpatterns = [
     path("audit/", AuditListView.as_view()),
     path("auth/token/", TokenView.as_view()),
     path("devices/", DeviceListView.as_view()),
+    path("devices/import/", DeviceImportView.as_view()),
+    path("devices/export/", DeviceExportView.as_view()),
     path("devices/<str:uid>/", DeviceDetailView.as_view()),
     path("devices/<str:uid>/lifecycle/", LifecycleView.as_view()),
     path("devices/<str:uid>/credentials/", CredentialListView.as_view()),

@@ -144,6 +144,12 @@ class DeviceSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
+class ImportedSerializer(serializers.Serializer[object]):
+    """What came of an import."""
+
+    created = serializers.IntegerField(read_only=True)
+
+
 class MoveSerializer(StrictSerializer):
     """A move of a device's lifecycle."""
 

@@ -1,0 +1,103 @@
+"""How fast 100,000 devices are imported, beside a loop of ORM saves of the same file.
+
+Both start from the same tables, and what they leave in them is compared before a figure
+is printed. ``python -m bench.import --devices 100000``
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.lab import BASE, Lab, open_lab
+from bench.report import Figure, write_report
+
+EMPTY = "TRUNCATE registry_device, registry_lifecyclemove, fleet_outbox CASCADE"
+DIGEST = """
+    SELECT count(*), md5(string_agg(row::text, '' ORDER BY uid)) FROM (
+        SELECT d.uid, d.name, d.serial, d.site_id, d.product_id, d.kind, d.tags,
+            d.attributes, d.lifecycle, m.moved_to, m.reason
+        FROM registry_device d JOIN registry_lifecyclemove m ON m.device_id = d.id
+    ) AS row
+"""
+
+
+def write_devices(path: Path, count: int, *, seed: int) -> None:
+    """Write a file of devices, each with a serial, tags and attributes."""
+    rng = random.Random(seed)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        header = ["uid", "name", "serial", "site", "product", "tags", "attributes"]
+        writer.writerow(header)
+        for number in range(count):
+            tags = f"batch-{number // 1_000};row-{rng.randrange(50)}"
+            attributes = json.dumps(
+                {"revision": rng.choice("ABC"), "slot": number % 64}
+            )
+            cells = [f"dev-{number:07}", f"Device {number}", f"SN{number:08}"]
+            writer.writerow([*cells, "bench-01", "bench-p1", tags, attributes])
+
+
+def run(lab: Lab, way: str, path: Path) -> tuple[dict[str, float], Any]:
+    """Take the file in by one of the ways; return its figures and what it left."""
+    with psycopg.connect(
+        lab.postgres.url("postgres", lab.postgres.password), autocommit=True
+    ) as database:
+        database.execute(EMPTY)
+        database.execute("VACUUM ANALYZE")
+        found = subprocess.run(
+            [sys.executable, "-m", "bench.importers", way, str(path)],
+            cwd=BASE,
+            env=lab.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        left = database.execute(DIGEST).fetchone()
+    return json.loads(found.stdout.splitlines()[-1]), left
+
+
+def main() -> None:
+    """Measure both and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with open_lab() as lab:
+        path = lab.folder / "devices.csv"
+        write_devices(path, options.devices, seed=options.seed)
+        with psycopg.connect(lab.environment["DATABASE_URL"]) as database:
+            database.execute((BASE / "bench" / "fleet.sql").read_bytes())
+        ours, left_by_us = run(lab, "import", path)
+        loop, left_by_loop = run(lab, "orm", path)
+    if left_by_us != left_by_loop or left_by_us[0] != options.devices:
+        raise SystemExit(f"Different devices: {left_by_us} and {left_by_loop}")
+    count = options.devices
+    write_report(
+        "import",
+        figures=[
+            Figure("import, whole file", ours["seconds"], "s"),
+            Figure("ORM saves, whole file", loop["seconds"], "s"),
+            Figure("import", count / ours["seconds"], "devices/s"),
+            Figure("ORM saves", count / loop["seconds"], "devices/s"),
+            Figure("import, peak memory", ours["peak_mb"], "MB"),
+            Figure("ORM saves, peak memory", loop["peak_mb"], "MB"),
+        ],
+        ratio=loop["seconds"] / ours["seconds"],
+        baseline="a loop of ORM saves (two a device, one transaction)",
+        data_dir=Path(os.environ.get("IOT_DATA_DIR", BASE / "var")),
+        notes={"devices": count},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""REST: devices by the file, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.common.problems import BadInput
+from registry.api.devices import DeviceFilter, DeviceView
+from registry.models import Device
+from registry.permissions import Right
+from registry.selectors.devices import list_devices
+from registry.selectors.exports import export_csv, export_ndjson
+from registry.serializers import ImportedSerializer
+from registry.services.imports.importing import CSV, NDJSON, import_devices
+
+if TYPE_CHECKING:
+    from registry.services.imports.reading import Readable
+
+YES = ("1", "true", "yes")
+DRY_RUN = OpenApiParameter("dry_run", bool, description="Check all, write nothing.")
+TENANT = OpenApiParameter("tenant", str, description="The tenant's slug.")
+FORMAT = OpenApiParameter("format", str, enum=[CSV, NDJSON], default=CSV)
+EXPORTS: dict[str, tuple[Callable[[QuerySet[Device]], Iterator[str]], str]] = {
+    CSV: (export_csv, "text/csv; charset=utf-8"),
+    NDJSON: (export_ndjson, "application/x-ndjson"),
+}
+
+
+class _Unread(BaseParser):
+    """Leaves the body where it is, to be read line by line."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the stream."""
+        return stream
+
+
+class CsvParser(_Unread):
+    """``text/csv``, header first."""
+
+    media_type = "text/csv"
+
+
+class NdjsonParser(_Unread):
+    """``application/x-ndjson``, an object a line."""
+
+    media_type = "application/x-ndjson"
+
+
+class _AsAsked(BaseContentNegotiation):
+    """``?format=`` names a file's format here, not one of DRF's renderers."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Take the parser of the body's type."""
+        for parser in parsers:
+            if (request.content_type or "").startswith(parser.media_type):
+                return parser
+        return None
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        """Take the first: only refusals are rendered."""
+        return renderers[0], renderers[0].media_type
+
+
+class DeviceImportView(DeviceView):
+    """Registering devices by the file."""
+
+    parser_classes = [CsvParser, NdjsonParser]
+    content_negotiation_class = _AsAsked
+    serializer_class = ImportedSerializer
+
+    @extend_schema(
+        parameters=[DRY_RUN, TENANT],
+        request={
+            "text/csv": OpenApiTypes.STR,
+            "application/x-ndjson": OpenApiTypes.STR,
+        },
+        responses={
+            200: ImportedSerializer,
+            400: OpenApiResponse(
+                description="Nothing was imported: `errors` names line, field and value"
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Register the devices of a file as provisioned: all of them, or none.
+
+        CSV names fields of a device in its header; `tags` are separated by `;`,
+        `attributes` is a JSON object, or `attributes.name` is one of them. NDJSON has
+        an object a line, as in `POST devices/`.
+        """
+        tenant = self.resolve_tenant(data={})
+        self.require(Right.MANAGE, tenant.pk)
+        stream = cast("Readable", request.data)
+        if not stream:
+            raise BadInput(errors=[{"field": "", "message": "The body is empty."}])
+        is_csv = (request.content_type or "").startswith(CsvParser.media_type)
+        created = import_devices(
+            tenant=tenant,
+            stream=stream,
+            file_format=CSV if is_csv else NDJSON,
+            actor=self.caller,
+            dry_run=request.query_params.get("dry_run", "").lower() in YES,
+        )
+        return Response({"created": created})
+
+
+class DeviceExportView(DeviceView):
+    """Devices as a file that an import takes back."""
+
+    filterset_class = DeviceFilter
+    content_negotiation_class = _AsAsked
+    queryset = Device.objects.none()  # names the model to the schema
+
+    @extend_schema(
+        parameters=[FORMAT, TENANT],
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/x-ndjson"): OpenApiTypes.STR,
+        },
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """Stream the devices that the filters of the list leave."""
+        name = request.query_params.get("format", CSV)
+        if name not in EXPORTS:
+            raise BadInput(format=f"One of: {', '.join(EXPORTS)}.")
+        export, content_type = EXPORTS[name]
+        devices = self.filter_queryset(list_devices(tenants=self.tenants))
+        answer = StreamingHttpResponse(export(devices), content_type=content_type)
+        answer["Content-Disposition"] = f'attachment; filename="devices.{name}"'
+        return answer

@@ -1,0 +1,1 @@
+"""Importing devices by the hundred thousand: read lines, check them, insert in sets."""

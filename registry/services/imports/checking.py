@@ -1,0 +1,249 @@
+"""Whether a row can be a device of the tenant, by what can be told without a query.
+
+The rules are those of a single registration (services/device_rules.py), arranged so
+that a row costs microseconds: names are looked up in what was loaded once, and the
+attributes of many devices of a product are few different documents.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from iotplatform.common.problems import BadInput
+from registry.lifecycle import Adapter, DeviceKind
+from registry.models import Product, Tenant
+from registry.services.device_rules import MAX_TAGS, attribute_errors
+from registry.services.imports.reading import Errors, Row, complaint
+from registry.validators import UID, validate_tag, validate_uid
+
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as validate_tag
+UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
+LENGTHS = {"uid": 64, "name": 200, "serial": 64, "gateway": 64}
+TEXTS = ("uid", "name", "serial", "gateway", "kind", "adapter")
+CHOICES: dict[str, list[str]] = {"kind": DeviceKind.values, "adapter": Adapter.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is needed to know of a site."""
+
+    id: int
+    project_id: int | None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What the rows may name, by slug, loaded once for a whole file."""
+
+    tenant: Tenant
+    sites: Mapping[str, Place]
+    projects: Mapping[str, int]
+    products: Mapping[str, Product]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A device as it will be inserted; ``gateway`` is a uid."""
+
+    line: int
+    uid: str
+    name: str
+    serial: str
+    project_id: int | None
+    site_id: int
+    product_id: int
+    kind: str
+    gateway: str | None
+    adapter: str
+    tags: list[str]
+    attributes: str  # JSON
+
+
+@dataclass
+class Checker:
+    """Checks the rows of one file; remembers what must be there once."""
+
+    catalogue: Catalogue
+    uids: dict[str, int] = field(default_factory=dict)
+    serials: dict[str, int] = field(default_factory=dict)
+    # Errors by product and JSON of the attributes: most devices share theirs.
+    known: dict[tuple[int, str], Errors] = field(default_factory=dict)
+
+    def check(self, row: Row) -> tuple[Candidate | None, Errors]:
+        """Return the device, or why it cannot be one."""
+        errors = list(row.errors)
+        line, given = row.line, row.given
+        if errors and not given:
+            return None, errors
+        for name in TEXTS:
+            errors += self._text_errors(line, name, given.get(name))
+        tags = self._tags(line, given.get("tags"), errors)
+        site = self._named(line, given, "site", self.catalogue.sites, errors)
+        product = self._named(line, given, "product", self.catalogue.products, errors)
+        project = self._project(line, given, site, errors)
+        if given.get("tenant") not in (None, self.catalogue.tenant.slug):
+            message = f"The import is into {self.catalogue.tenant.slug}."
+            errors.append(complaint(line, "tenant", message, given["tenant"]))
+        attributes = self._attributes(row, product, errors)
+        kind = given.get("kind") or (product.kind if product else "")
+        errors += _gateway_errors(line, given, kind)
+        errors += self._repeated(line, given)
+        if errors or site is None or product is None:
+            return None, errors
+        candidate = Candidate(
+            line=line,
+            uid=given["uid"],
+            name=(given.get("name") or "").strip(),
+            serial=(given.get("serial") or "").strip(),
+            project_id=project,
+            site_id=site.id,
+            product_id=product.pk,
+            kind=kind,
+            gateway=given.get("gateway"),
+            adapter=given.get("adapter") or Adapter.MQTT,
+            tags=tags,
+            attributes=attributes,
+        )
+        return candidate, []
+
+    def _text_errors(self, line: int, name: str, value: Any) -> Errors:
+        if value is None:
+            if name != "uid":
+                return []
+            return [complaint(line, name, "This field is required.", None)]
+        if not isinstance(value, str):
+            return [complaint(line, name, "Not text.", value)]
+        if (not value.isascii() and UNKEEPABLE.search(value)) or "\0" in value:
+            return [complaint(line, name, "Not UTF-8 text without NUL.", value)]
+        if name == "uid" and not UID.fullmatch(value):
+            return [complaint(line, name, str(validate_uid.message), value)]
+        if name in CHOICES and value not in CHOICES[name]:
+            message = f"One of: {', '.join(CHOICES[name])}."
+            return [complaint(line, name, message, value)]
+        if len(value) > LENGTHS.get(name, len(value)):
+            message = f"At most {LENGTHS[name]} characters."
+            return [complaint(line, name, message, value)]
+        return []
+
+    def _tags(self, line: int, value: Any, errors: Errors) -> list[str]:
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            errors.append(complaint(line, "tags", "A list of tags.", value))
+            return []
+        for tag in value:
+            if not isinstance(tag, str) or not TAG.fullmatch(tag):
+                errors.append(complaint(line, "tags", str(validate_tag.message), tag))
+        if len(value) > MAX_TAGS:
+            errors.append(complaint(line, "tags", f"At most {MAX_TAGS} tags.", None))
+        return list(dict.fromkeys(map(str, value)))
+
+    def _named(
+        self,
+        line: int,
+        given: Mapping[str, Any],
+        name: str,
+        known: Mapping[str, Any],
+        errors: Errors,
+    ) -> Any:
+        slug = given.get(name)
+        if slug is None:
+            errors.append(complaint(line, name, "This field is required.", None))
+            return None
+        found = known.get(slug) if isinstance(slug, str) else None
+        if found is None:
+            errors.append(complaint(line, name, f"There is no such {name}.", slug))
+        return found
+
+    def _project(
+        self, line: int, given: Mapping[str, Any], site: Place | None, errors: Errors
+    ) -> int | None:
+        if given.get("project") is None:
+            return site.project_id if site else None
+        found: int | None = self._named(
+            line, given, "project", self.catalogue.projects, errors
+        )
+        return found
+
+    def _attributes(self, row: Row, product: Product | None, errors: Errors) -> str:
+        given = row.given.get("attributes")
+        if given is None:
+            given = {}
+        if product is None:
+            return "{}"
+        if isinstance(given, dict) and row.cells:
+            given = given | _typed(row.cells, product)
+        try:
+            text = json.dumps(given, allow_nan=False, sort_keys=True)
+        except ValueError:
+            message = "A number is not finite."
+            errors.append(complaint(row.line, "attributes", message, None))
+            return "{}"
+        if "\\u0000" in text or ("\\ud" in text and UNKEEPABLE.search(str(given))):
+            message = "Not UTF-8 text without NUL."
+            errors.append(complaint(row.line, "attributes", message, text))
+            return "{}"
+        key = (product.pk, text)
+        if key not in self.known:
+            self.known[key] = attribute_errors(product, given)
+        errors += [
+            complaint(row.line, error["field"], error["message"], given)
+            for error in self.known[key]
+        ]
+        return text
+
+    def _repeated(self, line: int, given: Mapping[str, Any]) -> Errors:
+        errors = []
+        for name, seen in (("uid", self.uids), ("serial", self.serials)):
+            value = given.get(name)
+            if not isinstance(value, str) or not value.strip():
+                continue
+            first = seen.setdefault(value.strip(), line)
+            if first != line:
+                message = f"The same as in line {first}."
+                errors.append(complaint(line, name, message, value))
+        return errors
+
+
+def _gateway_errors(line: int, given: Mapping[str, Any], kind: str) -> Errors:
+    gateway = given.get("gateway")
+    if kind == DeviceKind.CHILD and gateway is None:
+        return [complaint(line, "gateway", "A child names its gateway.", None)]
+    if gateway is None:
+        return []
+    if gateway == given.get("uid"):
+        message = "A device is not its own gateway."
+        return [complaint(line, "gateway", message, gateway)]
+    if kind and kind != DeviceKind.CHILD:
+        return [complaint(line, "gateway", "Only a child has a gateway.", gateway)]
+    return []
+
+
+def _typed(cells: Mapping[str, str], product: Product) -> dict[str, Any]:
+    """Return cells as what the product's schema says that they are, else as text."""
+    rules = product.attributes_schema.get("properties", {})
+    found: dict[str, Any] = {}
+    for name, cell in cells.items():
+        rule = rules.get(name)
+        kind = rule.get("type") if isinstance(rule, dict) else None
+        found[name] = cell
+        if kind in ("number", "integer", "boolean"):
+            try:
+                found[name] = json.loads(cell)
+            except ValueError:
+                pass  # it stays text, and the schema refuses it by name
+    return found
+
+
+def refuse(errors: Errors, count: int) -> BadInput:
+    """Return the refusal of a file, with as many of its errors as are kept."""
+    listed = sorted(errors, key=lambda error: error["line"])
+    if count > len(listed):
+        detail = f"{count} errors; the first {len(listed)} are listed."
+    else:
+        detail = f"{count} error{'' if count == 1 else 's'}."
+    return BadInput(f"Nothing was imported: {detail}", errors=listed)

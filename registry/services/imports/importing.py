@@ -1,0 +1,105 @@
+"""The import of devices: all of a file's lines, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.utils import timezone
+
+from registry.models import Product, Project, Site, Tenant, User
+from registry.services.imports.checking import (
+    Candidate,
+    Catalogue,
+    Checker,
+    Place,
+    refuse,
+)
+from registry.services.imports.reading import (
+    Errors,
+    Readable,
+    Row,
+    read_csv,
+    read_ndjson,
+)
+from registry.services.imports.staging import Staging
+
+CSV, NDJSON = "csv", "ndjson"
+READERS: dict[str, Callable[[Readable], Iterator[Row]]] = {
+    CSV: read_csv,
+    NDJSON: read_ndjson,
+}
+# Every line is checked and every error is counted; a file that is wrong as a whole
+# would otherwise be answered with itself.
+MOST_ERRORS = 1_000
+
+
+@dataclass
+class _Found:
+    """The errors of a file: the first ones, and how many there are."""
+
+    errors: Errors = field(default_factory=list)
+    count: int = 0
+
+    def add(self, errors: Errors) -> None:
+        self.count += len(errors)
+        self.errors += errors[: MOST_ERRORS - len(self.errors)]
+
+
+def import_devices(
+    *,
+    tenant: Tenant,
+    stream: Readable,
+    file_format: str,
+    actor: User | None,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda line: None,
+) -> int:
+    """Register the devices of a file as provisioned, all or none; return how many.
+
+    ``file_format`` is ``csv`` or ``ndjson``; ``progress`` is told a line number now and
+    then. A dry run does everything, and then undoes it. Raises BadInput with ``line``,
+    ``field``, ``message`` and ``value`` of what is wrong, in every line.
+    """
+    found = _Found()
+    with transaction.atomic():
+        staging = Staging(
+            tenant, now=timezone.now(), actor_id=actor.pk if actor else None
+        )
+        rows = READERS[file_format](stream)
+        checker = Checker(load_catalogue(tenant))
+        count = staging.fill(_candidates(rows, checker, found), progress=progress)
+        found.add(staging.insert())
+        if found.count:
+            raise refuse(found.errors, found.count)
+        if dry_run:
+            transaction.set_rollback(True)
+    return count
+
+
+def load_catalogue(tenant: Tenant) -> Catalogue:
+    """Return everything that a row may name."""
+    sites = Site.objects.filter(tenant=tenant)
+    projects = Project.objects.filter(tenant=tenant)
+    products = Product.objects.filter(tenant=tenant)
+    return Catalogue(
+        tenant=tenant,
+        sites={
+            slug: Place(pk, project_id)
+            for slug, pk, project_id in sites.values_list("slug", "pk", "project_id")
+        },
+        projects=dict(projects.values_list("slug", "pk")),
+        products={product.slug: product for product in products},
+    )
+
+
+def _candidates(
+    rows: Iterable[Row], checker: Checker, found: _Found
+) -> Iterator[Candidate]:
+    for row in rows:
+        candidate, errors = checker.check(row)
+        if candidate is None:
+            found.add(errors)
+        else:
+            yield candidate

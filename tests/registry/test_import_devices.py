@@ -1,0 +1,312 @@
+"""Devices come in by the file: all of it or nothing, with every error by its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from iotplatform.common.problems import BadInput
+from registry.models import Device, LifecycleMove, Product, Site, Tenant
+from registry.services.devices import DeviceDraft, register_devices
+from registry.services.imports.importing import import_devices
+from tests.factories import DeviceFactory, ProductFactory, SiteFactory
+from tests.registry.conftest import ActAs
+
+IMPORT, EXPORT = "/api/v1/devices/import/", "/api/v1/devices/export/"
+
+
+def send(client: APIClient, text: str, kind: str = "text/csv", query: str = "") -> Any:
+    return client.post(IMPORT + query, text.encode(), content_type=kind)
+
+
+def errors_of(answer: Any) -> set[tuple[int, str]]:
+    assert answer.status_code == 400, answer.content
+    return {(row["line"], row["field"]) for row in answer.json()["errors"]}
+
+
+def body_of(answer: Any) -> str:
+    return b"".join(answer.streaming_content).decode()
+
+
+@pytest.fixture(autouse=True)
+def catalogue(site: Site, product: Product) -> None:
+    """The site and the product that the files name."""
+
+
+def test_a_csv_file_registers_its_devices(manager: APIClient, acme: Tenant) -> None:
+    hub = ProductFactory(tenant=acme, slug="hub-h1", kind="gateway")
+    text = (
+        "uid,name,serial,site,product,kind,gateway,tags,attributes.battery_rev\r\n"
+        "dev-1,Boiler,S1,shanghai-01,sensor-s1,,,winter;roof,B\r\n"
+        "hub-1,,,shanghai-01,hub-h1,,,,\r\n"
+        "kid-1,,,shanghai-01,sensor-s1,child,hub-1,,\r\n"
+    )
+
+    answer = send(manager, text)
+
+    assert answer.json() == {"created": 3}, answer.json()
+    device = Device.objects.get(uid="dev-1")
+    assert (device.name, device.serial, device.tags) == (
+        "Boiler",
+        "S1",
+        ["winter", "roof"],
+    )
+    assert device.attributes == {"battery_rev": "B"}
+    assert device.lifecycle == "provisioned"
+    child = Device.objects.get(uid="kid-1")
+    assert child.gateway is not None
+    assert child.gateway.uid == "hub-1"
+    assert Device.objects.get(uid="hub-1").product == hub
+    move = LifecycleMove.objects.get(device=device)
+    assert (move.moved_to, move.reason) == ("provisioned", "imported")
+    assert move.actor is not None
+
+
+def test_ndjson_registers_its_devices(manager: APIClient) -> None:
+    rows = [
+        {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1", "tags": ["a"]},
+        {"uid": "dev-2", "site": "shanghai-01", "product": "sensor-s1", "name": "Zoë"},
+    ]
+    text = "\n".join(json.dumps(row) for row in rows) + "\n\n"
+
+    answer = send(manager, text, "application/x-ndjson")
+
+    assert answer.json() == {"created": 2}
+    assert Device.objects.get(uid="dev-2").name == "Zoë"
+
+
+def test_every_line_is_checked_and_nothing_is_written(
+    manager: APIClient, acme: Tenant, globex: Tenant
+) -> None:
+    DeviceFactory(tenant=acme, uid="old-1", serial="S1")
+    DeviceFactory(tenant=globex, uid="theirs-1")
+    SiteFactory(tenant=globex, slug="munich-01")
+    text = (
+        "uid,serial,site,product,kind,gateway,adapter,tags,attributes\n"
+        "good-1,,shanghai-01,sensor-s1,,,,,\n"  # 2
+        "bad uid,,shanghai-01,sensor-s1,,,,,\n"
+        "dev-4,,munich-01,sensor-s1,,,,,\n"  # another tenant's site
+        "dev-5,,shanghai-01,nothing,,,,,\n"
+        "dev-6,,shanghai-01,sensor-s1,child,,,,\n"
+        "dev-7,,shanghai-01,sensor-s1,child,nowhere,,,\n"
+        "dev-8,,shanghai-01,sensor-s1,child,old-1,,,\n"  # no gateway
+        "dev-9,,shanghai-01,sensor-s1,,,pigeon,,\n"
+        "dev-10,,shanghai-01,sensor-s1,,,,not a tag,\n"
+        'dev-11,,shanghai-01,sensor-s1,,,,,"{""battery_rev"": ""Z""}"\n'
+        "dev-12,,shanghai-01,sensor-s1,,,,,{\n"
+        "good-1,,shanghai-01,sensor-s1,,,,,\n"  # 13: named twice
+        "old-1,,shanghai-01,sensor-s1,,,,,\n"  # taken
+        "theirs-1,,shanghai-01,sensor-s1,,,,,\n"  # taken, by whom we do not say
+        "dev-16,S1,shanghai-01,sensor-s1,,,,,\n"
+        "dev-17,too,few\n"
+    )
+
+    answer = send(manager, text)
+
+    assert errors_of(answer) == {
+        (3, "uid"),
+        (4, "site"),
+        (5, "product"),
+        (6, "gateway"),
+        (7, "gateway"),
+        (8, "gateway"),
+        (9, "adapter"),
+        (10, "tags"),
+        (11, "attributes.battery_rev"),
+        (12, "attributes"),
+        (13, "uid"),
+        (14, "uid"),
+        (15, "uid"),
+        (16, "serial"),
+        (17, ""),
+    }
+    assert all("value" in row and row["message"] for row in answer.json()["errors"])
+    assert set(Device.objects.values_list("uid", flat=True)) == {"old-1", "theirs-1"}
+    assert not LifecycleMove.objects.exists()
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(manager: APIClient) -> None:
+    text = "uid,site,product\ndev-1,shanghai-01,sensor-s1\n"
+
+    answer = send(manager, text, query="?dry_run=1")
+    wrong = send(manager, text + "dev-1,shanghai-01,sensor-s1\n", query="?dry_run=1")
+
+    assert answer.json() == {"created": 1}
+    assert errors_of(wrong) == {(3, "uid")}
+    assert not Device.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "place"),
+    [
+        ("text/csv", "", ""),
+        ("text/csv", "uid,colour\n", "colour"),
+        ("text/csv", "uid,uid\n", "uid"),
+        ("text/csv", "uid,lifecycle\n", "lifecycle"),
+        ("text/csv", 'uid,site\n"dev-1,x\n', ""),
+        ("application/x-ndjson", "[1]\n", ""),
+        ("application/x-ndjson", "{\n", ""),
+        ("application/x-ndjson", '{"uid": 7}\n', "uid"),
+        ("application/x-ndjson", '{"uid": "a", "id": 1}\n', "id"),
+        ("application/x-ndjson", '{"uid": "a", "tags": "x"}\n', "tags"),
+        ("application/x-ndjson", '{"uid": "a", "name": "\\u0000"}\n', "name"),
+        ("application/x-ndjson", '{"uid": "a", "name": "\\ud800"}\n', "name"),
+        ("application/x-ndjson", '{"uid": "a", "attributes": NaN}\n', "site"),
+        ("application/x-ndjson", "[" * 100_000, ""),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(
+    manager: APIClient, kind: str, text: str, place: str
+) -> None:
+    answer = send(manager, text, kind)
+
+    assert answer.status_code == 400, answer.content
+    assert place in {row["field"] for row in answer.json()["errors"]}
+    assert not Device.objects.exists()
+
+
+def test_bytes_that_are_not_utf8_are_refused_at_their_line(manager: APIClient) -> None:
+    good = b"uid,name,site,product\ndev-1,x,shanghai-01,sensor-s1\n"
+    bad = b"dev-2,\xff,shanghai-01,sensor-s1\n"
+
+    answer = manager.post(IMPORT, good + bad, content_type="text/csv")
+
+    assert errors_of(answer) == {(3, "name")}
+
+
+def test_a_body_of_another_kind_is_refused(manager: APIClient) -> None:
+    assert manager.post(IMPORT, {"uid": "dev-1"}, format="json").status_code == 415
+
+
+def test_only_a_manager_of_the_tenant_may_import(
+    viewer: APIClient, stranger: APIClient, act_as: ActAs
+) -> None:
+    text = "uid,site,product\ndev-1,shanghai-01,sensor-s1\n"
+
+    assert send(viewer, text).status_code == 403
+    assert send(act_as("approver"), text).status_code == 403
+    assert errors_of(send(stranger, text)) == {(2, "site"), (2, "product")}
+    assert send(stranger, text, query="?tenant=acme").status_code == 404
+    assert not Device.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["csv", "ndjson"])
+def test_what_is_exported_can_be_imported_again(
+    manager: APIClient, acme: Tenant, globex: Tenant, name: str
+) -> None:
+    kind = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[name]
+    ProductFactory(tenant=acme, slug="hub-h1", kind="gateway")
+    lines = (
+        "uid,name,serial,site,product,kind,gateway,tags,attributes\n"
+        'dev-1,"a, ""b""\nc",S1,shanghai-01,sensor-s1,,,x;y,'
+        '"{""battery_rev"": ""A""}"\n'
+        "hub-1,,,shanghai-01,hub-h1,,,,\n"
+        "kid-1,,,shanghai-01,sensor-s1,child,hub-1,,\n"
+    )
+    send(manager, lines)
+    DeviceFactory(tenant=globex, uid="theirs-1")
+    before = list(Device.objects.filter(tenant=acme).order_by("uid").values_list())
+    exported = body_of(manager.get(f"{EXPORT}?format={name}"))
+    Device.objects.filter(kind="child").delete()
+    Device.objects.filter(tenant=acme).delete()
+
+    answer = send(manager, exported, kind)
+
+    assert answer.json() == {"created": 3}, answer.json()
+    after = list(Device.objects.filter(tenant=acme).order_by("uid").values_list())
+    assert [_same(row) for row in after] == [_same(row) for row in before]
+    assert "theirs-1" not in exported
+
+
+def _same(row: tuple[Any, ...]) -> list[Any]:
+    """Leave out keys and times."""
+    keys = {"id", "public_id", "gateway", "created_at", "updated_at"}
+    names = [field.name for field in Device._meta.concrete_fields]
+    return [cell for name, cell in zip(names, row, strict=True) if name not in keys]
+
+
+def test_an_export_honours_the_filters_of_the_list(
+    manager: APIClient, acme: Tenant
+) -> None:
+    DeviceFactory(tenant=acme, uid="dev-1", tags=["winter"])
+    DeviceFactory(tenant=acme, uid="dev-2")
+
+    rows = list(
+        csv.DictReader(io.StringIO(body_of(manager.get(f"{EXPORT}?tag=winter"))))
+    )
+
+    assert [row["uid"] for row in rows] == ["dev-1"]
+    assert rows[0]["tags"] == "winter"
+    assert manager.get(f"{EXPORT}?format=xml").status_code == 400
+
+
+TEXT = st.text(max_size=5)
+NAMES = st.sampled_from(["shanghai-01", "sensor-s1", "hub-1", "nowhere"]) | TEXT
+DRAFTS = st.fixed_dictionaries(
+    {
+        "uid": st.sampled_from(["dev-1", "dev-2", "hub-1", "bad uid", ""]) | TEXT,
+        "kind": st.sampled_from(["", "standalone", "gateway", "child", "pigeon"]),
+        "gateway": st.none() | st.sampled_from(["hub-1", "dev-1", "old-1", "nowhere"]),
+        "adapter": st.sampled_from(["mqtt", "http", "pigeon"]),
+        "serial": st.sampled_from(["", "S1", "S2", "x" * 65]),
+        "tags": st.lists(st.sampled_from(["a", "b", "not a tag", ""]), max_size=3),
+        "attributes": st.sampled_from([{}, {"battery_rev": "A"}, {"battery_rev": 1}]),
+    }
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=150,
+    # Each example undoes what it wrote.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(DRAFTS, min_size=1, max_size=4))
+@pytest.mark.django_db
+def test_an_import_takes_exactly_what_registering_takes(
+    acme: Tenant, site: Site, product: Product, drafts: list[dict[str, Any]]
+) -> None:
+    if not Device.objects.filter(uid="old-1").exists():
+        DeviceFactory(tenant=acme, uid="old-1", kind="gateway", serial="S2")
+    lines = [
+        json.dumps({"site": site.slug, "product": product.slug} | _sent(draft))
+        for draft in drafts
+    ]
+
+    def fails(act: Any) -> bool:
+        try:
+            with transaction.atomic():
+                act()
+                transaction.set_rollback(True)
+        except BadInput:
+            return True
+        return False
+
+    registering = fails(
+        lambda: register_devices(
+            tenant=acme,
+            drafts=[DeviceDraft(site=site, product=product, **row) for row in drafts],
+        )
+    )
+    importing = fails(
+        lambda: import_devices(
+            tenant=acme,
+            stream=io.BytesIO("\n".join(lines).encode()),
+            file_format="ndjson",
+            actor=None,
+        )
+    )
+
+    assert importing == registering
+
+
+def _sent(draft: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in draft.items() if value not in ("", None)}
