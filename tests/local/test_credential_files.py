@@ -16,9 +16,10 @@ from iotplatform.management.commands.mosquitto_files import synchronise
 from registry.models import Credential, Device
 from registry.selectors.credentials import BrokerLine
 from registry.verifier import make_verifier
-from tests.broker_process import BASE, BrokerProcess
+from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
+from tests.local.follower import follow
 from tests.waiting import wait_until
 
 SECRET = "secret"
@@ -157,12 +158,7 @@ def test_the_command_follows_the_registry_until_it_is_stopped(
     running: BrokerProcess,
 ) -> None:
     address = f"127.0.0.1:{running.port}"
-    options = ["--dir", str(running.folder), "--listener", address]
-    follower = subprocess.Popen(
-        [sys.executable, "manage.py", "mosquitto_files", *options],
-        cwd=BASE,
-        env=os.environ | {"DATABASE_URL": _url_of(connection.settings_dict)},
-    )
+    follower = follow(running.folder, listener=address)
 
     first = credential_of(DeviceFactory.create())
     wait_until(lambda: _is_published(first), seconds=20, what="the first credential")
@@ -181,8 +177,3 @@ def _is_published(credential: Credential) -> bool:
     return Credential.objects.filter(
         pk=credential.pk, published_at__isnull=False
     ).exists()
-
-
-def _url_of(database: dict[str, object]) -> str:
-    address = f"{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    return f"postgres://{database['USER']}:{database['PASSWORD']}@{address}"

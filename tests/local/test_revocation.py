@@ -1,0 +1,185 @@
+"""Revoked is out: thrown off and kept out at once, and many changes are one reload."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from registry.models import Credential, Device, Tenant
+from registry.services.credentials import (
+    BATCH,
+    import_verifiers,
+    issue_credential,
+    revoke_credential,
+    withdraw_credential,
+)
+from registry.verifier import make_verifier
+from tests.broker_process import BrokerProcess
+from tests.conftest import need_mosquitto
+from tests.factories import DeviceFactory, ProductFactory, SiteFactory, TenantFactory
+from tests.local.follower import follow
+from tests.local.raw_mqtt import RawClient, is_let_in
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+THROWN_OFF_WITHIN = 5.0
+
+
+@pytest.fixture
+def followed(settings: Any, transactional_db: None) -> Iterator[BrokerProcess]:
+    """Mosquitto, and the process that keeps its files, as in production."""
+    need_mosquitto()
+    settings.BROKER_CREDENTIALS = "files"
+    process = BrokerProcess()
+    process.start()
+    follower = follow(process.folder, listener=f"127.0.0.1:{process.port}")
+    yield process
+    follower.terminate()
+    assert follower.wait(timeout=10) == 0
+    process.stop()
+
+
+def many_devices(tenant: Tenant, count: int) -> list[Device]:
+    site, product = SiteFactory(tenant=tenant), ProductFactory(tenant=tenant)
+    rows = [
+        Device(tenant=tenant, site=site, product=product, uid=f"many-{number:06d}")
+        for number in range(count)
+    ]
+    return Device.objects.bulk_create(rows, batch_size=BATCH)
+
+
+def test_a_revoked_device_is_thrown_off_and_kept_out(
+    followed: BrokerProcess, is_long: bool, counted: Counter[str]
+) -> None:
+    trials = 100 if is_long else 10
+    tenant = TenantFactory()
+    took, kept_out = [], 0
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(trials):
+            device = DeviceFactory(tenant=tenant, uid=f"trial-{number}")
+            issued = issue_credential(device)
+            who = (followed.port, device.uid.encode(), issued.secret.encode())
+            client = RawClient(*who)
+            assert client.is_welcome
+            revoked_at = time.monotonic()
+            answered = pool.submit(in_thread, issued.credential)
+            assert client.closed_within(THROWN_OFF_WITHIN) is not None, number
+            took.append(time.monotonic() - revoked_at)
+            answered.result(timeout=THROWN_OFF_WITHIN)
+            kept_out += not is_let_in(*who)
+
+    assert kept_out == trials
+    assert max(took) < THROWN_OFF_WITHIN
+    counted[
+        f"revoked credentials thrown off and kept out, of {trials}: after"
+        f" {median(took):.3f} s in the median, {max(took):.3f} s at most"
+    ] += kept_out
+
+
+def in_thread(credential: Credential) -> None:
+    try:
+        withdraw_credential(credential)
+    finally:
+        connections.close_all()
+
+
+def test_a_hundred_changes_a_second_are_a_few_reloads(
+    tmp_path: Path, transactional_db: None, counted: Counter[str]
+) -> None:
+    hups = tmp_path / "hups"
+    hups.touch()
+    broker = subprocess.Popen(
+        [sys.executable, "-c", COUNTS_HUPS, str(hups)], stdin=subprocess.PIPE
+    )
+    pid_file = tmp_path / "broker.pid"
+    wait_until(lambda: hups.read_text() == "ready ", what="it counts")
+    pid_file.write_text(str(broker.pid))
+    rows = many_devices(TenantFactory(), 400)
+    follower = follow(tmp_path, listener="", pid_file=str(pid_file))
+    try:
+        wait_until(lambda: reloads(hups) >= 1, seconds=30, what="the first files")
+        before, began = reloads(hups), time.monotonic()
+        for number, device in enumerate(rows):
+            issued = issue_credential(device).credential
+            if number % 2:
+                revoke_credential(issued)
+            time.sleep(max(0.0, began + number / 100 - time.monotonic()))  # a rate
+        rate = len(rows) * 1.5 / (time.monotonic() - began)
+        wanted = {device.uid for device in rows[::2]}
+        wait_until(lambda: uids_in(tmp_path) == wanted, what="the files are up to date")
+        took = time.monotonic() - began
+    finally:
+        follower.send_signal(signal.SIGTERM)
+        assert follower.wait(timeout=10) == 0
+        broker.kill()
+        broker.wait()
+
+    assert rate >= 100
+    a_second = (reloads(hups) - before) / took
+    assert a_second <= 3.5
+    counted[f"changes of credentials a second, in {a_second:.1f} reloads"] += int(rate)
+
+
+COUNTS_HUPS = """
+import signal, sys
+def note(word):
+    with open(sys.argv[1], "a") as file:
+        file.write(word)
+signal.signal(signal.SIGHUP, lambda *_: note("hup "))
+note("ready ")
+sys.stdin.read()
+"""
+
+
+def reloads(hups: Path) -> int:
+    return hups.read_text().count("hup")
+
+
+def uids_in(folder: Path) -> set[str]:
+    lines = (folder / "devices.passwd").read_text().splitlines()
+    return {line.partition(":")[0] for line in lines} - {"@probe"}
+
+
+@pytest.mark.long
+def test_with_a_hundred_thousand_lines_a_new_secret_is_good_within_seconds(
+    followed: BrokerProcess, counted: Counter[str]
+) -> None:
+    tenant = TenantFactory()
+    rows = many_devices(tenant, 100_000)
+    verifier = make_verifier("secret")
+    import_verifiers(tenant=tenant, verifiers={row.pk: verifier for row in rows})
+    wait_until(all_published, seconds=120, every=0.5, what="all are published")
+    assert is_let_in(followed.port, rows[-1].uid.encode(), b"secret")
+
+    began = time.monotonic()
+    device = DeviceFactory(tenant=tenant)
+    issued = issue_credential(device)
+    issuing = time.monotonic() - began
+    who = (followed.port, device.uid.encode(), issued.secret.encode())
+    client = RawClient(*who)
+    began = time.monotonic()
+    withdraw_credential(issued.credential)
+    assert client.closed_within(THROWN_OFF_WITHIN) is not None
+    revoking = time.monotonic() - began
+
+    assert not is_let_in(*who)
+    counted[
+        f"lines in the password file: a secret is good after {issuing:.1f} s,"
+        f" and a revoked one out after {revoking:.1f} s"
+    ] += len(rows)
+
+
+def all_published() -> bool:
+    missing = Credential.objects.filter(published_at__isnull=True)
+    return not missing.exists()
