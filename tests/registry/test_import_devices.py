@@ -14,11 +14,23 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from iotplatform.common.problems import BadInput
-from registry.models import Device, LifecycleMove, Product, Site, Tenant
+from registry.models import (
+    Device,
+    LifecycleMove,
+    MembershipLimit,
+    Product,
+    Site,
+    Tenant,
+)
 from registry.services.devices import DeviceDraft, register_devices
 from registry.services.imports.importing import import_devices
-from tests.factories import DeviceFactory, ProductFactory, SiteFactory
-from tests.registry.conftest import ActAs
+from tests.factories import (
+    DeviceFactory,
+    MembershipFactory,
+    ProductFactory,
+    SiteFactory,
+)
+from tests.registry.conftest import ActAs, client_of
 
 IMPORT, EXPORT = "/api/v1/devices/import/", "/api/v1/devices/export/"
 
@@ -196,6 +208,27 @@ def test_only_a_manager_of_the_tenant_may_import(
     assert errors_of(send(stranger, text)) == {(2, "site"), (2, "product")}
     assert send(stranger, text, query="?tenant=acme").status_code == 404
     assert not Device.objects.exists()
+
+
+def test_a_limited_manager_imports_and_exports_within_the_limit(
+    acme: Tenant, site: Site
+) -> None:
+    SiteFactory(tenant=acme, slug="far-01")
+    DeviceFactory(tenant=acme, uid="far-hub", kind="gateway")
+    member = MembershipFactory(tenant=acme, role="manager")
+    MembershipLimit.objects.create(membership=member, tenant=acme, site=site)
+    client = client_of(member.user)
+    text = "uid,site,product,kind,gateway\ndev-1,shanghai-01,sensor-s1,,\n"
+    beyond = "dev-2,far-01,sensor-s1,,\ndev-3,shanghai-01,sensor-s1,child,far-hub\n"
+
+    refused = send(client, text + beyond)
+    taken = send(client, text)
+
+    assert errors_of(refused) == {(3, "site"), (4, "gateway")}
+    assert taken.json() == {"created": 1}
+    exported = body_of(client.get(EXPORT))
+    assert "dev-1" in exported
+    assert "far-hub" not in exported
 
 
 @pytest.mark.parametrize("name", ["csv", "ndjson"])

@@ -92,6 +92,10 @@ class Checker:
         kind = given.get("kind") or (product.kind if product else "")
         errors += _gateway_errors(line, given, kind)
         errors += self._repeated(line, given)
+        limit = self.catalogue.tenant.limit
+        if limit and site and not limit.holds(project_id=project, site_id=site.id):
+            message = "You do not reach devices there."
+            errors.append(complaint(line, "site", message, given["site"]))
         if errors or site is None or product is None:
             return None, errors
         candidate = Candidate(

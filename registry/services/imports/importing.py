@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.utils import timezone
 
-from registry.models import Product, Project, Site, Tenant, User
+from registry.models import Product, Tenant, User
+from registry.selectors.places import list_projects, list_sites
 from registry.services.imports.checking import (
     Candidate,
     Catalogue,
@@ -79,9 +80,9 @@ def import_devices(
 
 
 def load_catalogue(tenant: Tenant) -> Catalogue:
-    """Return everything that a row may name."""
-    sites = Site.objects.filter(tenant=tenant)
-    projects = Project.objects.filter(tenant=tenant)
+    """Return everything that a row may name, as far as the caller reaches."""
+    sites = list_sites(tenants=[tenant])
+    projects = list_projects(tenants=[tenant])
     products = Product.objects.filter(tenant=tenant)
     return Catalogue(
         tenant=tenant,

@@ -11,6 +11,7 @@ from django.db import connection
 from iotplatform.common.ids import new_public_id
 from registry.lifecycle import DeviceKind, Lifecycle
 from registry.models import Tenant
+from registry.selectors.reach import sql_within
 from registry.services.imports.checking import Candidate
 from registry.services.imports.reading import Errors, complaint
 
@@ -34,15 +35,15 @@ TYPES += ["uuid", "uuid"]
 # None of them stops being a gateway before the children are in; in the order of keys,
 # as everybody locks.
 LOCK_GATEWAYS = """
-    SELECT id FROM registry_device
-    WHERE tenant_id = %(tenant)s
-        AND uid IN (SELECT gateway FROM registry_import WHERE gateway IS NOT NULL)
-    ORDER BY id FOR NO KEY UPDATE
+    SELECT g.id FROM registry_device g
+    WHERE {reached}
+        AND g.uid IN (SELECT gateway FROM registry_import WHERE gateway IS NOT NULL)
+    ORDER BY g.id FOR NO KEY UPDATE
 """
 WRONG_GATEWAYS = """
     SELECT i.line, i.gateway, coalesce(g.kind, j.kind)
     FROM registry_import i
-    LEFT JOIN registry_device g ON g.uid = i.gateway AND g.tenant_id = %(tenant)s
+    LEFT JOIN registry_device g ON g.uid = i.gateway AND {reached}
     LEFT JOIN registry_import j ON j.uid = i.gateway
     WHERE i.gateway IS NOT NULL
         AND coalesce(g.kind, j.kind, '') <> 'gateway'
@@ -90,6 +91,10 @@ class Staging:
     """The temporary table of one import; the caller holds the transaction."""
 
     def __init__(self, tenant: Tenant, *, now: datetime, actor_id: int | None) -> None:
+        # Gateways g that the caller reaches: the condition, and its parameters.
+        reached, self._reach = sql_within([tenant], "g")
+        self._lock_gateways = LOCK_GATEWAYS.format(reached=reached)
+        self._wrong_gateways = WRONG_GATEWAYS.format(reached=reached)
         self._values: dict[str, Any] = {
             "tenant": tenant.pk,
             "now": now,
@@ -123,16 +128,16 @@ class Staging:
         Where there are errors the caller undoes what was inserted.
         """
         with connection.cursor() as cursor:
-            cursor.execute(LOCK_GATEWAYS, self._values)
+            cursor.execute(self._lock_gateways, self._reach)
             for children in (False, True):
                 cursor.execute(INSERT, self._values | {"children": children})
-            errors = self._wrong_gateways(cursor) + self._left_out(cursor)
+            errors = self._gateway_errors(cursor) + self._left_out(cursor)
             if not errors:
                 cursor.execute(RECORD_BIRTH, self._values)
         return errors
 
-    def _wrong_gateways(self, cursor: Any) -> Errors:
-        cursor.execute(WRONG_GATEWAYS, self._values)
+    def _gateway_errors(self, cursor: Any) -> Errors:
+        cursor.execute(self._wrong_gateways, self._reach)
         return [
             complaint(
                 line,
