@@ -10,9 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
-from fleet.selectors.lag import get_index_state, index_lag_seconds
+from fleet.selectors.lag import count_outbox, get_index_state, index_lag_seconds
 from state.selectors.listening import ingest_figures, list_slots
-from state.selectors.platform import dead_letter_figures
+from state.selectors.platform import count_risk_marks, dead_letter_figures
 
 
 def platform_figures() -> dict[str, Any]:
@@ -22,7 +22,8 @@ def platform_figures() -> dict[str, Any]:
     return {
         "ingest": {"rate": ingest.rate, "lag_seconds": ingest.lag_seconds},
         "index": {"lag_seconds": _index_lag()},
-        "queues": queue_depths_across_tenants(),
+        "queues": queue_depths_across_tenants()
+        | {"risk_marks": count_risk_marks(), "index_outbox": count_outbox()},
         "dead_letters": dead_letter_figures(),
         "adapters": adapter_latencies(now=now),
     }
@@ -50,7 +51,9 @@ class PlatformCollector(Collector):
             figures["index"]["lag_seconds"],
         )
         depths = GaugeMetricFamily(
-            "iot_queue_depth", "Open commands by status.", labels=["queue"]
+            "iot_queue_depth",
+            "What waits: commands by status, marks of sweeps.",
+            labels=["queue"],
         )
         for queue, depth in figures["queues"].items():
             depths.add_metric([queue], depth)

@@ -7,7 +7,16 @@ from typing import Any
 from django.contrib import admin
 
 from iotplatform.common.admin import ReadOnly
-from state.models import Alarm, ConnectivityTransition, DeadLetter, ListeningSlot
+from state.models import (
+    AdapterPath,
+    Alarm,
+    ConnectivityTransition,
+    DeadLetter,
+    FieldFeedback,
+    ListeningSlot,
+    Risk,
+    TwinChange,
+)
 
 
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
@@ -60,3 +69,46 @@ class ListeningSlotAdmin(ReadOnlyAdmin):
     """How the bridges do."""
 
     list_display = ("slot", "owner", "beat_at", "caught_up_at", "rate", "lag_seconds")
+
+
+@admin.register(Risk)
+class RiskAdmin(ReadOnlyAdmin):
+    """How much each device needs somebody's eye, with the reasons."""
+
+    list_display = ("device", "tenant", "score", "at")
+    list_filter = ("tenant",)
+    list_select_related = ("device", "tenant")
+    search_fields = ("device__uid",)
+    ordering = ("-pk",)
+
+
+@admin.register(FieldFeedback)
+class FieldFeedbackAdmin(ReadOnlyAdmin):
+    """What people saw at the devices, the latest first."""
+
+    list_display = ("at", "device", "tenant", "observation", "by", "note")
+    list_filter = ("observation", "tenant")
+    list_select_related = ("device", "tenant", "by")
+    search_fields = ("device__uid", "note")
+    ordering = ("-pk",)
+
+
+@admin.register(TwinChange)
+class TwinChangeAdmin(ReadOnlyAdmin):
+    """Changes of desired and reported documents, the latest first."""
+
+    list_display = ("at", "device", "side", "version", "changes")
+    list_filter = ("side",)
+    list_select_related = ("device",)
+    search_fields = ("device__uid",)
+    ordering = ("-at",)
+
+
+@admin.register(AdapterPath)
+class AdapterPathAdmin(ReadOnlyAdmin):
+    """How the adapter paths deliver, as the command plane tells."""
+
+    list_display = (
+        *("adapter", "at", "tries", "unanswered"),
+        *("latency_p50_ms", "latency_p95_ms", "usual_p95_ms"),
+    )

@@ -13,11 +13,11 @@ from django.views.decorators.http import conditional_page
 from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
 from console.scope import ConsoleRequest, page
 from console.selectors.trust import get_trust
-from fleet.selectors.lag import get_index_state
+from fleet.selectors.lag import count_outbox, get_index_state
 from registry.permissions import is_platform_admin
 from state.selectors.console import latest_dead_letters_across_tenants
 from state.selectors.listening import BLIND_AFTER, ingest_figures, list_slots
-from state.selectors.platform import dead_letter_figures
+from state.selectors.platform import count_risk_marks, dead_letter_figures
 
 LETTERS = 25
 REASONS = {
@@ -58,6 +58,10 @@ def _context() -> dict[str, Any]:
         "queues": {
             name.removeprefix("commands_"): depth
             for name, depth in queue_depths_across_tenants().items()
+        },
+        "marks": {
+            "changes to index": count_outbox(),
+            "risks to judge": count_risk_marks(),
         },
         "adapters": adapter_latencies(now=now),
         "dead_total": dead["total"],

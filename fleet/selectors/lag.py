@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet.backends.tantivy_index import Reader, readers
-from fleet.models import IndexState
+from fleet.models import IndexState, Outbox
 
 
 def index_lag_seconds() -> float:
@@ -18,6 +18,11 @@ def index_lag_seconds() -> float:
         )
         row = cursor.fetchone()
     return round(max(0.0, row[0]), 3) if row else 0.0
+
+
+def count_outbox() -> int:
+    """Return how many changes wait to be indexed; one device may have several."""
+    return Outbox.objects.count()
 
 
 def current_reader() -> Reader:

@@ -1,4 +1,4 @@
-"""How the platform's own ears do: dead letters."""
+"""How the platform itself does: dead letters, and what waits to be judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from registry.models import Tenant
 from registry.selectors.reach import uids_within
-from state.models import DeadLetter, DeadLetterCount
+from state.models import DeadLetter, DeadLetterCount, RiskMark
 
 
 def dead_letter_figures() -> dict[str, Any]:
@@ -23,3 +23,8 @@ def dead_letter_figures() -> dict[str, Any]:
 def list_dead_letters(*, tenants: Sequence[Tenant]) -> QuerySet[DeadLetter]:
     """Return the dead letters that are kept of these tenants' devices, newest first."""
     return DeadLetter.objects.filter(uids_within(tenants)).order_by("-pk")
+
+
+def count_risk_marks() -> int:
+    """Return how many marks wait for a risk to be judged again."""
+    return RiskMark.objects.count()

@@ -37,6 +37,19 @@ const columns = (figure) => {
   return [at, mean, high, low];
 };
 
+/** Some room above and below; a steady value does not fill the chart with nothing. */
+const room = (_, low, high) => {
+  if (low === null) return [0, 1];
+  const air = Math.max((high - low) * 0.1, Math.abs(high) * 0.02, 0.1);
+  return [low - air, high + air];
+};
+
+const DAY = 86_400;
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const moment = (seconds) => new Date(seconds * 1000);
+const said = (value) => (value == null ? "–" : `${Math.round(value * 100) / 100}`);
+
 const draw = (figure) => {
   const box = figure.querySelector(".plot");
   if (!box) return;
@@ -44,22 +57,25 @@ const draw = (figure) => {
   const [accent, ink, line] = ["--accent", "--ink-3", "--line"].map((n) => colour(n, box));
   const font = `11px ${getComputedStyle(box).fontFamily}`;
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-  const edge = { stroke: faint(accent, 0.35), width: 1, points: { show: false } };
+  const edge = { stroke: faint(accent, 0.35), width: 1, value: (_, v) => said(v), points: { show: false } };
   const data = columns(figure);
+  const [from, to] = [figure.dataset.from, figure.dataset.to].map(Number);
+  const times = (_, splits) => splits.map((at) => (to - from > DAY ? date : clock).format(moment(at)));
   const lonely = data[0].length < 3;
   drawn.set(box, new uPlot({
     width: Math.max(240, box.clientWidth),
     height: HEIGHT,
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
+    scales: { x: { range: [from, to] }, y: { range: room } },
     series: [
-      { label: "at" },
-      { label: "mean", stroke: accent, width: 2, points: { show: lonely } },
+      { label: "at", value: (_, at) => (at == null ? "–" : `${date.format(moment(at))} ${clock.format(moment(at))}`) },
+      { label: "mean", stroke: accent, width: 2, value: (_, v) => said(v), points: { show: lonely } },
       { label: "highest", ...edge },
       { label: "lowest", ...edge },
     ],
     bands: [{ series: [2, 3], fill: faint(accent, 0.16) }],
-    axes: [axis, { ...axis, size: 52 }],
+    axes: [{ ...axis, values: times }, { ...axis, size: 52 }],
   }, data, box));
 };
 

@@ -1,0 +1,104 @@
+"""How fast risk is judged again when a whole fleet is marked; what a diagnosis costs.
+
+A storm marks every device at once (a broker is back). The baseline judges each device
+by itself. Without a mark a sweep has nothing to do, however large the fleet is. A
+diagnosis counts the peers of the whole tenant, or finds them counted a moment ago.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.lab import BASE, Lab, open_lab
+from bench.report import Figure, write_report
+from bench.sweep import connect, fill
+
+SAMPLE = 500  # devices that the baseline judges
+LOST = "UPDATE state_presence SET connectivity = 'offline', cause = 'last_will'"
+MARK = "INSERT INTO state_riskmark (device_id) SELECT device_id FROM state_presence"
+
+
+def main() -> None:
+    """Measure and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=200_000)
+    options = parser.parse_args()
+    with open_lab() as lab:
+        os.environ.update(lab.environment)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
+        import django
+
+        django.setup()
+        report(lab, options.devices)
+
+
+def report(lab: Lab, devices: int) -> None:
+    """Measure in one lab."""
+    from state.services.rescoring import rescore_across_tenants, rescore_devices
+
+    now = datetime.now(UTC)
+    fill(lab, devices, now)
+    with connect(lab) as database:
+        database.execute("SET session_replication_role = replica")
+        database.execute(f"{LOST} WHERE device_id % 10 = 0".encode())
+        database.execute(MARK.encode())
+        database.execute(b"ANALYZE")
+        ids = [
+            row[0] for row in database.execute(b"SELECT device_id FROM state_presence")
+        ]
+
+    def storm() -> None:
+        while rescore_across_tenants(now=now):
+            pass
+
+    def one_by_one() -> None:
+        for device_id in ids[:SAMPLE]:
+            rescore_devices([device_id], now=now)
+
+    first = timed(storm)
+    with connect(lab) as database:
+        database.execute(MARK.encode())
+    again = timed(storm)
+    single = timed(one_by_one) * devices / SAMPLE
+    idle = timed(lambda: rescore_across_tenants(now=now))
+    counted = time_diagnosis(ids[0])
+    write_report(
+        "risk",
+        figures=[
+            Figure("all marked for the first time", devices / first, "devices/s"),
+            Figure("all marked, nothing changed", devices / again, "devices/s"),
+            Figure("a sweep without a mark", idle * 1000, "ms"),
+            Figure("peers of the whole fleet counted", counted, "s"),
+        ],
+        ratio=single / again,
+        baseline=f"judging each device by itself (measured on {SAMPLE} of them)",
+        data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
+        notes={"devices": devices, "load_average": os.getloadavg()[0]},
+    )
+
+
+def time_diagnosis(device_id: int) -> float:
+    """Return how long counting the peers takes."""
+    from registry.models import Device
+    from state.selectors.peers import count_set
+
+    tenant_id = Device.objects.values_list("tenant_id", flat=True).get(pk=device_id)
+    everybody = list(Device.objects.values_list("pk", flat=True))
+    now = datetime.now(UTC)
+    return timed(lambda: count_set(tenant_id, everybody, now=now))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds it took."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
