@@ -12,6 +12,8 @@ from registry.api.enrolment import (
     EnrolView,
 )
 from registry.api.imports import DeviceExportView, DeviceImportView
+from registry.api.keys import TokenListView, TokenRevokeView
+from registry.api.memberships import MembershipListView, MembershipView
 from registry.api.places import ProjectViewSet, SiteViewSet
 from registry.api.products import ProductViewSet
 from registry.api.tenants import TenantViewSet
@@ -39,5 +41,9 @@ urlpatterns = [
     path("enrolment-keys/", EnrolmentKeyListView.as_view()),
     path("enrolment-keys/<uuid:key_id>/", EnrolmentKeyView.as_view()),
     path("enrol/", EnrolView.as_view()),
+    path("memberships/", MembershipListView.as_view()),
+    path("memberships/<uuid:membership_id>/", MembershipView.as_view()),
+    path("tokens/", TokenListView.as_view()),
+    path("tokens/<uuid:token_id>/", TokenRevokeView.as_view()),
     path("", include(router.urls)),
 ]

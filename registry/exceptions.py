@@ -52,3 +52,10 @@ class LifecycleRefuses(Conflict):
 
 class BrokerDoesNotAnswer(Unavailable):
     """The broker did not take a credential in time."""
+
+
+class LastAdmin(Conflict):
+    """A tenant that had an admin keeps one."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant's last admin cannot be removed or demoted.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from registry.models import ApiToken
+from registry.exceptions import NoSuchObject
+from registry.models import ApiToken, User
 
 
 def digest_of(key: str) -> str:
@@ -25,3 +27,16 @@ def find_token_across_tenants(key: str, *, now: datetime) -> ApiToken | None:
         user__is_active=True,
     )
     return rows.select_related("user").first()
+
+
+def list_tokens(user: User) -> QuerySet[ApiToken]:
+    """Return a person's keys, newest first, the revoked ones too."""
+    return ApiToken.objects.filter(user=user).order_by("-pk")
+
+
+def get_token(user: User, public_id: UUID) -> ApiToken:
+    """Return one of a person's keys; raises NoSuchObject."""
+    found = list_tokens(user).filter(public_id=public_id).first()
+    if found is None:
+        raise NoSuchObject("key")
+    return found

@@ -27,16 +27,20 @@ def create_token(
     name: str,
     scopes: Iterable[str],
     expires_at: datetime | None = None,
+    made_with: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a key for a person's scripts; return the row and the key.
 
-    Raises BadInput for unknown or no scopes, and for an expiry in the past.
+    Raises BadInput for unknown or no scopes, for an expiry in the past, and for a key
+    that could do more, or lasts longer, than the one it is ``made_with``.
     """
     wanted = list(dict.fromkeys(scopes))
     if not wanted or not set(wanted) <= set(Scope.values):
         raise BadInput(scopes=f"One or more of: {', '.join(Scope.values)}.")
     if expires_at is not None and expires_at <= timezone.now():
         raise BadInput(expires_at="This is in the past.")
+    if made_with is not None:
+        _check_no_more(made_with, wanted, expires_at)
     key = KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
     token = ApiToken(
         user=user,
@@ -63,3 +67,15 @@ def note_use(token: ApiToken, *, now: datetime) -> None:
     last = token.last_used_at
     if last is None or now - last >= USE_IS_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+
+
+def _check_no_more(
+    made_with: ApiToken, scopes: list[str], expires_at: datetime | None
+) -> None:
+    """Refuse what would outdo the key in hand: a stolen one must not grow."""
+    if not set(scopes) <= set(made_with.scopes):
+        allowed = ", ".join(made_with.scopes)
+        raise BadInput(scopes=f"The key in use allows only: {allowed}.")
+    end = made_with.expires_at
+    if end is not None and (expires_at is None or expires_at > end):
+        raise BadInput(expires_at=f"The key in use ends at {end:%Y-%m-%dT%H:%M:%SZ}.")

@@ -1,0 +1,83 @@
+"""What the REST API takes and shows of memberships and of a person's own keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from iotplatform.common.serializers import StrictSerializer
+from registry.fields import NameField
+from registry.lifecycle import Role, Scope
+from registry.models import ApiToken, Membership
+
+MOST_PLACES = 200
+
+
+class PlacesField(serializers.ListField):
+    """The slugs of the projects or sites that a member is limited to."""
+
+    child = serializers.CharField(max_length=64, trim_whitespace=False)
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        self.kind = kind
+        super().__init__(required=False, max_length=MOST_PLACES, **kwargs)
+
+    def get_attribute(self, instance: Membership) -> list[str]:
+        """Read them from the limits, which the selector brought along."""
+        found = (getattr(row, self.kind) for row in instance.limits.all())
+        return sorted(place.slug for place in found if place is not None)
+
+
+class MembershipSerializer(StrictSerializer):
+    """A person's role in a tenant, and how far it reaches."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    user = serializers.CharField(
+        source="user.username", max_length=150, help_text="The name of an account."
+    )
+    tenant = NameField(
+        required=False,
+        help_text="May be left out by someone who belongs to one tenant only.",
+    )
+    role = serializers.ChoiceField(choices=Role.choices, required=False)
+    projects = PlacesField(
+        "project", help_text="With `sites`: the limit. Both empty: the whole tenant."
+    )
+    sites = PlacesField("site")
+    created_at = serializers.DateTimeField(read_only=True)
+
+
+class NewTokenSerializer(StrictSerializer):
+    """A key to be made."""
+
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False
+    )
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Default: never."
+    )
+
+
+class ApiTokenSerializer(serializers.Serializer[ApiToken]):
+    """A key of one's own, without the key."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    name = serializers.CharField(read_only=True)
+    prefix = serializers.CharField(
+        read_only=True, help_text="The first characters of the key."
+    )
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices), read_only=True
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_used_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class IssuedTokenSerializer(ApiTokenSerializer):
+    """A new key: the only time that it is shown."""
+
+    token = serializers.CharField(read_only=True)
