@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import time
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class RawClient:
         version: int = 4,
         clean: bool = True,
         patience: float = SECONDS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``patience`` is for a broker that says nothing to what it refuses."""
         self.version = version
@@ -47,6 +49,8 @@ class RawClient:
         self._buffer = b""
         self._mid = 0
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         flags = 0b10 if clean else 0
         properties = b"\0" if version == 5 else b""

@@ -44,6 +44,8 @@ def followed(settings: Any, transactional_db: None) -> Iterator[BrokerProcess]:
     process = BrokerProcess()
     process.start()
     follower = follow(process.folder, listener=f"127.0.0.1:{process.port}")
+    files = process.folder / "devices.passwd"
+    wait_until(lambda: "@probe" in files.read_text(), seconds=60, what="it follows")
     yield process
     follower.terminate()
     assert follower.wait(timeout=10) == 0

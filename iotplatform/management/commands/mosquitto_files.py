@@ -32,6 +32,7 @@ GATHER_SECONDS = 0.05
 # And under a stream of changes three reloads a second, for each makes the broker read
 # everything; whoever waits for an answer waits so much longer at most.
 RELOAD_EVERY_SECONDS = 0.33
+LARGEST_REST = 0.5
 # A look at a very large fleet takes a while: it may keep at most this share of a core.
 LARGEST_SHARE = 0.05
 log = logging.getLogger(__name__)
@@ -78,8 +79,8 @@ class Command(BaseCommand):
                 began = time.monotonic()
                 holds = synchronise(files, published)
                 took = time.monotonic() - began
-                # As long again, so that a large fleet costs half a core at most.
-                stop.wait(max(RELOAD_EVERY_SECONDS - took, min(took, POLL_SECONDS)))
+                # A large fleet takes longer than that: the broker serves in between.
+                stop.wait(max(RELOAD_EVERY_SECONDS - took, min(took, LARGEST_REST)))
                 pause = max(POLL_SECONDS, took / LARGEST_SHARE) if holds else 0.5
                 _wait_for_news(listening, pause, stop)
 
