@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commands.api import commands, devices, jobs
+from commands.api import commands, devices, jobs, lifecycle
 
 urlpatterns = [
     path("command-definitions/", commands.CommandDefinitionListView.as_view()),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("commands/<str:command_id>/retry/", commands.RetryCommandView.as_view()),
     path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
     path("devices/<str:uid>/desired/", devices.DesiredView.as_view()),
+    path("devices/<str:uid>/lifecycle/", lifecycle.LifecycleView.as_view()),
     path("devices/<str:uid>/timeline/", devices.TimelineView.as_view()),
     # GET and POST jobs/ are one URL: fleet routes it, because making a job needs it.
     path("jobs/<str:job_id>/", jobs.JobDetailView.as_view()),

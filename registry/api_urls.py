@@ -5,7 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from registry.api.audit import AuditListView
 from registry.api.credentials import CredentialListView, CredentialView
-from registry.api.devices import DeviceDetailView, DeviceListView, LifecycleView
+from registry.api.devices import DeviceDetailView, DeviceListView
 from registry.api.enrolment import (
     EnrolmentKeyListView,
     EnrolmentKeyView,
@@ -32,7 +32,6 @@ urlpatterns = [
     path("devices/import/", DeviceImportView.as_view()),
     path("devices/export/", DeviceExportView.as_view()),
     path("devices/<str:uid>/", DeviceDetailView.as_view()),
-    path("devices/<str:uid>/lifecycle/", LifecycleView.as_view()),
     path("devices/<str:uid>/credentials/", CredentialListView.as_view()),
     path(
         "devices/<str:uid>/credentials/<uuid:credential_id>/",

@@ -140,6 +140,18 @@ class DeviceSerializer(StrictSerializer):
     attributes = serializers.DictField(
         required=False, help_text="As the product's attributes_schema says."
     )
+    replaces = serializers.CharField(
+        source="replaces_uid",
+        read_only=True,
+        allow_null=True,
+        help_text="The device in whose place it stands.",
+    )
+    replaced_by = serializers.CharField(
+        source="replaced_by_uid",
+        read_only=True,
+        allow_null=True,
+        help_text="The device that stands in its place.",
+    )
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
 

@@ -106,6 +106,15 @@ class JobTarget(models.Model):
         Job, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
+    # The frozen member in whose place this one stands: it was replaced meanwhile.
+    in_place_of = models.ForeignKey(
+        Device,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+    )
     # Null: left out before the first wave.
     wave = models.PositiveIntegerField(null=True, blank=True)
     command = models.OneToOneField(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from commands.models import RetainedDesired
 from commands.selectors.due import TAKES_NO_COMMANDS
 from iotplatform.common.notify import notify
+from registry.models import Device
 
 BATCH = 1_000  # one message each for the broker: a second or two of its work
 
@@ -46,6 +48,16 @@ def find_retained_to_clear_across_tenants(*, now: datetime) -> int:
     if marked:
         notify("commands_due")
     return marked
+
+
+def clear_retained_below(device: Device, *, at: datetime) -> None:
+    """Have the broker forget what it retains for a device, and below it for others."""
+    below = Q(device=device) | Q(topic__startswith=f"iot/v1/{device.uid}/")
+    rows = RetainedDesired.objects.filter(below, clear_due_at__isnull=True)
+    locked = rows.order_by("pk").select_for_update(of=("self",))
+    ids = list(locked.values_list("pk", flat=True))
+    if RetainedDesired.objects.filter(pk__in=ids).update(clear_due_at=at):
+        notify("commands_due")
 
 
 def clear_retained_due(*, limit: int = BATCH) -> list[str]:

@@ -20,6 +20,7 @@ from commands.exceptions import (
 )
 from commands.selectors.commands import list_commands
 from commands.services.commands import request_command
+from commands.services.lifecycle import move_device
 from console.forms import FeedbackForm, chosen_form, command_choices
 from console.scope import ConsoleRequest, page
 from console.selectors.course import courses_of
@@ -31,7 +32,6 @@ from iotplatform.common.problems import Problem
 from registry.lifecycle import MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
-from registry.services.lifecycle import move_lifecycle
 from state.selectors.console import get_device_facts
 from state.selectors.device import get_state, latest_telemetry
 
@@ -101,7 +101,7 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
     to, successor = request.POST.get("to", ""), request.POST.get("replaced_by", "")
     try:
         replaced_by = find(request, successor.strip()) if successor.strip() else None
-        move_lifecycle(
+        move_device(
             device=found,
             to=to,
             reason=request.POST.get("reason", "").strip(),

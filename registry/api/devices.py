@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,14 +15,12 @@ from iotplatform.common.etags import check_if_match, quoted
 from iotplatform.common.problems import BadInput
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
-from registry.lifecycle import CONNECTS, Adapter, DeviceKind, Lifecycle
+from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import get_device, list_devices
-from registry.serializers import DeviceSerializer, MoveSerializer
-from registry.services.credentials import await_withdrawal
+from registry.serializers import DeviceSerializer
 from registry.services.devices import DeviceDraft, register_device, update_device
-from registry.services.lifecycle import move_lifecycle
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -87,7 +85,7 @@ class DeviceListView(DeviceView):
     @extend_schema(responses={201: DeviceSerializer})
     def post(self, request: Request) -> Response:
         """Register a device, as provisioned."""
-        given = _validated(DeviceSerializer(data=request.data))
+        given = validated(DeviceSerializer(data=request.data))
         given.pop("tenant", None)
         tenant = self.resolve_tenant()
         self.require(Right.MANAGE, tenant.pk)
@@ -112,7 +110,7 @@ class DeviceDetailView(DeviceView):
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
         check_if_match(request.headers, version_of(device))
-        given = _validated(DeviceSerializer(data=request.data, partial=True))
+        given = validated(DeviceSerializer(data=request.data, partial=True))
         for fixed, now in (("uid", device.uid), ("tenant", device.tenant.slug)):
             if given.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
@@ -120,38 +118,11 @@ class DeviceDetailView(DeviceView):
         return self.shown(update_device(device, changes=changes))
 
 
-class LifecycleView(DeviceView):
-    """The lifecycle of a device."""
-
-    serializer_class = MoveSerializer
-
-    @extend_schema(
-        request=MoveSerializer,
-        responses={
-            200: DeviceSerializer,
-            409: OpenApiResponse(
-                description="The move is not allowed; `allowed` names those that are."
-            ),
-        },
-    )
-    def post(self, request: Request, uid: str) -> Response:
-        """Move a device's lifecycle."""
-        device = self.device(uid)
-        self.require(Right.MANAGE, device.tenant_id)
-        given = _validated(MoveSerializer(data=request.data))
-        moved = with_objects(given, tenant=device.tenant)
-        move_lifecycle(device=device, actor=self.caller, **moved)
-        if given["to"] not in CONNECTS:
-            # The move stands whether or not the broker follows in time.
-            await_withdrawal(device)
-        return self.shown(device)
-
-
 def version_of(device: Device) -> str:
     """Return what changes with every change of a device."""
     return f"{device.updated_at.timestamp():.6f}"
 
 
-def _validated(serializer: Any) -> dict[str, Any]:
+def validated(serializer: Any) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from registry.exceptions import NoSuchObject
+from registry.lifecycle import Lifecycle
 from registry.models import Device, LifecycleMove, Product, Tenant
 from registry.selectors.reach import carry, within
 from registry.validators import UID
@@ -35,7 +36,11 @@ class IngestDevice:
 
 def list_devices(*, tenants: Sequence[Tenant]) -> QuerySet[Device]:
     """Return the devices of these tenants, with what their answers name."""
-    return Device.objects.filter(within(tenants)).select_related(*NAMES)
+    rows = Device.objects.filter(within(tenants)).select_related(*NAMES)
+    return rows.annotate(
+        replaces_uid=_uid_of("device", tenants, replaced_by=OuterRef("pk")),
+        replaced_by_uid=_uid_of("replaced_by", tenants, device=OuterRef("pk")),
+    )
 
 
 def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
@@ -51,17 +56,6 @@ def list_moves(device: Device) -> QuerySet[LifecycleMove]:
     """Return the lifecycle moves of a device, newest first."""
     rows = LifecycleMove.objects.filter(device=device)
     return rows.select_related("actor", "replaced_by").order_by("-at", "-pk")
-
-
-def get_predecessor(device: Device) -> Device | None:
-    """Return the device in whose place this one stands."""
-    move = (
-        LifecycleMove.objects.filter(replaced_by=device)
-        .select_related("device")
-        .order_by("-at", "-pk")
-        .first()
-    )
-    return move.device if move else None
 
 
 def children_across_tenants(gateway_id: int) -> list[int]:
@@ -105,3 +99,11 @@ def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevi
             takes_commands=product.takes_commands,
         )
     return found
+
+
+def _uid_of(named: str, tenants: Sequence[Tenant], **which: OuterRef) -> Subquery:
+    """Return the other unit of a replacement, where the caller reaches it."""
+    moves = LifecycleMove.objects.filter(
+        within(tenants, device=named), moved_to=Lifecycle.REPLACED, **which
+    )
+    return Subquery(moves.order_by("-at", "-pk").values(f"{named}__uid")[:1])

@@ -1,6 +1,12 @@
-"""Moves of a device's lifecycle: who, when, why, and what follows."""
+"""Moves of lifecycles in the registry: who, when, why, and what follows of them.
+
+Doors call ``commands.services.lifecycle``, which also takes care of what was sent.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.utils import timezone
@@ -8,63 +14,114 @@ from django.utils import timezone
 from iotplatform.common.problems import BadInput
 from registry.exceptions import MoveRefused
 from registry.lifecycle import CONNECTS, MOVES, Lifecycle
-from registry.models import Device, LifecycleMove, User
+from registry.models import Device, LifecycleMove, Tenant, User
+from registry.selectors.reach import within
 from registry.services.credentials import revoke_credentials_of
+
+BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statement
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of a set: the devices that moved, and why each other one did not."""
+
+    devices: list[Device] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)  # by uid, in words
 
 
 @transaction.atomic
 def move_lifecycle(
-    *,
-    device: Device,
-    to: str,
-    reason: str = "",
-    actor: User | None = None,
-    replaced_by: Device | None = None,
+    *, device: Device, to: str, reason: str = "", actor: User | None = None
 ) -> LifecycleMove:
     """Move a device; where it may no longer connect, its credentials are revoked.
 
     Raises MoveRefused (with the moves that are allowed) and BadInput.
     """
-    target = _checked_target(device, to, replaced_by)
+    target = checked_target(to)
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
-    current = Lifecycle(row.lifecycle)
-    if target not in MOVES[current]:
-        raise MoveRefused(
-            current.value, target.value, [m.value for m in MOVES[current]]
-        )
-    row.lifecycle = target
-    row.save(update_fields=["lifecycle", "updated_at"])
-    if target not in CONNECTS:
-        revoke_credentials_of([row.pk])
+    check_move(row, target)
+    (move,) = record_moves([row], target, reason=reason, actor=actor)
     device.lifecycle, device.updated_at = row.lifecycle, row.updated_at
-    return LifecycleMove.objects.create(
-        tenant_id=row.tenant_id,
-        device=row,
-        at=timezone.now(),
-        moved_from=current,
-        moved_to=target,
-        reason=reason,
-        actor=actor,
-        replaced_by=replaced_by,
+    return move
+
+
+@transaction.atomic
+def move_devices(
+    *,
+    tenants: Collection[Tenant],
+    device_ids: Collection[int],
+    to: str,
+    reason: str = "",
+    actor: User | None = None,
+) -> Moved:
+    """Move a set of these tenants' devices, whatever its size, in a few statements.
+
+    Those whose lifecycle does not allow it stay, each with the reason in words. Ids
+    that are not of these tenants count for nothing. Raises BadInput.
+    """
+    target = checked_target(to)
+    rows = (
+        Device.objects.filter(within(tenants), pk__in=list(device_ids))
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
     )
+    outcome = Moved()
+    for row in rows:
+        if target in MOVES[Lifecycle(row.lifecycle)]:
+            outcome.devices.append(row)
+        else:
+            outcome.refused[row.uid] = _refusal(row, target).detail
+    record_moves(outcome.devices, target, reason=reason, actor=actor)
+    return outcome
 
 
-def _checked_target(device: Device, to: str, replaced_by: Device | None) -> Lifecycle:
+def checked_target(to: str) -> Lifecycle:
+    """Return where to, or raise BadInput; a replacement is a step of its own."""
     if to not in Lifecycle.values:
         raise BadInput(to=f"One of: {', '.join(Lifecycle.values)}.")
-    target = Lifecycle(to)
-    if target != Lifecycle.REPLACED:
-        if replaced_by is not None:
-            raise BadInput(replaced_by="Only a device that becomes replaced names one.")
-        return target
-    if replaced_by is None:
+    if to == Lifecycle.REPLACED:
         raise BadInput(replaced_by="Name the device that stands in its place.")
-    if replaced_by.tenant_id != device.tenant_id:
-        raise BadInput(replaced_by="There is no such device.")
-    if replaced_by.pk == device.pk:
-        raise BadInput(replaced_by="A device cannot replace itself.")
-    if replaced_by.lifecycle not in CONNECTS:
-        raise BadInput(
-            replaced_by=f"The device {replaced_by.uid} is {replaced_by.lifecycle}."
+    return Lifecycle(to)
+
+
+def check_move(row: Device, target: Lifecycle) -> None:
+    """Raise MoveRefused, with the moves that are allowed, where this one is not."""
+    if target not in MOVES[Lifecycle(row.lifecycle)]:
+        raise _refusal(row, target)
+
+
+def record_moves(
+    rows: Sequence[Device],
+    target: Lifecycle,
+    *,
+    reason: str,
+    actor: User | None,
+    replaced_by: Device | None = None,
+) -> list[LifecycleMove]:
+    """Move locked rows that may, and write down who, when and why."""
+    now = timezone.now()
+    moves = [
+        LifecycleMove(
+            tenant_id=row.tenant_id,
+            device=row,
+            at=now,
+            moved_from=row.lifecycle,
+            moved_to=target,
+            reason=reason,
+            actor=actor,
+            replaced_by=replaced_by,
         )
-    return target
+        for row in rows
+    ]
+    ids = [row.pk for row in rows]
+    Device.objects.filter(pk__in=ids).update(lifecycle=target, updated_at=now)
+    for row in rows:
+        row.lifecycle, row.updated_at = target, now
+    if target not in CONNECTS:
+        revoke_credentials_of(ids)
+    return LifecycleMove.objects.bulk_create(moves, batch_size=BATCH)
+
+
+def _refusal(row: Device, target: Lifecycle) -> MoveRefused:
+    allowed = [move.value for move in MOVES[Lifecycle(row.lifecycle)]]
+    return MoveRefused(row.lifecycle, target.value, allowed)

@@ -28,6 +28,20 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+def patch_between(before: Document, after: Document) -> Document:
+    """Return the merge patch that makes ``after`` of ``before``; empty where equal."""
+    patch: Document = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if key in before and _is_same(before[key], value):
+            continue
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            patch[key] = patch_between(old, value)
+        else:
+            patch[key] = value
+    return patch
+
+
 def delta_of(desired: Document, reported: Document) -> Document:
     """Return the desired keys that are not reported so, with both values.
 

@@ -178,6 +178,11 @@ def merge_desired_many(
     return {device_id: version for device_id, _, version, _ in written}
 
 
+def lock_desired(device_ids: Collection[int]) -> dict[int, Document]:
+    """Lock the twins of these devices in key order; return what is desired of each."""
+    return {pk: row.desired for pk, row in _lock_or_create(device_ids).items()}
+
+
 def _is_current(row: _TwinRow, message: Reported, session: str) -> bool:
     """Say whether a document is not older than the one that is known."""
     if row.reported_at is None:

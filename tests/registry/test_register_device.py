@@ -20,7 +20,7 @@ URL = "/api/v1/devices/"
 FIELDS = {
     *("id", "uid", "name", "serial", "tenant", "project", "site", "space", "product"),
     *("hardware_revision", "batch", "kind", "gateway", "adapter", "lifecycle"),
-    *("tags", "attributes", "created_at", "updated_at"),
+    *("tags", "attributes", "created_at", "updated_at", "replaces", "replaced_by"),
 }
 
 

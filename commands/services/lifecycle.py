@@ -1,0 +1,30 @@
+"""Moves of a device's lifecycle, whichever door asks: a replacement is one of them."""
+
+from __future__ import annotations
+
+from commands.services.replacement import replace_device
+from iotplatform.common.problems import BadInput
+from registry.lifecycle import Lifecycle
+from registry.models import Device, LifecycleMove, User
+from registry.services.lifecycle import move_lifecycle
+
+
+def move_device(
+    *,
+    device: Device,
+    to: str,
+    reason: str = "",
+    actor: User | None = None,
+    replaced_by: Device | None = None,
+) -> LifecycleMove:
+    """Move a device; where it becomes replaced, the successor takes everything over.
+
+    Raises MoveRefused (with the moves that are allowed), Conflict and BadInput.
+    """
+    if to == Lifecycle.REPLACED and replaced_by is not None:
+        return replace_device(
+            device=device, successor=replaced_by, reason=reason, actor=actor
+        )
+    if replaced_by is not None and to in Lifecycle.values:
+        raise BadInput(replaced_by="Only a device that becomes replaced names one.")
+    return move_lifecycle(device=device, to=to, reason=reason, actor=actor)

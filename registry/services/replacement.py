@@ -1,0 +1,130 @@
+"""Replacement in the registry: the successor takes over the old unit's place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, Q, Value, When
+from django.utils import timezone
+
+from iotplatform.common.problems import BadInput, Conflict
+from registry.lifecycle import CONNECTS, DeviceKind, Lifecycle
+from registry.models import Device, LifecycleMove, Product, User
+from registry.services.device_rules import attribute_errors, device_errors
+from registry.services.lifecycle import check_move, record_moves
+from registry.services.rows import save_checked
+
+IN_SERVICE = frozenset({Lifecycle.ACTIVE, Lifecycle.IN_REPAIR})
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Both units, locked until the transaction ends, and the record of it."""
+
+    old: Device
+    successor: Device
+    move: LifecycleMove
+
+
+def take_place(
+    *, device: Device, successor: Device, reason: str, actor: User | None
+) -> Replaced:
+    """Put a successor in a device's place, inside the caller's transaction.
+
+    It takes over site, project, gateway, tags, the attributes that it does not have
+    itself and that its product allows, the name if it has none, and a gateway's
+    children; it is active where the old one was in service and it was provisioned. The
+    old one stays where it was, as its history says, and its credentials are revoked.
+    Raises MoveRefused, Conflict where the place moved meanwhile, and BadInput.
+    """
+    if successor.pk == device.pk:
+        raise BadInput(replaced_by="A device cannot replace itself.")
+    if successor.tenant_id != device.tenant_id:
+        raise BadInput(replaced_by="There is no such device.")
+    locked = lock_devices({device.pk, successor.pk, device.gateway_id})
+    old, new = locked[device.pk], locked[successor.pk]
+    if old.gateway_id != device.gateway_id or old.tenant_id != new.tenant_id:
+        raise Conflict("The device was changed meanwhile. Look at it, then try again.")
+    check_move(old, Lifecycle.REPLACED)
+    _check_successor(old, new)
+    _take_over(old, new)
+    (move,) = record_moves(
+        [old], Lifecycle.REPLACED, reason=reason, actor=actor, replaced_by=new
+    )
+    was = Lifecycle(move.moved_from)
+    if was in IN_SERVICE and new.lifecycle == Lifecycle.PROVISIONED:
+        why = f"in the place of {old.uid}" + (f": {reason}" if reason else "")
+        record_moves([new], Lifecycle.ACTIVE, reason=why, actor=actor)
+    return Replaced(old, new, move)
+
+
+def lock_devices(ids: Collection[int | None]) -> dict[int, Device]:
+    """Lock devices in the one order: gateways first, as at registration; by key."""
+    gateways_first = Case(When(kind=DeviceKind.GATEWAY, then=Value(0)), default=1)
+    rows = (
+        Device.objects.filter(pk__in=[pk for pk in ids if pk is not None])
+        .select_related("tenant", "site", "project", "product", "gateway")
+        .order_by(gateways_first, "pk")
+        .select_for_update(no_key=True, of=("self",))
+    )
+    return {row.pk: row for row in rows}
+
+
+def _check_successor(old: Device, new: Device) -> None:
+    if new.lifecycle not in CONNECTS:
+        raise BadInput(replaced_by=f"The device {new.uid} is {new.lifecycle}.")
+    if DeviceKind.GATEWAY in (old.kind, new.kind) and old.kind != new.kind:
+        raise BadInput(
+            replaced_by=f"A {old.kind} is not replaced by a {new.kind}: a gateway, and"
+            " only a gateway, takes a gateway's place."
+        )
+    before = (
+        LifecycleMove.objects.filter(
+            Q(replaced_by=new) | Q(device=new, moved_to=Lifecycle.PROVISIONED)
+        )
+        .select_related("device")
+        .order_by("-at", "-pk")
+        .first()
+    )
+    # Since it was registered or refurbished; then it may stand in another's place.
+    if before is not None and before.replaced_by_id == new.pk:
+        raise BadInput(
+            replaced_by=f"The device {new.uid} stands in the place of"
+            f" {before.device.uid} already."
+        )
+
+
+def _take_over(old: Device, new: Device) -> None:
+    new.site, new.project = old.site, old.project
+    new.kind, new.gateway = old.kind, old.gateway
+    new.tags = list(dict.fromkeys([*old.tags, *new.tags]))
+    new.name = new.name or old.name
+    new.attributes = _attributes(new.product, old.attributes, new.attributes)
+    if errors := device_errors(new):
+        said = "; ".join(f"{row['field']}: {row['message']}" for row in errors)
+        raise BadInput(replaced_by=f"{new.uid} cannot take the place: {said}")
+    save_checked(new)
+    if old.kind == DeviceKind.GATEWAY:
+        children = Device.objects.filter(gateway=old)
+        locked = children.order_by("pk").select_for_update(no_key=True)
+        ids = list(locked.values_list("pk", flat=True))
+        children.filter(pk__in=ids).update(gateway=new, updated_at=timezone.now())
+
+
+def _attributes(
+    product: Product, theirs: dict[str, Any], own: dict[str, Any]
+) -> dict[str, Any]:
+    """Return its own attributes, and of the old unit's those that the product allows.
+
+    What it has itself is a fact about this unit, such as its battery's revision.
+    """
+    taken = dict(own)
+    known = len(attribute_errors(product, own))
+    for name, value in theirs.items():
+        candidate = {name: value, **taken}
+        wrong = len(attribute_errors(product, candidate))
+        if wrong <= known:
+            taken, known = candidate, wrong
+    return taken
