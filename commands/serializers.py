@@ -184,7 +184,7 @@ class TimelineEntrySerializer(Plain):
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
         choices=[
-            *("lifecycle", "connectivity", "alarm", "command"),
+            *("registry", "lifecycle", "connectivity", "alarm", "command"),
             *("desired", "reported", "feedback", "maintenance"),
         ]
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from commands.models import CommandEvent
 from registry.models import Device
+from registry.selectors.audit import Told, list_edits_of, tell
 from registry.selectors.devices import list_moves
 from state.selectors import timeline_entries
 
@@ -26,7 +27,12 @@ def merged_timeline(
     while True:
         sources = [
             read(device, before, wanted)
-            for read in (_lifecycle_entries, timeline_entries, _command_entries)
+            for read in (
+                _lifecycle_entries,
+                _registry_entries,
+                timeline_entries,
+                _command_entries,
+            )
         ]
         entries = sorted(chain(*sources), key=itemgetter("at"), reverse=True)
         page = entries[:limit]
@@ -57,6 +63,36 @@ def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Ent
         }
         for move in moves
     ]
+
+
+def _registry_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
+    """What people changed of the device and its credentials, from the audit log."""
+    rows = list_edits_of(device).filter(at__lt=before)[:limit]
+    return [
+        {
+            "at": told.entry.at,
+            "kind": "registry",
+            "title": _edit(told),
+            "cause": "",
+            "actor": told.entry.actor or told.entry.door,
+            "detail": {
+                "kind": told.entry.kind,
+                "action": told.entry.action,
+                "before": told.before,
+                "after": told.after,
+            },
+        }
+        for told in tell(rows)
+    ]
+
+
+def _edit(told: Told) -> str:
+    """Say what was changed: of the device itself, by its columns."""
+    what, action = told.entry.kind.replace("_", " "), told.entry.action
+    if told.entry.kind != "device":
+        return f"{what} {action}"
+    columns = ", ".join(name.replace("_", " ") for name in told.after or {})
+    return f"{columns} {action}"
 
 
 def _command_entries(device: Device, before: datetime, limit: int) -> list[Entry]:

@@ -87,6 +87,9 @@ def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
         return {"words": words, "kind": "ours", "tag": "fact"}
     if kind in ("desired", "reported"):
         return _of_twin(kind, detail)
+    if kind == "registry":
+        by = f" by {entry['actor']}" if entry.get("actor") else ""
+        return {"words": f"{words}{by}", "kind": "ours", "tag": "fact"}
     if kind == "feedback":
         note = f": {entry['cause']}" if entry.get("cause") else ""
         by = f", told by {entry['actor']}" if entry.get("actor") else ""

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model, Q, QuerySet
 
 from registry.models import AuditEntry, Device, Tenant
+from registry.models.audit import AuditAction
 from registry.selectors.reach import within
 
 # The first that a model has is what people call its rows.
@@ -42,6 +43,20 @@ def list_entries_of(device: Device) -> QuerySet[AuditEntry]:
     """Return what was changed of a device and what hangs on it, by its owner's view."""
     rows = AuditEntry.objects.filter(device=device, tenant=device.tenant_id)
     return rows.order_by("-pk")
+
+
+# They tell of themselves in a device's history.
+_TOLD_ELSEWHERE = ("command", "alarm", "field_feedback", "twin", "maintenance_window")
+
+
+def list_edits_of(device: Device) -> QuerySet[AuditEntry]:
+    """Return what was changed in the registry's row and credentials of a device.
+
+    Its registration and its lifecycle are moves, which have a history of their own.
+    """
+    rows = list_entries_of(device).exclude(kind__in=_TOLD_ELSEWHERE)
+    moves = Q(action=AuditAction.CREATED) | Q(after__has_key="lifecycle")
+    return rows.exclude(moves, kind="device")
 
 
 def find_object(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:

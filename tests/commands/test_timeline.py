@@ -6,12 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from commands.models import Command, CommandEvent
 from commands.selectors.timeline import merged_timeline
 from registry.models import Device
+from registry.services.lifecycle import move_lifecycle
 from state.models import Alarm
-from tests.factories import DeviceFactory
+from state.services.twin import merge_desired
+from tests.acting import acting
+from tests.factories import DeviceFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_command
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +77,26 @@ def test_pages_together_hold_every_entry_once_and_in_order(
         *("Alarm hot raised", "Alarm dry raised", "Alarm door raised"),
         *("Alarm door acknowledged", "Alarm door cleared"),
     }
+
+
+def test_what_people_changed_of_the_device_is_in_its_history_once() -> None:
+    device = DeviceFactory.create()
+    person = UserFactory.create(username="paul@acme")
+    with acting(person, door="rest"):
+        Device.objects.filter(pk=device.pk).update(name="valve", tags=["winter"])
+        move_lifecycle(device=device, to="in_repair", reason="wet", actor=person)
+        merge_desired(device.pk, {"interval": 5}, at=timezone.now())
+
+    entries, _ = merged_timeline(
+        device, before=timezone.now() + timedelta(seconds=1), limit=50
+    )
+
+    told = [(entry["kind"], entry["title"], entry["actor"]) for entry in entries]
+    assert sorted(told) == [
+        ("desired", "Desired interval", "platform"),
+        ("lifecycle", "active → in_repair", "paul@acme"),
+        ("registry", "name, tags changed", "paul@acme"),
+    ]
+    (edit,) = [entry for entry in entries if entry["kind"] == "registry"]
+    assert edit["detail"]["before"] == {"name": "", "tags": []}
+    assert edit["detail"]["after"] == {"name": "valve", "tags": ["winter"]}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
@@ -324,3 +327,45 @@ def test_a_metric_that_stays_in_its_band_marks_nothing() -> None:
 
     assert not RiskMark.objects.exists()
     assert TelemetrySummary.objects.get(pk=device.pk).indexed == {"battery": 50}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_side_by_side_lose_no_mark_and_leave_the_newest_judgment() -> None:
+    first = DeviceFactory.create()
+    devices = [
+        first,
+        *DeviceFactory.create_batch(
+            19, tenant=first.tenant, site=first.site, product=first.product
+        ),
+    ]
+    for device in devices:
+        be_born(device, t(0))
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            while not done.is_set() or rescore_across_tenants(now=t(9), limit=7):
+                rescore_across_tenants(now=t(9), limit=7)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        workers = [pool.submit(work) for _ in range(2)]
+        for round_ in range(1, 6):
+            for device in devices:
+                severity = "critical" if round_ % 2 else "info"
+                say(
+                    device,
+                    "event",
+                    t(round_),
+                    code="hot",
+                    severity=severity,
+                    state="raised",
+                )
+        done.set()
+        for worker in workers:
+            worker.result(timeout=60)
+
+    assert not RiskMark.objects.exists()
+    assert set(Risk.objects.values_list("score", flat=True)) == {20}
+    assert Risk.objects.count() == 20
