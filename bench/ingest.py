@@ -1,36 +1,36 @@
-"""How many messages a second are persisted: the bridge beside a naive consumer.
+"""How many messages a second are persisted: the bridge between a floor and a naive one.
 
-Both get the same messages of the same devices from the same Mosquitto, QoS 1, and both
-acknowledge after the commit. Each consumer is stopped (SIGSTOP) while the messages are
-published, and timed from the moment it goes on until the last message is in PostgreSQL,
-so that the publisher takes no processor from it. The final rows are compared with what
-was sent, for both, before a ratio is written.
+All get messages of the same devices from the same Mosquitto, QoS 1, and acknowledge
+after the commit. Each consumer is stopped (SIGSTOP) while the messages are published,
+and timed from the moment it goes on until the last message is in PostgreSQL, so that
+the publisher takes no processor from it. The final rows are compared with what was sent
+before a ratio is written; of the floor, which judges nothing, the counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as mqtt
-import psutil
 import psycopg
-from paho.mqtt.enums import CallbackAPIVersion
 
+from bench import floor
 from bench.lab import BASE, Lab, open_lab, stop_process, until
+from bench.pace import measure_lag
 from bench.report import Figure, write_report
-from iotplatform.local.postgres import ROLE
+from bench.traffic import Final, Traffic, make_traffic, publish_all, register_devices
 
 PERSISTED = "SELECT coalesce(sum(seq_high), 0) FROM state_presence"
+PERSISTED_BY_FLOOR = "SELECT coalesce(sum(messages), 0) FROM bench_presence"
 FINAL = """
     SELECT d.uid, p.seq_high, s.latest -> 'temperature' -> 'value',
            coalesce(t.reported_version, 0)
@@ -39,135 +39,120 @@ FINAL = """
     LEFT JOIN state_telemetrysummary s ON s.device_id = d.id
     LEFT JOIN state_twin t ON t.device_id = d.id
 """
-TRUNCATE = "TRUNCATE state_presence, state_telemetrysummary, state_twin, fleet_outbox"
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """What is sent, and what must be in the tables afterwards."""
-
-    messages: list[tuple[str, bytes]]
-    final: dict[str, tuple[int, float | None, int]]
+TRUNCATE = """
+    TRUNCATE state_presence, state_telemetrysummary, state_telemetryrollup, state_twin,
+        state_connectivitytransition, fleet_outbox
+"""
 
 
 @dataclass(frozen=True)
 class Run:
     """One consumer's figures."""
 
+    messages: int
     seconds: float
-    cpu_seconds: float
+    cpu: dict[str, float]  # seconds of each process
 
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.seconds
 
-def make_traffic(*, devices: int, messages: int, seed: int) -> Traffic:
-    """60 % heartbeats, 30 % telemetry, 10 % reported documents, devices in turn."""
-    chance = random.Random(seed)
-    sent: list[tuple[str, bytes]] = []
-    final: dict[str, tuple[int, float | None, int]] = {}
-    for number in range(messages):
-        uid = f"bench-{number % devices:06d}"
-        seq, value, version = final.get(uid, (0, None, 0))
-        seq += 1
-        body: dict[str, Any] = {"boot": 1, "seq": seq}
-        draw = chance.random()
-        if draw < 0.6:
-            kind = "heartbeat"
-        elif draw < 0.9:
-            kind = "telemetry"
-            value = round(chance.uniform(-10, 40), 2)
-            body["metrics"] = {"temperature": value, "battery": 80}
-        else:
-            kind = "reported"
-            version += 1
-            body |= {"version": version, "reported": {"interval": version % 60}}
-        sent.append((f"iot/v1/{uid}/{kind}", json.dumps(body).encode()))
-        final[uid] = (seq, value, version)
-    return Traffic(sent, final)
-
-
-def register_devices(lab: Lab, count: int) -> None:
-    """A tenant with a site, a product and the devices, by plain SQL."""
-    with psycopg.connect(lab.environment["DATABASE_URL"]) as connection:
-        script = (Path(__file__).parent / "fleet.sql").read_text()
-        connection.execute(script.encode())
-        connection.execute(
-            "INSERT INTO registry_device (public_id, uid, tenant_id, site_id,"
-            " product_id, name, serial, kind, adapter, lifecycle, tags, attributes,"
-            " created_at, updated_at)"
-            " SELECT gen_random_uuid(), 'bench-' || lpad(n::text, 6, '0'), t.id, s.id,"
-            " p.id, '', '', 'standalone', 'mqtt', 'active', '{}', '{}', now(), now()"
-            " FROM generate_series(0, %s - 1) n, registry_tenant t, registry_site s,"
-            " registry_product p",
-            [count],
-        )
-
-
-def publish_all(lab: Lab, traffic: Traffic) -> None:
-    """Hand everything to the broker, and wait until it has taken it."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, "@bench-publisher")
-    client.username_pw_set("@bridge", lab.broker.password)
-    client.max_inflight_messages_set(1_000)
-    client.connect("127.0.0.1", lab.broker.platform_port)
-    client.loop_start()
-    taken = [client.publish(topic, body, qos=1) for topic, body in traffic.messages]
-    for info in taken:
-        info.wait_for_publish(timeout=120)
-    client.disconnect()
-    client.loop_stop()
+    def figures(self, who: str) -> list[Figure]:
+        """Return the rate, and the processor time a message of each process."""
+        rate = Figure(f"{who}, persisted", self.rate, "messages/s")
+        return [rate] + [
+            Figure(f"{who}, CPU of {name}", seconds / self.messages * 1e6, "µs/message")
+            for name, seconds in self.cpu.items()
+        ]
 
 
 def measure(
-    lab: Lab, traffic: Traffic, consumer: subprocess.Popen[bytes]
-) -> tuple[Run, dict[str, tuple[int, float | None, int]]]:
-    """Fill the stopped consumer's queue, let it go on, time it to the last row."""
+    lab: Lab, traffic: Traffic, consumers: Sequence[str], persisted: str
+) -> tuple[Run, list[tuple[Any, ...]]]:
+    """Fill the stopped consumers' queues, let them go on, time it to the last row."""
+    processes = [lab.process(name) for name in consumers]
     with psycopg.connect(lab.environment["DATABASE_URL"], autocommit=True) as database:
-        os.kill(consumer.pid, signal.SIGSTOP)
+        for process in processes:
+            os.kill(process.pid, signal.SIGSTOP)
         publish_all(lab, traffic)
-        process = psutil.Process(consumer.pid)
-        cpu_before = sum(process.cpu_times()[:2])
+        groups = {"it": consumers, "PostgreSQL": ["postgres"], "the broker": ["broker"]}
+        before = {name: lab.cpu_seconds(*group) for name, group in groups.items()}
         started = time.monotonic()
-        os.kill(consumer.pid, signal.SIGCONT)
+        for process in processes:
+            os.kill(process.pid, signal.SIGCONT)
 
         def is_done() -> bool:
-            row = database.execute(PERSISTED).fetchone()
+            row = database.execute(persisted.encode()).fetchone()
             return row is not None and row[0] >= len(traffic.messages)
 
-        until(is_done, "the last message in PostgreSQL", seconds=600)
-        run = Run(time.monotonic() - started, sum(process.cpu_times()[:2]) - cpu_before)
+        until(is_done, "the last message in PostgreSQL", seconds=900)
+        seconds = time.monotonic() - started
+        cpu = {n: lab.cpu_seconds(*group) - before[n] for n, group in groups.items()}
         rows = database.execute(FINAL).fetchall()
-    return run, {uid: (seq or 0, value, version) for uid, seq, value, version in rows}
+    return Run(len(traffic.messages), seconds, cpu), rows
 
 
-def run_naive(lab: Lab, traffic: Traffic) -> Run:
-    """The baseline."""
-    consumer = lab.start("naive", [sys.executable, "-m", "bench.naive_consumer"])
-    log = lab.folder / "naive.log"
-    until(lambda: "subscribed" in log.read_text(), "the naive consumer's subscription")
+def run_consumer(lab: Lab, traffic: Traffic, module: str) -> Run:
+    """Measure the naive consumer or the floor's."""
+    name = module.rpartition(".")[2]
+    consumer = lab.start(name, [sys.executable, "-m", module])
+    log = lab.folder / f"{name}.log"
+    until(lambda: "subscribed" in log.read_text(), f"the subscription of {name}")
+    is_floor = module == "bench.floor"
     try:
-        run, final = measure(lab, traffic, consumer)
+        persisted = PERSISTED_BY_FLOOR if is_floor else PERSISTED
+        run, rows = measure(lab, traffic, [name], persisted)
     finally:
         stop_process(consumer)
-    check("the naive consumer", traffic, final)
+    if is_floor:
+        with psycopg.connect(lab.environment["DATABASE_URL"]) as database:
+            floor.check_counts(database, len(traffic.messages))
+    else:
+        check(name, traffic, rows)
     return run
 
 
-def run_bridge(lab: Lab, traffic: Traffic) -> Run:
-    """Ours."""
+def with_bridges(lab: Lab, count: int, use: Callable[[list[str]], Run]) -> Run:
+    """Start so many bridges, wait until each reads its slot, and use them."""
     command = [sys.executable, str(BASE / "manage.py"), "mqtt_bridge"]
-    consumer = lab.start("bridge", command)
-    log = lab.folder / "bridge.log"
-    until(lambda: "listening" in log.read_text(), "the bridge's subscription")
+    names = [f"bridge-{count}-{number}" for number in range(count)]
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        run, final = measure(lab, traffic, consumer)
+        for name in names:
+            started.append(lab.start(name, command, BRIDGE_SLOTS=str(count)))
+            log = lab.folder / f"{name}.log"
+            until(lambda f=log: "listening" in f.read_text(), f"{name} listens")  # type: ignore[misc]
+        return use(names)
     finally:
-        stop_process(consumer)
-    check("the bridge", traffic, final)
-    return run
+        for process in started:
+            stop_process(process)
 
 
-def check(
-    who: str, traffic: Traffic, final: dict[str, tuple[int, float | None, int]]
-) -> None:
+def run_bridges(lab: Lab, traffic: Traffic, count: int) -> Run:
+    """Measure so many bridges side by side."""
+
+    def use(names: list[str]) -> Run:
+        run, rows = measure(lab, traffic, names, PERSISTED)
+        check(f"{count} bridges", traffic, rows)
+        return run
+
+    clear(lab)
+    return with_bridges(lab, count, use)
+
+
+def clear(lab: Lab) -> None:
+    """Forget what the last consumer stored."""
+    url = lab.postgres.url("postgres", lab.postgres.password)
+    with psycopg.connect(url) as database:
+        database.execute(TRUNCATE)
+
+
+def check(who: str, traffic: Traffic, rows: list[tuple[Any, ...]]) -> None:
     """Refuse to compare speeds of different work."""
+    final: dict[str, Final] = {
+        uid: (seq or 0, value, version) for uid, seq, value, version in rows
+    }
     wrong = [uid for uid, row in traffic.final.items() if final.get(uid) != row]
     if wrong:
         uid = wrong[0]
@@ -178,39 +163,66 @@ def check(
 
 
 def main() -> None:
-    """Measure both and write the report."""
+    """Measure all and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--messages", type=int, default=10_000)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--messages", type=int, default=40_000)
+    parser.add_argument("--naive-messages", type=int, default=5_000)
+    parser.add_argument("--lag-seconds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    traffic = make_traffic(
-        devices=options.devices, messages=options.messages, seed=options.seed
+    asked = parser.parse_args()
+    few, many = (
+        make_traffic(devices=asked.devices, messages=count, seed=asked.seed)
+        for count in (asked.naive_messages, asked.messages)
     )
     with open_lab() as lab:
-        register_devices(lab, options.devices)
-        naive = run_naive(lab, traffic)
-        with psycopg.connect(
-            lab.postgres.url("postgres", lab.postgres.password)
-        ) as database:
-            database.execute(TRUNCATE.encode())
-        bridge = run_bridge(lab, traffic)
-    count = options.messages
+        register_devices(lab, asked.devices)
+        naive = run_consumer(lab, few, "bench.naive_consumer")
+        url = lab.environment["DATABASE_URL"]
+        bare = len(many.messages) / floor.run_floor(url, many.messages)
+        lowest = run_consumer(lab, many, "bench.floor")
+        bridge = run_bridges(lab, many, 1)
+        half = bridge.rate / 2
+        lag = run_lag(lab, asked.devices, half, asked.lag_seconds)
+        p95 = statistics.quantiles(lag, n=20)[-1]
+        two = run_bridges(lab, many, 2)
     write_report(
         "ingest",
         figures=[
-            Figure("bridge, persisted", count / bridge.seconds, "messages/s"),
-            Figure("naive consumer, persisted", count / naive.seconds, "messages/s"),
-            Figure(
-                "bridge, CPU of its process", bridge.cpu_seconds / count * 1e6, "µs"
-            ),
-            Figure("naive, CPU of its process", naive.cpu_seconds / count * 1e6, "µs"),
+            *bridge.figures("bridge"),
+            *two.figures("two bridges"),
+            *naive.figures("naive"),
+            *lowest.figures("floor"),
+            Figure("COPY and upsert without any broker", bare, "messages/s"),
+            Figure("bridge, share of the floor", bridge.rate / lowest.rate, ""),
+            Figure("bridge, share of COPY and upsert", bridge.rate / bare, ""),
+            Figure("two bridges against one", two.rate / bridge.rate, "times"),
+            Figure("lag at half of that rate, p50", statistics.median(lag), "s"),
+            Figure("lag at half of that rate, p95", p95, "s"),
         ],
-        ratio=naive.seconds / bridge.seconds,
+        ratio=bridge.rate / naive.rate,
         baseline="a naive consumer (callback, ORM calls and one commit a message)",
         data_dir=Path(os.environ.get("IOT_DATA_DIR", BASE / "var")),
-        notes={"messages": count, "devices": options.devices, "qos": 1, "role": ROLE},
+        notes={
+            **vars(asked),
+            "qos": 1,
+            "lag_rate": round(half),
+            "load_average": os.getloadavg()[0],
+        },
     )
+
+
+def run_lag(lab: Lab, devices: int, rate: float, seconds: int) -> list[float]:
+    """Return how long messages took to be stored at this rate."""
+    lag: list[float] = []
+
+    def use(names: list[str]) -> Run:
+        lag.extend(measure_lag(lab, devices=devices, rate=rate, seconds=seconds))
+        return Run(0, seconds, {})
+
+    clear(lab)
+    with_bridges(lab, 1, use)
+    return lag
 
 
 if __name__ == "__main__":

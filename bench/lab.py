@@ -10,9 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_urlsafe
+
+import psutil
 
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.broker import Broker, find_mosquitto
@@ -32,6 +34,7 @@ class Lab:
             raise SystemExit("This benchmark needs Mosquitto (Debian: mosquitto).")
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._named: dict[str, subprocess.Popen[bytes]] = {}
         self.postgres = Postgres.at(
             folder / "postgres", port=free_port(), password=SECRET
         )
@@ -71,13 +74,15 @@ class Lab:
             check=True,
         )
 
-    def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, command: list[str], **environment: str
+    ) -> subprocess.Popen[bytes]:
         """Start a process that ends with the lab; its output goes to a file."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=BASE,
-                env=self.environment,
+                env=self.environment | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -85,7 +90,22 @@ class Lab:
                 start_new_session=True,
             )
         self.processes.append(process)
+        self._named[name] = process
         return process
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """Return a process by its name."""
+        return self._named[name]
+
+    def cpu_seconds(self, *names: str) -> float:
+        """Return the processor time so far of these processes and their children."""
+        total = 0.0
+        for name in names:
+            process = psutil.Process(self._named[name].pid)
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += sum(each.cpu_times()[:2])
+        return total
 
     def stop(self) -> None:
         """Stop everything, the newest first."""

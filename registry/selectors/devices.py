@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from registry.exceptions import NoSuchObject
@@ -16,8 +17,14 @@ from registry.validators import UID
 
 NAMES = ("tenant", "project", "site", "product", "gateway")
 
+# Every batch of messages asks this; the ORM's IN of hundreds takes twice as long.
+_INGEST_DEVICES = """
+    SELECT id, tenant_id, uid, kind, gateway_id, lifecycle, adapter, product_id
+    FROM registry_device WHERE uid = ANY(%s) ORDER BY id
+"""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class IngestDevice:
     """What the doors of devices need to know of one of them."""
 
@@ -69,35 +76,18 @@ def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevi
 
     A uid that no device has is left out.
     """
-    rows = list(
-        Device.objects.filter(uid__in=uids)
-        .order_by("pk")
-        .values_list(
-            *("pk", "tenant_id", "uid", "kind", "gateway_id"),
-            *("lifecycle", "adapter", "product_id"),
-        )
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_INGEST_DEVICES, [list(uids)])
+        rows = cursor.fetchall()
     # Declared metrics are long and shared: one copy a product, not one a device.
     products = Product.objects.only(
         "heartbeat_seconds", "metrics", "takes_commands"
-    ).in_bulk({row[7] for row in rows})
+    ).in_bulk({row[-1] for row in rows})
     found = {}
     for row in rows:
-        pk, tenant_id, uid, kind, gateway_id, lifecycle, adapter, product_id = row
-        product = products[product_id]
-        found[uid] = IngestDevice(
-            id=pk,
-            tenant_id=tenant_id,
-            uid=uid,
-            kind=kind,
-            gateway_id=gateway_id,
-            lifecycle=lifecycle,
-            adapter=adapter,
-            product_id=product_id,
-            heartbeat_seconds=product.heartbeat_seconds,
-            metrics=product.metrics,
-            takes_commands=product.takes_commands,
-        )
+        product = products[row[-1]]
+        declared = product.heartbeat_seconds, product.metrics, product.takes_commands
+        found[row[2]] = IngestDevice(*(*row, *declared))
     return found
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from state.models import BlindSpan, ListeningSlot
+from django.db import connection
+
+from state.models import ListeningSlot
 
 # A bridge beats every second; what is older is an outage, not a slow moment.
 BLIND_AFTER = timedelta(seconds=5)
 RATE_IS_FRESH = timedelta(seconds=10)
+# Every batch of messages asks both.
+_SPANS = "SELECT from_at, to_at FROM state_blindspan ORDER BY from_at, to_at"
+_BLIND_SINCE = (
+    "SELECT min(caught_up_at) FROM state_listeningslot WHERE caught_up_at < %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +30,10 @@ class IngestFigures:
 def blind_spans() -> tuple[tuple[datetime, datetime], ...]:
     """Return the past spans without listening on some slot, joined, by time."""
     joined: list[tuple[datetime, datetime]] = []
-    spans = BlindSpan.objects.order_by("from_at", "to_at")
-    for from_at, to_at in spans.values_list("from_at", "to_at"):
+    with connection.cursor() as cursor:
+        cursor.execute(_SPANS)
+        spans = cursor.fetchall()
+    for from_at, to_at in spans:
         if joined and from_at <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], to_at))
         else:
@@ -37,9 +46,10 @@ def blind_since(now: datetime) -> datetime | None:
 
     Every slot carries a share of every device, so one unread slot blinds us for all.
     """
-    behind = ListeningSlot.objects.filter(caught_up_at__lt=now - BLIND_AFTER)
-    oldest = behind.order_by("caught_up_at").values_list("caught_up_at", flat=True)
-    return oldest.first()
+    with connection.cursor() as cursor:
+        cursor.execute(_BLIND_SINCE, [now - BLIND_AFTER])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def ingest_figures(now: datetime) -> IngestFigures:

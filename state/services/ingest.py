@@ -46,11 +46,12 @@ def judge(
     """
     live = [arrival for arrival in arrivals if not arrival.uplink.retained]
     judged = Judged()
-    ids = {arrival.device.id for arrival in live} | {device.id for device in heard}
-    if not ids:
+    known = {arrival.device.id: arrival.device for arrival in live}
+    known |= {device.id: device for device in heard}
+    if not known:
         return judged
-    ids |= {gateway for a in live if (gateway := a.device.gateway_id) is not None}
-    locked = lock_or_create_rows(ids, now=now)
+    ids = {gateway for a in live if (gateway := a.device.gateway_id) is not None}
+    locked = lock_or_create_rows(ids | known.keys(), known, now=now)
     rows = locked.rows
     reports: list[Report] = []
     for device in heard:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING
 
 from state.services import bulk
 from state.services.judgment import Evidence
 from state.services.marks import mark_for_risk
+
+if TYPE_CHECKING:
+    from registry.selectors.devices import IngestDevice
 
 
 @dataclass(slots=True)
@@ -93,13 +97,14 @@ _risk_of = itemgetter(
     *map(list(COLD).index, ("connectivity", "cause", "since", "disconnects_72h"))
 )
 
-_READ = """
+_COLUMNS = """
     SELECT p.device_id, p.tenant_id, p.last_seen_at, p.last_activity_at, p.session,
         p.session_seq, p.boot, p.seq_high, p.seq_window, p.repeats,
         p.heartbeat_seconds, p.sleeping_until, p.left_how, p.left_session, p.left_at,
         p.clock_skew, p.connectivity, p.cause, p.since, p.next_change_at,
-        p.disconnects_72h, p.recount_at, p.activity_bucket,
-        d.gateway_id, r.heartbeat_seconds
+        p.disconnects_72h, p.recount_at, p.activity_bucket
+"""
+_READ = f"""{_COLUMNS}, d.gateway_id, r.heartbeat_seconds
     FROM state_presence p
     JOIN registry_device d ON d.id = p.device_id
     JOIN registry_product r ON r.id = d.product_id
@@ -107,6 +112,10 @@ _READ = """
     ORDER BY p.device_id
 """
 _LOCK = _READ + " FOR UPDATE OF p"
+# For who has just read the registry himself.
+_LOCK_KNOWN = f"""{_COLUMNS} FROM state_presence p
+    WHERE p.device_id = ANY(%s) ORDER BY p.device_id FOR UPDATE
+"""
 _CREATE = """
     INSERT INTO state_presence (device_id, tenant_id, session, seq_window, repeats,
         left_how, left_session, clock_skew, connectivity, cause, since,
@@ -161,14 +170,34 @@ def lock_rows(device_ids: Collection[int]) -> RowSet:
     return RowSet(PresenceRow(*row) for row in found)
 
 
-def lock_or_create_rows(device_ids: Collection[int], *, now: datetime) -> RowSet:
-    """Lock the presence rows of these devices, making those that are missing."""
-    found = bulk.fetch(_LOCK, [sorted(device_ids)])
-    missing = sorted(set(device_ids) - {row[0] for row in found})
+def lock_or_create_rows(
+    device_ids: Collection[int], known: Mapping[int, IngestDevice], *, now: datetime
+) -> RowSet:
+    """Lock the presence rows of these devices, making those that are missing.
+
+    ``known`` are devices that were read from the registry already.
+    """
+    found = _locked(device_ids, known)
+    missing = sorted(set(device_ids) - {row.device_id for row in found})
     if missing:
         bulk.run(_CREATE, [now, missing])
-        found += bulk.fetch(_LOCK, [missing])
-    return RowSet(PresenceRow(*row) for row in found)
+        found += _locked(missing, known)
+    return RowSet(found)
+
+
+def _locked(
+    device_ids: Collection[int], known: Mapping[int, IngestDevice]
+) -> list[PresenceRow]:
+    """Lock what there is, in key order; the registry is asked for what is unknown."""
+    wanted = sorted(device_ids)
+    if not known.keys() >= set(wanted):
+        return [PresenceRow(*row) for row in bulk.fetch(_LOCK, [wanted])]
+    rows = []
+    for row in bulk.fetch(_LOCK_KNOWN, [wanted]):
+        device = known[row[0]]
+        registered = device.gateway_id, device.heartbeat_seconds
+        rows.append(PresenceRow(*(*row, *registered)))
+    return rows
 
 
 def read_rows(device_ids: Collection[int]) -> dict[int, PresenceRow]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from state.services.arrivals import Arrival
 
 BATTERY = "battery"  # a metric that risk is made of
+STEPS = tuple(step.value for step in RollupStep)
 METRICS_KEPT = 256  # of one device: as many as one message may carry
 
 
@@ -95,12 +96,15 @@ def take_measurements(arrivals: Sequence[Arrival]) -> None:
     for arrival in measured:
         device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
         newest[device.id] = max(at, newest.get(device.id, at))
+        summary = summaries[device.id]
+        stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        starts = [(step, _bucket_start(at, step)) for step in STEPS]
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
-            _take(summaries[device.id], metric, value, at)
-            for step in RollupStep:
-                key = (device.id, metric, step.value, _bucket_start(at, step))
+            _take(summary, metric, value, stamp)
+            for step, start in starts:
+                key = (device.id, metric, step, start)
                 _add(buckets, key, device.tenant_id, value, at)
     _write(summaries, newest)
     # In key order, as every writer: two bridges meet on the same buckets.
@@ -111,9 +115,8 @@ def take_measurements(arrivals: Sequence[Arrival]) -> None:
     bulk.run(_ROLL_UP, bulk.columns_of(rows, 11))
 
 
-def _take(summary: _Summary, metric: str, value: float, at: datetime) -> None:
+def _take(summary: _Summary, metric: str, value: float, stamp: str) -> None:
     """Enter one value, unless a newer one of this metric is known."""
-    stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = summary.latest.get(metric)
     if known is not None and known["at"] > stamp:
         return
@@ -164,12 +167,16 @@ def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
     if missing:
         bulk.run(_CREATE, [missing])
         found += bulk.fetch(_LOCK, [missing])
-    return {
-        device_id: _Summary(
-            _dead_bands(devices[device_id]), _decode(latest), _decode(indexed)
+    bands: dict[int, dict[str, float]] = {}  # one a product
+    summaries = {}
+    for device_id, latest, indexed in found:
+        device = devices[device_id]
+        if device.product_id not in bands:
+            bands[device.product_id] = _dead_bands(device)
+        summaries[device_id] = _Summary(
+            bands[device.product_id], _decode(latest), _decode(indexed)
         )
-        for device_id, latest, indexed in found
-    }
+    return summaries
 
 
 def _write(summaries: dict[int, _Summary], newest: dict[int, datetime]) -> None:

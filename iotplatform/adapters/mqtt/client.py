@@ -2,12 +2,16 @@
 
 paho reads each packet by several ``recv`` of a byte or two and writes each
 acknowledgement by a ``send`` of its own. With one large read and one large write a turn
-of the loop it takes half the time a message (measured: 38 µs against 89).
+of the loop it takes half the time a message (measured: 38 µs against 89); and with the
+messages that lie whole in the buffer read here, a tenth of it. Everything else, a
+message that is cut among it, stays paho's to read.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -26,6 +30,20 @@ CONNECT_SECONDS = 5.0
 SESSION_SECONDS = 7 * 24 * 3_600
 # Messages that the broker may send before the first is acknowledged: four batches.
 RECEIVE_MAXIMUM = 2_000
+
+PUBLISH, PUBACK = 0x30, 0x40
+SHORT = 0x80  # a length below it takes one byte
+SHORTEST = 4  # length of the topic, a topic, and a number or properties
+
+
+class Message(NamedTuple):
+    """One message as the broker sent it."""
+
+    mid: int
+    qos: int
+    retained: bool
+    topic: bytes
+    payload: bytes
 
 
 class BufferedClient(paho.Client):
@@ -84,6 +102,59 @@ class BufferedClient(paho.Client):
     def has_buffered(self) -> bool:
         """Whether something that was read is not parsed yet."""
         return self._position < len(self._incoming)
+
+    def take_messages(self, limit: int) -> list[Message]:
+        """Return the messages that lie whole at the front of the buffer."""
+        found: list[Message] = []
+        if self._in_packet["command"]:
+            return found  # paho is within a packet
+        data, at = self._incoming, self._position
+        while len(found) < limit and (read := self._message_at(data, at)):
+            message, at = read
+            found.append(message)
+        if found:
+            self._position = at
+            with self._msgtime_mutex:  # it is a sign of life of the broker
+                self._last_msg_in = paho.time_func()
+        return found
+
+    def acknowledge(self, mids: Iterable[int]) -> None:
+        """Acknowledge messages of QoS 1, all with the next write."""
+        self._outgoing += b"".join(
+            [b"%c\x02%c%c" % (PUBACK, mid >> 8, mid & 0xFF) for mid in mids]
+        )
+        with self._msgtime_mutex:
+            self._last_msg_out = paho.time_func()
+
+    def _message_at(self, data: bytes, at: int) -> tuple[Message, int] | None:
+        """Read a message and where it ends; None for what is left to paho."""
+        end = len(data)
+        if at + 2 > end or data[at] & 0xF0 != PUBLISH:
+            return None
+        length, begin, shift = data[at + 1], at + 2, 7
+        while length >> shift & 1:
+            if begin >= end or shift > 21:
+                return None
+            length += (data[begin] - 1) << shift
+            begin, shift = begin + 1, shift + 7
+        stop, qos = begin + length, data[at] >> 1 & 3
+        if stop > end or length < SHORTEST or qos > 1:
+            return None
+        body = begin + 2 + (data[begin] << 8) + data[begin + 1]
+        topic, mid = data[begin + 2 : body], 0
+        if body + 3 > stop:
+            return None
+        if qos:
+            mid = (data[body] << 8) + data[body + 1]
+            body += 2
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            if data[body] >= SHORT:
+                return None
+            body += 1 + data[body]
+            if body > stop:
+                return None
+        message = Message(mid, qos, bool(data[at] & 1), topic, data[body:stop])
+        return message, stop
 
     @property
     def has_outgoing(self) -> bool:

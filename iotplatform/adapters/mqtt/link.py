@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
@@ -39,8 +39,7 @@ DRAINED_AFTER_SECONDS = 5.0
 DO_NOT_SEND_RETAINED = 2  # at a subscription: they are old, and one for every device
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message as it came, with what acknowledging it takes."""
 
     slot: int
@@ -105,7 +104,11 @@ class Link:
     @property
     def may_read(self) -> bool:
         """Whether there is room: an older broker knows no receive window."""
-        return self.outstanding < RECEIVE_MAXIMUM
+        return self._room > 0
+
+    @property
+    def _room(self) -> int:
+        return RECEIVE_MAXIMUM - self.outstanding
 
     @property
     def free_to_publish(self) -> int:
@@ -141,6 +144,9 @@ class Link:
         client = self._client
         while client is not None and client is self._client and self.may_read:
             client.loop_read()
+            if client is self._client:
+                for message in client.take_messages(self._room):
+                    self._enter(*message)
             if not client.has_buffered:
                 if self.is_up and self._client is client:
                     self.drained_at = datetime.now(UTC)
@@ -151,14 +157,14 @@ class Link:
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
         """Acknowledge what is committed, in the order of its coming."""
-        for message in messages:
-            if message.generation != self.generation or self._client is None:
-                continue  # of an earlier connection: the broker sends it again
-            if message.qos:
-                self.outstanding -= 1
-                self._quiet_from = monotonic()
-                self._client.ack(message.mid, message.qos)
-        if self._client is not None:
+        if self._client is None:
+            return
+        # Of an earlier connection: the broker sends it again.
+        mine = [m for m in messages if m.qos and m.generation == self.generation]
+        if mine:
+            self.outstanding -= len(mine)
+            self._quiet_from = monotonic()
+            self._client.acknowledge([message.mid for message in mine])
             self._client.flush()
 
     def publish(
@@ -265,18 +271,24 @@ class Link:
     def _on_message(
         self, client: paho.Client, userdata: Any, message: paho.MQTTMessage
     ) -> None:
-        if message.qos:
+        self._enter(
+            message.mid,
+            message.qos,
+            message.retain,
+            message._topic,  # its text may be none
+            bytes(message.payload),
+        )
+
+    def _enter(
+        self, mid: int, qos: int, retained: bool, topic: bytes, payload: bytes
+    ) -> None:
+        """Put a message into the inbox."""
+        if qos:
             self.outstanding += 1
         self._inbox.append(
             Received(
-                slot=self.slot,
-                generation=self.generation,
-                mid=message.mid,
-                qos=message.qos,
-                topic=message._topic,  # its text may be none
-                payload=bytes(message.payload),
-                retained=message.retain,
-                at=datetime.now(UTC),
+                *(self.slot, self.generation, mid, qos, topic, payload, retained),
+                datetime.now(UTC),
             )
         )
 
