@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 
 from iotplatform.common.admin import ReadOnly
 from iotplatform.common.problems import Problem
+from registry.admin.paging import BoundedPaginator
 
 Row = TypeVar("Row", bound=Model)
 
@@ -21,6 +22,7 @@ class ServiceAdmin(admin.ModelAdmin[Row]):
     """Rows whose saving and deleting may be refused by a service."""
 
     show_full_result_count = False  # counting a million rows is slower than the page
+    paginator = BoundedPaginator
 
     def changeform_view(
         self,

@@ -17,7 +17,9 @@ class Device(PublicIdModel):
     """A physical unit with an identity of its own."""
 
     uid = models.CharField(max_length=64, unique=True, validators=[validate_uid])
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -45,7 +47,32 @@ class Device(PublicIdModel):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        indexes = [GinIndex(fields=["tags"], name="registry_device_tags")]
+        indexes = [
+            GinIndex(fields=["tags"], name="registry_device_tags"),
+            models.Index(fields=["tenant", "id"], name="registry_device_of_tenant"),
+            # What few of many devices are, so that a list of them needs no search.
+            models.Index(
+                fields=["lifecycle", "uid"],
+                name="registry_device_not_active",
+                condition=~Q(lifecycle=Lifecycle.ACTIVE),
+            ),
+            models.Index(
+                fields=["kind", "uid"],
+                name="registry_device_not_alone",
+                condition=~Q(kind=DeviceKind.STANDALONE),
+            ),
+            # Beginnings of names and serials; that of uid comes with its uniqueness.
+            models.Index(
+                fields=["serial"],
+                name="registry_device_serial_like",
+                opclasses=["varchar_pattern_ops"],
+            ),
+            models.Index(
+                fields=["name"],
+                name="registry_device_name_like",
+                opclasses=["varchar_pattern_ops"],
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "serial"],
