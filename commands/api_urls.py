@@ -13,6 +13,7 @@ urlpatterns = [
     path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
     path("devices/<str:uid>/desired/", devices.DesiredView.as_view()),
     path("devices/<str:uid>/lifecycle/", lifecycle.LifecycleView.as_view()),
+    path("devices/<str:uid>/transfer/", lifecycle.TransferView.as_view()),
     path("devices/<str:uid>/timeline/", devices.TimelineView.as_view()),
     # GET and POST jobs/ are one URL: fleet routes it, because making a job needs it.
     path("jobs/<str:job_id>/", jobs.JobDetailView.as_view()),

@@ -175,6 +175,24 @@ class MoveSerializer(StrictSerializer):
     )
 
 
+class TransferSerializer(StrictSerializer):
+    """A device's new owner, and what it is there."""
+
+    tenant = NameField()
+    site = NameField()
+    product = NameField()
+    project = NameField(
+        required=False, allow_null=True, help_text="Default: the site's."
+    )
+    gateway = NameField(
+        key="uid",
+        required=False,
+        allow_null=True,
+        help_text="A child names its new one.",
+    )
+    reason = serializers.CharField(max_length=1_000, required=False, allow_blank=True)
+
+
 class SignInSerializer(StrictSerializer):
     """A person's name and password."""
 

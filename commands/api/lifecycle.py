@@ -1,4 +1,4 @@
-"""REST: a device's lifecycle, replacement included."""
+"""REST: a device's lifecycle, replacement included, and its way to another tenant."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from commands.services.lifecycle import move_device
+from commands.services.transfer import transfer_device
+from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceView, validated
 from registry.api.naming import with_objects
 from registry.lifecycle import CONNECTS
-from registry.permissions import Right
-from registry.serializers import DeviceSerializer, MoveSerializer
+from registry.models import Tenant
+from registry.permissions import Right, tenants_where
+from registry.serializers import DeviceSerializer, MoveSerializer, TransferSerializer
 from registry.services.credentials import await_withdrawal
+from registry.services.transfer import Destination
 
 
 class LifecycleView(DeviceView):
@@ -40,3 +44,44 @@ class LifecycleView(DeviceView):
             # The move stands whether or not the broker follows in time.
             await_withdrawal(device)
         return self.shown(device)
+
+
+class TransferView(DeviceView):
+    """The owner of a device."""
+
+    serializer_class = TransferSerializer
+
+    @extend_schema(
+        request=TransferSerializer,
+        responses={
+            200: DeviceSerializer,
+            409: OpenApiResponse(description="A gateway that still has children."),
+        },
+    )
+    def post(self, request: Request, uid: str) -> Response:
+        """Give a device to another tenant; for who administers both.
+
+        Its credentials are revoked, its open commands cancelled, its configuration
+        emptied. Its history stays with the old owner.
+        """
+        device = self.device(uid)
+        self.require(Right.ADMINISTER, device.tenant_id)
+        given = validated(TransferSerializer(data=request.data))
+        reason = given.pop("reason", "")
+        tenant = self._destination(given.pop("tenant"))
+        found = with_objects(given, tenant=tenant)
+        moved = transfer_device(
+            device=device,
+            to=Destination(tenant=tenant, **found),
+            reason=reason,
+            actor=self.caller,
+        )
+        await_withdrawal(moved)
+        return self.shown(moved)
+
+    def _destination(self, slug: str) -> Tenant:
+        for tenant in tenants_where(self.caller, Right.VIEW):
+            if tenant.slug == slug:
+                self.require(Right.ADMINISTER, tenant.pk)
+                return tenant
+        raise BadInput(tenant="There is no such tenant.")

@@ -97,7 +97,9 @@ def _edit(told: Told) -> str:
 
 def _command_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
     events = (
-        CommandEvent.objects.filter(device=device, at__lt=before)
+        CommandEvent.objects.filter(
+            device=device, tenant=device.tenant_id, at__lt=before
+        )
         .select_related("command")
         .order_by("-at", "-pk")[:limit]
     )

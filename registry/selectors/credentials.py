@@ -33,7 +33,8 @@ class BrokerLine:
 
 def list_credentials(device: Device) -> QuerySet[Credential]:
     """Return a device's credentials, newest first, the revoked ones too."""
-    return Credential.objects.filter(device=device).order_by("-pk")
+    rows = Credential.objects.filter(device=device, tenant=device.tenant_id)
+    return rows.order_by("-pk")
 
 
 def get_credential(device: Device, public_id: UUID | str) -> Credential:

@@ -60,8 +60,8 @@ def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
 
 
 def list_moves(device: Device) -> QuerySet[LifecycleMove]:
-    """Return the lifecycle moves of a device, newest first."""
-    rows = LifecycleMove.objects.filter(device=device)
+    """Return a device's lifecycle moves under its owner of now, newest first."""
+    rows = LifecycleMove.objects.filter(device=device, tenant=device.tenant_id)
     return rows.select_related("actor", "replaced_by").order_by("-at", "-pk")
 
 

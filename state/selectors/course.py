@@ -44,6 +44,7 @@ def get_course(
     first = int(from_at.timestamp()) // step * step
     rows = TelemetryRollup.objects.filter(
         device=device,
+        tenant=device.tenant_id,  # an earlier owner's is not shown
         metric=metric,
         step=step,
         at__gte=datetime.fromtimestamp(first, UTC),

@@ -21,16 +21,18 @@ def timeline_entries(
 
     Each has ``at``, ``kind``, ``title``, ``cause``, ``actor`` and ``detail``.
     """
-    moved = ConnectivityTransition.objects.filter(device=device, at__lt=before)
+    # What an earlier owner's device did is the earlier owner's to read.
+    own = {"device": device, "tenant": device.tenant_id}
+    moved = ConnectivityTransition.objects.filter(**own, at__lt=before)
     entries = [_moved(row) for row in moved.order_by("-at", "-pk")[:limit]]
-    alarms = Alarm.objects.filter(device=device).select_related("acknowledged_by")
+    alarms = Alarm.objects.filter(**own).select_related("acknowledged_by")
     for moment in ALARM_MOMENTS:
         rows = alarms.filter(**{f"{moment}__lt": before})
         rows = rows.order_by(f"-{moment}", "-pk")[:limit]
         entries += [_alarm(alarm, moment) for alarm in rows]
-    changes = TwinChange.objects.filter(device=device, at__lt=before)
+    changes = TwinChange.objects.filter(**own, at__lt=before)
     entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
-    seen = FieldFeedback.objects.filter(device=device, at__lt=before)
+    seen = FieldFeedback.objects.filter(**own, at__lt=before)
     seen = seen.select_related("by").order_by("-at", "-pk")
     entries += [_seen(row) for row in seen[:limit]]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]

@@ -1,0 +1,91 @@
+"""A device's way from one tenant to another, in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from iotplatform.common.problems import BadInput, Conflict
+from registry.exceptions import InUse
+from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
+from registry.services.credentials import revoke_credentials_of
+from registry.services.device_rules import attribute_errors, device_errors
+from registry.services.replacement import lock_devices
+from registry.services.rows import save_checked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where a device goes: a tenant, and what it is there."""
+
+    tenant: Tenant
+    site: Site
+    product: Product
+    project: Project | None = None
+    gateway: Device | None = None
+
+
+def hand_over(
+    *, device: Device, to: Destination, reason: str, actor: User | None
+) -> Device:
+    """Move a device to another tenant, inside the caller's transaction.
+
+    Its name and tags were the old owner's words and stay behind, as do attributes that
+    the new product does not know; every credential is revoked. Each owner's history
+    says its own half. Raises BadInput naming the field, InUse for a gateway that still
+    has children, and Conflict where the device changed hands meanwhile.
+    """
+    if to.tenant.pk == device.tenant_id:
+        raise BadInput(tenant="It belongs to this tenant already.")
+    locked = lock_devices({device.pk, to.gateway.pk if to.gateway else None})
+    row = locked[device.pk]
+    if row.tenant_id != device.tenant_id:
+        raise Conflict("The device went to another tenant meanwhile.")
+    if children := Device.objects.filter(gateway=row).count():
+        raise InUse(
+            f"{row.uid} is the gateway of {children} devices: move them to another"
+            " gateway, or out of service, before it changes hands."
+        )
+    left = row.tenant
+    row.tenant, row.site, row.product = to.tenant, to.site, to.product
+    row.project = to.project or to.site.project
+    row.gateway = locked[to.gateway.pk] if to.gateway else None
+    row.name, row.tags = "", []
+    row.attributes = {
+        name: value
+        for name, value in row.attributes.items()
+        if not _is_refused(to.product, name, value)
+    }
+    if errors := device_errors(row):
+        raise BadInput(errors=errors)
+    save_checked(row)
+    revoke_credentials_of([row.pk])
+    _record(row, left, reason=reason, actor=actor)
+    return row
+
+
+def _is_refused(product: Product, name: str, value: object) -> bool:
+    """Whether the product says something against this one, whatever is missing."""
+    alone = len(attribute_errors(product, {name: value}))
+    return alone > len(attribute_errors(product, {}))
+
+
+def _record(row: Device, left: Tenant, *, reason: str, actor: User | None) -> None:
+    why = f": {reason}" if reason else ""
+    now = timezone.now()
+    LifecycleMove.objects.bulk_create(
+        LifecycleMove(
+            tenant=tenant,
+            device=row,
+            at=now,
+            moved_from=moved_from,
+            moved_to=row.lifecycle,
+            reason=f"{words}{why}",
+            actor=actor,
+        )
+        for tenant, moved_from, words in (
+            (left, row.lifecycle, "transferred to another tenant"),
+            (row.tenant, "", "taken over from another tenant"),
+        )
+    )

@@ -1,0 +1,48 @@
+"""A device that goes to another owner begins anew; what was, stays with the old one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from registry.models import Device
+
+# In the order in which everybody locks these tables. Rows of the present are emptied in
+# place, not deleted: a batch that is under way writes into the row that it finds. The
+# desired version goes on, because a device takes none that is older than the last.
+_ANEW = (
+    """UPDATE state_presence SET tenant_id = %(tenant)s, connectivity = 'offline',
+        cause = 'never_connected', since = %(at)s, last_seen_at = NULL,
+        last_activity_at = NULL, session = '', session_seq = NULL, boot = NULL,
+        seq_high = NULL, seq_window = 0, repeats = 0, heartbeat_seconds = NULL,
+        sleeping_until = NULL, left_how = '', left_session = '', left_at = NULL,
+        clock_skew = false, next_change_at = NULL, disconnects_72h = 0,
+        recount_at = NULL, activity_bucket = NULL
+        WHERE device_id = %(device)s""",
+    "DELETE FROM state_expecteddisconnect WHERE device_id = %(device)s",
+    """UPDATE state_twin SET tenant_id = %(tenant)s, desired = '{}',
+        desired_version = desired_version + 1, desired_at = %(at)s, reported = '{}',
+        reported_version = 0, reported_boot = NULL, reported_session = '',
+        reported_at = NULL, delta = '{}', firmware = '', config_version = ''
+        WHERE device_id = %(device)s""",
+    """UPDATE state_telemetrysummary SET tenant_id = %(tenant)s, latest = '{}',
+        indexed = '{}', updated_at = NULL WHERE device_id = %(device)s""",
+    # A bucket that is still open would take in the new owner's values.
+    """DELETE FROM state_telemetryrollup WHERE device_id = %(device)s
+        AND at + step * interval '1 second' > %(at)s""",
+    """UPDATE state_alarm SET state = 'cleared', cleared_at = %(at)s
+        WHERE device_id = %(device)s AND state <> 'cleared'""",
+    "DELETE FROM state_risk WHERE device_id = %(device)s",
+    "DELETE FROM state_commandtally WHERE device_id = %(device)s",
+)
+
+
+@transaction.atomic
+def begin_anew(device: Device, *, at: datetime) -> None:
+    """Give what is known of a device now to its tenant of now: nothing, yet."""
+    values: dict[str, Any] = {"tenant": device.tenant_id, "device": device.pk, "at": at}
+    with connection.cursor() as cursor:
+        for statement in _ANEW:
+            cursor.execute(statement, values)
