@@ -14,8 +14,12 @@ from registry.api.enrolment import (
 from registry.api.imports import DeviceExportView, DeviceImportView
 from registry.api.keys import TokenListView, TokenRevokeView
 from registry.api.memberships import MembershipListView, MembershipView
-from registry.api.places import ProjectViewSet, SiteViewSet
-from registry.api.products import ProductViewSet
+from registry.api.places import ProjectViewSet, SiteViewSet, SpaceViewSet
+from registry.api.products import (
+    BatchViewSet,
+    HardwareRevisionViewSet,
+    ProductViewSet,
+)
 from registry.api.tenants import TenantViewSet
 from registry.api.tokens import TokenView
 
@@ -23,7 +27,12 @@ router = SimpleRouter()
 router.register("tenants", TenantViewSet, basename="tenant")
 router.register("projects", ProjectViewSet, basename="project")
 router.register("sites", SiteViewSet, basename="site")
+router.register("spaces", SpaceViewSet, basename="space")
 router.register("products", ProductViewSet, basename="product")
+router.register(
+    "hardware-revisions", HardwareRevisionViewSet, basename="hardware-revision"
+)
+router.register("batches", BatchViewSet, basename="batch")
 
 urlpatterns = [
     path("audit/", AuditListView.as_view()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import AbsentField, NameField, OwnNameField
+from registry.fields import NameField, OwnNameField
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.validators import (
     validate_json_schema,
@@ -15,8 +15,6 @@ from registry.validators import (
     validate_time_zone,
     validate_uid,
 )
-
-NO_SUCH = "There is no such object: this installation has none of these yet."
 
 
 class SluggedSerializer(StrictSerializer):
@@ -69,6 +67,45 @@ class SiteSerializer(TenantedSerializer):
     )
 
 
+class SpaceSerializer(TenantedSerializer):
+    """A place inside a site, such as a building, a floor, a room or a line."""
+
+    site = NameField()
+    parent = NameField(  # type: ignore[assignment]
+        required=False,
+        allow_null=True,
+        help_text="The space around it; to change it moves everything below along.",
+    )
+    kind = serializers.CharField(
+        max_length=32,
+        required=False,
+        allow_blank=True,
+        help_text="As in building, floor, room, line.",
+    )
+    path = serializers.CharField(
+        source="path_in_words",
+        read_only=True,
+        help_text="The slugs from the top down, as in `hq/floor-2`.",
+    )
+
+
+class HardwareRevisionSerializer(TenantedSerializer):
+    """A state of a product's hardware."""
+
+    product = NameField()
+    notes = serializers.CharField(
+        max_length=10_000, required=False, allow_blank=True, help_text="What is new."
+    )
+
+
+class BatchSerializer(TenantedSerializer):
+    """What was manufactured together of a hardware revision."""
+
+    hardware_revision = NameField()
+    made_at = serializers.DateTimeField(required=False, allow_null=True)
+    notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+
+
 class MetricSerializer(StrictSerializer):
     """A metric that a product declares."""
 
@@ -106,8 +143,6 @@ class ProductSerializer(TenantedSerializer):
 class DeviceSerializer(StrictSerializer):
     """A physical unit, and where it belongs."""
 
-    refused = dict.fromkeys(("space", "hardware_revision", "batch"), NO_SUCH)
-
     id = serializers.UUIDField(source="public_id", read_only=True)
     uid = OwnNameField(validators=[validate_uid])
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
@@ -120,10 +155,16 @@ class DeviceSerializer(StrictSerializer):
         required=False, allow_null=True, help_text="Default: the site's."
     )
     site = NameField()
-    space = AbsentField()
+    space = NameField(required=False, allow_null=True, help_text="Of the site.")
     product = NameField()
-    hardware_revision = AbsentField()
-    batch = AbsentField()
+    hardware_revision = NameField(
+        required=False,
+        allow_null=True,
+        help_text="Of the product. Default: the batch's.",
+    )
+    batch = NameField(
+        required=False, allow_null=True, help_text="Of the hardware revision."
+    )
     kind = serializers.ChoiceField(
         choices=DeviceKind.choices,
         required=False,

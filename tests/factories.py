@@ -8,7 +8,18 @@ import factory
 from factory.django import DjangoModelFactory
 
 from registry.lifecycle import Lifecycle, Role
-from registry.models import Device, Membership, Product, Project, Site, Tenant, User
+from registry.models import (
+    Batch,
+    Device,
+    HardwareRevision,
+    Membership,
+    Product,
+    Project,
+    Site,
+    Space,
+    Tenant,
+    User,
+)
 
 
 class TenantFactory(DjangoModelFactory[Tenant]):
@@ -73,6 +84,40 @@ class ProductFactory(DjangoModelFactory[Product]):
     metrics = factory.LazyFunction(
         lambda: [{"name": "temperature", "unit": "°C", "dead_band": 0.5}]
     )
+
+
+class SpaceFactory(DjangoModelFactory[Space]):
+    class Meta:
+        model = Space
+
+    tenant = factory.SubFactory(TenantFactory)
+    site = factory.SubFactory(SiteFactory, tenant=factory.SelfAttribute("..tenant"))
+    slug = factory.Sequence(lambda n: f"space-{n}")
+    name = factory.LazyAttribute(lambda made: made.slug.title())
+
+
+class HardwareRevisionFactory(DjangoModelFactory[HardwareRevision]):
+    class Meta:
+        model = HardwareRevision
+
+    tenant = factory.SubFactory(TenantFactory)
+    product = factory.SubFactory(
+        ProductFactory, tenant=factory.SelfAttribute("..tenant")
+    )
+    slug = factory.Sequence(lambda n: f"rev-{n}")
+    name = factory.LazyAttribute(lambda made: made.slug.title())
+
+
+class BatchFactory(DjangoModelFactory[Batch]):
+    class Meta:
+        model = Batch
+
+    tenant = factory.SubFactory(TenantFactory)
+    hardware_revision = factory.SubFactory(
+        HardwareRevisionFactory, tenant=factory.SelfAttribute("..tenant")
+    )
+    slug = factory.Sequence(lambda n: f"batch-{n}")
+    name = factory.LazyAttribute(lambda made: made.slug.title())
 
 
 class DeviceFactory(DjangoModelFactory[Device]):

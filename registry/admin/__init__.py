@@ -1,5 +1,5 @@
 """Django admin of the registry, by noun; every write goes through a service."""
 
-from registry.admin import audit, devices, enrolment, people, places
+from registry.admin import audit, catalogue, devices, enrolment, people, places
 
-__all__ = ["audit", "devices", "enrolment", "people", "places"]
+__all__ = ["audit", "catalogue", "devices", "enrolment", "people", "places"]

@@ -59,7 +59,10 @@ class DeviceAdmin(ServiceAdmin[Device]):
     # Their beginnings, which indexes find among a million; the fleet page finds more.
     search_fields = ("uid__startswith", "name__startswith", "serial__startswith")
     search_help_text = "The beginning of a uid, a name or a serial"
-    autocomplete_fields = ("tenant", "site", "project", "product")
+    autocomplete_fields = (
+        *("tenant", "site", "space", "project"),
+        *("product", "hardware_revision", "batch"),
+    )
     raw_id_fields = ("gateway",)
     ordering = ("uid",)
     actions = ("activate", "send_to_repair", "retire", "issue")

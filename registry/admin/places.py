@@ -1,4 +1,4 @@
-"""Django admin: tenants, projects, sites, products."""
+"""Django admin: tenants, projects, sites, spaces."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
-from registry.models import Product, Project, Site, Tenant
-from registry.services import places, products, tenants
+from registry.models import Project, Site, Space, Tenant
+from registry.services import places, spaces, tenants
 
 OF_TENANT = ("tenant", admin.RelatedOnlyFieldListFilter)
 
@@ -84,21 +84,26 @@ class SiteAdmin(OfTenantAdmin):
         places.delete_site(obj)
 
 
-@admin.register(Product)
-class ProductAdmin(OfTenantAdmin):
-    """Model lines, and what they declare."""
+@admin.register(Space)
+class SpaceAdmin(OfTenantAdmin):
+    """Places inside sites."""
 
-    list_display = ("slug", "name", "tenant", "kind", "takes_commands")
-    list_select_related = ("tenant",)
-    list_filter = (OF_TENANT, "kind", "takes_commands")
-    autocomplete_fields = ("tenant",)
+    list_display = ("slug", "name", "kind", "tenant", "site", "parent")
+    list_select_related = ("tenant", "site", "parent")
+    list_filter = (OF_TENANT, "kind")
+    autocomplete_fields = ("tenant", "site", "parent")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix the site of what exists, too."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else (*fixed, "site")
 
     def save_model(
-        self, request: HttpRequest, obj: Product, form: Any, change: bool
+        self, request: HttpRequest, obj: Space, form: Any, change: bool
     ) -> None:
         """Save through the service."""
-        products.save_product(obj)
+        spaces.save_space(obj)
 
-    def delete_model(self, request: HttpRequest, obj: Product) -> None:
+    def delete_model(self, request: HttpRequest, obj: Space) -> None:
         """Delete through the service."""
-        products.delete_product(obj)
+        spaces.delete_space(obj)

@@ -19,6 +19,7 @@ from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import get_device, list_devices
+from registry.selectors.places import spaces_in
 from registry.serializers import DeviceSerializer
 from registry.services.devices import DeviceDraft, register_device, update_device
 
@@ -36,12 +37,23 @@ class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
     site = django_filters.CharFilter(field_name="site__slug")
     project = django_filters.CharFilter(field_name="project__slug")
     product = django_filters.CharFilter(field_name="product__slug")
+    hardware_revision = django_filters.CharFilter(field_name="hardware_revision__slug")
+    batch = django_filters.CharFilter(field_name="batch__slug")
+    space = django_filters.CharFilter(
+        method="filter_space", label="space", help_text="In this space or below it."
+    )
     gateway = django_filters.CharFilter(field_name="gateway__uid")
     lifecycle = django_filters.MultipleChoiceFilter(choices=Lifecycle.choices)
     kind = django_filters.ChoiceFilter(choices=DeviceKind.choices)
     adapter = django_filters.ChoiceFilter(choices=Adapter.choices)
     serial = django_filters.CharFilter()
     tag = django_filters.CharFilter(method="filter_tag", label="tag")
+
+    def filter_space(
+        self, rows: QuerySet[Device], name: str, value: str
+    ) -> QuerySet[Device]:
+        """Keep the devices in the space or below it."""
+        return rows.filter(space__in=spaces_in(value))
 
     def filter_tag(
         self, rows: QuerySet[Device], name: str, value: str

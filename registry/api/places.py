@@ -1,4 +1,4 @@
-"""REST: projects and sites."""
+"""REST: projects, sites and spaces."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import django_filters
 from django.db.models import QuerySet
 
 from registry.api.slugged import SluggedViewSet
-from registry.models import Project, Site
-from registry.selectors.places import get_project, get_site, list_projects, list_sites
-from registry.serializers import ProjectSerializer, SiteSerializer
-from registry.services import places
+from registry.models import Project, Site, Space
+from registry.selectors.places import (
+    get_project,
+    get_site,
+    get_space,
+    list_projects,
+    list_sites,
+    list_spaces,
+    spaces_in,
+)
+from registry.serializers import ProjectSerializer, SiteSerializer, SpaceSerializer
+from registry.services import places, spaces
 
 
 class ProjectViewSet(SluggedViewSet):
@@ -64,3 +72,47 @@ class SiteViewSet(SluggedViewSet):
 
     def remove(self, row: Site) -> None:
         places.delete_site(row)
+
+
+class SpaceFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of spaces."""
+
+    site = django_filters.CharFilter(field_name="site__slug")
+    parent = django_filters.CharFilter(field_name="parent__slug")
+    kind = django_filters.CharFilter()
+    under = django_filters.CharFilter(
+        method="filter_under",
+        label="under",
+        help_text="This space and everything below it: its slug, or its path.",
+    )
+
+    def filter_under(
+        self, rows: QuerySet[Space], name: str, value: str
+    ) -> QuerySet[Space]:
+        """Keep a space and what is below it."""
+        return rows.filter(pk__in=spaces_in(value))
+
+
+class SpaceViewSet(SluggedViewSet):
+    """Places inside sites of the caller's tenants: a tree of any depth."""
+
+    serializer_class = SpaceSerializer
+    belongs_to_a_place = True
+    filterset_class = SpaceFilter
+
+    def rows(self) -> QuerySet[Space]:
+        return list_spaces(tenants=self.tenants)
+
+    def row(self, slug: str) -> Space:
+        return get_space(tenants=self.tenants, slug=slug)
+
+    def add(self, **fields: Any) -> Space:
+        made = spaces.create_space(**fields)
+        return get_space(tenants=[made.tenant], slug=made.slug)
+
+    def change(self, row: Space, **fields: Any) -> Space:
+        changed = spaces.update_space(row, **fields)
+        return get_space(tenants=[changed.tenant], slug=changed.slug)
+
+    def remove(self, row: Space) -> None:
+        spaces.delete_space(row)

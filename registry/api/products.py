@@ -1,4 +1,4 @@
-"""REST: products."""
+"""REST: products, their hardware revisions and batches."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ from django.db.models import QuerySet
 
 from registry.api.slugged import SluggedViewSet
 from registry.lifecycle import DeviceKind
-from registry.models import Product
-from registry.selectors.products import get_product, list_products
-from registry.serializers import ProductSerializer
+from registry.models import Batch, HardwareRevision, Product
+from registry.selectors.products import (
+    get_batch,
+    get_product,
+    get_revision,
+    list_batches,
+    list_products,
+    list_revisions,
+)
+from registry.serializers import (
+    BatchSerializer,
+    HardwareRevisionSerializer,
+    ProductSerializer,
+)
 from registry.services import products
 
 
@@ -42,3 +53,60 @@ class ProductViewSet(SluggedViewSet):
 
     def remove(self, row: Product) -> None:
         products.delete_product(row)
+
+
+class HardwareRevisionFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of hardware revisions."""
+
+    product = django_filters.CharFilter(field_name="product__slug")
+
+
+class HardwareRevisionViewSet(SluggedViewSet):
+    """Hardware revisions of the products of the caller's tenants."""
+
+    serializer_class = HardwareRevisionSerializer
+    filterset_class = HardwareRevisionFilter
+
+    def rows(self) -> QuerySet[HardwareRevision]:
+        return list_revisions(tenants=self.tenants)
+
+    def row(self, slug: str) -> HardwareRevision:
+        return get_revision(tenants=self.tenants, slug=slug)
+
+    def add(self, **fields: Any) -> HardwareRevision:
+        return products.create_revision(**fields)
+
+    def change(self, row: HardwareRevision, **fields: Any) -> HardwareRevision:
+        return products.update_revision(row, **fields)
+
+    def remove(self, row: HardwareRevision) -> None:
+        products.delete_revision(row)
+
+
+class BatchFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of batches."""
+
+    hardware_revision = django_filters.CharFilter(field_name="hardware_revision__slug")
+    product = django_filters.CharFilter(field_name="hardware_revision__product__slug")
+
+
+class BatchViewSet(SluggedViewSet):
+    """Manufacturing batches of the caller's tenants."""
+
+    serializer_class = BatchSerializer
+    filterset_class = BatchFilter
+
+    def rows(self) -> QuerySet[Batch]:
+        return list_batches(tenants=self.tenants)
+
+    def row(self, slug: str) -> Batch:
+        return get_batch(tenants=self.tenants, slug=slug)
+
+    def add(self, **fields: Any) -> Batch:
+        return products.create_batch(**fields)
+
+    def change(self, row: Batch, **fields: Any) -> Batch:
+        return products.update_batch(row, **fields)
+
+    def remove(self, row: Batch) -> None:
+        products.delete_batch(row)

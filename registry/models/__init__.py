@@ -1,26 +1,29 @@
 """Columns and constraints of the registry; nothing here changes by a message."""
 
 from registry.models.audit import AuditAction, AuditEntry
-from registry.models.catalogue import Product
+from registry.models.catalogue import Batch, HardwareRevision, Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
 from registry.models.enrolment import EnrolmentKey
 from registry.models.people import ApiToken, Membership, MembershipLimit, User
-from registry.models.places import Project, Site, Tenant
+from registry.models.places import Project, Site, Space, Tenant
 
 __all__ = [
     "ApiToken",
     "AuditAction",
     "AuditEntry",
+    "Batch",
     "Credential",
     "Device",
     "EnrolmentKey",
+    "HardwareRevision",
     "LifecycleMove",
     "Membership",
     "MembershipLimit",
     "Product",
     "Project",
     "Site",
+    "Space",
     "Tenant",
     "User",
 ]

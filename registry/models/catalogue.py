@@ -1,4 +1,4 @@
-"""What was built: the product, and what it declares about its devices."""
+"""What was built: the product and what it declares, its revisions, their batches."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -45,6 +45,54 @@ class Product(PublicIdModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "slug"], name="registry_product_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class HardwareRevision(PublicIdModel):
+    """A state of a product's hardware: devices of one are built alike."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_revision_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Batch(PublicIdModel):
+    """What was manufactured together of a hardware revision."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    hardware_revision = models.ForeignKey(
+        HardwareRevision, on_delete=models.PROTECT, related_name="+"
+    )
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    made_at = models.DateTimeField(null=True, blank=True)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        verbose_name_plural = "batches"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_batch_slug_once_per_tenant"
             )
         ]
 

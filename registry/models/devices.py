@@ -8,13 +8,16 @@ from django.db.models import Q
 
 from iotplatform.common.models import PublicIdModel
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
-from registry.models.catalogue import Product
-from registry.models.places import Project, Site, Tenant
+from registry.models.catalogue import Batch, HardwareRevision, Product
+from registry.models.places import Project, Site, Space, Tenant
 from registry.validators import validate_tag, validate_uid
 
 
 class Device(PublicIdModel):
-    """A physical unit with an identity of its own."""
+    """A physical unit with an identity of its own.
+
+    It has more than 15 columns: who, what and where of a device are one row.
+    """
 
     uid = models.CharField(max_length=64, unique=True, validators=[validate_uid])
     tenant = models.ForeignKey(
@@ -24,7 +27,20 @@ class Device(PublicIdModel):
         Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    space = models.ForeignKey(
+        Space, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    hardware_revision = models.ForeignKey(
+        HardwareRevision,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    batch = models.ForeignKey(
+        Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     name = models.CharField(max_length=200, blank=True)
     serial = models.CharField(max_length=64, blank=True)
     kind = models.CharField(
@@ -83,6 +99,10 @@ class Device(PublicIdModel):
                 condition=Q(kind=DeviceKind.CHILD, gateway__isnull=False)
                 | ~Q(kind=DeviceKind.CHILD) & Q(gateway__isnull=True),
                 name="registry_child_and_only_child_has_gateway",
+            ),
+            models.CheckConstraint(
+                condition=Q(batch__isnull=True) | Q(hardware_revision__isnull=False),
+                name="registry_batch_is_of_a_revision",
             ),
         ]
 

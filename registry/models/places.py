@@ -1,10 +1,12 @@
-"""Owners and places: tenant, project, site."""
+"""Owners and places: tenant, project, site, space."""
 
+from django.contrib.postgres.indexes import GistIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
 from registry.limits import Limit
+from registry.paths import PathField
 from registry.validators import validate_slug, validate_time_zone
 
 
@@ -76,6 +78,37 @@ class Site(PublicIdModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "slug"], name="registry_site_slug_once_per_tenant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Space(PublicIdModel):
+    """A place inside a site, such as a building, a floor, a room or a line."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    slug = models.CharField(max_length=64, validators=[validate_slug])
+    name = models.CharField(max_length=200)
+    kind = models.CharField(
+        max_length=32, blank=True, help_text="As in building, floor, room, line."
+    )
+    # The keys from the top down to this one; written by the database alone, so that a
+    # renamed space moves nothing and PostgreSQL 15 takes every label.
+    path = PathField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        indexes = [GistIndex(fields=["path"], name="registry_space_path")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], name="registry_space_slug_once_per_tenant"
             )
         ]
 

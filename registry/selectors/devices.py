@@ -15,7 +15,10 @@ from registry.models import Device, LifecycleMove, Product, Tenant
 from registry.selectors.reach import carry, within
 from registry.validators import UID
 
-NAMES = ("tenant", "project", "site", "product", "gateway")
+NAMES = (
+    *("tenant", "project", "site", "space", "product", "hardware_revision", "batch"),
+    "gateway",
+)
 
 # Every batch of messages asks this; the ORM's IN of hundreds takes twice as long.
 _INGEST_DEVICES = """

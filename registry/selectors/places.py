@@ -1,13 +1,15 @@
-"""Reads of projects and sites."""
+"""Reads of projects, sites and spaces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import QuerySet
 
-from registry.models import Project, Site, Tenant
-from registry.selectors.reach import projects_within, sites_within
+from registry.models import Project, Site, Space, Tenant
+from registry.paths import path_in_words
+from registry.selectors.reach import at_site_within, projects_within, sites_within
 from registry.selectors.slugs import get_by_slug
 
 
@@ -32,3 +34,27 @@ def get_site(*, tenants: Sequence[Tenant], slug: str) -> Site:
     """Return a site; raises NoSuchObject or AmbiguousSlug."""
     rows = list_sites(tenants=tenants)
     return get_by_slug(rows, tenants=tenants, slug=slug, what="site")
+
+
+def list_spaces(*, tenants: Sequence[Tenant]) -> QuerySet[Space]:
+    """Return the spaces of these tenants, each with its path in words."""
+    rows = Space.objects.filter(at_site_within(tenants))
+    rows = rows.select_related("tenant", "site", "parent")
+    return rows.annotate(path_in_words=path_in_words("path"))
+
+
+def get_space(*, tenants: Sequence[Tenant], slug: str) -> Space:
+    """Return a space; raises NoSuchObject or AmbiguousSlug."""
+    rows = list_spaces(tenants=tenants)
+    return get_by_slug(rows, tenants=tenants, slug=slug, what="space")
+
+
+def spaces_in(name: str) -> QuerySet[Space]:
+    """Return the spaces of this name in any tenant, with everything below them.
+
+    To narrow what is within the caller's tenants already. ``name`` is a space's slug,
+    or the path of slugs that ends with it.
+    """
+    slug = name.rpartition("/")[2].replace("\0", "")
+    above = Space.objects.filter(slug=slug).values("path")
+    return Space.objects.filter(path__within=ArraySubquery(above))

@@ -1,4 +1,4 @@
-"""Reads of products."""
+"""Reads of products, their hardware revisions and batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
-from registry.models import Product, Tenant
+from registry.models import Batch, HardwareRevision, Product, Tenant
 from registry.selectors.slugs import get_by_slug
 
 
@@ -19,6 +19,30 @@ def get_product(*, tenants: Sequence[Tenant], slug: str) -> Product:
     """Return a product; raises NoSuchObject or AmbiguousSlug."""
     rows = Product.objects.select_related("tenant")
     return get_by_slug(rows, tenants=tenants, slug=slug, what="product")
+
+
+def list_revisions(*, tenants: Sequence[Tenant]) -> QuerySet[HardwareRevision]:
+    """Return the hardware revisions of these tenants' products."""
+    rows = HardwareRevision.objects.filter(tenant__in=tenants)
+    return rows.select_related("tenant", "product")
+
+
+def get_revision(*, tenants: Sequence[Tenant], slug: str) -> HardwareRevision:
+    """Return a hardware revision; raises NoSuchObject or AmbiguousSlug."""
+    rows = list_revisions(tenants=tenants)
+    return get_by_slug(rows, tenants=tenants, slug=slug, what="hardware revision")
+
+
+def list_batches(*, tenants: Sequence[Tenant]) -> QuerySet[Batch]:
+    """Return the manufacturing batches of these tenants."""
+    rows = Batch.objects.filter(tenant__in=tenants)
+    return rows.select_related("tenant", "hardware_revision__product")
+
+
+def get_batch(*, tenants: Sequence[Tenant], slug: str) -> Batch:
+    """Return a batch; raises NoSuchObject or AmbiguousSlug."""
+    rows = list_batches(tenants=tenants)
+    return get_by_slug(rows, tenants=tenants, slug=slug, what="batch")
 
 
 def searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:

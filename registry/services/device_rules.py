@@ -17,7 +17,10 @@ Errors = list[dict[str, Any]]
 
 MAX_TAGS = 50
 NO_FETCHING: Registry[Any] = Registry()  # a schema may not make us open a URL
-RELATIONS = ("tenant", "project", "site", "product", "gateway")
+RELATIONS = (
+    *("tenant", "project", "site", "space", "product", "hardware_revision", "batch"),
+    "gateway",
+)
 
 
 def attribute_errors(product: Product, attributes: Any) -> Errors:
@@ -77,6 +80,7 @@ def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
     place = {"project_id": device.project_id, "site_id": device.site_id}
     if limit is not None and not limit.holds(**place):
         yield {"field": "site", "message": "You do not reach devices there."}
+    yield from _part_errors(device)
     gateway = device.gateway
     if gateway is None:
         if device.kind == DeviceKind.CHILD:
@@ -90,3 +94,17 @@ def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
         yield {"field": "gateway", "message": "Only a child has a gateway."}
     elif gateway.kind != DeviceKind.GATEWAY:
         yield {"field": "gateway", "message": f"The device {gateway} is no gateway."}
+
+
+def _part_errors(device: Device) -> Iterator[dict[str, Any]]:
+    """What is part of something else must be part of the device's own."""
+    space, revision, batch = device.space, device.hardware_revision, device.batch
+    if space is not None and space.site_id != device.site_id:
+        text = f"The space {space} is not at the site {device.site}."
+        yield {"field": "space", "message": text}
+    if revision is not None and revision.product_id != device.product_id:
+        text = f"The revision {revision} is not of the product {device.product}."
+        yield {"field": "hardware_revision", "message": text}
+    if batch is not None and batch.hardware_revision_id != device.hardware_revision_id:
+        text = f"The batch {batch} is not of the device's hardware revision."
+        yield {"field": "batch", "message": text}

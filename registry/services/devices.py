@@ -11,7 +11,18 @@ from django.utils import timezone
 
 from iotplatform.common.problems import BadInput
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
-from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
+from registry.models import (
+    Batch,
+    Device,
+    HardwareRevision,
+    LifecycleMove,
+    Product,
+    Project,
+    Site,
+    Space,
+    Tenant,
+    User,
+)
 from registry.selectors.reach import within
 from registry.services.device_rules import device_errors
 from registry.services.rows import refusal, save_checked
@@ -19,7 +30,8 @@ from registry.services.rows import refusal, save_checked
 BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statement
 CHANGEABLE = frozenset(
     {
-        *("name", "serial", "project", "site", "product"),
+        *("name", "serial", "project", "site", "space", "product"),
+        *("hardware_revision", "batch"),
         *("kind", "gateway", "adapter", "tags", "attributes"),
     }
 )
@@ -33,6 +45,9 @@ class DeviceDraft:
     site: Site
     product: Product
     project: Project | None = None
+    space: Space | None = None
+    hardware_revision: HardwareRevision | None = None  # none: the batch's
+    batch: Batch | None = None
     name: str = ""
     serial: str = ""
     kind: str = ""  # none: the product's
@@ -92,7 +107,7 @@ def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
     row.tenant = device.tenant  # with the caller's limit
     was_gateway = row.kind == DeviceKind.GATEWAY
-    for name, value in changes.items():
+    for name, value in _with_revision(changes).items():
         setattr(row, name, _unique(value) if name == "tags" else value)
     errors = device_errors(row)
     if was_gateway and row.kind != DeviceKind.GATEWAY and _has_children(row):
@@ -110,6 +125,9 @@ def _build(tenant: Tenant, draft: DeviceDraft) -> Device:
         site=draft.site,
         product=draft.product,
         project=draft.project or draft.site.project,
+        space=draft.space,
+        hardware_revision=draft.hardware_revision or _revision_of(draft.batch),
+        batch=draft.batch,
         name=draft.name,
         serial=draft.serial,
         kind=draft.kind or draft.product.kind,
@@ -118,6 +136,18 @@ def _build(tenant: Tenant, draft: DeviceDraft) -> Device:
         tags=_unique(draft.tags),
         attributes=dict(draft.attributes),
     )
+
+
+def _with_revision(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the changes with the revision that a given batch is of."""
+    batch = changes.get("batch")
+    if batch is None or "hardware_revision" in changes:
+        return changes
+    return {**changes, "hardware_revision": batch.hardware_revision}
+
+
+def _revision_of(batch: Batch | None) -> HardwareRevision | None:
+    return batch.hardware_revision if batch else None
 
 
 def _join_gateway(

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from iotplatform.common.problems import BadInput
-from registry.models import Device, Project, Site, Tenant
+from registry.models import Device, Project, Site, Space, Tenant
 from registry.services.rows import delete_unused, save_checked
 
 
@@ -68,5 +68,7 @@ def update_site(site: Site, **changes: Any) -> Site:
 
 
 def delete_site(site: Site) -> None:
-    """Delete a site; raises InUse while a device stands there."""
-    delete_unused(site, Device.objects.filter(site=site))
+    """Delete a site; raises InUse while a device or a space is there."""
+    delete_unused(
+        site, Device.objects.filter(site=site), Space.objects.filter(site=site)
+    )

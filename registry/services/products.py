@@ -1,4 +1,4 @@
-"""Writes of products."""
+"""Writes of products, their hardware revisions and batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from registry.models import Device, Product, Tenant
+from iotplatform.common.problems import BadInput
+from registry.models import Batch, Device, HardwareRevision, Product, Tenant
 from registry.services.rows import delete_unused, save_checked
 
 
@@ -34,4 +35,78 @@ def update_product(product: Product, **changes: Any) -> Product:
 
 def delete_product(product: Product) -> None:
     """Delete a product; raises InUse while a device is of it."""
-    delete_unused(product, Device.objects.filter(product=product))
+    delete_unused(
+        product,
+        Device.objects.filter(product=product),
+        HardwareRevision.objects.filter(product=product),
+    )
+
+
+def create_revision(
+    *, tenant: Tenant, slug: str, name: str = "", **fields: Any
+) -> HardwareRevision:
+    """Make a hardware revision. Raises BadInput naming each field that is wrong."""
+    row = HardwareRevision(tenant=tenant, slug=slug, name=name or slug, **fields)
+    return save_revision(row)
+
+
+def save_revision(revision: HardwareRevision) -> HardwareRevision:
+    """Save a revision as it stands. Raises BadInput naming what is wrong."""
+    if revision.product.tenant_id != revision.tenant_id:
+        raise BadInput(product="There is no such product.")
+    save_checked(revision)
+    return revision
+
+
+@transaction.atomic
+def update_revision(revision: HardwareRevision, **changes: Any) -> HardwareRevision:
+    """Change a revision; it stays the product's that it was made of."""
+    _refuse_move(revision, changes, "product")
+    rows = HardwareRevision.objects.select_for_update(no_key=True)
+    row = rows.get(pk=revision.pk)
+    for field, value in changes.items():
+        setattr(row, field, value)
+    return save_revision(row)
+
+
+def delete_revision(revision: HardwareRevision) -> None:
+    """Delete a revision; raises InUse while a device or a batch is of it."""
+    delete_unused(
+        revision,
+        Device.objects.filter(hardware_revision=revision),
+        Batch.objects.filter(hardware_revision=revision),
+    )
+
+
+def create_batch(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Batch:
+    """Make a batch. Raises BadInput naming each field that is wrong."""
+    return save_batch(Batch(tenant=tenant, slug=slug, name=name or slug, **fields))
+
+
+def save_batch(batch: Batch) -> Batch:
+    """Save a batch as it stands. Raises BadInput naming what is wrong."""
+    if batch.hardware_revision.tenant_id != batch.tenant_id:
+        raise BadInput(hardware_revision="There is no such hardware revision.")
+    save_checked(batch)
+    return batch
+
+
+@transaction.atomic
+def update_batch(batch: Batch, **changes: Any) -> Batch:
+    """Change a batch; it stays the revision's that it was made of."""
+    _refuse_move(batch, changes, "hardware_revision")
+    row = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    for field, value in changes.items():
+        setattr(row, field, value)
+    return save_batch(row)
+
+
+def delete_batch(batch: Batch) -> None:
+    """Delete a batch; raises InUse while a device is of it."""
+    delete_unused(batch, Device.objects.filter(batch=batch))
+
+
+def _refuse_move(row: Batch | HardwareRevision, changes: Any, field: str) -> None:
+    """What was built of something stays of it."""
+    if changes.get(field, getattr(row, field)) != getattr(row, field):
+        raise BadInput(errors=[{"field": field, "message": "It is fixed."}])

@@ -33,8 +33,8 @@ def take_place(
 ) -> Replaced:
     """Put a successor in a device's place, inside the caller's transaction.
 
-    It takes over site, project, gateway, tags, the attributes that it does not have
-    itself and that its product allows, the name if it has none, and a gateway's
+    It takes over site, space, project, gateway, tags, the attributes that it does not
+    have itself and that its product allows, the name if it has none, and a gateway's
     children; it is active where the old one was in service and it was provisioned. The
     old one stays where it was, as its history says, and its credentials are revoked.
     Raises MoveRefused, Conflict where the place moved meanwhile, and BadInput.
@@ -65,7 +65,10 @@ def lock_devices(ids: Collection[int | None]) -> dict[int, Device]:
     gateways_first = Case(When(kind=DeviceKind.GATEWAY, then=Value(0)), default=1)
     rows = (
         Device.objects.filter(pk__in=[pk for pk in ids if pk is not None])
-        .select_related("tenant", "site", "project", "product", "gateway")
+        .select_related(
+            *("tenant", "site", "space", "project", "product", "gateway"),
+            *("hardware_revision", "batch"),
+        )
         .order_by(gateways_first, "pk")
         .select_for_update(no_key=True, of=("self",))
     )
@@ -97,7 +100,7 @@ def _check_successor(old: Device, new: Device) -> None:
 
 
 def _take_over(old: Device, new: Device) -> None:
-    new.site, new.project = old.site, old.project
+    new.site, new.space, new.project = old.site, old.space, old.project
     new.kind, new.gateway = old.kind, old.gateway
     new.tags = list(dict.fromkeys([*old.tags, *new.tags]))
     new.name = new.name or old.name

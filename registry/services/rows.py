@@ -16,6 +16,14 @@ FIELD_OF_CONSTRAINT = {
     "registry_project_slug_once_per_tenant": ("slug", TAKEN),
     "registry_site_slug_once_per_tenant": ("slug", TAKEN),
     "registry_product_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_space_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_revision_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_batch_slug_once_per_tenant": ("slug", TAKEN),
+    "registry_space_has_no_loop": ("parent", "A space is not inside itself."),
+    "registry_batch_is_of_a_revision": (
+        "hardware_revision",
+        "A device of a batch is of the batch's revision.",
+    ),
     "registry_serial_once_per_tenant": (
         "serial",
         "Another device of the tenant has this serial.",

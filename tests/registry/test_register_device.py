@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from registry.models import Device, LifecycleMove, Tenant
+from registry.models import Device, LifecycleMove, Product, Site, Tenant
 from tests.factories import (
+    BatchFactory,
     DeviceFactory,
+    HardwareRevisionFactory,
     ProductFactory,
     ProjectFactory,
     SiteFactory,
+    SpaceFactory,
 )
 from tests.registry.conftest import fields_of
 
@@ -42,9 +45,16 @@ def test_a_device_is_registered_with_what_is_required(
 
 
 def test_every_field_can_be_given(
-    manager: APIClient, acme: Tenant, minimal: dict[str, Any]
+    manager: APIClient,
+    acme: Tenant,
+    site: Site,
+    product: Product,
+    minimal: dict[str, Any],
 ) -> None:
     ProjectFactory(tenant=acme, slug="roof")
+    SpaceFactory(tenant=acme, site=site, slug="hall-1")
+    revision = HardwareRevisionFactory(tenant=acme, product=product, slug="rev-b")
+    BatchFactory(tenant=acme, hardware_revision=revision, slug="2026-07")
     gateway = DeviceFactory(tenant=acme, kind="gateway")
     given = minimal | {
         "name": "Door",
@@ -56,7 +66,9 @@ def test_every_field_can_be_given(
         "adapter": "http",
         "tags": ["winter", "roof", "winter"],
         "attributes": {"battery_rev": "B"},
-        "space": None,
+        "space": "hall-1",
+        "hardware_revision": "rev-b",
+        "batch": "2026-07",
     }
 
     answer = manager.post(URL, given, format="json")
@@ -92,9 +104,13 @@ def test_every_field_can_be_given(
         ({"attributes": []}, "attributes"),
         ({"lifecycle": "active"}, "lifecycle"),
         ({"sight": "shanghai-01"}, "sight"),
-        ({"space": "hall-1"}, "space"),
-        ({"hardware_revision": "b"}, "hardware_revision"),
-        ({"batch": "b"}, "batch"),
+        ({"space": "nowhere"}, "space"),
+        ({"space": "elsewhere"}, "space"),
+        ({"hardware_revision": "nothing"}, "hardware_revision"),
+        ({"hardware_revision": "of-another"}, "hardware_revision"),
+        ({"batch": "nothing"}, "batch"),
+        ({"batch": "of-another"}, "hardware_revision"),
+        ({"batch": "of-another", "hardware_revision": None}, "hardware_revision"),
     ],
 )
 def test_bad_input_names_the_field_and_registers_nothing(
@@ -106,6 +122,9 @@ def test_bad_input_names_the_field_and_registers_nothing(
     field: str,
 ) -> None:
     DeviceFactory(tenant=acme, uid="plain")
+    SpaceFactory(tenant=acme, slug="elsewhere")
+    other = HardwareRevisionFactory(tenant=acme, slug="of-another")
+    BatchFactory(tenant=acme, hardware_revision=other, slug="of-another")
 
     answer = manager.post(URL, minimal | wrong, format="json")
 

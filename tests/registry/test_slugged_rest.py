@@ -1,4 +1,4 @@
-"""Tenants, projects, sites and products over REST, and who may do what to them."""
+"""Objects with a slug over REST, and who may do what to them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from registry.models import Project, Site, Tenant
+from registry.models import HardwareRevision, Project, Site, Tenant
 from tests.factories import (
+    BatchFactory,
     DeviceFactory,
+    HardwareRevisionFactory,
     ProductFactory,
     ProjectFactory,
     SiteFactory,
+    SpaceFactory,
     TenantFactory,
 )
 
 KINDS: dict[str, Any] = {
     "projects": ProjectFactory,
     "sites": SiteFactory,
+    "spaces": SpaceFactory,
     "products": ProductFactory,
+    "hardware-revisions": HardwareRevisionFactory,
+    "batches": BatchFactory,
 }
 FULL: dict[str, dict[str, Any]] = {
     "projects": {"slug": "roof", "name": "Roof"},
@@ -43,8 +49,43 @@ FULL: dict[str, dict[str, Any]] = {
         "heartbeat_seconds": 30,
         "takes_commands": False,
     },
+    "spaces": {"slug": "hq", "name": "HQ", "site": "s", "kind": "building"},
+    "hardware-revisions": {
+        "slug": "rev-b",
+        "name": "Rev B",
+        "product": "pr",
+        "notes": "A larger battery.",
+    },
+    "batches": {
+        "slug": "2026-07",
+        "name": "July",
+        "hardware_revision": "r",
+        "made_at": "2026-07-01T08:00:00Z",
+        "notes": "Night shift.",
+    },
+}
+# What an object of the kind cannot be without; it is made for each test.
+NEEDED: dict[str, dict[str, str]] = {
+    "spaces": {"site": "s"},
+    "hardware-revisions": {"product": "pr"},
+    "batches": {"hardware_revision": "r"},
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(autouse=True)
+def what_others_are_of(acme: Tenant) -> None:
+    """A project, a site, a product and a revision that requests name."""
+    ProjectFactory(tenant=acme, slug="p")
+    SiteFactory(tenant=acme, slug="s")
+    product = ProductFactory(tenant=acme, slug="pr")
+    HardwareRevisionFactory(tenant=acme, slug="r", product=product)
+
+
+def listed(client: APIClient, kind: str) -> list[str]:
+    """The slugs that a client sees, without those of the fixture above."""
+    rows = client.get(url_of(kind)).json()["results"]
+    return [row["slug"] for row in rows if row["slug"] not in ("p", "s", "pr", "r")]
 
 
 def url_of(kind: str, slug: str = "") -> str:
@@ -60,7 +101,6 @@ def fields_of(answer: Any) -> set[str]:
 def test_it_is_created_shown_changed_and_deleted(
     kind: str, manager: APIClient, acme: Tenant
 ) -> None:
-    ProjectFactory(tenant=acme, slug="p")
     given = FULL[kind]
 
     created = manager.post(url_of(kind), given, format="json")
@@ -80,13 +120,14 @@ def test_it_is_created_shown_changed_and_deleted(
 
 
 @every_kind
-def test_a_slug_is_enough_and_is_used_once_in_a_tenant(
+def test_a_slug_is_a_name_too_and_is_used_once_in_a_tenant(
     kind: str, manager: APIClient, globex: Tenant
 ) -> None:
     KINDS[kind](tenant=globex, slug="one")
+    given = {"slug": "one"} | NEEDED.get(kind, {})
 
-    first = manager.post(url_of(kind), {"slug": "one"}, format="json")
-    second = manager.post(url_of(kind), {"slug": "one"}, format="json")
+    first = manager.post(url_of(kind), given, format="json")
+    second = manager.post(url_of(kind), given, format="json")
 
     assert (first.status_code, second.status_code) == (201, 400)
     assert first.json()["name"] == "one"
@@ -105,6 +146,12 @@ def test_a_slug_is_enough_and_is_used_once_in_a_tenant(
         ("sites", {"slug": "s", "time_zone": "Shanghai"}, "time_zone"),
         ("sites", {"slug": "s", "latitude": 91}, "latitude"),
         ("sites", {"slug": "s", "longitude": "east"}, "longitude"),
+        ("spaces", {"slug": "f"}, "site"),
+        ("spaces", {"slug": "f", "site": "s", "parent": "nowhere"}, "parent"),
+        ("spaces", {"slug": "f", "site": "s", "path": "f"}, "path"),
+        ("hardware-revisions", {"slug": "b"}, "product"),
+        ("batches", {"slug": "b", "hardware_revision": "x"}, "hardware_revision"),
+        ("batches", {"slug": "b", "hardware_revision": "r", "made_at": 1}, "made_at"),
         ("products", {"slug": "p", "kind": "x"}, "kind"),
         ("products", {"slug": "p", "heartbeat_seconds": 0}, "heartbeat_seconds"),
         ("products", {"slug": "p", "metrics": [{"name": "1 x"}]}, "metrics"),
@@ -134,7 +181,7 @@ def test_bad_input_names_the_field_and_creates_nothing(
 
     assert answer.status_code == 400, answer.json()
     assert field in fields_of(answer)
-    assert manager.get(url_of(kind)).json()["results"] == []
+    assert listed(manager, kind) == []
 
 
 @every_kind
@@ -167,13 +214,17 @@ def test_a_viewer_sees_and_changes_nothing(
 
     assert viewer.get(url).status_code == 200
     refused = [
-        viewer.post(url_of(kind), {"slug": "new"}, format="json"),
+        viewer.post(url_of(kind), FULL[kind], format="json"),
         viewer.patch(url, {"name": "new"}, format="json"),
         viewer.delete(url),
     ]
 
     assert [answer.status_code for answer in refused] == [403] * 3
-    assert len(viewer.get(url_of(kind)).json()["results"]) == 1
+    assert listed(viewer, kind) == ["ours"]
+
+
+def of_revision(revision: HardwareRevision) -> dict[str, Any]:
+    return {"hardware_revision": revision, "product": revision.product}
 
 
 @every_kind
@@ -181,7 +232,13 @@ def test_what_is_in_use_is_not_deleted(
     kind: str, manager: APIClient, acme: Tenant
 ) -> None:
     row = KINDS[kind](tenant=acme)
-    DeviceFactory(tenant=acme, **{kind.removesuffix("s"): row})
+    relations = {
+        "spaces": lambda: {"space": row, "site": row.site},
+        "hardware-revisions": lambda: of_revision(row),
+        "batches": lambda: {"batch": row} | of_revision(row.hardware_revision),
+    }
+    given = relations.get(kind, lambda: {kind.removesuffix("s"): row})()
+    DeviceFactory(tenant=acme, **given)
 
     answer = manager.delete(url_of(kind, row.slug))
 
@@ -193,8 +250,6 @@ def test_what_is_in_use_is_not_deleted(
 def test_the_tenant_of_an_object_is_fixed(
     manager: APIClient, acme: Tenant, globex: Tenant
 ) -> None:
-    ProjectFactory(tenant=acme, slug="p")
-
     answer = manager.patch(url_of("projects", "p"), {"tenant": "globex"}, format="json")
 
     assert answer.status_code == 400
