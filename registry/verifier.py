@@ -64,6 +64,10 @@ class VerifiedSecrets:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self._lock = Lock()
 
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._seen)
+
     def verify(self, secret: str, verifier: str) -> bool:
         """Whether the secret is the verifier's; only a right one is remembered."""
         mark = hmac.digest(self._key, f"{verifier}\n{secret}".encode(), "sha256")

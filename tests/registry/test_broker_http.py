@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from iotplatform.common.topics import UPLINK
 from registry.api import broker as door
@@ -230,6 +231,20 @@ def test_a_database_that_is_away_lets_nobody_new_in(
     own = {"username": "dev-1", "topic": "iot/v1/dev-1/heartbeat"}
     assert emqx(AUTHZ, action="publish", **own)
     assert not emqx(AUTHZ, username="dev-1", topic="iot/v1/x/y", action="publish")
+
+
+@pytest.mark.parametrize("path", [AUTHN, AUTHZ])
+def test_an_answer_costs_one_query(acme: Tenant, path: str) -> None:
+    row, secret = device(acme)
+    for _ in range(3):
+        issue_credential(row)
+    asked = {"username": "dev-1", "clientid": "dev-1", "password": secret}
+    asked |= {"topic": "iot/v1/dev-1/heartbeat", "action": "publish"}
+
+    with CaptureQueriesContext(connection) as queries:
+        assert emqx(path, **asked)
+
+    assert len(queries) == 1
 
 
 def test_a_certificate_lets_its_device_in(acme: Tenant, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hmac
 import math
 from base64 import b64decode
 
-from registry.verifier import make_verifier, new_secret, verify_secret
+from registry.verifier import VerifiedSecrets, make_verifier, new_secret, verify_secret
 
 
 def pbkdf2_sha512(secret: bytes, salt: bytes, iterations: int) -> bytes:
@@ -53,3 +53,19 @@ def test_a_secret_has_at_least_192_bits_and_needs_no_quoting() -> None:
         assert len(secret) * math.log2(64) >= 192
         assert secret.replace("-", "").replace("_", "").isalnum()
         assert not secret.startswith("-")
+
+
+def test_a_right_secret_is_remembered_without_being_kept() -> None:
+    remembered = VerifiedSecrets(most=2)
+    secrets = [new_secret() for _ in range(3)]
+    verifiers = [make_verifier(secret) for secret in secrets]
+
+    for secret, verifier in zip(secrets, verifiers, strict=True):
+        assert not remembered.verify("guess", verifier)
+        assert remembered.verify(secret, verifier)
+        assert remembered.verify(secret, verifier)
+        assert not remembered.verify("guess", verifier)
+
+    kept = repr(vars(remembered))
+    assert not any(secret in kept for secret in secrets)
+    assert len(remembered) == 2
