@@ -40,9 +40,9 @@ class Api:
         assert answer.status == 200, answer
         return cls(url, answer.body["token"])
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str, **headers: str) -> Answer:
         """Ask for a path, or for an absolute URL that an answer named."""
-        return self.send("GET", path)
+        return self.send("GET", path, **headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Post JSON; keyword arguments are headers (``Idempotency_Key=…``)."""
