@@ -13,6 +13,7 @@ from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.services.targets import MOST_DEVICES
 from iotplatform.common.serializers import StrictSerializer
+from state.lifecycle import KnownBy
 
 Plain = serializers.Serializer[Any]
 
@@ -44,6 +45,8 @@ class FieldSerializer(Plain):
 
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    known_by = serializers.ChoiceField(choices=KnownBy.choices)
+    rule = serializers.CharField(allow_null=True)
     help = serializers.CharField()
     aliases = serializers.ListField(child=serializers.CharField())
     is_list = serializers.BooleanField()

@@ -11,6 +11,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from fleet.fields import PATTERNED, RANGED, Field
+from fleet.knowledge import how_known
 from fleet.selectors.search import DEFAULT_LIMIT, list_fields, search
 from fleet.serializers import FieldListSerializer, SearchResultSerializer
 from iotplatform.common.pagination import read_limit
@@ -73,8 +74,11 @@ def _field(field: Field) -> dict[str, Any]:
         operators += ["<", "<=", ">", ">=", "[a TO b]"]
     if field.kind in PATTERNED:
         operators += ["*", "?"]
+    known_by, rule = how_known(field.name)
     return {
         "name": field.name,
+        "known_by": known_by,
+        "rule": rule,
         "kind": field.kind.value,
         "help": field.help,
         "aliases": list(field.aliases),

@@ -128,6 +128,15 @@ def test_the_fields_are_listed_with_what_they_can_do(operator: Caller) -> None:
     assert not fields["attr"]["sorts"]
 
 
+def test_each_field_says_how_its_values_are_known(operator: Caller) -> None:
+    fields = {row["name"]: row for row in operator.get("fleet/fields/")["results"]}
+
+    known = {name: fields[name]["known_by"] for name in ("site", "firmware", "risk")}
+    assert known == {"site": "fact", "firmware": "reported", "risk": "judged"}
+    judged = [row for row in fields.values() if row["known_by"] == "judged"]
+    assert all(row["rule"] for row in judged)
+
+
 def test_a_cohort_is_saved_changed_frozen_and_deleted(
     operator: Caller, device: Device
 ) -> None:
