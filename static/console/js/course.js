@@ -70,7 +70,7 @@ const draw = (figure) => {
     scales: { x: { range: [from, to] }, y: { range: room } },
     series: [
       { label: "at", value: (_, at) => (at == null ? "–" : `${date.format(moment(at))} ${clock.format(moment(at))}`) },
-      { label: "mean", stroke: accent, width: 2, value: (_, v) => said(v), points: { show: lonely } },
+      { label: "mean", stroke: accent, width: 2, value: (_, v) => said(v), points: lonely ? { show: true } : { size: 4 } },
       { label: "highest", ...edge },
       { label: "lowest", ...edge },
     ],
