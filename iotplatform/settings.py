@@ -37,6 +37,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_filters",
@@ -61,6 +63,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "console.sign_in.SessionRulesMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -163,7 +166,12 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "console.accounts.AccountAdapter"
-ACCOUNT_RATE_LIMITS = {"login_failed": False}  # django-axes locks out, on every door
+# django-axes locks out, on every door; this is for the codes of the second factor.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key"}
+MFA_ADAPTER = "console.accounts.SecondFactorAdapter"
+MFA_TOTP_ISSUER = env.str("SECOND_FACTOR_ISSUER", default="iotplatform")
+# Of whom a second factor is required: superusers, admins (of a tenant), everybody.
+SECOND_FACTOR_REQUIRED_OF = env.list("SECOND_FACTOR_REQUIRED_OF", default=[])
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -173,6 +181,7 @@ AXES_LOCKOUT_CALLABLE = "iotplatform.error_pages.locked_out"
 # A forgotten browser is signed out after a working day.
 SESSION_COOKIE_AGE = 12 * 3_600
 ACCOUNT_SESSION_REMEMBER = True
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=2 * 3_600)
 
 # Security.
 SESSION_COOKIE_HTTPONLY = True

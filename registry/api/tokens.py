@@ -12,14 +12,16 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.common.problems import BadInput
+from iotplatform.common.problems import BadInput, Forbidden
 from registry.lifecycle import Scope
 from registry.models import User
+from registry.selectors.second_factors import has_second_factor
 from registry.serializers import SignInSerializer, TokenSerializer
 from registry.services.tokens import create_token
 
 LIFETIME = timedelta(days=30)
 WRONG = "The name or the password is wrong."
+SECOND_FACTOR = "This account has a second factor: make a key in the console instead."
 
 
 class TokenView(GenericAPIView[User]):
@@ -42,6 +44,8 @@ class TokenView(GenericAPIView[User]):
         user = authenticate(request._request, **given.validated_data)
         if not isinstance(user, User):
             raise BadInput(WRONG, errors=[{"field": "", "message": WRONG}])
+        if has_second_factor(user):
+            raise Forbidden(SECOND_FACTOR)
         now = timezone.now()
         token, key = create_token(
             user=user,

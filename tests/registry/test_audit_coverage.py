@@ -58,6 +58,7 @@ FRAMEWORK = {
     "axes_accesslog",
     "django_content_type",
     "django_session",
+    "usersessions_usersession",
 }
 
 
