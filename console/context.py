@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject, cached_property
 
 from console.scope import Scope, scope_of
 from console.selectors.trust import Trust, get_trust
+from registry.permissions import Right
 
 if TYPE_CHECKING:
     from registry.models import Tenant
@@ -104,6 +105,9 @@ class Shell:
             )
             for name, label, prefixes in PAGES
         ]
+        if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
+            url = reverse("console:audit")
+            items.append(NavItem("Audit", "audit", url, path.startswith(url)))
         if user.is_superuser:
             url = reverse("console:platform")
             here = path.startswith(url)

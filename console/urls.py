@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from console.views import (
     alarms,
+    audit,
     cohorts,
     commands,
     device,
@@ -47,5 +48,6 @@ urlpatterns = [
         alarms.acknowledge,
         name="alarm-acknowledge",
     ),
+    path("audit/", audit.audit, name="audit"),
     path("platform/", platform.platform, name="platform"),
 ]

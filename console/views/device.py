@@ -212,6 +212,8 @@ def _place(found: Device) -> list[tuple[str, str]]:
         ("Lifecycle", found.get_lifecycle_display()),
         ("Kind", f"{found.get_kind_display()} over {found.get_adapter_display()}"),
         ("Serial", found.serial),
+        ("In the place of", getattr(found, "replaces_uid", None) or ""),
+        ("Replaced by", getattr(found, "replaced_by_uid", None) or ""),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -1,0 +1,136 @@
+"""The audit log: who changed what, from what to what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from console.paging import page_of
+from console.scope import ConsoleRequest, page
+from registry.permissions import Right, is_platform_admin
+from registry.selectors.audit import find_object, list_entries, list_kinds, tell
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from registry.models import AuditEntry
+    from registry.selectors.audit import Told
+
+ACTIONS = ("created", "changed", "deleted")
+DAYS = {"from": "at__gte", "to": "at__lt"}
+# What a kind's own page is found by; others lead to the device that they concern.
+PAGES = {"command": "console:command", "job": "console:job", "cohort": "console:cohort"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a row, before and after."""
+
+    name: str
+    before: Any
+    after: Any
+    has_before: bool
+    has_after: bool
+
+
+@page
+def audit(request: ConsoleRequest) -> HttpResponse:
+    """Changes in the tenants where the person may read the log, the newest first."""
+    rows = _readable(request)
+    asked = {
+        name: request.GET.get(name, "").strip()
+        for name in ("q", "user", "device", "kind", "action", "from", "to")
+    }
+    errors: list[str] = []
+    found = page_of(request, _narrowed(rows, asked, errors))
+    told = tell(found.rows)
+    return render(
+        request,
+        "console/audit/list.html",
+        {
+            "changes": [_shown(one) for one in told],
+            "asked": {**asked, "from_day": asked["from"]},
+            "errors": errors,
+            "kinds": list_kinds(),
+            "actions": ACTIONS,
+            "is_filtered": any(asked.values()),
+            "next_url": found.next_url,
+            "first_url": found.first_url,
+        },
+        status=422 if errors else 200,
+    )
+
+
+def _readable(request: ConsoleRequest) -> QuerySet[AuditEntry]:
+    scope = request.scope
+    tenants = [row for row in scope.tenants if scope.may(Right.AUDIT, row.pk)]
+    of_platform = is_platform_admin(request.user) and scope.tenant is None
+    if not tenants and not of_platform:
+        raise PermissionDenied("This needs the right to read the audit log.")
+    return list_entries(tenants=tenants, of_platform=of_platform)
+
+
+def _narrowed(
+    rows: QuerySet[AuditEntry], asked: dict[str, str], errors: list[str]
+) -> QuerySet[AuditEntry]:
+    """Apply the filters; what cannot be understood is said, and narrows nothing."""
+    if asked["q"]:
+        rows = find_object(rows, asked["q"])
+    if asked["user"]:
+        rows = rows.filter(actor=asked["user"])
+    if asked["device"]:
+        rows = rows.filter(device__uid=asked["device"])
+    if asked["kind"] in list_kinds():
+        rows = rows.filter(kind=asked["kind"])
+    if asked["action"] in ACTIONS:
+        rows = rows.filter(action=asked["action"])
+    for name, lookup in DAYS.items():
+        if not asked[name]:
+            continue
+        try:
+            day = date.fromisoformat(asked[name])
+        except ValueError:
+            errors.append(f"“{name}” is a day, as in {timezone.localdate()}.")
+            continue
+        day += timedelta(days=name == "to")  # the whole day, its evening too
+        midnight = datetime.combine(day, time(), timezone.get_current_timezone())
+        rows = rows.filter(**{lookup: midnight})
+    return rows
+
+
+def _shown(told: Told) -> dict[str, Any]:
+    entry = told.entry
+    before, after = told.before or {}, told.after or {}
+    columns = [
+        Column(
+            name=name.replace("_", " "),
+            before=before.get(name),
+            after=after.get(name),
+            has_before=name in before,
+            has_after=name in after,
+        )
+        for name in sorted({*before, *after})
+    ]
+    return {
+        "entry": entry,
+        "kind": entry.kind.replace("_", " "),
+        "url": _url(entry),
+        "columns": columns,
+        "is_whole": told.before is None or told.after is None,
+    }
+
+
+def _url(entry: AuditEntry) -> str:
+    if entry.action != "deleted" and entry.kind in PAGES:
+        return reverse(PAGES[entry.kind], args=[entry.object_id])
+    is_ours = entry.device is not None and entry.device.tenant_id == entry.tenant_id
+    if is_ours and entry.device is not None:
+        return reverse("console:device", args=[entry.device.uid])
+    return ""

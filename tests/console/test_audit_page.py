@@ -1,0 +1,93 @@
+"""The page of the audit log: who sees it, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from commands.services.replacement import replace_device
+from registry.lifecycle import Role
+from registry.models import Device
+from tests.acting import acting
+from tests.console.conftest import Fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def rename(fleet: Fleet, uid: str, name: str) -> str:
+    person = fleet.person(Role.MANAGER)
+    with acting(person, door="console"):
+        Device.objects.filter(uid=uid).update(name=name)
+    return person.username
+
+
+def text_of(client: Client, **asked: Any) -> str:
+    answer = client.get("/audit/", asked)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_a_change_stands_with_who_what_and_both_values(acme: Fleet) -> None:
+    who = rename(acme, "sh-0", "north pump")
+
+    text = text_of(acme.client(Role.MANAGER))
+
+    assert who in text
+    assert "<del>&quot;&quot;</del>" in text
+    assert "<ins>&quot;north pump&quot;</ins>" in text
+    assert 'href="/devices/sh-0/"' in text
+
+
+def test_filters_narrow_it_and_say_when_nothing_matches(acme: Fleet) -> None:
+    client = acme.client(Role.ADMIN)
+    assert "Nobody has changed anything yet" in text_of(client)
+    who = rename(acme, "sh-0", "north pump")
+    rename(acme, "sh-1", "south pump")
+
+    found = text_of(client, q="sh-0", user=who, kind="device", action="changed")
+
+    assert "north pump" in found
+    assert "south pump" not in found
+    assert "south pump" in text_of(client, device="sh-1")
+    assert "No change is like that" in text_of(client, to="2001-01-01")
+    wrong = client.get("/audit/", {"from": "yesterday"})
+    assert wrong.status_code == 422
+    assert "is a day" in wrong.content.decode()
+
+
+def test_pages_follow_one_another(acme: Fleet) -> None:
+    for n in range(51):
+        rename(acme, "sh-0", f"name {n}")
+    client = acme.client(Role.MANAGER)
+
+    first = client.get("/audit/", {"kind": "device"})
+    second = client.get(f"/audit/{first.context['next_url']}")
+
+    assert len(first.context["changes"]) == 50
+    assert len(second.context["changes"]) == 1
+
+
+def test_only_who_may_read_it_sees_it_and_nothing_of_another_tenant(
+    acme: Fleet, globex: Fleet, admin: Client
+) -> None:
+    rename(globex, "gx-0", "their pump")
+
+    for role in (Role.VIEWER, Role.OPERATOR, Role.APPROVER):
+        client = acme.client(role)
+        assert client.get("/audit/").status_code == 403
+        assert 'href="/audit/"' not in client.get("/alarms/").content.decode()
+    ours = acme.client(Role.MANAGER)
+    assert 'href="/audit/"' in ours.get("/alarms/").content.decode()
+    assert "their pump" not in text_of(ours)
+    assert "their pump" in text_of(admin)
+
+
+def test_the_device_page_names_both_units_of_a_replacement(acme: Fleet) -> None:
+    old, new = acme.devices[0], acme.devices[1]
+    replace_device(device=old, successor=new, reason="wet", actor=None)
+    client = acme.client()
+
+    assert "Replaced by" in client.get("/devices/sh-0/").content.decode()
+    assert "In the place of" in client.get("/devices/sh-1/").content.decode()
