@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import AbsentField, NameField, OwnNameField
+from registry.fields import NameField, OwnNameField
 from registry.lifecycle import Adapter
 from registry.models.enrolment import MOST_DEVICES
 from registry.validators import validate_uid
@@ -25,8 +25,10 @@ class EnrolmentKeySerializer(StrictSerializer):
     name = serializers.CharField(
         max_length=100, required=False, help_text="Default: product and site."
     )
-    product = NameField()
-    batch = AbsentField()
+    product = NameField(required=False, help_text="Default: the batch's.")
+    batch = NameField(
+        required=False, allow_null=True, help_text="Null: any device of the product."
+    )
     site = NameField(help_text="Where devices that register themselves belong.")
     prefix = serializers.CharField(
         read_only=True, help_text="The key's first characters."

@@ -24,16 +24,16 @@ class EnrolmentKeyAdmin(ServiceAdmin[EnrolmentKey]):
     """Keys with which devices register themselves."""
 
     list_display = (
-        *("name", "prefix", "tenant", "product", "site"),
+        *("name", "prefix", "tenant", "product", "batch", "site"),
         *("used_count", "max_devices", "expires_at", "revoked_at"),
     )
-    list_select_related = ("tenant", "product", "site")
+    list_select_related = ("tenant", "product", "batch", "site")
     list_filter = (
         ("tenant", admin.RelatedOnlyFieldListFilter),
         ("revoked_at", admin.EmptyFieldListFilter),
     )
     search_fields = ("name", "prefix", "product__slug", "site__slug")
-    autocomplete_fields = ("tenant", "product", "site")
+    autocomplete_fields = ("tenant", "product", "batch", "site")
     ordering = ("-id",)
     actions = ("revoke",)
 
@@ -42,7 +42,7 @@ class EnrolmentKeyAdmin(ServiceAdmin[EnrolmentKey]):
         if obj is None:
             return ()
         counted = ("prefix", "used_count", "created_at", "created_by", "revoked_at")
-        return ("tenant", "product", *counted)
+        return ("tenant", "product", "batch", *counted)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A key is revoked, not deleted: who had one stays known."""

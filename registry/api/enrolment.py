@@ -92,8 +92,8 @@ class EnrolmentKeyView(KeyView):
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
-        for fixed in ("tenant", "product"):
-            now = getattr(row, fixed).slug
+        for fixed in ("tenant", "product", "batch"):
+            now = getattr(getattr(row, fixed), "slug", None)
             if changes.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
         named = with_objects(changes, tenant=row.tenant)

@@ -6,14 +6,16 @@ from django.db import models
 from django.db.models import F, Q
 
 from iotplatform.common.models import PublicIdModel
-from registry.models.catalogue import Product
+from registry.models.catalogue import Batch, Product
 from registry.models.places import Site, Tenant
 
 MOST_DEVICES = 1_000_000
 
 
 class EnrolmentKey(PublicIdModel):
-    """A key for so many devices of a product, until a time; kept as a SHA-256 digest.
+    """A key for so many devices of a product or batch, until a time.
+
+    It is kept as a SHA-256 digest.
 
     ``used_count`` is written when a device enrols, which a key's holder does, not a
     message: a device that is registered so is as much the registry's as any other.
@@ -21,6 +23,10 @@ class EnrolmentKey(PublicIdModel):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    # Only devices of this batch, which is of the product.
+    batch = models.ForeignKey(
+        Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)

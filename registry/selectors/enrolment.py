@@ -17,7 +17,7 @@ from registry.selectors.reach import at_site_within
 def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
     """Return the keys of these tenants, newest first, those that are over too."""
     rows = EnrolmentKey.objects.filter(at_site_within(tenants))
-    names = ("tenant", "product", "site", "created_by")
+    names = ("tenant", "product", "batch", "site", "created_by")
     return rows.select_related(*names).order_by("-pk")
 
 
@@ -34,9 +34,10 @@ def get_enrolment_key(
 def claimable_devices(key: EnrolmentKey) -> QuerySet[Device]:
     """Return the registered devices that have never had a credential."""
     had_one = Credential.objects.filter(device=OuterRef("pk"))
-    return Device.objects.filter(
+    rows = Device.objects.filter(
         ~Exists(had_one),
         tenant=key.tenant_id,
         product=key.product_id,
         lifecycle__in=CONNECTS,
     )
+    return rows if key.batch_id is None else rows.filter(batch=key.batch_id)

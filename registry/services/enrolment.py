@@ -16,6 +16,7 @@ from iotplatform.common.problems import BadInput, Conflict, Forbidden
 from registry.exceptions import BrokerDoesNotAnswer
 from registry.lifecycle import Adapter, DeviceKind
 from registry.models import (
+    Batch,
     Credential,
     Device,
     EnrolmentKey,
@@ -36,7 +37,7 @@ PREFIX_LENGTH = 12
 CHANGEABLE = frozenset({"name", "site", "max_devices", "expires_at"})
 NOT_CLAIMABLE = (
     "This key cannot enrol this device: its uid is taken, it has had a credential"
-    " already, or it is of another product. Ask the people who gave you the key."
+    " already, or it is of another product or batch. Ask who gave you the key."
 )
 
 
@@ -65,23 +66,30 @@ class Enrolled:
 def create_enrolment_key(
     *,
     tenant: Tenant,
-    product: Product,
     site: Site,
     max_devices: int,
     expires_at: datetime,
+    product: Product | None = None,
+    batch: Batch | None = None,
     name: str = "",
     actor: User | None = None,
 ) -> tuple[EnrolmentKey, str]:
     """Make a key; return the row and the key, which is shown once.
 
+    It is for a batch, or for all devices of a product.
     Raises BadInput and Django's ValidationError, each naming the fields.
     """
+    if product is None:
+        if batch is None:
+            raise BadInput(product="Name the product, or the batch.")
+        product = batch.hardware_revision.product
     text = KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
     key = EnrolmentKey(
         tenant=tenant,
         product=product,
+        batch=batch,
         site=site,
-        name=name.strip() or f"{product.slug} at {site.slug}",
+        name=name.strip() or f"{(batch or product).slug} at {site.slug}",
         digest=digest_of(text),
         prefix=text[:PREFIX_LENGTH],
         max_devices=max_devices,
@@ -143,7 +151,9 @@ def enrol_across_tenants(key_text: str, introduction: Introduction) -> Enrolled:
 def _locked(key_text: str) -> EnrolmentKey:
     """Lock the key: of many devices at once, each sees what the others have used."""
     rows = EnrolmentKey.objects.select_for_update(of=("self",))
-    rows = rows.select_related("tenant", "product", "site__project")
+    rows = rows.select_related(
+        "tenant", "product", "batch__hardware_revision", "site__project"
+    )
     key = rows.filter(digest=digest_of(key_text)).first()
     if key is None:
         raise Forbidden("There is no such enrolment key.")
@@ -170,6 +180,7 @@ def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, boo
         uid=who.uid,
         site=key.site,
         product=key.product,
+        batch=key.batch,
         name=who.name,
         serial=who.serial,
         adapter=who.adapter,
@@ -211,6 +222,11 @@ def _check(key: EnrolmentKey, *, is_new_end: bool) -> None:
         for name in ("product", "site")
         if getattr(key, name).tenant_id != key.tenant_id
     }
+    if (batch := key.batch) is not None:
+        if batch.tenant_id != key.tenant_id:
+            errors["batch"] = "There is no such batch."
+        elif batch.hardware_revision.product_id != key.product_id:
+            errors["batch"] = f"It is no batch of the product {key.product}."
     if key.product.kind == DeviceKind.CHILD:
         errors["product"] = "Children speak through their gateway, and enrol with it."
     if is_new_end and key.expires_at <= timezone.now():
@@ -218,4 +234,4 @@ def _check(key: EnrolmentKey, *, is_new_end: bool) -> None:
     if errors:
         rows = [{"field": name, "message": text} for name, text in errors.items()]
         raise BadInput(errors=rows)
-    key.clean_fields(exclude=("tenant", "product", "site", "created_by"))
+    key.clean_fields(exclude=("tenant", "product", "batch", "site", "created_by"))

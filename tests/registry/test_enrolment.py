@@ -21,7 +21,9 @@ from registry.services import credentials
 from registry.services.credentials import issue_credential, revoke_credential
 from registry.services.enrolment import create_enrolment_key
 from tests.factories import (
+    BatchFactory,
     DeviceFactory,
+    HardwareRevisionFactory,
     ProductFactory,
     SiteFactory,
     TenantFactory,
@@ -156,6 +158,37 @@ def test_what_is_not_this_keys_to_claim_stays_as_it_is(
     assert Credential.objects.count() == 1
     # A serial of another tenant is a stranger's: it says nothing about ours.
     assert enrol(key, uid="new", serial="S-2").status_code == 201
+
+
+def test_a_batchs_key_is_for_devices_of_that_batch_only(
+    manager: APIClient, site: Site, product: Product
+) -> None:
+    revision = HardwareRevisionFactory(tenant=site.tenant, product=product)
+    mine, other = BatchFactory.create_batch(
+        2, tenant=site.tenant, hardware_revision=revision
+    )
+    DeviceFactory(
+        **{"tenant": site.tenant, "product": product, "uid": "of-other"},
+        **{"hardware_revision": revision, "batch": other},
+    )
+    wanted = order(batch=mine.slug)
+    del wanted["product"]
+    made = manager.post(KEYS, wanted, format="json")
+    assert made.status_code == 201, made.json()
+    assert (made.json()["product"], made.json()["batch"]) == (product.slug, mine.slug)
+
+    new = enrol(made.json()["key"], uid="dev-1")
+    foreign = enrol(made.json()["key"], uid="of-other")
+
+    assert (new.status_code, foreign.status_code) == (201, 409)
+    device = Device.objects.get(uid="dev-1")
+    assert (device.batch, device.hardware_revision) == (mine, revision)
+    stray = BatchFactory(tenant=site.tenant)
+    refused = manager.post(KEYS, order(batch=stray.slug), format="json")
+    assert fields_of(refused) == {"batch"}
+    nothing = order()
+    del nothing["product"]
+    assert fields_of(manager.post(KEYS, nothing, format="json")) == {"product"}
 
 
 @pytest.mark.parametrize(
