@@ -20,6 +20,9 @@ WINDOW = 64
 MASK = (1 << WINDOW) - 1
 CLOCK_TOLERANCE = timedelta(minutes=10)
 LONGEST_SLEEP = timedelta(days=31)
+# What was heard later than now was heard before our own clock was set back; hosts that
+# keep time are not so far apart.
+SET_BACK = timedelta(minutes=1)
 
 
 def take(row: PresenceRow, uplink: Uplink) -> bool:
@@ -37,6 +40,20 @@ def take(row: PresenceRow, uplink: Uplink) -> bool:
     if uplink.kind == "status":
         _take_status(row, uplink, is_newest=is_newest)
     return True
+
+
+def set_back(row: PresenceRow, now: datetime) -> None:
+    """Bring evidence from before our clock was set back to now, as the latest it is.
+
+    Left in the future, it would hide all silence and every will until then.
+    """
+    if row.last_seen_at is None or row.last_seen_at <= now + SET_BACK:
+        return
+    row.last_seen_at = now
+    if row.last_activity_at is not None:
+        row.last_activity_at = min(row.last_activity_at, now)
+    if row.left_at is not None:
+        row.left_at = min(row.left_at, now)
 
 
 def is_birth(uplink: Uplink) -> bool:

@@ -54,6 +54,8 @@ def judge(
     locked = lock_or_create_rows(ids | known.keys(), known, now=now)
     rows = locked.rows
     reports: list[Report] = []
+    for row in rows.values():
+        evidence.set_back(row, now)
     for device in heard:
         evidence.note_seen(rows[device.id], now)
     recount(rows.values(), now=now)

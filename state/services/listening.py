@@ -57,6 +57,8 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
         row = slots.get(said.slot)
         if row is None:
             continue
+        if row.caught_up_at > now + BLIND_AFTER:
+            row.caught_up_at = now  # the clock was set back
         read_up_to = max(said.caught_up_at or row.caught_up_at, row.caught_up_at)
         if read_up_to - row.caught_up_at > BLIND_AFTER:
             spans.append(

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from state.services import bulk
+from state.services.evidence import SET_BACK
 from state.services.judgment import SUSPECT_AFTER
 
 # Rows that one statement locks: a bridge that meets them waits for some 50 ms.
@@ -57,6 +58,7 @@ def _heard(row: str, look_at: str) -> str:
         AND ({row}.left_how = '' OR {row}.left_session NOT IN ('', {row}.session))
         AND ({row}.sleeping_until IS NULL OR {row}.sleeping_until <= v.now)
         AND {look_at} > v.now
+        AND {row}.last_activity_at <= v.now + interval '{SET_BACK.seconds} s'
     """
 
 

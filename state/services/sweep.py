@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from state.services import bulk
+from state.services.evidence import SET_BACK, set_back
 from state.services.rows import PresenceRow, lock_rows, read_rows
 from state.services.steady import changed_across_tenants, push_across_tenants
 from state.services.verdicts import judge_rows, recount
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1_000  # rows locked at a time: a bridge that meets them waits for some 50 ms
 # A run that goes on for longer leaves the rest to the next one, a second later.
@@ -22,6 +26,13 @@ _DUE = """
     SELECT device_id FROM state_presence
     WHERE device_id = ANY(%s) AND next_change_at <= %s
     ORDER BY device_id FOR UPDATE SKIP LOCKED
+"""
+# Looks that were planned by a clock that was set back since.
+_LOOK_AT_ALL = """
+    UPDATE state_presence SET next_change_at = %s WHERE device_id IN (
+        SELECT device_id FROM state_presence WHERE next_change_at > %s
+        ORDER BY device_id FOR UPDATE
+    )
 """
 _MARK = "SELECT at FROM state_sweepmark WHERE name = %s"
 _SET_MARK = """
@@ -72,6 +83,8 @@ def _judge(device_ids: list[int], *, now: datetime) -> None:
     if not due:
         return
     locked = lock_rows(due)
+    for row in locked.rows.values():
+        set_back(row, now)
     recount(locked.rows.values(), now=now)
     gateways = locked.rows | _judged_gateways(locked.rows, now)
     judge_rows(locked.rows.values(), gateways, now=now, push=True)
@@ -82,7 +95,11 @@ def wake_children_across_tenants(*, now: datetime) -> int:
     """Make the children of gateways that moved lately due; return how many."""
     with transaction.atomic():
         mark = bulk.fetch(_MARK, [GATEWAYS])
-        since = (mark[0][0] if mark else now) - COMMIT_MARGIN
+        last = mark[0][0] if mark else now
+        if last > now + SET_BACK:
+            logger.warning("the clock was set back; every device is looked at")
+            bulk.run(_LOOK_AT_ALL, [now, now])
+        since = min(last, now) - COMMIT_MARGIN
         woken = bulk.run(_WAKE_CHILDREN, [now, since, now])
         bulk.run(_SET_MARK, [GATEWAYS, now])
     return woken

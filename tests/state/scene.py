@@ -11,10 +11,12 @@ from commands.services.uplink import take_in
 from iotplatform.adapters.messages import Uplink, parse
 from registry.models import Device
 from state.models import ConnectivityTransition, Presence, Twin
+from state.services.listening import Beat, beat
 from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
 from tests.factories import DeviceFactory
 
 T0 = datetime.now(UTC).replace(microsecond=0)
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(seconds=60)  # the interval of the factory's product
 
 
@@ -71,6 +73,19 @@ def sweep(at: datetime) -> None:
     if wake_children_across_tenants(now=at):
         while sweep_across_tenants(now=at):
             pass
+
+
+def listen(at: datetime, *, slot: int = 1, read_up_to: datetime | None = None) -> None:
+    """A beat of a slot that has read everything, or only so far."""
+    said = Beat(slot, "test:1", read_up_to or at, 10, 1, 0, 10.0, 0.02)
+    beat([said], now=at)
+
+
+def keep_listening(begin: datetime, end: datetime) -> None:
+    """Beats without a gap."""
+    while begin < end:
+        begin = min(begin + 4 * SECOND, end)
+        listen(begin)
 
 
 def standing(device: Device) -> tuple[str, str]:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 import pytest
 
 from state.selectors import ingest_figures
 from state.selectors.listening import blind_since, blind_spans
-from state.services.listening import Beat, beat, open_slots
+from state.services.listening import open_slots
 from tests.factories import DeviceFactory
-from tests.state.scene import be_born, moves, presence, say, standing, sweep, t, will
+from tests.state.scene import (
+    SECOND,
+    be_born,
+    keep_listening,
+    listen,
+    moves,
+    presence,
+    say,
+    standing,
+    sweep,
+    t,
+    will,
+)
 
 pytestmark = pytest.mark.django_db
-SECOND = timedelta(seconds=1)
-
-
-def listen(at: datetime, *, slot: int = 1, read_up_to: datetime | None = None) -> None:
-    """A beat of a slot that has read everything, or only so far."""
-    said = Beat(slot, "test:1", read_up_to or at, 10, 1, 0, 10.0, 0.02)
-    beat([said], now=at)
-
-
-def keep_listening(begin: datetime, end: datetime) -> None:
-    """Beats without a gap."""
-    while begin < end:
-        begin = min(begin + 4 * SECOND, end)
-        listen(begin)
 
 
 def test_ten_minutes_without_a_bridge_turn_devices_stale_and_none_offline() -> None:
