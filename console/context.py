@@ -87,6 +87,12 @@ class Shell:
         links += [(row.name, row.slug, row) for row in self.tenants]
         return [(name, link(slug), row) for name, slug, row in links]
 
+    @property
+    def administers(self) -> bool:
+        """Whether the person manages the people of some tenant."""
+        scope = self.scope
+        return any(scope.may(Right.ADMINISTER, row.pk) for row in scope.all_tenants)
+
     @cached_property
     def trust(self) -> Trust:
         """Whether we listen, and how far behind we are."""

@@ -12,6 +12,8 @@ from console.views import (
     device_state,
     fleet,
     jobs,
+    keys,
+    members,
     platform,
     trust,
     wizard,
@@ -49,5 +51,18 @@ urlpatterns = [
         name="alarm-acknowledge",
     ),
     path("audit/", audit.audit, name="audit"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/<uuid:key_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("members/", members.members, name="members"),
+    path(
+        "members/<uuid:membership_id>/change/",
+        members.change,
+        name="member-change",
+    ),
+    path(
+        "members/<uuid:membership_id>/remove/",
+        members.remove,
+        name="member-remove",
+    ),
     path("platform/", platform.platform, name="platform"),
 ]

@@ -19,11 +19,11 @@ from registry.models import Membership, Project, Site, Tenant
 from registry.people_serializers import MembershipSerializer
 from registry.permissions import Right, may
 from registry.selectors.people import (
+    find_places,
     find_user_across_tenants,
     get_membership,
     list_memberships,
 )
-from registry.selectors.places import get_project, get_site
 from registry.services.people import add_member, change_member, remove_member
 
 
@@ -134,26 +134,14 @@ def places_of(
 ) -> list[Project | Site] | None:
     """Return the projects and sites that a request names; None where it names neither.
 
-    Raises BadInput naming the field whose slug the tenant does not have.
+    What it does not name stays. Raises BadInput naming the field that is wrong.
     """
     if "projects" not in given and "sites" not in given:
         return None
     limits = list(now.limits.all()) if now else []
-    finders: tuple[tuple[str, str, Any], ...] = (
-        ("projects", "project", get_project),
-        ("sites", "site", get_site),
-    )
-    found: list[Project | Site] = []
-    errors = []
-    for field, kind, find in finders:
-        if field not in given:
-            places = (getattr(row, kind) for row in limits)
-            found += [place for place in places if place is not None]
-        for slug in given.get(field, ()):
-            try:
-                found.append(find(tenants=[tenant], slug=slug))
-            except NotFound as error:
-                errors.append({"field": field, "message": f"{slug}: {error.detail}"})
-    if errors:
-        raise BadInput(errors=errors)
-    return found
+    kept = {
+        "projects": [row.project.slug for row in limits if row.project],
+        "sites": [row.site.slug for row in limits if row.site],
+    }
+    named = {field: given.get(field, kept[field]) for field in kept}
+    return find_places(tenant=tenant, **named)

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
+from iotplatform.common.problems import BadInput, NotFound
 from registry.exceptions import NoSuchObject
-from registry.models import Membership, MembershipLimit, Tenant, User
+from registry.models import Membership, MembershipLimit, Project, Site, Tenant, User
+from registry.selectors.places import get_project, get_site
 
 
 def list_memberships(*, tenants: Sequence[Tenant]) -> QuerySet[Membership]:
@@ -35,3 +37,24 @@ def find_user_across_tenants(username: str) -> User:
     if "\0" not in username and (row := User.objects.filter(username=username).first()):
         return row
     raise NoSuchObject("account: a superuser makes one")
+
+
+def find_places(
+    *, tenant: Tenant, projects: Sequence[str], sites: Sequence[str]
+) -> list[Project | Site]:
+    """Return the projects and sites of these slugs.
+
+    Raises BadInput naming ``projects`` or ``sites`` for each that the tenant lacks.
+    """
+    found: list[Project | Site] = []
+    errors = []
+    wanted = [("projects", slug) for slug in projects]
+    for field, slug in [*wanted, *(("sites", slug) for slug in sites)]:
+        find = get_project if field == "projects" else get_site
+        try:
+            found.append(find(tenants=[tenant], slug=slug))
+        except NotFound as error:
+            errors.append({"field": field, "message": f"{slug}: {error.detail}"})
+    if errors:
+        raise BadInput(errors=errors)
+    return found

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 
 NOBODYS = "01890000-0000-7000-8000-000000000000"
 VALUES = {"uid": "nobody", "action": "cancel"}
-# Pages that a viewer does not see: the platform's, and who changed what.
-FOR_OTHERS = {"platform", "audit"}
+# What a viewer does not see: the platform, who changed what, and who is who.
+FOR_OTHERS = {"platform", "audit", "members"}
 
 
 def address(pattern: URLPattern, **values: Any) -> str:
@@ -112,6 +112,9 @@ def test_who_may_only_look_sees_every_page_and_changes_nothing(acme: Fleet) -> N
         "job-act": {},
         "command-act": {},
         "alarm-acknowledge": {},
+        "members": {"user": "x", "role": "viewer"},
+        "member-change": {"role": "admin"},
+        "member-remove": {},
     }
     for pattern in urlpatterns:
         if pattern.name in changes:

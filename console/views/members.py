@@ -1,0 +1,133 @@
+"""Members of the tenants whose people one manages: role, limit, end."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from console.paging import page_of
+from console.scope import ConsoleRequest, page
+from iotplatform.common.problems import BadInput, NotFound, Problem
+from registry.lifecycle import Role
+from registry.permissions import Right
+from registry.selectors.people import (
+    find_places,
+    find_user_across_tenants,
+    get_membership,
+    list_memberships,
+)
+from registry.services.people import add_member, change_member, remove_member
+
+ROLES = {
+    Role.VIEWER: "sees",
+    Role.OPERATOR: "sends commands, starts jobs, takes up work",
+    Role.APPROVER: "lets others' jobs start as well",
+    Role.MANAGER: "registers devices, edits products and places as well",
+    Role.ADMIN: "manages people as well",
+}
+
+
+@page
+def members(request: ConsoleRequest) -> HttpResponse:
+    """Who is what, where and how far; and adding somebody."""
+    tenants = _administered(request)
+    if request.method != "POST":
+        return _answer(request, tenants)
+    chosen = [row for row in tenants if row.slug == request.POST.get("for_tenant")]
+    try:
+        if not chosen and len(tenants) > 1:
+            raise BadInput(tenant="Choose the tenant.")
+        tenant = (chosen or tenants)[0]
+        user = find_user_across_tenants(request.POST.get("user", "").strip())
+        add_member(
+            tenant=tenant,
+            user=user,
+            role=_role(request),
+            limited_to=find_places(tenant=tenant, **_slugs(request)),
+        )
+    except (BadInput, NotFound) as error:
+        return _answer(request, tenants, status=422, error=_words(error))
+    messages.success(request, f"{user} is a member of {tenant} now.")
+    return redirect("console:members")
+
+
+@require_POST
+@page
+def change(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
+    """Change what a member is, and how far it reaches."""
+    tenants = _administered(request, everywhere=True)
+    row = get_membership(tenants=tenants, public_id=membership_id)
+    try:
+        places = find_places(tenant=row.tenant, **_slugs(request))
+        change_member(row, role=_role(request), limited_to=places)
+    except Problem as error:
+        status = 409 if error.status == 409 else 422
+        return _answer(request, tenants, status=status, error=_words(error))
+    messages.success(request, f"{row.user} is changed.")
+    return redirect("console:members")
+
+
+@require_POST
+@page
+def remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
+    """End a membership."""
+    tenants = _administered(request, everywhere=True)
+    row = get_membership(tenants=tenants, public_id=membership_id)
+    try:
+        remove_member(row)
+    except Problem as error:
+        return _answer(request, tenants, status=409, error=_words(error))
+    messages.success(request, f"{row.user} is no longer a member of {row.tenant}.")
+    return redirect("console:members")
+
+
+def _administered(request: ConsoleRequest, *, everywhere: bool = False) -> list[Any]:
+    scope = request.scope
+    tenants = scope.all_tenants if everywhere else scope.tenants
+    found = [row for row in tenants if scope.may(Right.ADMINISTER, row.pk)]
+    if not found:
+        raise PermissionDenied("This needs the right to administer in a tenant.")
+    return found
+
+
+def _answer(
+    request: ConsoleRequest, tenants: list[Any], *, status: int = 200, error: str = ""
+) -> HttpResponse:
+    found = page_of(request, list_memberships(tenants=tenants))
+    for row in found.rows:
+        limits = row.limits.all()
+        row.projects = " ".join(limit.project.slug for limit in limits if limit.project)
+        row.sites = " ".join(limit.site.slug for limit in limits if limit.site)
+    context = {
+        "members": found.rows,
+        "next_url": found.next_url,
+        "first_url": found.first_url,
+        "roles": ROLES.items(),
+        "tenants": tenants,
+        "error": error,
+        "given": request.POST if error else {},
+    }
+    return render(request, "console/members/list.html", context, status=status)
+
+
+def _role(request: ConsoleRequest) -> str:
+    role = request.POST.get("role", "")
+    if role not in Role.values:
+        raise BadInput(role=f"One of: {', '.join(Role.values)}.")
+    return role
+
+
+def _slugs(request: ConsoleRequest) -> dict[str, list[str]]:
+    fields = ("projects", "sites")
+    return {f: request.POST.get(f, "").replace(",", " ").split() for f in fields}
+
+
+def _words(error: Problem) -> str:
+    rows = [f"{row['field']}: {row['message']}" for row in error.errors]
+    return "; ".join(rows) or error.detail
