@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django import forms
@@ -22,6 +21,7 @@ from registry.admin.base import (
 )
 from registry.lifecycle import Lifecycle
 from registry.models import Credential, Device, LifecycleMove
+from registry.permissions import Right, tenants_where
 from registry.services.credentials import issue_credential, withdraw_credential
 from registry.services.device_rules import device_errors
 from registry.services.devices import (
@@ -30,7 +30,9 @@ from registry.services.devices import (
     register_device,
     update_device,
 )
-from registry.services.lifecycle import move_lifecycle
+from registry.services.lifecycle import move_devices
+
+SHOWN = 20  # refusals of one action: what a person reads
 
 
 class DeviceForm(forms.ModelForm[Device]):
@@ -132,11 +134,20 @@ class DeviceAdmin(ServiceAdmin[Device]):
     def _move(
         self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle
     ) -> None:
-        move = partial(
-            move_lifecycle, to=to, reason="in the admin", actor=_actor(request)
+        moved = move_devices(
+            tenants=tenants_where(_actor(request), Right.MANAGE),
+            device_ids=list(rows.values_list("pk", flat=True)),
+            to=to,
+            reason="in the admin",
+            actor=_actor(request),
         )
-        done = f"moved to {to.label}"
-        for_each(self, request, rows, lambda device: move(device=device), done)
+        for uid, why_not in list(moved.refused.items())[:SHOWN]:
+            self.message_user(request, f"{uid}: {why_not}", messages.ERROR)
+        if (more := len(moved.refused) - SHOWN) > 0:
+            self.message_user(request, f"… and {more} others.", messages.ERROR)
+        if moved.devices:
+            done = f"{len(moved.devices)} moved to {to.label}."
+            self.message_user(request, done, messages.SUCCESS)
 
 
 @admin.register(Credential)
