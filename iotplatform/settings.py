@@ -6,11 +6,14 @@ it starts; what the environment sets itself wins over that file.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
 import environ
+
+from iotplatform.processes import OWNER, default_role
 
 # Admin and form classes name their model, as in ModelAdmin[Device], at run time too.
 django_stubs_ext.monkeypatch()
@@ -61,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "registry.middleware.WallMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "console.sign_in.SessionRulesMiddleware",
@@ -93,7 +97,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # Stores. An unset URL means the embedded one, whose address is in run/env.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres:///iotplatform")}
-DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+DATABASES["default"]["ENGINE"] = "iotplatform.common.postgres"
 DATABASES["default"]["OPTIONS"] = {
     "application_name": env.str("PROCESS_NAME", "manage"),
     # A server that is away, or cut off without a word, is an error within a minute.
@@ -102,10 +106,11 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-DATABASE_ROLE = env.str("DATABASE_ROLE", default="")
-if DATABASE_ROLE:
-    # The web acts as a role that owns nothing, so that row-level security can bind it.
-    DATABASES["default"]["OPTIONS"]["options"] = f"-c role={DATABASE_ROLE}"
+# Each process acts as a role that owns nothing, so that row-level security can bind it.
+DATABASE_ROLE = env.str("DATABASE_ROLE", default="") or default_role(sys.argv)
+DATABASES["default"]["OPTIONS"]["options"] = (
+    "-c iot.unwalled=on" if DATABASE_ROLE == OWNER else f"-c role={DATABASE_ROLE}"
+)
 # A database that was restarted costs a reconnect, not an error on each old connection.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if env.bool("DATABASE_POOL", default=False):

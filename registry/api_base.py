@@ -10,8 +10,11 @@ from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from registry.permissions import Right, is_platform_admin, may, tenants_where
+from registry.walls import let_in
 
 if TYPE_CHECKING:
+    from rest_framework.request import Request
+
     from registry.models import Tenant, User
 
 
@@ -21,6 +24,11 @@ class TenantScopedMixin(APIView):
     ``?tenant=slug`` narrows it to one of them; an unknown slug and another's are the
     same 404.
     """
+
+    def perform_authentication(self, request: Request) -> None:
+        """Open the wall for whoever was found, by whatever scheme."""
+        super().perform_authentication(request)
+        let_in(self.caller, token_id=getattr(request.auth, "pk", None))
 
     @property
     def caller(self) -> User:

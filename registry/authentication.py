@@ -11,6 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from registry.permissions import rights_of_scopes
 from registry.selectors.tokens import find_token_across_tenants
 from registry.services.tokens import note_use
+from registry.walls import let_in
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -37,6 +38,7 @@ class ApiTokenAuthentication(BaseAuthentication):
         note_use(token, now=now)
         user: User = token.user
         user.rights_limit = rights_of_scopes(token.scopes)
+        let_in(user, token_id=token.pk)
         return user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -105,7 +105,7 @@ def app_programs(
     worker += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     beat += ["--schedule", str(layout.run / "beat-schedule")]
-    as_web = {"DATABASE_ROLE": "iot_web", "DATABASE_POOL": "1"}
+    as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/processes.py
     programs = [
         Program("web", web, environment=as_web),
         Program("bridge", manage("mqtt_bridge")),

@@ -12,6 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common import wall
 from iotplatform.common.problems import BadInput
 from iotplatform.common.throttling import PerKeyThrottle
 from registry.api.naming import with_objects
@@ -24,7 +25,11 @@ from registry.enrolment_serializers import (
 )
 from registry.models import EnrolmentKey
 from registry.permissions import Right
-from registry.selectors.enrolment import get_enrolment_key, list_enrolment_keys
+from registry.selectors.enrolment import (
+    get_enrolment_key,
+    list_enrolment_keys,
+    tenants_of_key_across_tenants,
+)
 from registry.services.enrolment import (
     Introduction,
     create_enrolment_key,
@@ -131,6 +136,11 @@ class EnrolView(GenericAPIView[Any]):
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
         said = dict(given.validated_data)
-        enrolled = enrol_across_tenants(said.pop("key"), Introduction(**said))
+        key = said.pop("key")
+        with wall.as_role(wall.BRIDGE):
+            tenant_ids = tenants_of_key_across_tenants(key)
+        # The key asks, not a person: it reaches its tenant, and no other.
+        with wall.as_tenants(tenant_ids):
+            enrolled = enrol_across_tenants(key, Introduction(**said))
         context = self.get_serializer_context()
         return Response(EnrolledSerializer(enrolled, context=context).data, status=201)

@@ -1,44 +1,24 @@
-"""The database role of the web: it owns nothing, so that row-level security can bind it.
+"""The database roles of the processes, and the functions that policies stand on.
 
 Roles belong to the server, not to a database: another database of the same server may
-have made it already, and going back leaves it there.
+have made them already, and going back leaves them there. What they may do on a table,
+``migrate`` says at its end (``iotplatform/policies.py``).
 """
+
+from typing import Any
 
 from django.db import migrations
 
-FORWARDS = """
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'iot_web') THEN
-        CREATE ROLE iot_web NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL;  -- another database's migration was faster
-END
-$$;
-GRANT iot_web TO CURRENT_USER;
-GRANT USAGE ON SCHEMA public TO iot_web;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO iot_web;
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO iot_web;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO iot_web;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-    GRANT USAGE, SELECT ON SEQUENCES TO iot_web;
-"""
+from iotplatform.policies import prepare_roles
 
-BACKWARDS = """
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-    REVOKE SELECT, INSERT, UPDATE, DELETE ON TABLES FROM iot_web;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-    REVOKE USAGE, SELECT ON SEQUENCES FROM iot_web;
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM iot_web;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM iot_web;
-REVOKE USAGE ON SCHEMA public FROM iot_web;
-"""
+
+def prepare(apps: Any, schema_editor: Any) -> None:
+    """Make them, where they are not there yet."""
+    prepare_roles()
 
 
 class Migration(migrations.Migration):
-    """Make the role and give it the rows, not the tables."""
+    """Make the roles; they own nothing."""
 
     dependencies = [("registry", "0001_initial")]
-    operations = [migrations.RunSQL(FORWARDS, BACKWARDS)]
+    operations = [migrations.RunPython(prepare, migrations.RunPython.noop)]

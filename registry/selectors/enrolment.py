@@ -12,6 +12,7 @@ from registry.exceptions import NoSuchObject
 from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device, EnrolmentKey, Tenant
 from registry.selectors.reach import at_site_within
+from registry.selectors.tokens import digest_of
 
 
 def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
@@ -29,6 +30,12 @@ def get_enrolment_key(
         return list_enrolment_keys(tenants=tenants).get(public_id=public_id)
     except (EnrolmentKey.DoesNotExist, ValidationError) as error:
         raise NoSuchObject("enrolment key") from error
+
+
+def tenants_of_key_across_tenants(key_text: str) -> list[int]:
+    """Return the id of the tenant that a key is of; none for one that there is not."""
+    rows = EnrolmentKey.objects.filter(digest=digest_of(key_text))
+    return list(rows.values_list("tenant_id", flat=True))
 
 
 def claimable_devices(key: EnrolmentKey) -> QuerySet[Device]:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from iotplatform.common import wall
 from iotplatform.common.problems import BadInput, Conflict, Forbidden
 from registry.exceptions import BrokerDoesNotAnswer
 from registry.lifecycle import Adapter, DeviceKind
@@ -174,7 +175,9 @@ def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, boo
         return device, True
     if not who.uid:
         raise BadInput(uid="A device that is not registered yet says its uid.")
-    if Device.objects.filter(uid=who.uid).exists():
+    with wall.as_role(wall.BRIDGE):  # a uid is one of all tenants
+        is_taken = Device.objects.filter(uid=who.uid).exists()
+    if is_taken:
         raise Conflict(NOT_CLAIMABLE)
     draft = DeviceDraft(
         uid=who.uid,

@@ -7,6 +7,7 @@ thousand values, and arrays that the server binds cost a fraction of that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -16,13 +17,13 @@ from django.db import connection
 
 def run(statement: LiteralString, params: Sequence[Any] = ()) -> int:
     """Execute; return how many rows it concerned."""
-    with connection.wrap_database_errors, _cursor() as cursor:
+    with connection.wrap_database_errors, _walled(), _cursor() as cursor:
         return cursor.execute(statement, params).rowcount
 
 
 def fetch(statement: LiteralString, params: Sequence[Any] = ()) -> list[Any]:
     """Execute; return all rows."""
-    with connection.wrap_database_errors, _cursor() as cursor:
+    with connection.wrap_database_errors, _walled(), _cursor() as cursor:
         return cursor.execute(statement, params).fetchall()
 
 
@@ -61,8 +62,12 @@ def _element(value: Any) -> str:
     return str(value)
 
 
+def _walled() -> AbstractContextManager[None]:
+    found: AbstractContextManager[None] = connection.walled()  # type: ignore[attr-defined]
+    return found
+
+
 def _cursor() -> psycopg.Cursor[Any]:
-    connection.ensure_connection()
     cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
     cursor.format = psycopg.pq.Format.BINARY  # times need no reading of text then
     return cursor

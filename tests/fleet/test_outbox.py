@@ -180,6 +180,7 @@ def test_a_role_that_may_not_write_the_outbox_fills_it_all_the_same() -> None:
     with connection.cursor() as cursor:
         cursor.execute("REVOKE INSERT ON fleet_outbox FROM iot_web")
         cursor.execute("SET LOCAL ROLE iot_web")
+        cursor.execute(f"SET LOCAL iot.tenants = '{device.tenant_id}'")
         cursor.execute("UPDATE registry_device SET name = 'by the web'")
         cursor.execute("RESET ROLE")
 

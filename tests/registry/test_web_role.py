@@ -60,6 +60,7 @@ def test_it_reads_and_writes_the_rows_of_every_table_but_the_audit_log(
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,"
         " unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege)"
         " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"
+        " AND NOT c.relispartition AND c.relname <> 'django_migrations'"
         " AND NOT has_table_privilege(current_user, c.oid, p.privilege)"
         " ORDER BY c.relname, p.privilege"
     ).fetchall()

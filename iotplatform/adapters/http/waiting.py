@@ -20,6 +20,7 @@ from django.utils import timezone
 from commands.selectors.due import devices_with_due
 from commands.services.dispatch import CHANNEL
 from iotplatform.adapters.http.reading import ADAPTER
+from iotplatform.common import wall
 from iotplatform.common.notify import listen
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,10 @@ class Waiters:
 
     def _watch(self) -> None:
         """Look after each NOTIFY and every second, as long as somebody waits."""
+        with wall.as_role(wall.BRIDGE):  # a thread of its own begins without a scope
+            self._watch_as_bridge()
+
+    def _watch_as_bridge(self) -> None:
         while self._is_wanted():
             try:
                 with contextlib.closing(listen(CHANNEL)) as listening:

@@ -1,0 +1,109 @@
+"""A row of every table that holds something of a tenant, for any tenant."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from registry.models import Tenant
+from tests.factories import UserFactory
+
+APPS = {"registry", "state", "commands", "fleet", "console"}
+# Texts that are not free: a constraint of their table would refuse any.
+OF_A_FORM = {"time_zone", "fingerprint"}
+# References that may be left out, but not in the one row of a table.
+NEEDED = {
+    "registry.AuditEntry.tenant",
+    "registry.MembershipLimit.project",
+    "state.DeadLetter.tenant",
+}
+_numbers = count(1)
+
+
+def tenant_models() -> list[type[models.Model]]:
+    """Return every model whose rows belong to a tenant, the referred to first."""
+    found = [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label in APPS
+        and any(field.name == "tenant" for field in model._meta.concrete_fields)
+    ]
+    return sorted(found, key=lambda model: model._meta.db_table)
+
+
+class Rows:
+    """Makes one row of each model; what a row refers to is of the same tenant."""
+
+    def __init__(self, tenant: Tenant, text: str = "") -> None:
+        self.tenant = tenant
+        self.text = text  # put into every text that takes it
+        self.made: dict[type[models.Model], Any] = {Tenant: tenant}
+
+    def make_all(self) -> None:
+        for model in tenant_models():
+            self.of(model)
+
+    def of(self, model: type[models.Model]) -> Any:
+        """Return the row of this model; it is made when it is asked for first."""
+        if model not in self.made:
+            if not hasattr(model, "tenant"):
+                self.made[model] = UserFactory()
+            else:
+                row = model(**self._values(model))
+                row.save(force_insert=True)
+                self.made[model] = row
+        return self.made[model]
+
+    def _values(self, model: type[models.Model]) -> dict[str, Any]:
+        values = {}
+        for field in model._meta.concrete_fields:
+            value = self._value(field)
+            if value is not None:
+                values[field.name] = value
+        return values
+
+    def _value(self, field: Any) -> Any:
+        if isinstance(field, models.ForeignKey):
+            is_needed = not field.null or str(field) in NEEDED
+            return self.of(field.related_model) if is_needed else None
+        if field.primary_key:
+            return None
+        if isinstance(field, models.UUIDField):
+            return uuid.uuid4()
+        if isinstance(field, models.CharField | models.TextField):
+            return self._text(field)
+        if isinstance(field, models.DateTimeField):
+            return timezone.now() + timedelta(minutes=1)
+        if field.has_default() or field.null or isinstance(field, models.JSONField):
+            return self._document(field)
+        if isinstance(field, models.IntegerField):
+            return next(_numbers) % 30_000
+        if isinstance(field, models.FloatField):
+            return 1.0
+        return None
+
+    def _text(self, field: Any) -> str | None:
+        if field.choices:
+            return str(field.choices[0][0]) if not field.has_default() else None
+        if field.name in OF_A_FORM:
+            return None
+        text = f"{self.text or 'x'}-{next(_numbers)}"
+        return (
+            text[: field.max_length] if len(text) <= (field.max_length or 999) else ""
+        )
+
+    def _document(self, field: Any) -> Any:
+        if not self.text:
+            return None if field.has_default() or field.null else {}
+        if isinstance(field, ArrayField):
+            return [self.text]
+        if isinstance(field, models.JSONField) and field.default is dict:
+            return {"note": self.text}
+        return None
