@@ -251,6 +251,8 @@ SPECTACULAR_SETTINGS = {
     # Fields of one name that hold different choices need names of their own.
     "ENUM_NAME_OVERRIDES": {
         "DeviceKindEnum": "registry.lifecycle.DeviceKind",
+        "CredentialKindEnum": "registry.models.credentials.CredentialKind",
+        "KnownByEnum": "state.lifecycle.KnownBy",
         "LifecycleEnum": "registry.lifecycle.Lifecycle",
         "CommandStatusEnum": "commands.lifecycle.CommandStatus",
         "JobStatusEnum": "commands.lifecycle.JobStatus",

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 # Everything that answers a GET with many of something.
 LISTS = (
     *("tenants/", "projects/", "sites/", "products/", "devices/", "alarms/"),
-    *("devices/{uid}/credentials/", "devices/{uid}/timeline/"),
+    *("devices/{uid}/credentials/", "enrolment-keys/", "devices/{uid}/timeline/"),
     *("command-definitions/", "commands/", "cohorts/"),
     *("jobs/", "jobs/{job_id}/targets/", "jobs/{job_id}/events/"),
     "snapshots/{snapshot_id}/members/",
