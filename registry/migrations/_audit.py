@@ -67,8 +67,10 @@ def _record(action: str, rows: str) -> str:
             found.row ->> 'username', found.row ->> 'name', found.row ->> 'code',
             d.uid, u.username, found.row ->> 'prefix', ''), 200),
         '{action}',
-        registry_audit_shown(found.before, secrets),
-        registry_audit_shown(found.after, secrets),
+        CASE secrets WHEN '{{}}' THEN found.before
+            ELSE registry_audit_shown(found.before, secrets) END,
+        CASE secrets WHEN '{{}}' THEN found.after
+            ELSE registry_audit_shown(found.after, secrets) END,
         by_user, actor_name, by_token, by_token_name, through,
         own.device_id, COALESCE(own.site_id, d.site_id),
         COALESCE(own.project_id, d.project_id)
