@@ -1,0 +1,108 @@
+"""What an hour of heartbeats leaves of the presence table.
+
+The batches' own statement, with the autovacuum of the embedded PostgreSQL beside it, as
+fast as it goes: so vacuum has less time for it than in a real hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.lab import BASE, open_lab
+from bench.report import Figure, write_report
+from bench.traffic import register_devices
+
+BATCH = 500
+HEARD = """
+    INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
+        session, seq_window, repeats, left_how, left_session, clock_skew, connectivity,
+        cause, since, disconnects_72h, next_change_at, activity_bucket)
+    SELECT id, tenant_id, now(), now(), 's', 0, 0, '', '', false, 'online', '', now(),
+        0, now() + interval '2 minutes', date_trunc('hour', now())
+    FROM registry_device ORDER BY id
+"""
+FIGURES = """
+    SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot(), n_tup_upd,
+        n_tup_hot_upd, pg_table_size(relid), pg_indexes_size(relid)
+    FROM pg_stat_user_tables WHERE relname = 'state_presence'
+"""
+
+
+def main() -> None:
+    """Measure and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--heartbeats", type=int, default=2_000_000)
+    asked = parser.parse_args()
+    with open_lab() as lab:
+        register_devices(lab, asked.devices)
+        os.environ.update(lab.environment)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
+        import django
+
+        django.setup()
+        url = lab.postgres.url("postgres", lab.postgres.password)
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute(HEARD)
+            database.execute("VACUUM ANALYZE state_presence")
+            before = figures(database)
+            started = time.monotonic()
+            beat(database, asked.heartbeats)
+            seconds = time.monotonic() - started
+            after = figures(database)
+    done, hot = after[0] - before[0], after[1] - before[1]
+    write_report(
+        "heartbeats",
+        figures=[
+            Figure("heartbeats written", done / seconds, "rows/s"),
+            Figure("share of HOT updates", 100 * hot / done, "%"),
+            Figure("table, grown to", after[2] / before[2], "times"),
+            Figure("indexes, grown to", after[3] / before[3], "times"),
+        ],
+        ratio=after[2] / before[2],
+        baseline="the size of the table before them",
+        data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
+        notes={**vars(asked), "load_average": os.getloadavg()[0]},
+    )
+
+
+def beat(database: psycopg.Connection[Any], count: int) -> None:
+    """Write so many heartbeats, batch by batch, the devices in turn."""
+    from state.services.rows import lock_rows
+
+    ids = [row[0] for row in database.execute("SELECT id FROM registry_device")]
+    ids.sort()
+    for begin in range(0, count, BATCH):
+        at = begin % len(ids)
+        _heard(lock_rows, ids[at : at + BATCH])
+
+
+def _heard(lock_rows: Any, ids: list[int]) -> None:
+    from django.db import transaction
+
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        locked = lock_rows(ids)
+        for row in locked.rows.values():
+            row.last_seen_at = row.last_activity_at = now
+            row.seq_high = (row.seq_high or 0) + 1
+        locked.write()
+
+
+def figures(database: psycopg.Connection[Any]) -> tuple[int, int, int, int]:
+    """Return updates, HOT updates, and the bytes of table and indexes."""
+    time.sleep(1.5)  # sessions report what they did at most once a second
+    row = database.execute(FIGURES).fetchone()
+    assert row is not None
+    return row[2], row[3], row[4], row[5]
+
+
+if __name__ == "__main__":
+    main()
