@@ -10,6 +10,7 @@ from django.db import transaction
 
 from state.lifecycle import ABNORMAL_CAUSES, Connectivity
 from state.services import bulk
+from state.services.marks import mark_for_risk
 from state.services.rows import lock_rows
 from state.services.verdicts import count_again
 
@@ -69,3 +70,4 @@ def load_history(past: Sequence[PastTransition], *, now: datetime) -> None:
     locked = lock_rows(latest.keys())
     count_again(locked.rows.values(), now=now)
     locked.write()
+    mark_for_risk(latest.keys())

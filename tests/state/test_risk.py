@@ -21,6 +21,7 @@ from fleet.models import Outbox
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity
 from state.models import Alarm, Presence, Risk, RiskMark, TelemetrySummary, Twin
+from state.services.history import PastTransition, load_history
 from state.services.outcomes import Outcomes, note_outcomes
 from state.services.rescoring import rescore_across_tenants
 from state.services.risk import MOST, WEIGHTS, RiskFacts, assess
@@ -369,3 +370,14 @@ def test_workers_side_by_side_lose_no_mark_and_leave_the_newest_judgment() -> No
     assert not RiskMark.objects.exists()
     assert set(Risk.objects.values_list("score", flat=True)) == {20}
     assert Risk.objects.count() == 20
+
+
+@pytest.mark.django_db
+def test_a_history_from_elsewhere_is_judged_too() -> None:
+    device = DeviceFactory.create()
+    lost = PastTransition(device.pk, t(-10 * 24 * 60), "online", "offline", "last_will")
+
+    load_history([lost], now=t(0))
+    rescore(t(0))
+
+    assert risk(device) == (25, ["offline"])
