@@ -140,7 +140,9 @@ def _feedback(
     device: Device, presence: Presence | None, now: datetime
 ) -> FieldFeedback | None:
     """Return the newest observation that is about the condition as it is now."""
-    newest = FieldFeedback.objects.filter(device=device, at__gt=now - FEEDBACK_HOLDS)
+    # What an earlier owner's people saw is not told.
+    own = FieldFeedback.objects.filter(device=device, tenant=device.tenant_id)
+    newest = own.filter(at__gt=now - FEEDBACK_HOLDS)
     found = newest.order_by("-at", "-pk").first()
     if found is None or (presence is not None and found.at < presence.since):
         return None

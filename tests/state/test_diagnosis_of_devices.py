@@ -190,6 +190,15 @@ def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) 
     assert fleet.diagnosis(lost)["verdict"] == "device"
 
 
+def test_what_an_earlier_owners_people_saw_is_not_told(fleet: Fleet) -> None:
+    online = fleet.others[0][0]
+    FieldFeedback.objects.create(
+        tenant=TenantFactory.create(), device=online, at=NOW, observation="dead"
+    )
+
+    assert fleet.diagnosis(online) is None
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
