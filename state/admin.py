@@ -14,6 +14,7 @@ from state.models import (
     DeadLetter,
     FieldFeedback,
     ListeningSlot,
+    MaintenanceWindow,
     Risk,
     TwinChange,
 )
@@ -69,6 +70,17 @@ class ListeningSlotAdmin(ReadOnlyAdmin):
     """How the bridges do."""
 
     list_display = ("slot", "owner", "beat_at", "caught_up_at", "rate", "lag_seconds")
+
+
+@admin.register(MaintenanceWindow)
+class MaintenanceWindowAdmin(ReadOnlyAdmin):
+    """Announced work, the latest first; people announce it in console and API."""
+
+    list_display = ("from_at", "until", "device", "site", "tenant", "reason")
+    list_filter = ("tenant",)
+    list_select_related = ("device", "site", "tenant")
+    search_fields = ("device__uid", "site__slug", "reason")
+    ordering = ("-pk",)
 
 
 @admin.register(Risk)

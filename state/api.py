@@ -59,6 +59,8 @@ class AlarmFilter(django_filters.FilterSet):  # type: ignore[misc]
     """What a list of alarms may be narrowed by."""
 
     device = django_filters.CharFilter("device__uid")
+    site = django_filters.CharFilter("device__site__slug")
+    product = django_filters.CharFilter("device__product__slug")
     code = django_filters.CharFilter("code")
     state = django_filters.MultipleChoiceFilter(choices=AlarmState.choices)
     severity = django_filters.MultipleChoiceFilter(choices=Severity.choices)

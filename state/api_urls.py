@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from state import api
+from state import api, maintenance_api
 from state.telemetry_api import TelemetryView
 
 urlpatterns = [
     path("devices/<str:uid>/state/", api.StateView.as_view()),
     path("devices/<str:uid>/feedback/", api.FeedbackView.as_view()),
     path("devices/<str:uid>/telemetry/", TelemetryView.as_view()),
+    path("maintenance-windows/", maintenance_api.WindowListView.as_view()),
+    path("maintenance-windows/<uuid:window_id>/", maintenance_api.WindowView.as_view()),
     path("alarms/", api.AlarmListView.as_view()),
     path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
 ]

@@ -27,3 +27,11 @@ class AlarmIsCleared(Conflict):
 
 class CourseRefused(BadInput):
     """The range that was asked for is none, or too long for its step."""
+
+
+class WindowNotFound(NotFound):
+    """There is no such maintenance window for this caller."""
+
+
+class WindowRefused(BadInput):
+    """The window is of nothing, of too much, or ends before it begins."""

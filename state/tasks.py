@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from state.services.dead_letters import trim_dead_letters_across_tenants
+from state.services.held import raise_held_across_tenants
 from state.services.listening import forget_old_spans
 from state.services.partitions import keep_partitions
 from state.services.rescoring import BATCH as RISK_BATCH
@@ -25,6 +26,7 @@ def sweep() -> int:
     total = sweep_across_tenants(now=now)
     if wake_children_across_tenants(now=now):  # of gateways that this run moved
         total += sweep_across_tenants(now=now)
+    raise_held_across_tenants(now=now)
     return total
 
 

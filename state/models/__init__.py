@@ -10,6 +10,7 @@ from state.models.ingest import (
     SweepMark,
 )
 from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
+from state.models.maintenance import HeldAlarm, MaintenanceWindow
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
 from state.models.twin import Twin, TwinChange
@@ -24,7 +25,9 @@ __all__ = [
     "DeadLetterCount",
     "ExpectedDisconnect",
     "FieldFeedback",
+    "HeldAlarm",
     "ListeningSlot",
+    "MaintenanceWindow",
     "Presence",
     "Risk",
     "RiskMark",

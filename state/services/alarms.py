@@ -14,7 +14,7 @@ from registry.lifecycle import RAISES_ALARMS
 from state.exceptions import AlarmIsCleared
 from state.lifecycle import AlarmState
 from state.models import Alarm
-from state.services import bulk
+from state.services import bulk, held
 from state.services.evidence import device_time
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ _WRITE = """
 """
 
 
-def take_events(arrivals: Sequence[Arrival]) -> None:
+def take_events(arrivals: Sequence[Arrival], *, now: datetime) -> None:
     """Raise and clear what the devices of a batch say; one open alarm a code.
 
     A device that is not in service raises none, and may still clear what it raised.
+    What one under maintenance complains about is held until that is over.
     The presence rows are locked, so nobody else raises for these devices meanwhile.
     """
     events = [arrival for arrival in arrivals if arrival.uplink.kind == "event"]
@@ -53,6 +54,9 @@ def take_events(arrivals: Sequence[Arrival]) -> None:
     keys = {(a.device.id, cast("Event", a.uplink.message).code) for a in events}
     known = _lock_open(keys)
     raised: list[Alarm] = []
+    held_back: dict[Key, held.Held] = {}
+    ended: set[Key] = set()
+    resting = held.under_maintenance(_may_raise(events), now=now)
     touched: dict[int, Alarm] = {}
     for arrival in events:
         event = cast("Event", arrival.uplink.message)
@@ -60,18 +64,26 @@ def take_events(arrivals: Sequence[Arrival]) -> None:
         at = device_time(arrival.uplink) or arrival.uplink.at
         alarm = known.get(key)
         if event.state == "cleared":
+            held_back.pop(key, None)
+            ended.add(key)
             alarm = known.pop(key, None)
             if alarm is not None:
                 alarm.state, alarm.cleared_at = AlarmState.CLEARED, at
         elif alarm is not None:
             _repeat(alarm, event, at)
         elif arrival.device.lifecycle in RAISES_ALARMS:
+            if arrival.device.id in resting:
+                _hold(held_back, arrival, event, at)
+                continue
             known[key] = _raised(arrival, event, at)
             raised.append(known[key])
         if alarm is not None and alarm.pk:
             touched[alarm.pk] = alarm
     _write(touched)
     Alarm.objects.bulk_create(raised)
+    # In this order: what was cleared and is there again begins anew.
+    held.forget(ended | {(alarm.device_id, alarm.code) for alarm in raised})
+    held.hold(list(held_back.values()))
 
 
 @transaction.atomic
@@ -95,6 +107,32 @@ def _lock_open(keys: set[Key]) -> dict[Key, Alarm]:
         return {}
     alarms = Alarm.objects.filter(~Q(state=AlarmState.CLEARED), pk__in=ids)
     return {(alarm.device_id, alarm.code): alarm for alarm in alarms}
+
+
+def _may_raise(events: Sequence[Arrival]) -> set[int]:
+    """Return the devices of which a message may open an alarm."""
+    return {
+        arrival.device.id
+        for arrival in events
+        if cast("Event", arrival.uplink.message).state != "cleared"
+    }
+
+
+def _hold(
+    held_back: dict[Key, held.Held], arrival: Arrival, event: Event, at: datetime
+) -> None:
+    """Note one report of what maintenance holds back; the latest word stands."""
+    key = (arrival.device.id, event.code)
+    earlier = held_back.get(key)
+    held_back[key] = held.Held(
+        tenant_id=arrival.device.tenant_id,
+        device_id=arrival.device.id,
+        code=event.code,
+        severity=event.severity,
+        message=event.message or (earlier.message if earlier else ""),
+        count=1 + (earlier.count if earlier else 0),
+        last_at=max(at, earlier.last_at) if earlier else at,
+    )
 
 
 def _repeat(alarm: Alarm, event: Event, at: datetime) -> None:

@@ -73,7 +73,7 @@ def judge(
     locked.write()
     judged.reported = twin.take_reports(reports)
     telemetry.take_measurements(judged.fresh)
-    alarms.take_events(judged.fresh)
+    alarms.take_events(judged.fresh, now=now)
     return judged
 
 

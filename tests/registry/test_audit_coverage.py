@@ -26,6 +26,7 @@ MACHINES = {
     "state_deadletter",
     "state_deadlettercount",
     "state_expecteddisconnect",
+    "state_heldalarm",
     "state_listeningslot",
     "state_presence",
     "state_risk",

@@ -23,6 +23,7 @@ NEEDED = {
     "registry.AuditEntry.tenant",
     "registry.MembershipLimit.project",
     "state.DeadLetter.tenant",
+    "state.MaintenanceWindow.site",
 }
 _numbers = count(1)
 

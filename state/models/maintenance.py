@@ -1,0 +1,77 @@
+"""Maintenance: work at a device or a site, and what it complained meanwhile."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from iotplatform.common.models import PublicIdModel
+from registry.models import Device, Site, Tenant
+from state.lifecycle import Severity
+
+
+class MaintenanceWindow(PublicIdModel):
+    """From when until when somebody works at a device, or at a whole site, and why."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    device = models.ForeignKey(
+        Device, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    site = models.ForeignKey(
+        Site, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    from_at = models.DateTimeField()
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(device__isnull=False, site__isnull=True)
+                | Q(device__isnull=True, site__isnull=False),
+                name="state_window_of_a_device_or_a_site",
+            ),
+            models.CheckConstraint(
+                condition=Q(until__gt=F("from_at")), name="state_window_lasts"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["device", "until"], name="state_window_device"),
+            models.Index(fields=["site", "until"], name="state_window_site"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_at:%F %T} to {self.until:%F %T}: {self.reason}"
+
+
+class HeldAlarm(models.Model):
+    """What a device complains about under maintenance: an alarm if it lasts longer."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    device = models.ForeignKey(
+        Device, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    code = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8, choices=Severity)
+    message = models.TextField(blank=True)
+    count = models.PositiveIntegerField(default=1)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device", "code"], name="state_one_held_alarm_per_code"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id}: {self.code} ({self.severity})"
