@@ -24,6 +24,8 @@ DOCUMENTS_SQL = """
 SELECT
     d.id, d.tenant_id, d.uid, d.name, d.serial, d.kind, d.adapter, d.lifecycle, d.tags,
     d.attributes, t.slug AS tenant, j.slug AS project, s.slug AS site, s.region,
+    registry_space_path(sp.path) AS space, hr.slug AS hardware_revision,
+    b.slug AS batch,
     p.slug AS product, p.name AS model, g.uid AS gateway,
     p.attributes_schema, p.metrics, p.reported_keys,
     pr.connectivity, pr.cause, pr.since, pr.activity_bucket, pr.disconnects_72h,
@@ -34,6 +36,9 @@ FROM registry_device d
 JOIN registry_tenant t ON t.id = d.tenant_id
 JOIN registry_site s ON s.id = d.site_id
 JOIN registry_product p ON p.id = d.product_id
+LEFT JOIN registry_space sp ON sp.id = d.space_id
+LEFT JOIN registry_hardwarerevision hr ON hr.id = d.hardware_revision_id
+LEFT JOIN registry_batch b ON b.id = d.batch_id
 LEFT JOIN registry_project j ON j.id = d.project_id
 LEFT JOIN registry_device g ON g.id = d.gateway_id
 LEFT JOIN state_presence pr ON pr.device_id = d.id
@@ -123,7 +128,8 @@ def _declared(text: str) -> Any:
 
 PLAIN = (
     "uid", "name", "serial", "tenant", "project", "site", "region", "product", "model",
-    "kind", "gateway", "adapter", "lifecycle", "tags", "firmware", "config_version",
+    "hardware_revision", "batch", "kind", "gateway", "adapter", "lifecycle", "tags",
+    "firmware", "config_version",
     "since", "disconnects_72h", "risk", "alarms", "alarms_info", "alarms_warning",
     "alarms_critical", "last_alarm", "last_alarm_at", "pending_commands",
     "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
@@ -144,6 +150,7 @@ def _document(row: Row) -> FleetDocument:
     values |= {
         "connectivity": row["connectivity"],
         "cause": row["cause"] or None,
+        "space": row["space"],  # never cut: the tree is as deep as it is
         "last_activity": _clean(row["activity_bucket"]),
         "drift": bool(row["drift"]),
         "battery": metrics.get("battery"),

@@ -18,13 +18,16 @@ class Kind(StrEnum):
     NUMBER = "number"  # ranges
     DATE = "date"  # ranges, relative times
     BOOLEAN = "boolean"  # true, false
+    PATH = "path"  # hq/floor-2: itself, and whatever is below it; wildcards
     TEXT = "text"  # words and phrases; wildcards within a word
     JSON = "json"  # free keys below the name (attr.battery_rev): text or numbers
 
 
 RANGED = frozenset({Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.JSON})
-PATTERNED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.TEXT})
-FACETED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.BOOLEAN, Kind.JSON})
+PATTERNED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
+FACETED = frozenset(
+    {Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.NUMBER, Kind.BOOLEAN, Kind.JSON}
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,12 @@ FIELDS: tuple[Field, ...] = (
     Field("tenant", K, "Owner"),
     Field("project", K, "Project"),
     Field("site", K, "Site"),
+    Field("space", Kind.PATH, "Space in the site, as hq/floor-2; finds what is below"),
     Field("region", K, "Region of the site"),
     Field("product", K, "Product"),
     Field("model", K, "The product's name"),
+    Field("hardware_revision", K, "Hardware revision of the product"),
+    Field("batch", K, "Manufacturing batch of the revision"),
     Field("kind", K, "standalone, gateway or child"),
     Field("gateway", K, "Gateway of a child device"),
     Field("adapter", K, "Path by which it is reached: mqtt or http"),
@@ -154,6 +160,12 @@ def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRe
 def fold(text: str) -> str:
     """Return the form in which keywords are compared."""
     return text.lower()
+
+
+def places_of(path: str) -> list[str]:
+    """Return a path and every path above it: what it is found by."""
+    steps = path.split("/")
+    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
 
 
 def words_of(text: str) -> list[str]:

@@ -32,6 +32,7 @@ from iotplatform.common.problems import Problem
 from registry.lifecycle import MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
+from registry.selectors.places import path_of
 from state.selectors.console import get_device_facts
 from state.selectors.device import get_state, latest_telemetry
 
@@ -207,6 +208,8 @@ def _place(found: Device) -> list[tuple[str, str]]:
     facts = [
         ("Product", f"{found.product.slug}, {found.product.name}"),
         ("Site", f"{found.site.slug}{region}"),
+        ("Space", path_of(found.space) if found.space else ""),
+        ("Hardware", _built(found)),
         ("Project", found.project.slug if found.project else ""),
         ("Tenant", found.tenant.slug),
         ("Lifecycle", found.get_lifecycle_display()),
@@ -216,6 +219,13 @@ def _place(found: Device) -> list[tuple[str, str]]:
         ("Replaced by", getattr(found, "replaced_by_uid", None) or ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _built(found: Device) -> str:
+    """Revision and batch."""
+    parts = [found.hardware_revision.slug] if found.hardware_revision else []
+    parts += [f"batch {found.batch.slug}"] if found.batch else []
+    return ", ".join(parts)
 
 
 def _twin_rows(twin: dict[str, Any]) -> list[dict[str, Any]]:

@@ -30,7 +30,10 @@ FACETS = {
     "firmware": "Firmware",
     "region": "Region",
     "site": "Site",
+    "space": "Space",
     "product": "Product",
+    "hardware_revision": "Hardware revision",
+    "batch": "Batch",
     "lifecycle": "Lifecycle",
 }
 SHOWN_VALUES = 8

@@ -1,8 +1,9 @@
 """The tantivy schema made from the field table, and a document's way into it.
 
 Per field ``f``: keywords, versions and booleans are ``f`` (folded for terms, as written
-for facets); ``f__sort`` is a text key that sorts and ranges, and is never shown;
-``f__words`` holds the words of a text. Numbers are floats, dates are milliseconds.
+for facets), and so are paths, with every path above them; ``f__sort`` is a text key
+that sorts and ranges, and is never shown; ``f__words`` holds the words of a text.
+Numbers are floats, dates are milliseconds.
 Below a JSON field every key has ``$s`` (text, behind a ``=`` so that tantivy does not
 take it for a date) or ``$n`` (number), so that a term's type never depends on what
 came first.
@@ -18,7 +19,7 @@ from typing import Any
 import tantivy
 
 from fleet.backends.documents import FleetDocument, Scalar, milliseconds
-from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind, fold, words_of
+from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind, fold, places_of, words_of
 from fleet.versions import version_key
 
 SCHEMA_VERSION = 1  # to be raised when the same fields are indexed in another way
@@ -28,8 +29,8 @@ SORT, WORDS = "__sort", "__words"
 DEVICE_ID, TENANT_ID, SOURCE = "device_id__", "tenant_id__", "source__"
 LONGEST_SORT_KEY = 96  # characters of a value that decide its place; then the id does
 
-TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.BOOLEAN})
-KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.TEXT})
+TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.BOOLEAN})
+KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 
 
 def fingerprint() -> str:
@@ -136,7 +137,8 @@ def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
         texts = value if field.is_list else [value]
         for text in texts:
             if kind is not Kind.TEXT:
-                made.add_text(name, text)
+                for term in places_of(text) if kind is Kind.PATH else [text]:
+                    made.add_text(name, term)
             if field.sorts:
                 made.add_text(name + SORT, sort_key(field, text))
             if kind is Kind.TEXT or name in WORD_FIELDS:

@@ -97,29 +97,26 @@ REPORTED_KEY_MOVED = """EXISTS (
         IS DISTINCT FROM
         COALESCE(o.reported #> string_to_array(k.key, '.'), o.reported -> k.key))"""
 
-WATCHED = (
-    Watched(
+OF_DEVICE = (
+    *("uid", "tenant_id", "project_id", "site_id", "product_id", "name", "serial"),
+    *("kind", "gateway_id", "adapter", "lifecycle", "tags", "attributes"),
+)
+
+
+def _device(*columns: str) -> Watched:
+    return Watched(
         "registry_device",
         "id",
         # A child's document shows its gateway's uid.
         "SELECT c.id AS device_id FROM {c} UNION"
         " SELECT d.id FROM {c} JOIN registry_device d ON d.gateway_id = c.id",
-        differs(
-            "uid",
-            "tenant_id",
-            "project_id",
-            "site_id",
-            "product_id",
-            "name",
-            "serial",
-            "kind",
-            "gateway_id",
-            "adapter",
-            "lifecycle",
-            "tags",
-            "attributes",
-        ),
-    ),
+        differs(*columns),
+    )
+
+
+FIRST_DEVICE = _device(*OF_DEVICE)
+WATCHED = (
+    FIRST_DEVICE,
     Watched(
         "registry_tenant", "id", devices_by("tenant_id"), differs("slug"), inserts=False
     ),
@@ -185,6 +182,29 @@ RISK = Watched(
     # The names of the reasons are in the document, not their words.
     + " OR jsonb_path_query_array(n.reasons, '$[*].name')"
     " <> jsonb_path_query_array(o.reasons, '$[*].name')",
+)
+
+DEVICE = _device(*OF_DEVICE, "space_id", "hardware_revision_id", "batch_id")
+PLACES = (
+    Watched(
+        "registry_space",
+        "id",
+        # A path is made of the slugs above, so it concerns everything below.
+        "SELECT d.id AS device_id FROM {c} JOIN registry_space s ON s.path <@ c.path"
+        " JOIN registry_device d ON d.space_id = s.id",
+        differs("slug", "path"),
+        inserts=False,
+    ),
+    Watched(
+        "registry_hardwarerevision",
+        "id",
+        devices_by("hardware_revision_id"),
+        differs("slug"),
+        inserts=False,
+    ),
+    Watched(
+        "registry_batch", "id", devices_by("batch_id"), differs("slug"), inserts=False
+    ),
 )
 
 CREATE = "\n".join(watched.create() for watched in WATCHED)

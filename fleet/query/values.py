@@ -30,6 +30,8 @@ def read_value(ref: FieldRef, text: str, position: int) -> Value:
         if text.lower() not in TRUTHS:
             _refuse(ref, text, position, "true or false")
         return TRUTHS[text.lower()]
+    if ref.kind is Kind.PATH:
+        return text.strip("/") or text
     return text
 
 

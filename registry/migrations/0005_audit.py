@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         audit_changes("registry_project", kind="project"),
         audit_changes("registry_site", kind="site"),
         audit_changes("registry_product", kind="product"),
-        audit_changes("registry_device", kind="device"),
+        audit_changes("registry_device", kind="device", ignored=["gateway_kind"]),
         audit_changes(
             "registry_credential",
             kind="credential",

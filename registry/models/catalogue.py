@@ -56,7 +56,9 @@ class HardwareRevision(PublicIdModel):
     """A state of a product's hardware: devices of one are built alike."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     slug = models.CharField(max_length=64, validators=[validate_slug])
     name = models.CharField(max_length=200)
     notes = models.TextField(blank=True)
@@ -79,7 +81,10 @@ class Batch(PublicIdModel):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     hardware_revision = models.ForeignKey(
-        HardwareRevision, on_delete=models.PROTECT, related_name="+"
+        HardwareRevision,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
     )
     slug = models.CharField(max_length=64, validators=[validate_slug])
     name = models.CharField(max_length=200)

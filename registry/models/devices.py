@@ -16,7 +16,9 @@ from registry.validators import validate_tag, validate_uid
 class Device(PublicIdModel):
     """A physical unit with an identity of its own.
 
-    It has more than 15 columns: who, what and where of a device are one row.
+    It has more than 15 columns: who, what and where of a device are one row. Keys
+    without a constraint here have one of two columns (migrations/_relations.py), which
+    holds them to the device's own tenant, site, product and revision.
     """
 
     uid = models.CharField(max_length=64, unique=True, validators=[validate_uid])
@@ -24,22 +26,42 @@ class Device(PublicIdModel):
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
     )
     project = models.ForeignKey(
-        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Project,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    site = models.ForeignKey(
+        Site, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     space = models.ForeignKey(
-        Space, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Space,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     hardware_revision = models.ForeignKey(
         HardwareRevision,
         on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",
+        db_constraint=False,
     )
     batch = models.ForeignKey(
-        Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Batch,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
     name = models.CharField(max_length=200, blank=True)
     serial = models.CharField(max_length=64, blank=True)
@@ -47,7 +69,12 @@ class Device(PublicIdModel):
         max_length=16, choices=DeviceKind, default=DeviceKind.STANDALONE
     )
     gateway = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
     adapter = models.CharField(max_length=16, choices=Adapter, default=Adapter.MQTT)
     lifecycle = models.CharField(

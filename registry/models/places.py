@@ -52,7 +52,12 @@ class Site(PublicIdModel):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     project = models.ForeignKey(
-        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Project,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
     slug = models.CharField(max_length=64, validators=[validate_slug])
     name = models.CharField(max_length=200)
@@ -89,9 +94,16 @@ class Space(PublicIdModel):
     """A place inside a site, such as a building, a floor, a room or a line."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    site = models.ForeignKey(
+        Site, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     parent = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
     )
     slug = models.CharField(max_length=64, validators=[validate_slug])
     name = models.CharField(max_length=200)

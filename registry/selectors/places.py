@@ -49,6 +49,12 @@ def get_space(*, tenants: Sequence[Tenant], slug: str) -> Space:
     return get_by_slug(rows, tenants=tenants, slug=slug, what="space")
 
 
+def path_of(space: Space) -> str:
+    """Return the path of a space in words, as hq/floor-2."""
+    words = path_in_words("path")
+    return str(Space.objects.values_list(words, flat=True).get(pk=space.pk))
+
+
 def spaces_in(name: str) -> QuerySet[Space]:
     """Return the spaces of this name in any tenant, with everything below them.
 

@@ -11,6 +11,8 @@ from registry.exceptions import InUse
 
 TAKEN = "Another one has this already."
 
+ELSEWHERE = "It is of another tenant, or it is still in use there."
+
 # What each constraint says to the person who ran into it.
 FIELD_OF_CONSTRAINT = {
     "registry_project_slug_once_per_tenant": ("slug", TAKEN),
@@ -24,6 +26,21 @@ FIELD_OF_CONSTRAINT = {
         "hardware_revision",
         "A device of a batch is of the batch's revision.",
     ),
+    "registry_site_project_is_its_own": ("project", ELSEWHERE),
+    "registry_space_site_is_its_own": ("site", ELSEWHERE),
+    "registry_space_parent_is_its_own": ("parent", ELSEWHERE),
+    "registry_hardwarerevision_product_is_its_own": ("product", ELSEWHERE),
+    "registry_batch_hardware_revision_is_its_own": ("hardware_revision", ELSEWHERE),
+    "registry_enrolmentkey_product_is_its_own": ("product", ELSEWHERE),
+    "registry_enrolmentkey_site_is_its_own": ("site", ELSEWHERE),
+    "registry_enrolmentkey_batch_is_its_own": ("batch", ELSEWHERE),
+    "registry_device_project_is_its_own": ("project", ELSEWHERE),
+    "registry_device_site_is_its_own": ("site", ELSEWHERE),
+    "registry_device_product_is_its_own": ("product", ELSEWHERE),
+    "registry_device_space_is_its_own": ("space", ELSEWHERE),
+    "registry_device_hardware_revision_is_its_own": ("hardware_revision", ELSEWHERE),
+    "registry_device_batch_is_its_own": ("batch", ELSEWHERE),
+    "registry_device_gateway_is_its_own": ("gateway", ELSEWHERE),
     "registry_serial_once_per_tenant": (
         "serial",
         "Another device of the tenant has this serial.",
@@ -43,6 +60,9 @@ FIELD_OF_CONSTRAINT = {
 }
 
 
+REFUSED_BY = (pg.UniqueViolation, pg.CheckViolation, pg.ForeignKeyViolation)
+
+
 def save_checked(row: models.Model) -> None:
     """Validate a row's own fields and save it.
 
@@ -60,7 +80,7 @@ def save_checked(row: models.Model) -> None:
 def refusal(error: IntegrityError) -> Exception:
     """Return the refusal that a violated constraint means; else the error itself."""
     cause = error.__cause__
-    if isinstance(cause, pg.UniqueViolation | pg.CheckViolation):
+    if isinstance(cause, REFUSED_BY):
         known = FIELD_OF_CONSTRAINT.get(cause.diag.constraint_name or "")
         if known is not None:
             field, message = known

@@ -31,9 +31,10 @@ def hand_over(
 ) -> Device:
     """Move a device to another tenant, inside the caller's transaction.
 
-    Its name and tags were the old owner's words and stay behind, as do attributes that
-    the new product does not know; every credential is revoked. Each owner's history
-    says its own half. Raises BadInput naming the field, InUse for a gateway that still
+    Its name and tags were the old owner's words and stay behind, as do its space,
+    revision and batch, which are rows of that owner's, and attributes that the new
+    product does not know; every credential is revoked. Each owner's history says its
+    own half. Raises BadInput naming the field, InUse for a gateway that still
     has children, and Conflict where the device changed hands meanwhile.
     """
     if to.tenant.pk == device.tenant_id:
@@ -51,6 +52,7 @@ def hand_over(
     row.tenant, row.site, row.product = to.tenant, to.site, to.product
     row.project = to.project or to.site.project
     row.gateway = locked[to.gateway.pk] if to.gateway else None
+    row.space = row.hardware_revision = row.batch = None
     row.name, row.tags = "", []
     row.attributes = {
         name: value

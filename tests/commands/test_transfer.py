@@ -21,10 +21,13 @@ from tests.acting import acting
 from tests.commands.field import ask, deliver, fresh, now, online_unit
 from tests.commands.test_jobs import fleet_of, make_job
 from tests.factories import (
+    BatchFactory,
     DeviceFactory,
+    HardwareRevisionFactory,
     MembershipFactory,
     ProductFactory,
     SiteFactory,
+    SpaceFactory,
     TenantFactory,
     UserFactory,
 )
@@ -102,6 +105,25 @@ def test_it_works_for_the_new_owner_as_any_other() -> None:
     assert command.tenant == unit.device.tenant
     assert Twin.objects.get(device=unit.device).reported == {"interval": 7}
     assert Presence.objects.get(device=unit.device).connectivity == "online"
+
+
+def test_the_place_and_the_build_that_are_the_old_owners_stay_behind() -> None:
+    site = SiteFactory.create()
+    revision = HardwareRevisionFactory.create(tenant=site.tenant)
+    device = DeviceFactory.create(
+        tenant=site.tenant,
+        site=site,
+        space=SpaceFactory.create(tenant=site.tenant, site=site),
+        product=revision.product,
+        hardware_revision=revision,
+        batch=BatchFactory.create(tenant=site.tenant, hardware_revision=revision),
+    )
+    to = destination()
+
+    transfer(device, to)
+
+    assert (device.tenant, device.site) == (to.tenant, to.site)
+    assert (device.space, device.hardware_revision, device.batch) == (None, None, None)
 
 
 def test_a_waiting_place_in_a_job_is_left_with_the_reason() -> None:

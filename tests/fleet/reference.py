@@ -73,6 +73,9 @@ def _texts(document: FleetDocument, field: FieldRef | None) -> list[list[str]]:
 
 def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
     value = document.values.get(field.name)
+    if field.kind is Kind.PATH and value:
+        steps = value.split("/")  # it is found by every path above it, too
+        return ["/".join(steps[: n + 1]) for n in range(len(steps))]
     if field.path:
         value = (value or {}).get(field.path)
     if value is None or value == "":

@@ -42,6 +42,7 @@ texts = st.sampled_from(
         "5",
     ]
 )
+places = st.sampled_from(["hq", "hq/f-2", "HQ/f-2/r-7", "hq/f-22", "annex/f-2"])
 words = st.sampled_from(["pump", "cold", "store", "5", "zürich", "日本"])
 names = st.lists(words | st.sampled_from(["Pump", "-", "COLD"]), max_size=4).map(
     " ".join
@@ -77,6 +78,7 @@ def _values(number: int) -> st.SearchStrategy[dict[str, Any]]:
     optional: dict[str, st.SearchStrategy[Any]] = {
         "name": names,
         "region": texts,
+        "space": places,
         "tags": st.lists(texts, max_size=2),
         "firmware": versions,
         "rssi": numbers,
@@ -134,11 +136,12 @@ conditions: st.SearchStrategy[Node] = st.one_of(
     st.builds(WordLike, patterns, st.none() | _ref("name")),
     exact,
     st.builds(Equals, _ref("firmware"), versions),
+    st.builds(Equals, _ref("space"), places | texts),
     st.builds(Equals, _ref("rssi"), numbers),
     st.builds(Equals, _ref("since"), times),
     st.builds(Equals, _ref("drift"), st.booleans()),
     st.builds(Equals, attributes, texts | st.sampled_from(["true", "2.0", "-80"])),
-    st.builds(Like, _ref("region") | _ref("firmware") | _ref("tags"), patterns),
+    st.builds(Like, _ref("region") | _ref("firmware") | _ref("space"), patterns),
     st.builds(
         Exists,
         st.sampled_from(["name", "region", "tags", "firmware", "since", "drift"]).map(

@@ -14,11 +14,11 @@ from django.utils import timezone
 from commands.models import Command
 from fleet.services.indexing import Indexer
 from fleet.services.verifying import verify_index
-from registry.models import Device, Product, Site
+from registry.models import Device, Product, Site, Space
 from state.models import Alarm, Presence
 from state.services.sweep import sweep_across_tenants
 from tests.commands.field import Unit, ask, deliver, sweep
-from tests.factories import DeviceFactory, ProductFactory, SiteFactory
+from tests.factories import DeviceFactory, ProductFactory, SiteFactory, SpaceFactory
 
 Chance = random.Random
 
@@ -76,6 +76,8 @@ def written_past_the_services(chance: Chance) -> None:
         ),
         lambda: Site.objects.filter(pk=some(chance, Site)).update(region=word),
         lambda: Site.objects.filter(pk=some(chance, Site)).update(slug=word + "-s"),
+        lambda: placed(chance),
+        lambda: rebuilt(chance, word),
         lambda: Product.objects.update(name=word, reported_keys=["modem.fw"]),
         lambda: Alarm.objects.all().delete(),
         lambda: Presence.objects.filter(pk=some(chance)).delete(),
@@ -85,11 +87,31 @@ def written_past_the_services(chance: Chance) -> None:
     chance.choice(writes)()
 
 
+def placed(chance: Chance) -> None:
+    """A device goes into a space of its site, or out of it."""
+    device = Device.objects.get(pk=some(chance))
+    spaces = Space.objects.filter(site=device.site_id).values_list("pk", flat=True)
+    Device.objects.filter(pk=device.pk).update(
+        space=chance.choice([None, *spaces.order_by("pk")])
+    )
+
+
+def rebuilt(chance: Chance, word: str) -> None:
+    """A space is renamed, and a floor goes into its building or out of it."""
+    Space.objects.filter(pk=some(chance, Space)).update(
+        slug=f"{word}-{chance.random()}"
+    )
+    outer, inner = Space.objects.order_by("pk")[:2]
+    Space.objects.filter(pk=inner.pk).update(parent=chance.choice([None, outer]))
+
+
 def newcomer(site: Site) -> None:
     DeviceFactory.create(site=site, tenant=site.tenant)
 
 
-def some(chance: Chance, model: type[Device] | type[Site] = Device) -> int:
+def some(
+    chance: Chance, model: type[Device] | type[Site] | type[Space] = Device
+) -> int:
     return chance.choice(list(model.objects.values_list("pk", flat=True)))
 
 
@@ -118,6 +140,8 @@ def test_the_index_equals_the_truth_after_any_writes(
         attributes_schema={"properties": {"rev": {"searchable": True}}},
     )
     sites = [site, SiteFactory.create(tenant=site.tenant)]
+    for at in (sites[0], sites[0], sites[1]):
+        SpaceFactory.create(tenant=site.tenant, site=at)
     for number in range(8):
         DeviceFactory.create(
             tenant=site.tenant, site=sites[number % 2], product=product

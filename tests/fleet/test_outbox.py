@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from commands.models import Command
 from fleet.models import Outbox
 from fleet.selectors.lag import index_lag_seconds
 from fleet.services.indexing import Indexer
-from registry.models import Device, Product, Site
+from registry.models import Batch, Device, HardwareRevision, Product, Site, Space
 from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
-from tests.factories import DeviceFactory, ProductFactory
+from tests.factories import (
+    BatchFactory,
+    DeviceFactory,
+    HardwareRevisionFactory,
+    ProductFactory,
+    SiteFactory,
+    SpaceFactory,
+)
 from tests.fleet.rows import (
     find,
     make_alarm,
@@ -37,7 +45,20 @@ def full_device() -> Device:
         reported_keys=["modem.fw"],
         attributes_schema={"properties": {"rev": {"searchable": True}}},
     )
-    device: Device = DeviceFactory.create(tenant=product.tenant, product=product)
+    revision = HardwareRevisionFactory.create(tenant=product.tenant, product=product)
+    site = SiteFactory.create(tenant=product.tenant)
+    top = SpaceFactory.create(tenant=product.tenant, site=site, slug="hq")
+    SpaceFactory.create(tenant=product.tenant, site=site, slug="annex")
+    device: Device = DeviceFactory.create(
+        tenant=product.tenant,
+        site=site,
+        product=product,
+        hardware_revision=revision,
+        batch=BatchFactory.create(tenant=product.tenant, hardware_revision=revision),
+        space=SpaceFactory.create(
+            tenant=product.tenant, site=site, parent=top, slug="floor-2"
+        ),
+    )
     make_presence(device)
     make_twin(device, reported={"modem": {"fw": "1"}, "uptime": 5})
     make_telemetry(device, temperature=20.0)
@@ -54,6 +75,15 @@ def outbox() -> set[int]:
     return waiting
 
 
+def space(slug: str) -> QuerySet[Space]:
+    return Space.objects.filter(slug=slug)
+
+
+def move(slug: str, parent: str | None) -> None:
+    """Move a space past its service."""
+    space(slug).update(parent=space(parent).get() if parent else None)
+
+
 HOUR_AGO = timezone.now() - timedelta(hours=1)
 
 # What is written → whether it is in the document.
@@ -64,6 +94,17 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     ("a region", lambda: Site.objects.update(region="North"), True),
     ("a place", lambda: Site.objects.update(latitude=1.5), False),
     ("a product's name", lambda: Product.objects.update(name="new"), True),
+    ("leaving a space", lambda: Device.objects.update(space=None), True),
+    ("a batch", lambda: Device.objects.update(batch=None), True),
+    ("a space's slug", lambda: space("floor-2").update(slug="f2"), True),
+    ("the slug of a space above", lambda: space("hq").update(slug="main"), True),
+    ("the slug of another space", lambda: space("annex").update(slug="a"), False),
+    ("a space's name", lambda: Space.objects.update(name="new"), False),
+    ("a space's move", lambda: move("floor-2", None), True),
+    ("the move of a space above", lambda: move("hq", "annex"), True),
+    ("a revision's slug", lambda: HardwareRevision.objects.update(slug="r"), True),
+    ("a revision's notes", lambda: HardwareRevision.objects.update(notes="r"), False),
+    ("a batch's slug", lambda: Batch.objects.update(slug="b"), True),
     ("an interval", lambda: Product.objects.update(heartbeat_seconds=5), False),
     ("the truth", lambda: Presence.objects.update(connectivity="offline"), True),
     (
