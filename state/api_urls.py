@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from state import api, maintenance_api
+from state import api, maintenance_api, rules_api
 from state.telemetry_api import TelemetryView
 
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("devices/<str:uid>/telemetry/", TelemetryView.as_view()),
     path("maintenance-windows/", maintenance_api.WindowListView.as_view()),
     path("maintenance-windows/<uuid:window_id>/", maintenance_api.WindowView.as_view()),
+    path("alarm-rules/", rules_api.RuleListView.as_view()),
+    path("alarm-rules/<uuid:rule_id>/", rules_api.RuleView.as_view()),
     path("alarms/", api.AlarmListView.as_view()),
     path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
 ]

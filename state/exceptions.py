@@ -35,3 +35,11 @@ class WindowNotFound(NotFound):
 
 class WindowRefused(BadInput):
     """The window is of nothing, of too much, or ends before it begins."""
+
+
+class RuleNotFound(NotFound):
+    """There is no such alarm rule for this caller."""
+
+
+class RuleRefused(BadInput):
+    """The product has a rule with this code already."""

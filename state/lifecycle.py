@@ -49,6 +49,15 @@ class Severity(models.TextChoices):
     CRITICAL = "critical", "critical"
 
 
+class Comparison(models.TextChoices):
+    """On which side of its threshold a value is an alarm."""
+
+    ABOVE = ">", "above"
+    AT_LEAST = ">=", "at or above"
+    BELOW = "<", "below"
+    AT_MOST = "<=", "at or below"
+
+
 class AlarmState(models.TextChoices):
     """Where an alarm stands; the first two are open."""
 

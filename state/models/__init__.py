@@ -12,12 +12,14 @@ from state.models.ingest import (
 from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
 from state.models.maintenance import HeldAlarm, MaintenanceWindow
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
+from state.models.rules import AlarmRule
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
 from state.models.twin import Twin, TwinChange
 
 __all__ = [
     "AdapterPath",
     "Alarm",
+    "AlarmRule",
     "BlindSpan",
     "CommandTally",
     "ConnectivityTransition",

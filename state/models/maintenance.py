@@ -52,7 +52,7 @@ class MaintenanceWindow(PublicIdModel):
 
 
 class HeldAlarm(models.Model):
-    """What a device complains about under maintenance: an alarm if it lasts longer."""
+    """What a device complains about: an alarm if it outlasts maintenance and hold."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
@@ -65,6 +65,8 @@ class HeldAlarm(models.Model):
     message = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)
     last_at = models.DateTimeField()
+    # When it has lasted as long as its rule asks; null: it need not last.
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -1,9 +1,9 @@
-"""Alarms: raised and cleared by device events, acknowledged by people."""
+"""Alarms: raised and cleared by events and rules, acknowledged by people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from django.db import transaction
@@ -16,6 +16,8 @@ from state.lifecycle import AlarmState
 from state.models import Alarm
 from state.services import bulk, held
 from state.services.evidence import device_time
+from state.services.said import Said
+from state.services.thresholds import said_by_values
 
 if TYPE_CHECKING:
     from iotplatform.adapters.messages import Event
@@ -42,40 +44,39 @@ _WRITE = """
 
 
 def take_events(arrivals: Sequence[Arrival], *, now: datetime) -> None:
-    """Raise and clear what the devices of a batch say; one open alarm a code.
+    """Raise and clear what a batch's events and values say; one open alarm a code.
 
     A device that is not in service raises none, and may still clear what it raised.
     What one under maintenance complains about is held until that is over.
     The presence rows are locked, so nobody else raises for these devices meanwhile.
     """
-    events = [arrival for arrival in arrivals if arrival.uplink.kind == "event"]
-    if not events:
+    said = [*map(_said, [a for a in arrivals if a.uplink.kind == "event"])]
+    said += said_by_values(arrivals)
+    if not said:
         return
-    keys = {(a.device.id, cast("Event", a.uplink.message).code) for a in events}
-    known = _lock_open(keys)
+    known = _lock_open({(word.device.id, word.code) for word in said})
     raised: list[Alarm] = []
+    touched: dict[int, Alarm] = {}
     held_back: dict[Key, held.Held] = {}
     ended: set[Key] = set()
-    resting = held.under_maintenance(_may_raise(events), now=now)
-    touched: dict[int, Alarm] = {}
-    for arrival in events:
-        event = cast("Event", arrival.uplink.message)
-        key = (arrival.device.id, event.code)
-        at = device_time(arrival.uplink) or arrival.uplink.at
+    complaining = {word.device.id for word in said if word.is_raised}
+    resting = held.under_maintenance(complaining, now=now)
+    for word in said:
+        key = (word.device.id, word.code)
         alarm = known.get(key)
-        if event.state == "cleared":
+        if not word.is_raised:
             held_back.pop(key, None)
             ended.add(key)
             alarm = known.pop(key, None)
             if alarm is not None:
-                alarm.state, alarm.cleared_at = AlarmState.CLEARED, at
+                alarm.state, alarm.cleared_at = AlarmState.CLEARED, word.at
         elif alarm is not None:
-            _repeat(alarm, event, at)
-        elif arrival.device.lifecycle in RAISES_ALARMS:
-            if arrival.device.id in resting:
-                _hold(held_back, arrival, event, at)
+            _repeat(alarm, word)
+        elif word.device.lifecycle in RAISES_ALARMS:
+            if word.hold_seconds or word.device.id in resting:
+                _hold(held_back, word)
                 continue
-            known[key] = _raised(arrival, event, at)
+            known[key] = _raised(word)
             raised.append(known[key])
         if alarm is not None and alarm.pk:
             touched[alarm.pk] = alarm
@@ -109,50 +110,54 @@ def _lock_open(keys: set[Key]) -> dict[Key, Alarm]:
     return {(alarm.device_id, alarm.code): alarm for alarm in alarms}
 
 
-def _may_raise(events: Sequence[Arrival]) -> set[int]:
-    """Return the devices of which a message may open an alarm."""
-    return {
-        arrival.device.id
-        for arrival in events
-        if cast("Event", arrival.uplink.message).state != "cleared"
-    }
-
-
-def _hold(
-    held_back: dict[Key, held.Held], arrival: Arrival, event: Event, at: datetime
-) -> None:
-    """Note one report of what maintenance holds back; the latest word stands."""
-    key = (arrival.device.id, event.code)
-    earlier = held_back.get(key)
-    held_back[key] = held.Held(
-        tenant_id=arrival.device.tenant_id,
-        device_id=arrival.device.id,
+def _said(arrival: Arrival) -> Said:
+    """Read a device's own event."""
+    event = cast("Event", arrival.uplink.message)
+    return Said(
+        device=arrival.device,
         code=event.code,
         severity=event.severity,
-        message=event.message or (earlier.message if earlier else ""),
-        count=1 + (earlier.count if earlier else 0),
-        last_at=max(at, earlier.last_at) if earlier else at,
+        is_raised=event.state != "cleared",
+        message=event.message or "",
+        at=device_time(arrival.uplink) or arrival.uplink.at,
     )
 
 
-def _repeat(alarm: Alarm, event: Event, at: datetime) -> None:
+def _hold(held_back: dict[Key, held.Held], word: Said) -> None:
+    """Note one report of what is held back; the latest word on it stands."""
+    key = (word.device.id, word.code)
+    earlier = held_back.get(key)
+    due_at = word.at + timedelta(seconds=word.hold_seconds)
+    held_back[key] = held.Held(
+        tenant_id=word.device.tenant_id,
+        device_id=word.device.id,
+        code=word.code,
+        severity=word.severity,
+        message=word.message or (earlier.message if earlier else ""),
+        count=1 + (earlier.count if earlier else 0),
+        last_at=max(word.at, earlier.last_at) if earlier else word.at,
+        due_at=earlier.due_at if earlier else due_at if word.hold_seconds else None,
+    )
+
+
+def _repeat(alarm: Alarm, word: Said) -> None:
     """Count one more report of what is open; the latest word on it stands."""
     alarm.count += 1
-    alarm.last_at = max(alarm.last_at, at)
-    alarm.severity = event.severity
-    alarm.message = event.message or alarm.message
+    alarm.last_at = max(alarm.last_at, word.at)
+    alarm.severity = word.severity
+    alarm.message = word.message or alarm.message
 
 
-def _raised(arrival: Arrival, event: Event, at: datetime) -> Alarm:
+def _raised(word: Said) -> Alarm:
     return Alarm(
         public_id=new_public_id(),
-        tenant_id=arrival.device.tenant_id,
-        device_id=arrival.device.id,
-        code=event.code,
-        severity=event.severity,
-        message=event.message or "",
-        raised_at=at,
-        last_at=at,
+        tenant_id=word.device.tenant_id,
+        device_id=word.device.id,
+        code=word.code,
+        severity=word.severity,
+        message=word.message,
+        raised_at=word.at,
+        last_at=word.at,
     )
 
 

@@ -1,4 +1,4 @@
-"""Alarms that maintenance holds back: kept while it lasts, raised when it is over."""
+"""Alarms held back by maintenance or a rule's hold time: raised when that is over."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _UNDER_MAINTENANCE = """
 """
 _HOLD = """
     INSERT INTO state_heldalarm AS h
-        (tenant_id, device_id, code, severity, message, count, last_at)
+        (tenant_id, device_id, code, severity, message, count, last_at,
+        due_at)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::integer[], %s::timestamptz[])
+        %s::text[], %s::integer[], %s::timestamptz[], %s::timestamptz[])
     ON CONFLICT (device_id, code) DO UPDATE SET
         severity = excluded.severity, count = h.count + excluded.count,
         message = coalesce(nullif(excluded.message, ''), h.message),
@@ -42,7 +43,8 @@ _FORGET = """
 _OVER = """
     SELECT h.device_id FROM state_heldalarm h
     JOIN registry_device d ON d.id = h.device_id
-    WHERE NOT EXISTS (SELECT FROM state_maintenancewindow w
+    WHERE (h.due_at IS NULL OR h.due_at <= %s)
+        AND NOT EXISTS (SELECT FROM state_maintenancewindow w
             WHERE w.device_id = h.device_id AND w.from_at <= %s AND w.until > %s)
         AND NOT EXISTS (SELECT FROM state_maintenancewindow w
             WHERE w.site_id = d.site_id AND w.from_at <= %s AND w.until > %s)
@@ -51,6 +53,7 @@ _OVER = """
 _RELEASE = """
     DELETE FROM state_heldalarm h USING registry_device d
     WHERE h.device_id = ANY(%s) AND d.id = h.device_id
+        AND (h.due_at IS NULL OR h.due_at <= %s)
     RETURNING h.device_id, h.tenant_id, h.code, h.severity, h.message, h.count,
         h.last_at, d.lifecycle
 """
@@ -67,6 +70,7 @@ class Held:
     message: str
     count: int
     last_at: datetime
+    due_at: datetime | None
 
 
 def under_maintenance(device_ids: Collection[int], *, now: datetime) -> set[int]:
@@ -79,15 +83,18 @@ def under_maintenance(device_ids: Collection[int], *, now: datetime) -> set[int]
 
 
 def hold(rows: Sequence[Held]) -> None:
-    """Keep complaints until maintenance is over; one a device and code."""
+    """Keep complaints until they may be alarms; one a device and code."""
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: (row.device_id, row.code))
     values = [
-        (r.tenant_id, r.device_id, r.code, r.severity, r.message, r.count, r.last_at)
+        (
+            *(r.tenant_id, r.device_id, r.code, r.severity),
+            *(r.message, r.count, r.last_at, r.due_at),
+        )
         for r in ordered
     ]
-    bulk.run(_HOLD, bulk.columns_of(values, 7))
+    bulk.run(_HOLD, bulk.columns_of(values, 8))
 
 
 def forget(keys: Collection[tuple[int, str]]) -> None:
@@ -99,7 +106,7 @@ def forget(keys: Collection[tuple[int, str]]) -> None:
 def raise_held_across_tenants(*, now: datetime) -> int:
     """Raise what outlasted maintenance, a batch at a time; return how many alarms."""
     total = 0
-    while due := [row[0] for row in bulk.fetch(_OVER, [now, now, now, now, BATCH])]:
+    while due := [row[0] for row in bulk.fetch(_OVER, [*[now] * 5, BATCH])]:
         total += _raise(due, now=now)
     return total
 
@@ -114,7 +121,7 @@ def _raise(device_ids: list[int], *, now: datetime) -> int:
     # What left service meanwhile complains no more; its held rows go all the same.
     released = [
         row[:-1]
-        for row in bulk.fetch(_RELEASE, [device_ids])
+        for row in bulk.fetch(_RELEASE, [device_ids, now])
         if row[-1] in RAISES_ALARMS
     ]
     raised = [

@@ -29,6 +29,7 @@ OF_THE_TENANT = {
     "registry/selectors/products.py",
     "registry/selectors/slugs.py",  # narrows what its caller narrowed already
     "registry/selectors/reach.py",
+    "state/selectors/rules.py",  # of products, which are the whole tenant's
     "fleet/selectors/cohorts.py",  # saved queries; what they find is narrowed
 }
 BARE = re.compile(r"\btenant(_id)?__in=|tenant_id = ANY")

@@ -1,0 +1,147 @@
+"""Rules: thresholds on values, with hold time and hysteresis, written by managers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.models import Device
+from state.models import Alarm, AlarmRule
+from state.services.held import raise_held_across_tenants
+from state.services.rules import create_rule
+from state.services.thresholds import Threshold, is_beyond
+from tests.factories import DeviceFactory
+from tests.state.scene import say, t
+from tests.state.test_alarms import client_of
+
+URL = "/api/v1/alarm-rules/"
+
+
+def rule_for(device: Device, **fields: Any) -> AlarmRule:
+    values = {
+        "name": "Too warm",
+        "metric": "temperature",
+        "comparison": ">",
+        "threshold": 80.0,
+        "code": "warm",
+        "enabled": True,
+    }
+    return create_rule(
+        tenant=device.tenant, product=device.product, **(values | fields)
+    )
+
+
+def measure(device: Device, minute: float, value: float) -> None:
+    say(device, "telemetry", t(minute), metrics={"temperature": value})
+
+
+def stories() -> list[tuple[str, int]]:
+    return list(Alarm.objects.order_by("pk").values_list("state", "count"))
+
+
+@pytest.mark.django_db
+def test_a_value_raises_and_only_one_well_below_the_threshold_clears() -> None:
+    device = DeviceFactory.create()
+    rule_for(device, hysteresis=5)
+
+    for minute, value in enumerate((80, 81, 79, 82, 75)):
+        measure(device, minute, value)
+
+    alarm = Alarm.objects.get()
+    assert (alarm.raised_at, alarm.cleared_at) == (t(1), t(4))
+    assert (alarm.code, alarm.severity, alarm.count) == ("warm", "warning", 2)
+
+
+@pytest.mark.django_db
+def test_what_does_not_last_as_long_as_the_rule_asks_is_no_alarm() -> None:
+    device = DeviceFactory.create()
+    rule_for(device, hold_seconds=300)
+    measure(device, 0, 90)
+    measure(device, 4, 70)
+    measure(device, 5, 90)
+
+    raise_held_across_tenants(now=t(6))
+    assert stories() == []
+    measure(device, 9, 91)
+    raise_held_across_tenants(now=t(10))
+
+    assert stories() == [("raised", 2)]
+
+
+@pytest.mark.django_db
+def test_a_rule_that_is_off_or_of_another_product_raises_nothing() -> None:
+    device = DeviceFactory.create()
+    rule_for(device, enabled=False)
+    rule_for(DeviceFactory.create())
+
+    measure(device, 0, 90)
+
+    assert stories() == []
+
+
+@given(
+    st.sampled_from([">", ">=", "<", "<="]),
+    st.integers(-50, 50),
+    st.integers(0, 10),
+    st.lists(st.integers(-70, 70), max_size=40),
+)
+def test_an_alarm_follows_the_values_as_the_words_say(
+    comparison: str, threshold: int, hysteresis: int, values: list[int]
+) -> None:
+    rule = Threshold(1, "m", comparison, threshold, hysteresis, 0, "info", "c")
+    is_open = modelled = False
+    for value in values:
+        verdict = is_beyond(rule, value)
+        is_open = is_open if verdict is None else verdict
+        beyond = {
+            ">": value > threshold,
+            ">=": value >= threshold,
+            "<": value < threshold,
+            "<=": value <= threshold,
+        }[comparison]
+        back = threshold - hysteresis if ">" in comparison else threshold + hysteresis
+        over = value <= back if ">" in comparison else value >= back
+        modelled = beyond or (modelled and not over)
+        assert is_open == modelled
+
+
+@pytest.mark.django_db
+def test_a_manager_writes_switches_and_removes_a_rule() -> None:
+    device = DeviceFactory.create()
+    client = client_of(device, "manager")
+    body = {
+        **{"product": device.product.slug, "name": "Too warm", "code": "warm"},
+        **{"metric": "temperature", "comparison": ">=", "threshold": 80},
+    }
+
+    made = client.post(URL, body, format="json")
+    again = client.post(URL, body, format="json")
+    one = f"{URL}{made.json()['id']}/"
+    changed = client.patch(one, {"enabled": True}, format="json")
+    refused = client.patch(one, {"product": "other"}, format="json")
+    listed = client.get(URL).json()["results"]
+
+    assert made.status_code == 201, made.content
+    assert (made.json()["enabled"], changed.json()["enabled"]) == (False, True)
+    for answer, field in ((again, "code"), (refused, "product")):
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == field
+    assert listed == [changed.json()]
+    assert client.delete(one).status_code == 204
+    assert not AlarmRule.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_operator_writes_no_rule_and_another_tenant_sees_none() -> None:
+    device = DeviceFactory.create()
+    one = f"{URL}{rule_for(device).public_id}/"
+    stranger = client_of(DeviceFactory.create(), "manager")
+
+    assert client_of(device).patch(one, {}, format="json").status_code == 403
+    assert client_of(device).delete(one).status_code == 403
+    assert stranger.get(URL).json()["results"] == []
+    assert stranger.patch(one, {"enabled": False}, format="json").status_code == 404
+    assert stranger.delete(one).status_code == 404
