@@ -43,12 +43,12 @@ def main() -> None:
     asked = parser.parse_args()
     with open_lab() as lab:
         register_devices(lab, asked.devices)
-        os.environ.update(lab.environment)
+        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
         os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
         import django
 
         django.setup()
-        url = lab.postgres.url("postgres", lab.postgres.password)
+        url = lab.admin_url
         with psycopg.connect(url, autocommit=True) as database:
             database.execute(HEARD)
             database.execute("VACUUM ANALYZE state_presence")

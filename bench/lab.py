@@ -57,6 +57,11 @@ class Lab:
             "LOG_LEVEL": "INFO",
         }
 
+    @property
+    def admin_url(self) -> str:
+        """Where whoever measures connects: row-level security does not bind him."""
+        return self.postgres.url("postgres", self.postgres.password)
+
     def start_stores(self) -> None:
         """Start both stores and lay the tables."""
         self.postgres.prepare()

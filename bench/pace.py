@@ -57,7 +57,7 @@ def _canary(lab: Lab, client: mqtt.Client, seconds: int) -> list[float]:
     """Publish one message after the other, each when the last one is stored."""
     lags: list[float] = []
     end = time.monotonic() + seconds
-    with psycopg.connect(lab.environment["DATABASE_URL"], autocommit=True) as database:
+    with psycopg.connect(lab.admin_url, autocommit=True) as database:
         for seq in range(1, 1_000_000):
             sent_at = time.monotonic()
             if sent_at > end:

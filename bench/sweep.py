@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--lost", type=int, default=100_000)
     options = parser.parse_args()
     with open_lab() as lab:
-        os.environ.update(lab.environment)
+        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
         os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
         import django
 
@@ -225,7 +225,7 @@ def grown(before: tuple[int, int], after: tuple[int, int], index: int) -> float:
 
 def connect(lab: Lab) -> psycopg.Connection[tuple[Any, ...]]:
     """Connect as the superuser, who may leave triggers out."""
-    return psycopg.connect(lab.postgres.url("postgres", lab.postgres.password))
+    return psycopg.connect(lab.admin_url)
 
 
 if __name__ == "__main__":

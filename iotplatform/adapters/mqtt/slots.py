@@ -61,6 +61,7 @@ class Slots:
         self._session: Any = None
         self._is_spare = False
         self._give_at = 0.0
+        self._still: dict[int, datetime] = {}  # held, and how old their beats were
 
     @property
     def are_ours(self) -> bool:
@@ -90,7 +91,10 @@ class Slots:
                 logger.info("slot %d: taken", slot)
                 self.held.add(slot)
             elif now - beat_at > END_AFTER:
-                self._end_holder(slot)
+                # Seen a turn ago too: it may have taken the slot only now.
+                if self._still.get(slot) == beat_at:
+                    self._end_holder(slot)
+                self._still[slot] = beat_at
         if self._is_spare == bool(self.held):
             self._is_spare = not self.held
             bulk.fetch(_BE_SPARE if self._is_spare else _BE_NO_SPARE, [SPARE_CLASS])
