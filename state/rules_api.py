@@ -12,9 +12,10 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.common.problems import BadInput, NotFound
+from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
+from registry.models import Tenant
 from registry.permissions import Right
 from registry.selectors.products import get_product
 from state.lifecycle import Comparison, Severity
@@ -67,6 +68,7 @@ class RuleListView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         data = cast("dict[str, Any]", given.validated_data)
         tenant = self.resolve_tenant()
         self.require(Right.MANAGE, tenant.pk)
+        _require_whole(tenant)
         data.pop("tenant", None)
         try:
             product = get_product(tenants=[tenant], slug=data.pop("product")["slug"])
@@ -91,6 +93,7 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         """Change a rule, or switch it on and off; its product stays."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
+        _require_whole(rule.tenant)
         given = RuleSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         fixed = {"tenant", "product"} & given.validated_data.keys()
@@ -106,5 +109,12 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         """Remove it; alarms that it made stay."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
+        _require_whole(rule.tenant)
         delete_rule(rule)
         return Response(status=204)
+
+
+def _require_whole(tenant: Tenant) -> None:
+    """Refuse a member with a limit: a rule is of all devices of its product."""
+    if tenant.limit is not None:
+        raise Forbidden("This concerns the whole tenant: your limit ends before.")

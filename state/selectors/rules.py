@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from registry.models import Tenant
+from registry.selectors.reach import carry
 from state.exceptions import RuleNotFound
 from state.models import AlarmRule
 
@@ -23,4 +24,5 @@ def get_rule(*, tenants: Sequence[Tenant], rule_id: UUID) -> AlarmRule:
     rule = list_rules(tenants=tenants).filter(public_id=rule_id).first()
     if rule is None:
         raise RuleNotFound("There is no such alarm rule.")
+    carry(rule, tenants)
     return rule

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.models import Device
+from registry.models import Device, Membership, MembershipLimit
 from state.models import Alarm, AlarmRule
 from state.services.held import raise_held_across_tenants
 from state.services.rules import create_rule
@@ -145,3 +145,19 @@ def test_an_operator_writes_no_rule_and_another_tenant_sees_none() -> None:
     assert stranger.get(URL).json()["results"] == []
     assert stranger.patch(one, {"enabled": False}, format="json").status_code == 404
     assert stranger.delete(one).status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_manager_of_one_site_changes_no_rule_of_the_whole_tenant() -> None:
+    device = DeviceFactory.create()
+    one = f"{URL}{rule_for(device).public_id}/"
+    client = client_of(device, "manager")
+    MembershipLimit.objects.create(
+        membership=Membership.objects.get(tenant=device.tenant),
+        tenant=device.tenant,
+        site=device.site,
+    )
+
+    assert client.patch(one, {"enabled": False}, format="json").status_code == 403
+    assert client.delete(one).status_code == 403
+    assert client.get(one).status_code == 200
