@@ -49,9 +49,7 @@ def write_devices(path: Path, count: int, *, seed: int) -> None:
 
 def run(lab: Lab, way: str, path: Path) -> tuple[dict[str, float], Any]:
     """Take the file in by one of the ways; return its figures and what it left."""
-    with psycopg.connect(
-        lab.postgres.url("postgres", lab.postgres.password), autocommit=True
-    ) as database:
+    with psycopg.connect(lab.admin_url, autocommit=True) as database:
         database.execute(EMPTY)
         database.execute("VACUUM ANALYZE")
         found = subprocess.run(
@@ -75,7 +73,7 @@ def main() -> None:
     with open_lab() as lab:
         path = lab.folder / "devices.csv"
         write_devices(path, options.devices, seed=options.seed)
-        with psycopg.connect(lab.environment["DATABASE_URL"]) as database:
+        with psycopg.connect(lab.admin_url) as database:
             database.execute((BASE / "bench" / "fleet.sql").read_bytes())
         ours, left_by_us = run(lab, "import", path)
         loop, left_by_loop = run(lab, "orm", path)

@@ -12,6 +12,9 @@ from django.core.validators import RegexValidator
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+# Addresses of the API stand where a device of such a uid would: devices/import/.
+NO_UIDS = frozenset({"import", "export"})
+RESERVED = "An address of the API has this name."
 UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 REPORTED_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
@@ -29,6 +32,12 @@ validate_tag = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
     "1 to 64 letters, digits, '.', '_' or '-'.",
 )
+
+
+def validate_uid_is_free(value: str) -> None:
+    """Refuse a uid whose device could not be addressed."""
+    if value in NO_UIDS:
+        raise ValidationError(RESERVED)
 
 
 def validate_time_zone(value: str) -> None:

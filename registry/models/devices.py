@@ -10,7 +10,7 @@ from iotplatform.common.models import PublicIdModel
 from registry.lifecycle import Adapter, DeviceKind, Lifecycle
 from registry.models.catalogue import Batch, HardwareRevision, Product
 from registry.models.places import Project, Site, Space, Tenant
-from registry.validators import validate_tag, validate_uid
+from registry.validators import validate_tag, validate_uid, validate_uid_is_free
 
 
 class Device(PublicIdModel):
@@ -21,7 +21,9 @@ class Device(PublicIdModel):
     holds them to the device's own tenant, site, product and revision.
     """
 
-    uid = models.CharField(max_length=64, unique=True, validators=[validate_uid])
+    uid = models.CharField(
+        max_length=64, unique=True, validators=[validate_uid, validate_uid_is_free]
+    )
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
     )

@@ -12,12 +12,13 @@ from django.db.models import QuerySet
 from registry.models import Device
 
 COLUMNS = (
-    *("uid", "name", "serial", "tenant", "project", "site", "product"),
-    *("kind", "gateway", "adapter", "tags", "attributes"),
+    *("uid", "name", "serial", "tenant", "project", "site", "space", "product"),
+    *("hardware_revision", "batch", "kind", "gateway", "adapter", "tags", "attributes"),
 )
 _PATHS = (
     *("uid", "name", "serial", "tenant__slug", "project__slug", "site__slug"),
-    *("product__slug", "kind", "gateway__uid", "adapter", "tags", "attributes"),
+    *("space__slug", "product__slug", "hardware_revision__slug", "batch__slug"),
+    *("kind", "gateway__uid", "adapter", "tags", "attributes"),
 )
 CHUNK = 2_000  # rows of about 300 bytes held at once
 

@@ -8,12 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from iotplatform.common.problems import BadInput
 from registry.models import (
     Device,
     LifecycleMove,
@@ -22,8 +18,6 @@ from registry.models import (
     Site,
     Tenant,
 )
-from registry.services.devices import DeviceDraft, register_devices
-from registry.services.imports.importing import import_devices
 from tests.factories import (
     DeviceFactory,
     MembershipFactory,
@@ -31,6 +25,7 @@ from tests.factories import (
     SiteFactory,
 )
 from tests.registry.conftest import ActAs, client_of
+from tests.registry.parts import parts_of
 
 IMPORT, EXPORT = "/api/v1/devices/import/", "/api/v1/devices/export/"
 
@@ -237,14 +232,16 @@ def test_what_is_exported_can_be_imported_again(
 ) -> None:
     kind = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[name]
     ProductFactory(tenant=acme, slug="hub-h1", kind="gateway")
+    parts_of(acme)
     lines = (
-        "uid,name,serial,site,product,kind,gateway,tags,attributes\n"
-        'dev-1,"a, ""b""\nc",S1,shanghai-01,sensor-s1,,,x;y,'
+        "uid,name,serial,site,space,product,batch,kind,gateway,tags,attributes\n"
+        'dev-1,"a, ""b""\nc",S1,shanghai-01,here,sensor-s1,batch-a,,,x;y,'
         '"{""battery_rev"": ""A""}"\n'
-        "hub-1,,,shanghai-01,hub-h1,,,,\n"
-        "kid-1,,,shanghai-01,sensor-s1,child,hub-1,,\n"
+        "hub-1,,,shanghai-01,,hub-h1,,,,,\n"
+        "kid-1,,,shanghai-01,,sensor-s1,,child,hub-1,,\n"
     )
-    send(manager, lines)
+    assert send(manager, lines).json() == {"created": 3}
+    assert Device.objects.get(uid="dev-1").hardware_revision is not None
     DeviceFactory(tenant=globex, uid="theirs-1")
     before = list(Device.objects.filter(tenant=acme).order_by("uid").values_list())
     exported = body_of(manager.get(f"{EXPORT}?format={name}"))
@@ -279,67 +276,3 @@ def test_an_export_honours_the_filters_of_the_list(
     assert [row["uid"] for row in rows] == ["dev-1"]
     assert rows[0]["tags"] == "winter"
     assert manager.get(f"{EXPORT}?format=xml").status_code == 400
-
-
-TEXT = st.text(max_size=5)
-NAMES = st.sampled_from(["shanghai-01", "sensor-s1", "hub-1", "nowhere"]) | TEXT
-DRAFTS = st.fixed_dictionaries(
-    {
-        "uid": st.sampled_from(["dev-1", "dev-2", "hub-1", "bad uid", ""]) | TEXT,
-        "kind": st.sampled_from(["", "standalone", "gateway", "child", "pigeon"]),
-        "gateway": st.none() | st.sampled_from(["hub-1", "dev-1", "old-1", "nowhere"]),
-        "adapter": st.sampled_from(["mqtt", "http", "pigeon"]),
-        "serial": st.sampled_from(["", "S1", "S2", "x" * 65]),
-        "tags": st.lists(st.sampled_from(["a", "b", "not a tag", ""]), max_size=3),
-        "attributes": st.sampled_from([{}, {"battery_rev": "A"}, {"battery_rev": 1}]),
-    }
-)
-
-
-@settings(
-    deadline=None,
-    max_examples=150,
-    # Each example undoes what it wrote.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(DRAFTS, min_size=1, max_size=4))
-@pytest.mark.django_db
-def test_an_import_takes_exactly_what_registering_takes(
-    acme: Tenant, site: Site, product: Product, drafts: list[dict[str, Any]]
-) -> None:
-    if not Device.objects.filter(uid="old-1").exists():
-        DeviceFactory(tenant=acme, uid="old-1", kind="gateway", serial="S2")
-    lines = [
-        json.dumps({"site": site.slug, "product": product.slug} | _sent(draft))
-        for draft in drafts
-    ]
-
-    def fails(act: Any) -> bool:
-        try:
-            with transaction.atomic():
-                act()
-                transaction.set_rollback(True)
-        except BadInput:
-            return True
-        return False
-
-    registering = fails(
-        lambda: register_devices(
-            tenant=acme,
-            drafts=[DeviceDraft(site=site, product=product, **row) for row in drafts],
-        )
-    )
-    importing = fails(
-        lambda: import_devices(
-            tenant=acme,
-            stream=io.BytesIO("\n".join(lines).encode()),
-            file_format="ndjson",
-            actor=None,
-        )
-    )
-
-    assert importing == registering
-
-
-def _sent(draft: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in draft.items() if value not in ("", None)}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from django.urls import URLPattern
 from rest_framework.test import APIClient
 
+from registry.api_urls import urlpatterns
 from registry.models import Device, LifecycleMove, Product, Site, Tenant
+from registry.validators import NO_UIDS
 from tests.factories import (
     BatchFactory,
     DeviceFactory,
@@ -18,6 +22,7 @@ from tests.factories import (
     SpaceFactory,
 )
 from tests.registry.conftest import fields_of
+from tests.registry.test_enrolment import enrol, make_key, used
 
 URL = "/api/v1/devices/"
 FIELDS = {
@@ -86,6 +91,8 @@ def test_every_field_can_be_given(
         ({"uid": "x" * 65}, "uid"),
         ({"uid": "a\n"}, "uid"),
         ({"uid": None}, "uid"),
+        ({"uid": "import"}, "uid"),
+        ({"uid": "export"}, "uid"),
         ({"site": "nowhere"}, "site"),
         ({"site": None}, "site"),
         ({"product": "nothing"}, "product"),
@@ -203,3 +210,27 @@ def test_a_serial_is_used_once_in_a_tenant(
     assert first.status_code == 201
     assert second.status_code == 400
     assert fields_of(second) == {"serial"}
+
+
+def test_every_address_beside_those_of_devices_is_no_uid() -> None:
+    beside = {
+        found[1]
+        for pattern in urlpatterns
+        if isinstance(pattern, URLPattern)
+        and (found := re.fullmatch(r"devices/([A-Za-z0-9_.-]+)/", str(pattern.pattern)))
+    }
+
+    assert beside
+    assert beside <= NO_UIDS
+
+
+def test_no_device_enrols_as_an_address_of_the_api(
+    site: Site, product: Product
+) -> None:
+    row, key = make_key(site, product)
+
+    answer = enrol(key, uid="import")
+
+    assert answer.status_code == 400, answer.content
+    assert fields_of(answer) == {"uid"}
+    assert used(row) == 0

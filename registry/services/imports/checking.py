@@ -15,34 +15,23 @@ from typing import Any
 
 from iotplatform.common.problems import BadInput
 from registry.lifecycle import Adapter, DeviceKind
-from registry.models import Product, Tenant
+from registry.models import Product
 from registry.services.device_rules import MAX_TAGS, attribute_errors
+from registry.services.imports.catalogue import Catalogue, Part, Place
 from registry.services.imports.reading import Errors, Row, complaint
-from registry.validators import UID, validate_tag, validate_uid
+from registry.validators import (
+    NO_UIDS,
+    RESERVED,
+    UID,
+    validate_tag,
+    validate_uid,
+)
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as validate_tag
 UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 LENGTHS = {"uid": 64, "name": 200, "serial": 64, "gateway": 64}
 TEXTS = ("uid", "name", "serial", "gateway", "kind", "adapter")
 CHOICES: dict[str, list[str]] = {"kind": DeviceKind.values, "adapter": Adapter.values}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What is needed to know of a site."""
-
-    id: int
-    project_id: int | None
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What the rows may name, by slug, loaded once for a whole file."""
-
-    tenant: Tenant
-    sites: Mapping[str, Place]
-    projects: Mapping[str, int]
-    products: Mapping[str, Product]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +44,10 @@ class Candidate:
     serial: str
     project_id: int | None
     site_id: int
+    space_id: int | None
     product_id: int
+    hardware_revision_id: int | None
+    batch_id: int | None
     kind: str
     gateway: str | None
     adapter: str
@@ -85,6 +77,11 @@ class Checker:
         site = self._named(line, given, "site", self.catalogue.sites, errors)
         product = self._named(line, given, "product", self.catalogue.products, errors)
         project = self._project(line, given, site, errors)
+        space = self._optional(line, given, "space", self.catalogue.spaces, errors)
+        if space and site and space.whole_id != site.id:
+            message = f"It is not at the site {given['site']}."
+            errors.append(complaint(line, "space", message, given["space"]))
+        revision_id, batch_id = self._build(line, given, product, errors)
         if given.get("tenant") not in (None, self.catalogue.tenant.slug):
             message = f"The import is into {self.catalogue.tenant.slug}."
             errors.append(complaint(line, "tenant", message, given["tenant"]))
@@ -105,7 +102,10 @@ class Checker:
             serial=(given.get("serial") or "").strip(),
             project_id=project,
             site_id=site.id,
+            space_id=space.id if space else None,
             product_id=product.pk,
+            hardware_revision_id=revision_id,
+            batch_id=batch_id,
             kind=kind,
             gateway=given.get("gateway"),
             adapter=given.get("adapter") or Adapter.MQTT,
@@ -125,6 +125,8 @@ class Checker:
             return [complaint(line, name, "Not UTF-8 text without NUL.", value)]
         if name == "uid" and not UID.fullmatch(value):
             return [complaint(line, name, str(validate_uid.message), value)]
+        if name == "uid" and value in NO_UIDS:
+            return [complaint(line, name, RESERVED, value)]
         if name in CHOICES and value not in CHOICES[name]:
             message = f"One of: {', '.join(CHOICES[name])}."
             return [complaint(line, name, message, value)]
@@ -172,6 +174,43 @@ class Checker:
             line, given, "project", self.catalogue.projects, errors
         )
         return found
+
+    def _optional(
+        self,
+        line: int,
+        given: Mapping[str, Any],
+        name: str,
+        known: Mapping[str, Part],
+        errors: Errors,
+    ) -> Part | None:
+        if given.get(name) is None:
+            return None
+        found: Part | None = self._named(line, given, name, known, errors)
+        return found
+
+    def _build(
+        self,
+        line: int,
+        given: Mapping[str, Any],
+        product: Product | None,
+        errors: Errors,
+    ) -> tuple[int | None, int | None]:
+        """Return the revision, by default the batch's, and the batch."""
+        name, known = "hardware_revision", self.catalogue.revisions
+        revision = self._optional(line, given, name, known, errors)
+        batch = self._optional(line, given, "batch", self.catalogue.batches, errors)
+        if revision is None and given.get(name) is not None:
+            return None, None
+        if batch and revision is None:
+            revision = self.catalogue.revision_of(batch)
+        if revision and product and revision.whole_id != product.pk:
+            message = f"It is not of the product {given['product']}."
+            shown = given[name if given.get(name) is not None else "batch"]
+            errors.append(complaint(line, name, message, shown))
+        if batch and revision and batch.whole_id != revision.id:
+            message = f"It is not of the revision {given[name]}."
+            errors.append(complaint(line, "batch", message, given["batch"]))
+        return revision.id if revision else None, batch.id if batch else None
 
     def _attributes(self, row: Row, product: Product | None, errors: Errors) -> str:
         given = row.given.get("attributes")

@@ -8,15 +8,9 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.utils import timezone
 
-from registry.models import Product, Tenant, User
-from registry.selectors.places import list_projects, list_sites
-from registry.services.imports.checking import (
-    Candidate,
-    Catalogue,
-    Checker,
-    Place,
-    refuse,
-)
+from registry.models import Tenant, User
+from registry.services.imports.catalogue import load_catalogue
+from registry.services.imports.checking import Candidate, Checker, refuse
 from registry.services.imports.reading import (
     Errors,
     Readable,
@@ -77,22 +71,6 @@ def import_devices(
         if dry_run:
             transaction.set_rollback(True)
     return count
-
-
-def load_catalogue(tenant: Tenant) -> Catalogue:
-    """Return everything that a row may name, as far as the caller reaches."""
-    sites = list_sites(tenants=[tenant])
-    projects = list_projects(tenants=[tenant])
-    products = Product.objects.filter(tenant=tenant)
-    return Catalogue(
-        tenant=tenant,
-        sites={
-            slug: Place(pk, project_id)
-            for slug, pk, project_id in sites.values_list("slug", "pk", "project_id")
-        },
-        projects=dict(projects.values_list("slug", "pk")),
-        products={product.slug: product for product in products},
-    )
 
 
 def _candidates(

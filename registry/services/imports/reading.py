@@ -12,8 +12,8 @@ from iotplatform.common.problems import BadInput
 
 # What an imported device may say of itself, as in POST devices/.
 FIELDS = (
-    *("uid", "name", "serial", "tenant", "project", "site", "product"),
-    *("kind", "gateway", "adapter", "tags", "attributes"),
+    *("uid", "name", "serial", "tenant", "project", "site", "space", "product"),
+    *("hardware_revision", "batch", "kind", "gateway", "adapter", "tags", "attributes"),
 )
 READ_ONLY = frozenset({"id", "lifecycle", "created_at", "updated_at"})
 ATTRIBUTE = "attributes."  # attributes.battery_rev is a column of its own

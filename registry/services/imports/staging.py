@@ -20,17 +20,20 @@ CREATE = """
     DROP TABLE IF EXISTS pg_temp.registry_import;
     CREATE TEMPORARY TABLE registry_import (
         line integer, uid text, name text, serial text, project_id bigint,
-        site_id bigint, product_id bigint, kind text, gateway text, adapter text,
+        site_id bigint, space_id bigint, product_id bigint,
+        hardware_revision_id bigint, batch_id bigint, kind text, gateway text,
+        adapter text,
         tags text[], attributes jsonb, public_id uuid, move_id uuid
     ) ON COMMIT DROP
 """
 COPY = """
     COPY registry_import (
-        line, uid, name, serial, project_id, site_id, product_id, kind, gateway,
-        adapter, tags, attributes, public_id, move_id
+        line, uid, name, serial, project_id, site_id, space_id, product_id,
+        hardware_revision_id, batch_id, kind, gateway, adapter, tags, attributes,
+        public_id, move_id
     ) FROM STDIN
 """
-TYPES = ["int4", *["text"] * 3, *["int8"] * 3, *["text"] * 3, "text[]", "text"]
+TYPES = ["int4", *["text"] * 3, *["int8"] * 6, *["text"] * 3, "text[]", "text"]
 TYPES += ["uuid", "uuid"]
 # None of them stops being a gateway before the children are in; in the order of keys,
 # as everybody locks.
@@ -51,12 +54,13 @@ WRONG_GATEWAYS = """
 """
 INSERT = """
     INSERT INTO registry_device (
-        public_id, uid, tenant_id, project_id, site_id, product_id, name, serial, kind,
-        gateway_id, adapter, lifecycle, tags, attributes, created_at, updated_at
+        public_id, uid, tenant_id, project_id, site_id, space_id, product_id,
+        hardware_revision_id, batch_id, name, serial, kind, gateway_id, adapter,
+        lifecycle, tags, attributes, created_at, updated_at
     )
-    SELECT i.public_id, i.uid, %(tenant)s, i.project_id, i.site_id, i.product_id,
-        i.name, i.serial, i.kind, g.id, i.adapter, %(lifecycle)s, i.tags, i.attributes,
-        %(now)s, %(now)s
+    SELECT i.public_id, i.uid, %(tenant)s, i.project_id, i.site_id, i.space_id,
+        i.product_id, i.hardware_revision_id, i.batch_id, i.name, i.serial, i.kind,
+        g.id, i.adapter, %(lifecycle)s, i.tags, i.attributes, %(now)s, %(now)s
     FROM registry_import i
     LEFT JOIN registry_device g ON g.uid = i.gateway AND g.tenant_id = %(tenant)s
         AND g.kind = 'gateway'
@@ -163,6 +167,7 @@ class Staging:
 def _columns(one: Candidate) -> tuple[Any, ...]:
     return (
         *(one.line, one.uid, one.name, one.serial, one.project_id, one.site_id),
-        *(one.product_id, one.kind, one.gateway, one.adapter, one.tags),
+        *(one.space_id, one.product_id, one.hardware_revision_id, one.batch_id),
+        *(one.kind, one.gateway, one.adapter, one.tags),
         *(one.attributes, new_public_id(), new_public_id()),
     )
