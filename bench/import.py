@@ -55,7 +55,7 @@ def run(lab: Lab, way: str, path: Path) -> tuple[dict[str, float], Any]:
         found = subprocess.run(
             [sys.executable, "-m", "bench.importers", way, str(path)],
             cwd=BASE,
-            env=lab.environment,
+            env=lab.environment | {"DATABASE_ROLE": "iot_platform"},
             capture_output=True,
             text=True,
             check=True,

@@ -299,6 +299,8 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
+# The longest file of a firmware release.
+FIRMWARE_MAX_BYTES = env.int("FIRMWARE_MAX_BYTES", default=256 * 1024 * 1024)
 
 # The fleet index.
 INDEX_DIR = DATA_DIR / "index"

@@ -19,6 +19,16 @@ class NameField(serializers.CharField):
         return str(getattr(value, self.key, value))
 
 
+class NamesField(serializers.ListField):
+    """Several other objects, each named by its slug; the door finds them."""
+
+    child = NameField()
+
+    def get_attribute(self, instance: Any) -> Any:
+        """Return the objects."""
+        return getattr(instance, str(self.source)).all()
+
+
 class OwnNameField(serializers.CharField):
     """The object's own slug or uid: exactly as given, or refused."""
 

@@ -28,6 +28,10 @@ validate_slug = RegexValidator(
     r"\A[a-z0-9][a-z0-9_-]{0,63}\Z",
     "1 to 64 lower-case letters, digits, '-' or '_'.",
 )
+validate_version = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z",
+    "1 to 64 letters, digits, '.', '_', '+' or '-'.",
+)
 validate_tag = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
     "1 to 64 letters, digits, '.', '_' or '-'.",

@@ -1,5 +1,21 @@
 """Django admin of the registry, by noun; every write goes through a service."""
 
-from registry.admin import audit, catalogue, devices, enrolment, people, places
+from registry.admin import (
+    audit,
+    catalogue,
+    devices,
+    enrolment,
+    firmware,
+    people,
+    places,
+)
 
-__all__ = ["audit", "catalogue", "devices", "enrolment", "people", "places"]
+__all__ = [
+    "audit",
+    "catalogue",
+    "devices",
+    "enrolment",
+    "firmware",
+    "people",
+    "places",
+]

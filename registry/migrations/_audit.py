@@ -65,7 +65,7 @@ def _record(action: str, rows: str) -> str:
         COALESCE(found.row ->> 'public_id', d.public_id::text, found.row ->> TG_ARGV[1]),
         left(COALESCE(found.row ->> 'uid', found.row ->> 'slug',
             found.row ->> 'username', found.row ->> 'name', found.row ->> 'code',
-            d.uid, u.username, found.row ->> 'prefix', ''), 200),
+            d.uid, u.username, found.row ->> 'prefix', found.row ->> 'version', ''), 200),
         '{action}',
         CASE secrets WHEN '{{}}' THEN found.before
             ELSE registry_audit_shown(found.before, secrets) END,

@@ -5,6 +5,11 @@ from registry.models.catalogue import Batch, HardwareRevision, Product
 from registry.models.credentials import Credential
 from registry.models.devices import Device, LifecycleMove
 from registry.models.enrolment import EnrolmentKey
+from registry.models.firmware import (
+    FirmwareHardware,
+    FirmwareProduct,
+    FirmwareRelease,
+)
 from registry.models.people import ApiToken, Membership, MembershipLimit, User
 from registry.models.places import Project, Site, Space, Tenant
 
@@ -16,6 +21,9 @@ __all__ = [
     "Credential",
     "Device",
     "EnrolmentKey",
+    "FirmwareHardware",
+    "FirmwareProduct",
+    "FirmwareRelease",
     "HardwareRevision",
     "LifecycleMove",
     "Membership",

@@ -41,6 +41,11 @@ FIELD_OF_CONSTRAINT = {
     "registry_device_hardware_revision_is_its_own": ("hardware_revision", ELSEWHERE),
     "registry_device_batch_is_its_own": ("batch", ELSEWHERE),
     "registry_device_gateway_is_its_own": ("gateway", ELSEWHERE),
+    "registry_firmwareproduct_product_is_its_own": ("products", ELSEWHERE),
+    "registry_firmwarehardware_hardware_revision_is_its_own": (
+        "hardware_revisions",
+        ELSEWHERE,
+    ),
     "registry_serial_once_per_tenant": (
         "serial",
         "Another device of the tenant has this serial.",

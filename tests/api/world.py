@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from rest_framework.test import APIClient
@@ -27,6 +28,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("spaces", {"slug": "floor-2", "site": "shanghai-01", "parent": "hq"}),
     ("hardware-revisions", {"slug": "rev-b", "product": "sensor-s1"}),
     ("batches", {"slug": "2026-07", "hardware_revision": "rev-b"}),
+    ("firmware-releases", {"version": "1.5.0", "products": ["sensor-s1"]}),
     ("devices", {"uid": "hub-1", "site": "shanghai-01", "product": "hub-h1"}),
     ("devices", {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1"}),
     ("devices/dev-1/lifecycle", {"to": "active", "reason": "in service"}),
@@ -44,6 +46,8 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
         },
     ),
 ]
+# Fields that are files.
+UPLOADS = {"firmware-releases": ["file"]}
 # What is not listed anywhere under the path that shows one: found in another's answer.
 MADE_FROM = {"snapshots": ("cohorts", "snapshot")}
 
@@ -101,8 +105,10 @@ def _key(tenant: Tenant, role: str, *scopes: str) -> str:
 
 def _post(world: World, collection: str, body: dict[str, Any]) -> Any:
     headers = {"Idempotency-Key": f"{collection} of the world"}
+    files = {name: BytesIO(b"x") for name in UPLOADS.get(collection, ())}
+    form = "multipart" if files else "json"
     answer = world.client().post(
-        f"{API}{collection}/", body, format="json", headers=headers
+        f"{API}{collection}/", body | files, format=form, headers=headers
     )
     assert answer.status_code in (200, 201), (collection, answer.content)
     return answer.json()

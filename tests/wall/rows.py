@@ -25,6 +25,8 @@ NEEDED = {
     "state.DeadLetter.tenant",
     "state.MaintenanceWindow.site",
 }
+# What a row says as the other one says it that it refers to.
+SAME_AS = {"registry.FirmwareProduct.version": "release"}
 _numbers = count(1)
 
 
@@ -63,9 +65,12 @@ class Rows:
         return self.made[model]
 
     def _values(self, model: type[models.Model]) -> dict[str, Any]:
-        values = {}
+        values: dict[str, Any] = {}
         for field in model._meta.concrete_fields:
-            value = self._value(field)
+            if (other := SAME_AS.get(str(field))) is not None:
+                value = getattr(values[other], field.name)
+            else:
+                value = self._value(field)
             if value is not None:
                 values[field.name] = value
         return values

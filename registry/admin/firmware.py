@@ -1,0 +1,97 @@
+"""Django admin: firmware releases, uploaded here."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from registry.admin.base import ServiceAdmin
+from registry.admin.places import OF_TENANT
+from registry.models import FirmwareRelease, HardwareRevision, Product, User
+from registry.services.firmware import create_release, delete_release, update_release
+
+
+class ReleaseForm(forms.ModelForm[FirmwareRelease]):
+    """A release with what it is for."""
+
+    products = forms.ModelMultipleChoiceField(Product.objects.all())
+    hardware_revisions = forms.ModelMultipleChoiceField(
+        HardwareRevision.objects.all(),
+        required=False,
+        help_text="None: every revision of the products.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            return
+        for name, model in (
+            ("products", Product),
+            ("hardware_revisions", HardwareRevision),
+        ):
+            field = cast("forms.ModelMultipleChoiceField[Any]", self.fields[name])
+            field.queryset = model._default_manager.filter(
+                tenant=self.instance.tenant_id
+            )
+            self.initial[name] = list(getattr(self.instance, name).all())
+
+
+@admin.register(FirmwareRelease)
+class FirmwareReleaseAdmin(ServiceAdmin[FirmwareRelease]):
+    """Versions of firmware and their files."""
+
+    form = ReleaseForm
+    list_display = ("version", "tenant", "made_for", "size", "created_at", "created_by")
+    list_select_related = ("tenant", "created_by")
+    list_filter = (OF_TENANT,)
+    search_fields = ("version", "sha256")
+    autocomplete_fields = ("tenant",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FirmwareRelease]:
+        """Load what each one is for, too."""
+        return super().get_queryset(request).prefetch_related("products")
+
+    @admin.display(description="products")
+    def made_for(self, row: FirmwareRelease) -> str:
+        """Return the products' slugs."""
+        return ", ".join(product.slug for product in row.products.all())
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Offer the file to what does not exist yet."""
+        always = ("products", "hardware_revisions", "signature", "notes")
+        if obj is None:
+            return ("tenant", "version", "file", *always)
+        return (*self.get_readonly_fields(request, obj), *always)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix what a release is, once it is one."""
+        if obj is None:
+            return ()
+        return (
+            *("public_id", "tenant", "version", "size", "sha256"),
+            *("created_at", "created_by"),
+        )
+
+    def save_model(
+        self, request: HttpRequest, obj: FirmwareRelease, form: Any, change: bool
+    ) -> None:
+        """Make or change the release through the services."""
+        if change:
+            update_release(obj, changes=form.cleaned_data)
+            return
+        actor = cast("User", request.user)
+        obj.pk = create_release(**form.cleaned_data, actor=actor).pk
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        """The service has saved them."""
+
+    def delete_model(self, request: HttpRequest, obj: FirmwareRelease) -> None:
+        """Delete through the service."""
+        delete_release(obj)

@@ -1,0 +1,168 @@
+"""REST: firmware releases, and the upload of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iotplatform.common.problems import BadInput, Forbidden
+from registry.api_base import TenantScopedMixin
+from registry.firmware_serializers import (
+    FirmwareReleaseSerializer,
+    NewFirmwareReleaseSerializer,
+)
+from registry.models import FirmwareRelease, Tenant
+from registry.permissions import Right
+from registry.selectors.firmware import get_release, list_releases
+from registry.selectors.products import list_products, list_revisions
+from registry.services.firmware import (
+    create_release,
+    delete_release,
+    refuse_size,
+    update_release,
+)
+
+ENVELOPE_BYTES = 1_000_000  # what a form may say beside its file
+LISTS: dict[str, Callable[..., QuerySet[Any]]] = {
+    "products": list_products,
+    "hardware_revisions": list_revisions,
+}
+
+
+class FirmwareReleaseFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Filters of the list of firmware releases."""
+
+    version = django_filters.CharFilter()
+    product = django_filters.CharFilter(field_name="products__slug", distinct=True)
+
+
+class ReleaseView(TenantScopedMixin, GenericAPIView[FirmwareRelease]):
+    """What the views of releases share."""
+
+    serializer_class = FirmwareReleaseSerializer
+    filterset_class = FirmwareReleaseFilter
+
+    def get_queryset(self) -> QuerySet[FirmwareRelease]:
+        """Return what the list and its filters start from."""
+        if getattr(self, "swagger_fake_view", False):
+            return FirmwareRelease.objects.none()
+        return list_releases(tenants=self.tenants)
+
+    def release(self, release_id: UUID) -> FirmwareRelease:
+        """Return the release, or raise NoSuchObject."""
+        return get_release(tenants=self.tenants, public_id=release_id)
+
+    def managed(self, release_id: UUID) -> FirmwareRelease:
+        """Return a release that the caller may change."""
+        row = self.release(release_id)
+        self.require_management(row.tenant)
+        return row
+
+    def require_management(self, tenant: Tenant) -> None:
+        """Refuse who does not manage the whole tenant: a release is for all of it."""
+        self.require(Right.MANAGE, tenant.pk)
+        reached = {row.pk: row.limit for row in self.all_tenants}
+        if reached.get(tenant.pk) is not None:
+            raise Forbidden("This concerns the whole tenant: your limit ends before.")
+
+    def shown(self, release_id: UUID, status: int = 200) -> Response:
+        """Answer with a release as it is now."""
+        shown = FirmwareReleaseSerializer(self.release(release_id))
+        return Response(shown.data, status=status)
+
+
+class ReleaseListView(ReleaseView):
+    """The firmware releases of the caller's tenants."""
+
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(responses=FirmwareReleaseSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List firmware releases, newest first."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        request={"multipart/form-data": NewFirmwareReleaseSerializer},
+        responses={201: FirmwareReleaseSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Upload a firmware release; `products` may be given several times.
+
+        Its size and SHA-256 are computed here. 409: one of the products has a release
+        of this version.
+        """
+        refuse_size(_announced(request) - ENVELOPE_BYTES)
+        given = NewFirmwareReleaseSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        wanted = dict(given.validated_data)
+        wanted.pop("tenant", None)
+        tenant = self.resolve_tenant()
+        self.require_management(tenant)
+        named = with_lists(wanted, tenant=tenant)
+        row = create_release(tenant=tenant, actor=self.caller, **named)
+        return self.shown(row.public_id, status=201)
+
+
+class ReleaseDetailView(ReleaseView):
+    """One firmware release."""
+
+    def get(self, request: Request, release_id: UUID) -> Response:
+        """Show a firmware release."""
+        return self.shown(release_id)
+
+    def patch(self, request: Request, release_id: UUID) -> Response:
+        """Change what a release is for, its signature or notes; its file is fixed."""
+        row = self.managed(release_id)
+        given = self.get_serializer(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        changes = dict(given.validated_data)
+        for fixed, now in (("version", row.version), ("tenant", row.tenant.slug)):
+            if changes.pop(fixed, now) != now:
+                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+        update_release(row, changes=with_lists(changes, tenant=row.tenant))
+        return self.shown(release_id)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, release_id: UUID) -> Response:
+        """Delete a release and its file."""
+        delete_release(self.managed(release_id))
+        return Response(status=204)
+
+
+def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
+    """Return the data with objects in the place of lists of slugs.
+
+    Raises BadInput naming each list that names what the tenant does not have.
+    """
+    found, errors = dict(data), []
+    for field, rows_of in LISTS.items():
+        if field not in found:
+            continue
+        slugs: Sequence[str] = found[field]
+        rows = list(rows_of(tenants=[tenant]).filter(slug__in=slugs))
+        missing = sorted(set(slugs) - {row.slug for row in rows})
+        if missing:
+            message = f"There is no such: {', '.join(missing)}."
+            errors.append({"field": field, "message": message})
+        found[field] = rows
+    if errors:
+        raise BadInput(errors=errors)
+    return found
+
+
+def _announced(request: Request) -> int:
+    """Return the length of the body as its header says; Django reads no further."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
