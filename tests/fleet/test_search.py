@@ -167,6 +167,8 @@ def test_no_query_reaches_another_tenant(indexer: Indexer) -> None:
 def test_members_are_checked_again_in_the_truth(indexer: Indexer) -> None:
     moved, kept = DeviceFactory.create(), DeviceFactory.create()
     indexer.drain()
-    Device.objects.filter(pk=moved.pk).update(tenant=kept.tenant)  # not indexed yet
+    Device.objects.filter(pk=moved.pk).update(  # not indexed yet
+        tenant=kept.tenant, site=kept.site, product=kept.product
+    )
 
     assert member_uids(tenants=[moved.tenant], q="*") == []

@@ -11,7 +11,7 @@ from registry.lifecycle import Lifecycle
 from registry.models import ApiToken, AuditEntry, Credential, Device, Tenant, User
 from registry.services.tokens import create_token
 from tests.acting import acting
-from tests.factories import DeviceFactory, SiteFactory, UserFactory
+from tests.factories import DeviceFactory, ProductFactory, SiteFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -115,18 +115,20 @@ def test_both_tenants_are_told_of_a_device_that_moves_but_only_their_own_side(
     acme: Tenant, globex: Tenant, person: User
 ) -> None:
     device = DeviceFactory(tenant=acme)
-    was = device.site_id
-    site = SiteFactory(tenant=globex)
+    before = {"site_id": device.site_id, "product_id": device.product_id}
+    site, product = SiteFactory(tenant=globex), ProductFactory(tenant=globex)
 
     with acting(person):
-        Device.objects.filter(pk=device.pk).update(tenant=globex, site=site)
+        rows = Device.objects.filter(pk=device.pk)
+        rows.update(tenant=globex, site=site, product=product)
 
     left, came = sorted(entries(), key=lambda entry: entry.tenant != acme)
-    assert (left.tenant, left.site_id) == (acme, was)
-    assert (left.before, left.after) == ({"tenant_id": acme.pk, "site_id": was}, {})
+    assert (left.tenant, left.site_id) == (acme, before["site_id"])
+    assert (left.before, left.after) == ({"tenant_id": acme.pk} | before, {})
     assert (came.tenant, came.site_id) == (globex, site.pk)
     assert came.before == {}
-    assert came.after == {"tenant_id": globex.pk, "site_id": site.pk}
+    after = {"site_id": site.pk, "product_id": product.pk}
+    assert came.after == {"tenant_id": globex.pk} | after
 
 
 def test_every_row_of_a_statement_over_many_has_its_entry(
