@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -12,10 +13,19 @@ from registry.models import Batch, HardwareRevision, Product
 from registry.services import products
 
 
+class ProductForm(forms.ModelForm[Product]):
+    """A product, and whether its schema is changed past its devices."""
+
+    force = forms.BooleanField(
+        required=False, label="Change the schema though devices do not fit it"
+    )
+
+
 @admin.register(Product)
 class ProductAdmin(OfTenantAdmin):
     """Model lines, and what they declare."""
 
+    form = ProductForm
     list_display = ("slug", "name", "tenant", "kind", "takes_commands")
     list_select_related = ("tenant",)
     list_filter = (OF_TENANT, "kind", "takes_commands")
@@ -25,7 +35,7 @@ class ProductAdmin(OfTenantAdmin):
         self, request: HttpRequest, obj: Product, form: Any, change: bool
     ) -> None:
         """Save through the service."""
-        products.save_product(obj)
+        products.save_product(obj, force=form.cleaned_data["force"])
 
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
         """Delete through the service."""

@@ -6,6 +6,9 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from registry.api.slugged import SluggedViewSet
 from registry.lifecycle import DeviceKind
@@ -24,6 +27,11 @@ from registry.serializers import (
     ProductSerializer,
 )
 from registry.services import products
+
+YES = ("1", "true", "yes")
+FORCE = OpenApiParameter(
+    "force", bool, description="Change the schema though devices do not fit it."
+)
 
 
 class ProductFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -49,7 +57,17 @@ class ProductViewSet(SluggedViewSet):
         return products.create_product(**fields)
 
     def change(self, row: Product, **fields: Any) -> Product:
-        return products.update_product(row, **fields)
+        force = self.request.query_params.get("force", "").lower() in YES
+        return products.update_product(row, force=force, **fields)
+
+    @extend_schema(parameters=[FORCE])
+    def partial_update(self, request: Request, slug: str) -> Response:
+        """Change one; its tenant stays.
+
+        409 for an `attributes_schema` that devices of the product do not fit: it says
+        of how many (`devices`), and of which, for example (`uids`).
+        """
+        return super().partial_update(request, slug)
 
     def remove(self, row: Product) -> None:
         products.delete_product(row)

@@ -9,6 +9,7 @@ from django.db import transaction
 from iotplatform.common.problems import BadInput
 from registry.models import Batch, Device, HardwareRevision, Product, Tenant
 from registry.services.rows import delete_unused, save_checked
+from registry.services.schema_changes import refuse_unfit
 
 
 def create_product(
@@ -18,19 +19,29 @@ def create_product(
     return save_product(Product(tenant=tenant, slug=slug, name=name or slug, **fields))
 
 
-def save_product(product: Product) -> Product:
-    """Save a product as it stands. Raises BadInput naming what is wrong."""
+@transaction.atomic
+def save_product(product: Product, *, force: bool = False) -> Product:
+    """Save a product as it stands. Raises BadInput naming what is wrong.
+
+    Devices that exist keep their attributes as they are. Raises DevicesDoNotFit for a
+    new schema that refuses some of these, unless it is forced.
+    """
+    locked = Product.objects.select_for_update(no_key=True)
+    before = locked.filter(pk=product.pk).values_list("attributes_schema", flat=True)
+    schemas = list(before)
     save_checked(product)
+    if schemas and schemas[0] != product.attributes_schema and not force:
+        refuse_unfit(product)
     return product
 
 
 @transaction.atomic
-def update_product(product: Product, **changes: Any) -> Product:
-    """Change a product; devices that exist keep their attributes as they are."""
+def update_product(product: Product, *, force: bool = False, **changes: Any) -> Product:
+    """Change a product. Refuses and is forced as ``save_product``."""
     row = Product.objects.select_for_update(no_key=True).get(pk=product.pk)
     for field, value in changes.items():
         setattr(row, field, value)
-    return save_product(row)
+    return save_product(row, force=force)
 
 
 def delete_product(product: Product) -> None:

@@ -256,9 +256,8 @@ def test_an_unknown_command_a_retired_device_and_a_foreign_child_are_dead_letter
     unit = online_unit()
     unit.say(f"command/{uuid4()}/ack", {"status": "received"})
     Unit(DeviceFactory.create(lifecycle="retired")).come_online()
-    child = DeviceFactory.create(
-        kind="child", gateway=DeviceFactory.create(kind="gateway")
-    )
+    gateway = DeviceFactory.create(kind="gateway")
+    child = DeviceFactory.create(tenant=gateway.tenant, kind="child", gateway=gateway)
     unit.say_on(f"iot/v1/{unit.device.uid}/child/{child.uid}/heartbeat", {})
     unit.say_on("iot/v1/nobody/heartbeat", {})
 
