@@ -17,7 +17,16 @@ from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.demo.targets import demo_targets_across_tenants
 from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.targets import grouped
-from registry.models import Credential, Device, Membership, Product, Site, User
+from registry.models import (
+    Credential,
+    Device,
+    Membership,
+    Product,
+    Site,
+    Space,
+    User,
+)
+from registry.selectors.places import path_of
 from registry.verifier import verify_secret
 from state.models import ConnectivityTransition, Presence
 
@@ -64,6 +73,18 @@ def test_loading_again_changes_nothing_and_a_larger_fleet_adds(
     assert list(Credential.objects.order_by("pk").values()) == credentials
     call_command("load_demo", "--devices", "40")
     assert Device.objects.count() == 40
+
+
+def test_the_first_site_has_rooms_and_its_trouble_a_batch(db: None) -> None:
+    load_fleet(100, key=KEY)
+
+    placed = Device.objects.filter(site__slug="shanghai-01", tenant__slug="acme")
+    assert placed.count() >= 2
+    assert not placed.filter(space=None).exists()
+    assert path_of(Space.objects.get(slug="dock")) == "pudong/ground-floor/dock"
+    built = Device.objects.filter(**TROUBLED, product__slug="sensor-s1")
+    builds = built.values_list("hardware_revision__slug", "batch__slug")
+    assert set(builds) == {("s1-rev-b", "s1-2025-11")}
 
 
 def test_the_simulators_secret_opens_every_device_that_connects(db: None) -> None:

@@ -75,3 +75,20 @@ PRODUCTS: dict[str, dict[str, Any]] = {
         },
     },
 }
+
+# Inside acme's first site: slug, name, kind, the space around it.
+SPACES_SITE = ("acme", "shanghai-01")
+SPACES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("pudong", "Cold store Pudong", "building", None),
+    ("ground-floor", "Ground floor", "floor", "pudong"),
+    ("upper-floor", "Upper floor", "floor", "pudong"),
+    ("dock", "Loading dock", "room", "ground-floor"),
+    ("cold-room-1", "Cold room 1", "room", "ground-floor"),
+    ("cold-room-2", "Cold room 2", "room", "upper-floor"),
+)
+# Of sensor-s1, by the revision of its battery: hardware revision and batch, each with
+# its name.
+BUILDS = {
+    "A": (("s1-rev-a", "Sensor S1, revision A"), ("s1-2024-06", "June 2024")),
+    "B": (("s1-rev-b", "Sensor S1, revision B"), ("s1-2025-11", "November 2025")),
+}

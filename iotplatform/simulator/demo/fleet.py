@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from iotplatform.simulator.demo.catalogue import BUILDS, SPACES, SPACES_SITE
 from iotplatform.simulator.demo.places import EAST_CHINA, PLACES, Place
 from iotplatform.simulator.profiles import (
     DEFAULT_MIX,
@@ -21,6 +22,7 @@ from iotplatform.simulator.profiles import (
 )
 from registry.lifecycle import Lifecycle
 
+ROOMS = [slug for slug, _name, kind, _parent in SPACES if kind == "room"]
 BLOCK = 10
 SEED = 1
 SIMULATED_TAG = "simulated"
@@ -68,6 +70,21 @@ class DemoDevice:
     @property
     def tenant(self) -> str:
         return self.place.tenant
+
+    @property
+    def batch(self) -> str | None:
+        """The slug of the batch that it was made in; only sensors have one."""
+        if self.product != "sensor-s1":
+            return None
+        _revision, (batch, _name) = BUILDS[self.attributes["battery_rev"]]
+        return batch
+
+    @property
+    def space(self) -> str | None:
+        """The slug of the room that it stands in, at the site that has rooms."""
+        if (self.tenant, self.place.slug) != SPACES_SITE:
+            return None
+        return Random(f"space:{self.number}").choice(ROOMS)
 
 
 def demo_devices(count: int) -> Iterator[DemoDevice]:

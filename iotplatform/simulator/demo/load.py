@@ -12,30 +12,34 @@ from django.db import transaction
 from django.db.models import Manager, QuerySet
 
 from iotplatform.simulator.demo.catalogue import (
+    BUILDS,
     HEARTBEAT_SECONDS,
     PEOPLE,
     PRODUCTS,
     PROJECTS,
     REPORTED_KEYS,
+    SPACES,
+    SPACES_SITE,
     TENANTS,
 )
 from iotplatform.simulator.demo.fleet import BLOCK, DemoDevice, demo_devices
 from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.secrets import device_secret
 from registry.lifecycle import CONNECTS
-from registry.models import Device, Product, Project, Site, Tenant, User
+from registry.models import Batch, Device, Product, Project, Site, Space, Tenant, User
 from registry.services.credentials import import_verifiers
 from registry.services.devices import DeviceDraft, register_devices
 from registry.services.people import create_user, set_membership
 from registry.services.places import create_project, create_site
-from registry.services.products import create_product
+from registry.services.products import create_batch, create_product, create_revision
+from registry.services.spaces import create_space
 from registry.services.tenants import create_tenant
 from registry.verifier import SALT_BYTES, make_verifier
 
 # Whole blocks, so that a gateway and its children come in one transaction.
 BATCH = 200 * BLOCK
 T = TypeVar("T")
-M = TypeVar("M", Site, Product)
+M = TypeVar("M", Site, Product, Space, Batch)
 
 
 def load_fleet(count: int, *, key: bytes) -> set[str]:
@@ -93,6 +97,37 @@ def load_catalogue() -> None:
                 reported_keys=REPORTED_KEYS,
                 **fields,
             )
+    _load_parts()
+
+
+def _load_parts() -> None:
+    """Add the spaces inside a site, and what a product was built as."""
+    tenant, slug = SPACES_SITE
+    site = _named(Site.objects).get(tenant__slug=tenant, slug=slug)
+    spaces = {space.slug: space for space in Space.objects.filter(site=site)}
+    for slug, name, kind, parent in SPACES:
+        if slug not in spaces:
+            spaces[slug] = create_space(
+                tenant=site.tenant,
+                site=site,
+                slug=slug,
+                name=name,
+                kind=kind,
+                parent=spaces[parent] if parent else None,
+            )
+    sensor = _named(Product.objects).get(tenant=site.tenant, slug="sensor-s1")
+    known = set(Batch.objects.filter(tenant=site.tenant).values_list("slug", flat=True))
+    for (revision, revision_name), (batch, batch_name) in BUILDS.values():
+        if batch not in known:
+            built = create_revision(
+                tenant=site.tenant, product=sensor, slug=revision, name=revision_name
+            )
+            create_batch(
+                tenant=site.tenant,
+                hardware_revision=built,
+                slug=batch,
+                name=batch_name,
+            )
 
 
 def _load_people(tenants: dict[str, Tenant]) -> None:
@@ -117,6 +152,9 @@ def _load_devices(batch: list[DemoDevice]) -> set[str]:
     known = set(Device.objects.filter(uid__in=uids).values_list("uid", flat=True))
     sites = {(s.tenant.slug, s.slug): s for s in _named(Site.objects)}
     products = {(p.tenant.slug, p.slug): p for p in _named(Product.objects)}
+    spaces = {(s.tenant.slug, s.slug): s for s in _named(Space.objects)}
+    rows = _named(Batch.objects).select_related("hardware_revision")
+    batches = {(b.tenant.slug, b.slug): b for b in rows}
     drafts: dict[str, list[DeviceDraft]] = {}
     for device in batch:
         if device.uid in known:
@@ -124,7 +162,9 @@ def _load_devices(batch: list[DemoDevice]) -> set[str]:
         draft = DeviceDraft(
             uid=device.uid,
             site=sites[device.tenant, device.place.slug],
+            space=spaces[device.tenant, device.space] if device.space else None,
             product=products[device.tenant, device.product],
+            batch=batches[device.tenant, device.batch] if device.batch else None,
             name=device.name,
             serial=f"SN{device.number + 1:08d}",
             gateway=device.gateway_uid,
