@@ -12,6 +12,7 @@ urlpatterns = [
     path("maintenance-windows/", maintenance_api.WindowListView.as_view()),
     path("maintenance-windows/<uuid:window_id>/", maintenance_api.WindowView.as_view()),
     path("alarm-rules/", rules_api.RuleListView.as_view()),
+    path("alarm-rules/try/", rules_api.RuleTrialView.as_view()),
     path("alarm-rules/<uuid:rule_id>/", rules_api.RuleView.as_view()),
     path("alarms/", api.AlarmListView.as_view()),
     path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),

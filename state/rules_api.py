@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
@@ -15,15 +17,27 @@ from rest_framework.response import Response
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
-from registry.models import Tenant
+from registry.models import Product, Tenant
 from registry.permissions import Right
 from registry.selectors.products import get_product
 from state.lifecycle import Comparison, Severity
 from state.models import AlarmRule
+from state.selectors.rehearsal import Trial, try_rule
 from state.selectors.rules import get_rule, list_rules
 from state.services.rules import change_rule, create_rule, delete_rule
 
 MOST_HOLD = 7 * 24 * 3_600
+
+
+class FiniteField(serializers.FloatField):
+    """A number that is one; nothing is above or below the others."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Refuse infinity, and what is not a number."""
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return value
 
 
 class RuleSerializer(StrictSerializer):
@@ -35,14 +49,66 @@ class RuleSerializer(StrictSerializer):
     name = serializers.CharField(max_length=200)
     metric = serializers.CharField(max_length=64)
     comparison = serializers.ChoiceField(choices=Comparison.choices)
-    threshold = serializers.FloatField()
+    threshold = FiniteField()
     hold_seconds = serializers.IntegerField(
         min_value=0, max_value=MOST_HOLD, required=False
     )
-    hysteresis = serializers.FloatField(min_value=0, required=False)
+    hysteresis = FiniteField(min_value=0, required=False)
     severity = serializers.ChoiceField(choices=Severity.choices, required=False)
     code = serializers.RegexField(r"\A[A-Za-z0-9._:-]+\Z", max_length=64)
     enabled = serializers.BooleanField(required=False)
+
+
+class TrialSerializer(StrictSerializer):
+    """What of a rule decides when there is an alarm."""
+
+    tenant = serializers.CharField(required=False)
+    product = serializers.CharField()
+    metric = serializers.CharField(max_length=64)
+    comparison = serializers.ChoiceField(choices=Comparison.choices)
+    threshold = FiniteField()
+    hold_seconds = serializers.IntegerField(
+        min_value=0, max_value=MOST_HOLD, required=False
+    )
+    hysteresis = FiniteField(min_value=0, required=False)
+
+
+class TriedDevicesSerializer(serializers.Serializer[Any]):
+    """How many devices a trial is about."""
+
+    of_product = serializers.IntegerField(help_text="In service, of this product.")
+    tried = serializers.IntegerField(help_text="A sample of a larger fleet.")
+    measured = serializers.IntegerField(help_text="With values in the week.")
+    raising = serializers.IntegerField()
+
+
+class DayOfTrialSerializer(serializers.Serializer[Any]):
+    """One day of a trial, UTC."""
+
+    day = serializers.DateField()
+    raises = serializers.IntegerField()
+
+
+class WorstOfTrialSerializer(serializers.Serializer[Any]):
+    """One of the devices that would have raised most often."""
+
+    device = serializers.CharField()
+    raises = serializers.IntegerField()
+    last_raised_at = serializers.DateTimeField()
+
+
+class TrialResultSerializer(serializers.Serializer[Any]):
+    """The alarms that a rule would have raised in the last week."""
+
+    to = serializers.DateTimeField()
+    devices = TriedDevicesSerializer()
+    raises = serializers.IntegerField()
+    per_day = DayOfTrialSerializer(many=True)
+    worst = WorstOfTrialSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add ``from``, which is a keyword of Python."""
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
 
 
 class RuleListView(TenantScopedMixin, GenericAPIView[AlarmRule]):
@@ -70,12 +136,30 @@ class RuleListView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         self.require(Right.MANAGE, tenant.pk)
         _require_whole(tenant)
         data.pop("tenant", None)
-        try:
-            product = get_product(tenants=[tenant], slug=data.pop("product")["slug"])
-        except NotFound as error:
-            raise BadInput(product=str(error.detail)) from error
+        product = _product(tenant, data.pop("product")["slug"])
         rule = create_rule(tenant=tenant, product=product, **data)
         return Response(RuleSerializer(rule).data, status=201)
+
+
+class RuleTrialView(TenantScopedMixin, GenericAPIView[AlarmRule]):
+    """A rule before it is one."""
+
+    serializer_class = TrialSerializer
+    queryset = AlarmRule.objects.none()  # names the model to the schema
+
+    @extend_schema(responses=TrialResultSerializer)
+    def post(self, request: Request) -> Response:
+        """Try a rule against the last week's five-minute rollups; writes nothing."""
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        data = cast("dict[str, Any]", given.validated_data)
+        tenant = self.resolve_tenant()
+        self.require(Right.MANAGE, tenant.pk)
+        _require_whole(tenant)
+        data.pop("tenant", None)
+        product = _product(tenant, data.pop("product"))
+        found = try_rule(product, Trial(**data), now=timezone.now())
+        return Response(TrialResultSerializer(found).data)
 
 
 class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
@@ -112,6 +196,14 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         _require_whole(rule.tenant)
         delete_rule(rule)
         return Response(status=204)
+
+
+def _product(tenant: Tenant, slug: str) -> Product:
+    """Return the named product; one that is not the tenant's is bad input."""
+    try:
+        return get_product(tenants=[tenant], slug=slug)
+    except NotFound as error:
+        raise BadInput(product=str(error.detail)) from error
 
 
 def _require_whole(tenant: Tenant) -> None:

@@ -27,9 +27,11 @@ from registry.selectors.products import list_products, list_revisions
 from registry.services.firmware import (
     create_release,
     delete_release,
+    refuse_size,
     update_release,
 )
 
+ENVELOPE_BYTES = 1_000_000  # what a form may say beside its file
 LISTS: dict[str, Callable[..., QuerySet[Any]]] = {
     "products": list_products,
     "hardware_revisions": list_revisions,
@@ -99,6 +101,7 @@ class ReleaseListView(ReleaseView):
         Its size and SHA-256 are computed here. 409: one of the products has a release
         of this version.
         """
+        refuse_size(_announced(request) - ENVELOPE_BYTES)
         given = NewFirmwareReleaseSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)
@@ -155,3 +158,11 @@ def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
     if errors:
         raise BadInput(errors=errors)
     return found
+
+
+def _announced(request: Request) -> int:
+    """Return the length of the body as its header says; Django reads no further."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
