@@ -29,6 +29,15 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("hardware-revisions", {"slug": "rev-b", "product": "sensor-s1"}),
     ("batches", {"slug": "2026-07", "hardware_revision": "rev-b"}),
     ("firmware-releases", {"version": "1.5.0", "products": ["sensor-s1"]}),
+    (
+        "enrolment-keys",
+        {
+            "product": "sensor-s1",
+            "site": "shanghai-01",
+            "max_devices": 5,
+            "expires_at": "2100-01-01T00:00:00Z",
+        },
+    ),
     ("devices", {"uid": "hub-1", "site": "shanghai-01", "product": "hub-h1"}),
     ("devices", {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1"}),
     ("devices/dev-1/lifecycle", {"to": "active", "reason": "in service"}),
