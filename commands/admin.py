@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from commands.models import Attempt, Command, CommandEvent, Job, JobWave
-from iotplatform.common.admin import ReadOnly
+from commands.models import Attempt, Command, CommandEvent, Job, JobTarget, JobWave
+from iotplatform.common.admin import ReadOnly, ReadOnlyInline
+from registry.admin.reach import OfDevices, OfTenants
+from registry.models import Tenant
+from registry.selectors.reach import sets_within
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -19,7 +22,7 @@ else:
     TabularInline = admin.TabularInline
 
 
-class AttemptInline(ReadOnly, TabularInline):
+class AttemptInline(ReadOnlyInline, TabularInline):
     """The tries of a command."""
 
     model = Attempt
@@ -27,7 +30,7 @@ class AttemptInline(ReadOnly, TabularInline):
     fields = ("number", "adapter", "claimed_at", "sent_at", "received_at", "outcome")
 
 
-class EventInline(ReadOnly, TabularInline):
+class EventInline(ReadOnlyInline, TabularInline):
     """The history of a command."""
 
     model = CommandEvent
@@ -36,7 +39,7 @@ class EventInline(ReadOnly, TabularInline):
     ordering = ("at", "id")
 
 
-class WaveInline(ReadOnly, TabularInline):
+class WaveInline(ReadOnlyInline, TabularInline):
     """The waves of a job."""
 
     model = JobWave
@@ -45,7 +48,7 @@ class WaveInline(ReadOnly, TabularInline):
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnly, ModelAdmin):
+class CommandAdmin(ReadOnly, OfDevices, ModelAdmin):
     """Commands, the newest first."""
 
     list_display = ("public_id", "device", "name", "status", "failure_class", "late")
@@ -63,7 +66,7 @@ class CommandAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, ModelAdmin):
+class JobAdmin(ReadOnly, OfTenants, ModelAdmin):
     """Jobs, the newest first."""
 
     list_display = ("name", "tenant", "command_name", "status", "created_at")
@@ -72,3 +75,7 @@ class JobAdmin(ReadOnly, ModelAdmin):
     search_fields = ("name", "=public_id")
     ordering = ("-id",)
     inlines = (WaveInline,)
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of jobs that name no device out of reach."""
+        return sets_within(tenants, JobTarget.objects.all(), owner="job_id")

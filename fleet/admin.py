@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 
 from fleet.exceptions import QueryError
@@ -13,7 +14,9 @@ from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
-from registry.models import User
+from registry.admin.reach import OfDevices, OfTenants
+from registry.models import Tenant, User
+from registry.selectors.reach import sets_within
 
 
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
@@ -40,7 +43,7 @@ class CohortForm(forms.ModelForm[Cohort]):
 
 
 @admin.register(Cohort)
-class CohortAdmin(admin.ModelAdmin[Cohort]):
+class CohortAdmin(OfTenants, admin.ModelAdmin[Cohort]):
     """Saved queries."""
 
     form = CohortForm
@@ -70,16 +73,20 @@ class CohortAdmin(admin.ModelAdmin[Cohort]):
 
 
 @admin.register(Snapshot)
-class SnapshotAdmin(ReadOnlyAdmin):
+class SnapshotAdmin(ReadOnly, OfTenants, admin.ModelAdmin[Any]):
     """Frozen members of cohorts."""
 
     list_display = ("public_id", "tenant", "cohort", "size", "taken_at", "target_hash")
     list_filter = ("tenant",)
     list_select_related = ("tenant", "cohort")
 
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those without a device out of reach."""
+        return sets_within(tenants, SnapshotMember.objects.all(), owner="snapshot_id")
+
 
 @admin.register(SnapshotMember)
-class SnapshotMemberAdmin(ReadOnlyAdmin):
+class SnapshotMemberAdmin(ReadOnly, OfDevices, admin.ModelAdmin[Any]):
     """Who was frozen."""
 
     list_display = ("uid", "snapshot", "tenant")

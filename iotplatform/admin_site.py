@@ -1,4 +1,4 @@
-"""Django admin: for platform superusers, behind the same sign-in as everything."""
+"""Django admin: for those who manage, behind the same sign-in as everything."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from registry.permissions import Right, tenants_where
+
 
 class PlatformAdminSite(admin.AdminSite):
-    """The stock admin; it sees all tenants, so that only superusers may come in."""
+    """The stock admin, for platform superusers and the tenants' own staff.
+
+    What staff see there is theirs: ``registry.admin.reach``.
+    """
 
     site_header = "iotplatform administration"
     site_title = "iotplatform"
     index_title = "Registry and platform"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whether the person stands above all tenants."""
+        """Whether the person stands above all tenants, or is staff and manages one."""
         user = request.user
-        return user.is_active and user.is_authenticated and user.is_superuser
+        if not user.is_authenticated or not user.is_active:
+            return False
+        if user.is_superuser:
+            return True
+        return user.is_staff and bool(tenants_where(user, Right.MANAGE))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Send people to the one sign-in page, where failed tries are counted."""
         if request.user.is_authenticated and not self.has_permission(request):
-            raise PermissionDenied("Only a platform superuser may come in here.")
+            raise PermissionDenied("Only staff who manage a tenant may come in here.")
         if request.user.is_authenticated:
             return redirect("admin:index")
         return redirect_to_login(request.GET.get("next", request.path))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 
 from iotplatform.common.admin import ReadOnly
+from registry.admin.reach import OfDevices, OfTenants
+from registry.models import Tenant
+from registry.selectors.reach import at_site_within, uids_within, within
 from state.models import (
     AdapterPath,
     Alarm,
@@ -20,14 +24,18 @@ from state.models import (
 )
 
 
-class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
-    """Nothing is added, changed or deleted here."""
+class ListAdmin(admin.ModelAdmin[Any]):
+    """Rows that may be many."""
 
     show_full_result_count = False
 
 
+class ReadOnlyAdmin(ReadOnly, ListAdmin):
+    """The platform's own rows; nothing is added, changed or deleted here."""
+
+
 @admin.register(Alarm)
-class AlarmAdmin(ReadOnlyAdmin):
+class AlarmAdmin(ReadOnly, OfDevices, ListAdmin):
     """Alarms, the latest first."""
 
     list_display = ("code", "device", "tenant", "severity", "state", "count", "last_at")
@@ -38,7 +46,7 @@ class AlarmAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ConnectivityTransition)
-class ConnectivityTransitionAdmin(ReadOnlyAdmin):
+class ConnectivityTransitionAdmin(ReadOnly, OfDevices, ListAdmin):
     """Changes of connectivity, the latest first."""
 
     list_display = ("at", "device", "moved_from", "moved_to", "cause", "is_abnormal")
@@ -49,7 +57,7 @@ class ConnectivityTransitionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(ReadOnly, OfTenants, ListAdmin):
     """Messages that could not be taken, the latest first."""
 
     list_display = ("at", "reason", "uid", "topic", "payload_bytes", "detail")
@@ -58,6 +66,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     exclude = ("payload",)
     readonly_fields = ("payload_text",)
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those within reach."""
+        return uids_within(tenants)
 
     @admin.display(description="payload")
     def payload_text(self, letter: DeadLetter) -> str:
@@ -73,7 +85,7 @@ class ListeningSlotAdmin(ReadOnlyAdmin):
 
 
 @admin.register(MaintenanceWindow)
-class MaintenanceWindowAdmin(ReadOnlyAdmin):
+class MaintenanceWindowAdmin(ReadOnly, OfTenants, ListAdmin):
     """Announced work, the latest first; people announce it in console and API."""
 
     list_display = ("from_at", "until", "device", "site", "tenant", "reason")
@@ -82,9 +94,14 @@ class MaintenanceWindowAdmin(ReadOnlyAdmin):
     search_fields = ("device__uid", "site__slug", "reason")
     ordering = ("-pk",)
 
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those at devices or sites within reach."""
+        at_device = Q(device__isnull=False) & within(tenants, device="device")
+        return at_device | (Q(site__isnull=False) & at_site_within(tenants))
+
 
 @admin.register(Risk)
-class RiskAdmin(ReadOnlyAdmin):
+class RiskAdmin(ReadOnly, OfDevices, ListAdmin):
     """How much each device needs somebody's eye, with the reasons."""
 
     list_display = ("device", "tenant", "score", "at")
@@ -95,7 +112,7 @@ class RiskAdmin(ReadOnlyAdmin):
 
 
 @admin.register(FieldFeedback)
-class FieldFeedbackAdmin(ReadOnlyAdmin):
+class FieldFeedbackAdmin(ReadOnly, OfDevices, ListAdmin):
     """What people saw at the devices, the latest first."""
 
     list_display = ("at", "device", "tenant", "observation", "by", "note")
@@ -106,7 +123,7 @@ class FieldFeedbackAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TwinChange)
-class TwinChangeAdmin(ReadOnlyAdmin):
+class TwinChangeAdmin(ReadOnly, OfDevices, ListAdmin):
     """Changes of desired and reported documents, the latest first."""
 
     list_display = ("at", "device", "side", "version", "changes")

@@ -26,3 +26,13 @@ class ReadOnly:
     ) -> bool:
         """Nobody deletes one here."""
         return False
+
+
+class ReadOnlyInline(ReadOnly):
+    """Mixed into an inline: who sees the page of a row sees what hangs on it."""
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """The row's own page has asked."""
+        return True

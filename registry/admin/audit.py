@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from registry.admin.base import ReadOnlyAdmin
-from registry.models import AuditEntry
+from iotplatform.common.admin import ReadOnly
+from registry.admin.base import ServiceAdmin
+from registry.admin.reach import OfTenants
+from registry.models import AuditEntry, Tenant
+from registry.permissions import Right
+from registry.selectors.reach import within
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+class AuditEntryAdmin(ReadOnly, OfTenants, ServiceAdmin[AuditEntry]):
     """Who changed what, the newest first."""
 
+    right = Right.AUDIT
     list_display = (
         "at",
         "tenant",
@@ -30,6 +35,10 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     ordering = ("-id",)
     # The keys of users, tokens and places may outlive what they name.
     exclude = ("user", "token", "device", "site", "project")
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Of a limited member's: what was changed at their places."""
+        return within(tenants)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         """Bring along the tenant's name."""

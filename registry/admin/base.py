@@ -11,7 +11,6 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
-from iotplatform.common.admin import ReadOnly
 from iotplatform.common.problems import Problem
 from registry.admin.paging import BoundedPaginator
 
@@ -54,10 +53,6 @@ class ServiceAdmin(admin.ModelAdmin[Row]):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
-
-
-class ReadOnlyAdmin(ReadOnly, ServiceAdmin[Row]):
-    """Rows that only services write."""
 
 
 def refused(

@@ -25,6 +25,7 @@ class ProductForm(forms.ModelForm[Product]):
 class ProductAdmin(OfTenantAdmin):
     """Model lines, and what they declare."""
 
+    is_of_whole_tenant = True
     form = ProductForm
     list_display = ("slug", "name", "tenant", "kind", "takes_commands")
     list_select_related = ("tenant",)
@@ -46,6 +47,7 @@ class ProductAdmin(OfTenantAdmin):
 class HardwareRevisionAdmin(OfTenantAdmin):
     """States of a product's hardware."""
 
+    is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "product", "created_at")
     list_select_related = ("tenant", "product")
     list_filter = (OF_TENANT,)
@@ -71,6 +73,7 @@ class HardwareRevisionAdmin(OfTenantAdmin):
 class BatchAdmin(OfTenantAdmin):
     """What was manufactured together."""
 
+    is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "hardware_revision", "made_at")
     list_select_related = ("tenant", "hardware_revision")
     list_filter = (OF_TENANT,)

@@ -6,22 +6,24 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from iotplatform.common.admin import ReadOnly
 from iotplatform.common.problems import Problem
 from registry.admin.base import (
-    ReadOnlyAdmin,
     ServiceAdmin,
     add_errors,
     for_each,
     show_once,
     words_of,
 )
+from registry.admin.reach import OfDevices, OfTenants
 from registry.lifecycle import Lifecycle
-from registry.models import Credential, Device, LifecycleMove
+from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.permissions import Right, tenants_where
+from registry.selectors.reach import within
 from registry.services.credentials import issue_credential, withdraw_credential
 from registry.services.device_rules import device_errors
 from registry.services.devices import (
@@ -46,7 +48,7 @@ class DeviceForm(forms.ModelForm[Device]):
 
 
 @admin.register(Device)
-class DeviceAdmin(ServiceAdmin[Device]):
+class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
     """Physical units."""
 
     form = DeviceForm
@@ -69,6 +71,10 @@ class DeviceAdmin(ServiceAdmin[Device]):
     ordering = ("uid",)
     actions = ("activate", "send_to_repair", "retire", "issue")
 
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of devices within reach."""
+        return within(tenants)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix who a device is, and leave its lifecycle to the actions."""
         always = ("public_id", "lifecycle", "created_at", "updated_at")
@@ -88,9 +94,9 @@ class DeviceAdmin(ServiceAdmin[Device]):
             update_device(obj, changes=changes)
             return
         gateway = given.pop("gateway", None)
-        tenant = given.pop("tenant")
+        given.pop("tenant")
         draft = DeviceDraft(gateway=gateway.uid if gateway else None, **given)
-        made = register_device(tenant=tenant, draft=draft, actor=_actor(request))
+        made = register_device(tenant=obj.tenant, draft=draft, actor=_actor(request))
         obj.pk = made.pk
 
     @admin.action(description="Move to active")
@@ -151,7 +157,7 @@ class DeviceAdmin(ServiceAdmin[Device]):
 
 
 @admin.register(Credential)
-class CredentialAdmin(ReadOnlyAdmin[Credential]):
+class CredentialAdmin(ReadOnly, OfDevices, ServiceAdmin[Credential]):
     """Credentials, without what verifies them; issued from the devices' list."""
 
     list_display = ("device", "tenant", "kind", "created_at", "revoked_at")
@@ -168,7 +174,7 @@ class CredentialAdmin(ReadOnlyAdmin[Credential]):
 
 
 @admin.register(LifecycleMove)
-class LifecycleMoveAdmin(ReadOnlyAdmin[LifecycleMove]):
+class LifecycleMoveAdmin(ReadOnly, OfDevices, ServiceAdmin[LifecycleMove]):
     """The record of lifecycles."""
 
     list_display = ("at", "device", "tenant", "moved_from", "moved_to", "actor")

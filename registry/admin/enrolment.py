@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from registry.admin.base import ServiceAdmin, for_each, show_once
-from registry.models import EnrolmentKey
+from registry.admin.reach import OfTenants
+from registry.models import EnrolmentKey, Tenant
+from registry.selectors.reach import at_site_within
 from registry.services.enrolment import (
     CHANGEABLE,
     create_enrolment_key,
@@ -20,7 +22,7 @@ from registry.services.enrolment import (
 
 
 @admin.register(EnrolmentKey)
-class EnrolmentKeyAdmin(ServiceAdmin[EnrolmentKey]):
+class EnrolmentKeyAdmin(OfTenants, ServiceAdmin[EnrolmentKey]):
     """Keys with which devices register themselves."""
 
     list_display = (
@@ -36,6 +38,10 @@ class EnrolmentKeyAdmin(ServiceAdmin[EnrolmentKey]):
     autocomplete_fields = ("tenant", "product", "batch", "site")
     ordering = ("-id",)
     actions = ("revoke",)
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of keys for sites within reach."""
+        return at_site_within(tenants)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix whose devices a key is for, and leave the rest to its use."""

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
 from registry.admin.places import OF_TENANT
+from registry.admin.reach import OfTenants
 from registry.models import FirmwareRelease, HardwareRevision, Product, User
 from registry.services.firmware import create_release, delete_release, update_release
 
@@ -41,9 +42,10 @@ class ReleaseForm(forms.ModelForm[FirmwareRelease]):
 
 
 @admin.register(FirmwareRelease)
-class FirmwareReleaseAdmin(ServiceAdmin[FirmwareRelease]):
+class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
     """Versions of firmware and their files."""
 
+    is_of_whole_tenant = True
     form = ReleaseForm
     list_display = ("version", "tenant", "made_for", "size", "created_at", "created_by")
     list_select_related = ("tenant", "created_by")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -13,9 +13,18 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from registry.admin.base import ServiceAdmin, for_each, show_once
+from registry.admin.reach import OfTenants
 from registry.lifecycle import Scope
-from registry.models import ApiToken, Membership, User
-from registry.services.people import save_membership
+from registry.models import (
+    ApiToken,
+    Membership,
+    MembershipLimit,
+    Project,
+    Site,
+    User,
+)
+from registry.permissions import Right
+from registry.services.people import add_member, change_member, remove_member
 from registry.services.tokens import create_token, revoke_token
 
 # Roles in tenants say what people may do; Django's groups would be a second answer.
@@ -32,27 +41,78 @@ class PersonAdmin(UserAdmin[User]):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Platform", {"fields": ("is_active", "is_superuser")}),
+        ("Platform", {"fields": ("is_active", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """Who is what, and where: the places are a limit."""
+
+    # By name, as in the console: a tenant's admin sees no list of all accounts.
+    user = forms.ModelChoiceField(
+        User.objects.all(),
+        to_field_name="username",
+        widget=forms.TextInput,
+        help_text="The name of an account.",
+    )
+    projects = forms.ModelMultipleChoiceField(
+        Project.objects.select_related("tenant"), required=False
+    )
+    sites = forms.ModelMultipleChoiceField(
+        Site.objects.select_related("tenant"),
+        required=False,
+        help_text="With the projects: the limit. None of both: the whole tenant.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            return
+        limits = MembershipLimit.objects.filter(membership=self.instance)
+        for name, key in (("projects", "project_id"), ("sites", "site_id")):
+            field = cast("forms.ModelMultipleChoiceField[Any]", self.fields[name])
+            assert field.queryset is not None
+            field.queryset = field.queryset.filter(tenant=self.instance.tenant_id)
+            chosen = limits.filter(**{f"{key}__isnull": False})
+            self.initial[name] = list(chosen.values_list(key, flat=True))
+
+
 @admin.register(Membership)
-class MembershipAdmin(ServiceAdmin[Membership]):
+class MembershipAdmin(OfTenants, ServiceAdmin[Membership]):
     """Who is what in which tenant."""
 
+    right = Right.ADMINISTER
+    form = MembershipForm
     list_display = ("user", "tenant", "role", "created_at")
     list_select_related = ("user", "tenant")
     list_filter = ("role", ("tenant", admin.RelatedOnlyFieldListFilter))
     search_fields = ("user__username", "tenant__slug")
-    autocomplete_fields = ("user", "tenant")
+    autocomplete_fields = ("tenant",)
+    fields = ("user", "tenant", "role", "projects", "sites")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix who it is about, and in which tenant."""
+        return () if obj is None else ("user", "tenant")
 
     def save_model(
         self, request: HttpRequest, obj: Membership, form: Any, change: bool
     ) -> None:
-        """Save through the service."""
-        save_membership(obj)
+        """Save through the services."""
+        given = form.cleaned_data
+        role, places = given["role"], [*given["projects"], *given["sites"]]
+        if change:
+            change_member(obj, role=role, limited_to=places)
+            return
+        made = add_member(
+            tenant=obj.tenant, user=obj.user, role=role, limited_to=places
+        )
+        obj.pk = made.pk
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        """Delete through the service."""
+        remove_member(obj)
 
 
 class TokenForm(forms.ModelForm[ApiToken]):
@@ -85,7 +145,7 @@ class ApiTokenAdmin(ServiceAdmin[ApiToken]):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A key is revoked and made anew, not changed."""
-        return obj is None
+        return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A key is revoked, not deleted: who had one stays known."""

@@ -5,22 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
+from registry.admin.reach import OfTenants
 from registry.models import Project, Site, Space, Tenant
+from registry.selectors.reach import at_site_within, projects_within, sites_within
 from registry.services import places, spaces, tenants
 
 OF_TENANT = ("tenant", admin.RelatedOnlyFieldListFilter)
 
 
 @admin.register(Tenant)
-class TenantAdmin(ServiceAdmin[Tenant]):
+class TenantAdmin(OfTenants, ServiceAdmin[Tenant]):
     """Owners of devices."""
 
     list_display = ("slug", "name", "created_at")
     search_fields = ("slug", "name")
     readonly_fields = ("public_id", "created_at")
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of the tenants themselves."""
+        return Q(pk__in=[row.pk for row in tenants])
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The platform makes tenants."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The platform names tenants."""
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The platform ends tenants."""
+        return bool(request.user.is_superuser)
 
     def save_model(
         self, request: HttpRequest, obj: Tenant, form: Any, change: bool
@@ -33,7 +52,7 @@ class TenantAdmin(ServiceAdmin[Tenant]):
         tenants.delete_tenant(obj)
 
 
-class OfTenantAdmin(ServiceAdmin[Any]):
+class OfTenantAdmin(OfTenants, ServiceAdmin[Any]):
     """Objects with a slug in a tenant; which tenant is fixed once they exist."""
 
     search_fields = ("slug", "name")
@@ -48,10 +67,15 @@ class OfTenantAdmin(ServiceAdmin[Any]):
 class ProjectAdmin(OfTenantAdmin):
     """Undertakings that sites and devices may belong to."""
 
+    is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "created_at")
     list_select_related = ("tenant",)
     list_filter = (OF_TENANT,)
     autocomplete_fields = ("tenant",)
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those within reach."""
+        return projects_within(tenants)
 
     def save_model(
         self, request: HttpRequest, obj: Project, form: Any, change: bool
@@ -73,6 +97,10 @@ class SiteAdmin(OfTenantAdmin):
     list_filter = (OF_TENANT, "region", "country")
     autocomplete_fields = ("tenant", "project")
 
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those within reach."""
+        return sites_within(tenants)
+
     def save_model(
         self, request: HttpRequest, obj: Site, form: Any, change: bool
     ) -> None:
@@ -92,6 +120,10 @@ class SpaceAdmin(OfTenantAdmin):
     list_select_related = ("tenant", "site", "parent")
     list_filter = (OF_TENANT, "kind")
     autocomplete_fields = ("tenant", "site", "parent")
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those within reach."""
+        return at_site_within(tenants)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix the site of what exists, too."""

@@ -20,6 +20,14 @@ class User(PublicIdModel, AbstractUser):
     rights_limit: frozenset[Any] | None = None
     roles_by_tenant: dict[int, str] | None = None
 
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Django's own permissions are not asked: roles say what people may do."""
+        return self.is_active and self.is_superuser
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """As for each permission."""
+        return self.has_perm(app_label)
+
 
 class Membership(PublicIdModel):
     """A person's role in a tenant."""

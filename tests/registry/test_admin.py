@@ -204,11 +204,3 @@ def test_a_person_is_made_with_a_password(boss: Client) -> None:
     boss.post(reverse("admin:registry_user_add"), given)
 
     assert User.objects.get(username="new@acme").check_password("a-long-pass-phrase")
-
-
-def test_staff_without_the_platforms_rights_stay_outside(
-    client: Client, db: None
-) -> None:
-    client.force_login(UserFactory(is_staff=True))
-
-    assert client.get(reverse(DEVICES)).status_code == 302
