@@ -301,6 +301,11 @@ STORAGES = {
 MEDIA_ROOT = DATA_DIR / "media"
 # The longest file of a firmware release.
 FIRMWARE_MAX_BYTES = env.int("FIRMWARE_MAX_BYTES", default=256 * 1024 * 1024)
+FILE_UPLOAD_HANDLERS = [
+    "iotplatform.common.uploads.BoundedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # The fleet index.
 INDEX_DIR = DATA_DIR / "index"

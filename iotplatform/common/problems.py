@@ -14,6 +14,8 @@ from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from iotplatform.common.uploads import UploadTooBig
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -119,6 +121,9 @@ def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
 
     if isinstance(exc, DjangoValidationError):
         exc = _from_django(exc)
+    if isinstance(exc, UploadTooBig):
+        errors = [{"field": "file", "message": str(exc)}]
+        exc = TooLarge(str(exc), errors=errors)
     if isinstance(exc, RequestDataTooBig):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         exc = TooLarge(f"The body is too long: at most {most} bytes are taken.")

@@ -27,11 +27,9 @@ from registry.selectors.products import list_products, list_revisions
 from registry.services.firmware import (
     create_release,
     delete_release,
-    refuse_size,
     update_release,
 )
 
-ENVELOPE_BYTES = 1_000_000  # what a form may say beside its file
 LISTS: dict[str, Callable[..., QuerySet[Any]]] = {
     "products": list_products,
     "hardware_revisions": list_revisions,
@@ -101,7 +99,6 @@ class ReleaseListView(ReleaseView):
         Its size and SHA-256 are computed here. 409: one of the products has a release
         of this version.
         """
-        refuse_size(_announced(request) - ENVELOPE_BYTES)
         given = NewFirmwareReleaseSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)
@@ -158,11 +155,3 @@ def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
     if errors:
         raise BadInput(errors=errors)
     return found
-
-
-def _announced(request: Request) -> int:
-    """Return the length of the body as its header says; Django reads no further."""
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0

@@ -43,7 +43,7 @@ def create_release(
     Conflict where one of the products has this version. Nothing of the file is left
     where it is refused.
     """
-    refuse_size(file.size)
+    _refuse_size(file.size)
     _check_parts(tenant, products, hardware_revisions)
     row = FirmwareRelease(
         tenant=tenant,
@@ -106,7 +106,7 @@ def delete_release(release: FirmwareRelease) -> None:
     transaction.on_commit(lambda: storage.delete(name))
 
 
-def refuse_size(size: int) -> None:
+def _refuse_size(size: int) -> None:
     """Raise TooLarge, naming the file, for more bytes than a release may have."""
     most = settings.FIRMWARE_MAX_BYTES
     if size > most:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from iotplatform.common.problems import Conflict
 from registry.lifecycle import Lifecycle
 from registry.models import Device, Product
 from registry.services.device_rules import attribute_errors
 
-SHOWN = 5
+SHOWN = 5  # of what is wrong
+MOST_UIDS = 20
 DOCUMENTS_AT_ONCE = 2_000
 
 
 class DevicesDoNotFit(Conflict):
     """Devices have attributes that the new schema refuses; some are named."""
 
-    def __init__(self, count: int, examples: dict[str, str]) -> None:
+    def __init__(self, count: int, uids: list[str], examples: dict[str, str]) -> None:
         shown = "; ".join(f"{uid}: {why}" for uid, why in examples.items())
         message = f"{count} of the product's devices do not fit: {shown}"
         super().__init__(
@@ -24,7 +25,7 @@ class DevicesDoNotFit(Conflict):
             " fit then stays as it is, until somebody changes it.",
             errors=[{"field": "attributes_schema", "message": message}],
             devices=count,
-            uids=list(examples),
+            uids=uids,
         )
 
 
@@ -36,12 +37,14 @@ def refuse_unfit(product: Product) -> None:
     """
     rows = Device.objects.filter(product=product).exclude(lifecycle=Lifecycle.RETIRED)
     documents = rows.values("attributes").annotate(count=Count("pk"), uid=Min("uid"))
-    unfit = 0
+    unfit, wrong = 0, Q()
     examples: dict[str, str] = {}
     for row in documents.order_by("uid").iterator(chunk_size=DOCUMENTS_AT_ONCE):
         if errors := attribute_errors(product, row["attributes"]):
             unfit += row["count"]
             if len(examples) < SHOWN:
+                wrong |= Q(attributes=row["attributes"])
                 examples[row["uid"]] = f"{errors[0]['field']}: {errors[0]['message']}"
     if unfit:
-        raise DevicesDoNotFit(unfit, examples)
+        uids = rows.filter(wrong).order_by("uid").values_list("uid", flat=True)
+        raise DevicesDoNotFit(unfit, list(uids[:MOST_UIDS]), examples)

@@ -139,13 +139,29 @@ def test_a_longer_file_than_the_setting_allows_is_refused(
 
     answers = [
         upload(manager, b"x" * 1_001),
-        upload(manager, b"x" * 1_100_000),  # told by the header, before it is read
+        upload(manager, b"x" * 1_100_000),  # told by the header
         upload(manager, b"x" * 1_000),
     ]
 
     assert [answer.status_code for answer in answers] == [413, 413, 201]
     assert fields_of(answers[0]) == fields_of(answers[1]) == {"file"}
     assert len(files_in(store)) == 1
+
+
+def test_a_signed_in_persons_form_is_not_read_beyond_the_limit(
+    acme: Tenant, settings: Any, store: Path
+) -> None:
+    settings.FIRMWARE_MAX_BYTES = 1_000
+    settings.FILE_UPLOAD_TEMP_DIR = store
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(MembershipFactory(tenant=acme, role="manager").user)
+    client.cookies["csrftoken"] = "a" * 32  # its twin is looked for in the form
+
+    answer = client.post(URL, {"file": ContentFile(b"x" * 3_000_000, "x.bin")})
+
+    assert answer.status_code == 413, answer.content
+    assert fields_of(answer) == {"file"}
+    assert files_in(store) == []
 
 
 def test_a_product_has_one_release_of_a_version(

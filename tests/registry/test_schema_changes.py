@@ -46,7 +46,7 @@ def test_a_schema_that_devices_do_not_fit_is_refused_with_how_many(
 
     assert answer.status_code == 409, answer.content
     body = answer.json()
-    assert (body["devices"], body["uids"]) == (4, ["m-2", "m-5"])
+    assert (body["devices"], body["uids"]) == (4, ["m-2", "m-3", "m-4", "m-5"])
     (error,) = body["errors"]
     assert error["field"] == "attributes_schema"
     assert error["message"].startswith("4 of the product's devices do not fit: m-2: a")

@@ -110,6 +110,6 @@ class Rows:
             return None if field.has_default() or field.null else {}
         if isinstance(field, ArrayField):
             return [self.text]
-        if isinstance(field, models.JSONField) and field.default is dict:
+        if isinstance(field, models.JSONField) and field.default is not list:
             return {"note": self.text}
         return None
