@@ -227,7 +227,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "iotplatform.common.pagination.OpaqueCursorPagination",
     "PAGE_SIZE": 100,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "iotplatform.schema.PlatformSchema",
     "DEFAULT_THROTTLE_CLASSES": ["iotplatform.common.throttling.PerKeyThrottle"],
     "DEFAULT_THROTTLE_RATES": {
         "key": env.str("API_RATE", default="6000/min"),

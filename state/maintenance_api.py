@@ -13,6 +13,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
@@ -59,7 +60,9 @@ class WindowFilter(django_filters.FilterSet):  # type: ignore[misc]
     site = django_filters.CharFilter("site__slug")
 
 
-class WindowListView(TenantScopedMixin, GenericAPIView[MaintenanceWindow]):
+class WindowListView(
+    TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWindow]
+):
     """Maintenance windows: past, in force and to come."""
 
     serializer_class = WindowSerializer
@@ -94,7 +97,7 @@ class WindowListView(TenantScopedMixin, GenericAPIView[MaintenanceWindow]):
             reason=data["reason"],
             by=self.caller,
         )
-        return Response(WindowSerializer(window).data, status=201)
+        return self.versioned(WindowSerializer(window).data, status=201)
 
     @staticmethod
     def _found(field: str, get: Any, tenant: Any, **name: str | None) -> Any:
@@ -109,7 +112,7 @@ class WindowListView(TenantScopedMixin, GenericAPIView[MaintenanceWindow]):
             ) from error
 
 
-class WindowView(TenantScopedMixin, GenericAPIView[MaintenanceWindow]):
+class WindowView(TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWindow]):
     """One maintenance window."""
 
     serializer_class = WindowSerializer
@@ -118,23 +121,25 @@ class WindowView(TenantScopedMixin, GenericAPIView[MaintenanceWindow]):
     def get(self, request: Request, window_id: UUID) -> Response:
         """Return one."""
         window = get_window(tenants=self.tenants, window_id=window_id)
-        return Response(WindowSerializer(window).data)
+        return self.versioned(WindowSerializer(window).data)
 
     @extend_schema(request=WindowChangeSerializer, responses=WindowSerializer)
     def patch(self, request: Request, window_id: UUID) -> Response:
         """Change when and why; ``until`` now ends it."""
         window = get_window(tenants=self.tenants, window_id=window_id)
         self.require(Right.OPERATE, window.tenant_id)
+        self.refuse_outdated(WindowSerializer(window).data)
         given = WindowChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         window = change_window(window, **given.validated_data)
-        return Response(WindowSerializer(window).data)
+        return self.versioned(WindowSerializer(window).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, window_id: UUID) -> Response:
         """Remove it."""
         window = get_window(tenants=self.tenants, window_id=window_id)
         self.require(Right.OPERATE, window.tenant_id)
+        self.refuse_outdated(WindowSerializer(window).data)
         delete_window(window)
         return Response(status=204)
 

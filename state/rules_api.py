@@ -14,6 +14,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
@@ -111,7 +112,7 @@ class TrialResultSerializer(serializers.Serializer[Any]):
         return {"from": serializers.DateTimeField(), **super().get_fields()}
 
 
-class RuleListView(TenantScopedMixin, GenericAPIView[AlarmRule]):
+class RuleListView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
     """Alarm rules."""
 
     serializer_class = RuleSerializer
@@ -138,7 +139,7 @@ class RuleListView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         data.pop("tenant", None)
         product = _product(tenant, data.pop("product")["slug"])
         rule = create_rule(tenant=tenant, product=product, **data)
-        return Response(RuleSerializer(rule).data, status=201)
+        return self.versioned(RuleSerializer(rule).data, status=201)
 
 
 class RuleTrialView(TenantScopedMixin, GenericAPIView[AlarmRule]):
@@ -162,7 +163,7 @@ class RuleTrialView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         return Response(TrialResultSerializer(found).data)
 
 
-class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
+class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
     """One alarm rule."""
 
     serializer_class = RuleSerializer
@@ -171,13 +172,14 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
     def get(self, request: Request, rule_id: UUID) -> Response:
         """Return one."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
-        return Response(RuleSerializer(rule).data)
+        return self.versioned(RuleSerializer(rule).data)
 
     def patch(self, request: Request, rule_id: UUID) -> Response:
         """Change a rule, or switch it on and off; its product stays."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
+        self.refuse_outdated(RuleSerializer(rule).data)
         given = RuleSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         fixed = {"tenant", "product"} & given.validated_data.keys()
@@ -186,7 +188,7 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
                 errors=[{"field": name, "message": "It stays."} for name in fixed]
             )
         rule = change_rule(rule, **given.validated_data)
-        return Response(RuleSerializer(rule).data)
+        return self.versioned(RuleSerializer(rule).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, rule_id: UUID) -> Response:
@@ -194,6 +196,7 @@ class RuleView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
+        self.refuse_outdated(RuleSerializer(rule).data)
         delete_rule(rule)
         return Response(status=204)
 

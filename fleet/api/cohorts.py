@@ -30,12 +30,13 @@ from fleet.services.cohorts import (
     save_cohort,
     take_snapshot,
 )
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
 
 
-class CohortListView(TenantScopedMixin, ListAPIView[Cohort]):
+class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
     """The cohorts of the caller's tenants."""
 
     serializer_class = CohortSerializer
@@ -59,30 +60,33 @@ class CohortListView(TenantScopedMixin, ListAPIView[Cohort]):
             query=body.validated_data["query"],
             actor=self.caller,
         )
-        return Response(CohortSerializer(cohort).data, status=201)
+        return self.versioned(CohortSerializer(cohort).data, status=201)
 
 
-class CohortDetailView(TenantScopedMixin, APIView):
+class CohortDetailView(TenantScopedMixin, VersionedView):
     """One cohort."""
 
     @extend_schema(responses=CohortSerializer)
     def get(self, request: Request, cohort_id: str) -> Response:
         """Return the cohort."""
-        return Response(CohortSerializer(self._cohort(cohort_id)).data)
+        return self.versioned(CohortSerializer(self._cohort(cohort_id)).data)
 
     @extend_schema(request=CohortChangeSerializer, responses=CohortSerializer)
     def patch(self, request: Request, cohort_id: str) -> Response:
         """Change its name or its query."""
         cohort = self._cohort(cohort_id, Right.OPERATE)
+        self.refuse_outdated(CohortSerializer(cohort).data)
         body = CohortChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         edited = edit_cohort(cohort=cohort, **body.validated_data)
-        return Response(CohortSerializer(edited).data)
+        return self.versioned(CohortSerializer(edited).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, cohort_id: str) -> Response:
         """Delete the saved query; its snapshots stay."""
-        delete_cohort(cohort=self._cohort(cohort_id, Right.OPERATE))
+        cohort = self._cohort(cohort_id, Right.OPERATE)
+        self.refuse_outdated(CohortSerializer(cohort).data)
+        delete_cohort(cohort=cohort)
         return Response(status=204)
 
     def _cohort(self, cohort_id: str, right: Right = Right.VIEW) -> Cohort:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
+from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput, PreconditionFailed
 
@@ -38,3 +45,27 @@ def check_if_match(headers: Mapping[str, str], current: object) -> None:
         raise PreconditionFailed(
             f"It has changed since: you saw version {seen}, and it is {current} now."
         )
+
+
+class VersionedView(APIView):
+    """A view whose answers about one object carry its ETag, and whose changes heed it.
+
+    The version is a digest of what is shown: it moves with whatever a caller can see.
+    """
+
+    # Shown fields that move without anyone's change, so that they outdate nobody.
+    moving_fields: frozenset[str] = frozenset()
+
+    def versioned(self, shown: Mapping[str, Any], status: int = 200) -> Response:
+        """Answer with an object as it is now, and its version."""
+        headers = {"ETag": quoted(self._digest(shown))}
+        return Response(shown, status=status, headers=headers)
+
+    def refuse_outdated(self, shown: Mapping[str, Any]) -> None:
+        """Refuse with 412 a change to another version than the one shown now."""
+        check_if_match(self.request.headers, self._digest(shown))
+
+    def _digest(self, shown: Mapping[str, Any]) -> str:
+        lasting = {k: v for k, v in shown.items() if k not in self.moving_fields}
+        text = json.dumps(lasting, cls=JSONEncoder, sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:32]

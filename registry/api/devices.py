@@ -6,12 +6,12 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.common.etags import check_if_match, quoted
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
@@ -22,13 +22,6 @@ from registry.selectors.devices import get_device, list_devices
 from registry.selectors.places import spaces_in
 from registry.serializers import DeviceSerializer
 from registry.services.devices import DeviceDraft, register_device, update_device
-
-IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="The ETag that the caller saw; 412 when it has moved.",
-)
 
 
 class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -62,7 +55,7 @@ class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
         return rows.filter(tags__contains=[value])
 
 
-class DeviceView(TenantScopedMixin, GenericAPIView[Any]):
+class DeviceView(TenantScopedMixin, VersionedView, GenericAPIView[Any]):
     """What the views of devices share."""
 
     def device(self, uid: str) -> Device:
@@ -72,8 +65,7 @@ class DeviceView(TenantScopedMixin, GenericAPIView[Any]):
     def shown(self, device: Device, status: int = 200) -> Response:
         """Answer with a device as it is now, and its version."""
         fresh = get_device(tenants=[device.tenant], uid=device.uid)
-        headers = {"ETag": quoted(version_of(fresh))}
-        return Response(DeviceSerializer(fresh).data, status=status, headers=headers)
+        return self.versioned(DeviceSerializer(fresh).data, status=status)
 
 
 class DeviceListView(DeviceView):
@@ -116,23 +108,17 @@ class DeviceDetailView(DeviceView):
         """Show a device."""
         return self.shown(self.device(uid))
 
-    @extend_schema(parameters=[IF_MATCH])
     def patch(self, request: Request, uid: str) -> Response:
         """Change a device; its uid, tenant and lifecycle are not changed here."""
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
-        check_if_match(request.headers, version_of(device))
+        self.refuse_outdated(DeviceSerializer(device).data)
         given = validated(DeviceSerializer(data=request.data, partial=True))
         for fixed, now in (("uid", device.uid), ("tenant", device.tenant.slug)):
             if given.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
         changes = with_objects(given, tenant=device.tenant)
         return self.shown(update_device(device, changes=changes))
-
-
-def version_of(device: Device) -> str:
-    """Return what changes with every change of a device."""
-    return f"{device.updated_at.timestamp():.6f}"
 
 
 def validated(serializer: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common import wall
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
 from iotplatform.common.throttling import PerKeyThrottle
 from registry.api.naming import with_objects
@@ -39,10 +40,12 @@ from registry.services.enrolment import (
 )
 
 
-class KeyView(TenantScopedMixin, GenericAPIView[Any]):
+class KeyView(TenantScopedMixin, VersionedView, GenericAPIView[Any]):
     """What the views of keys share: only who manages the tenant sees them."""
 
     serializer_class = EnrolmentKeySerializer
+    # Devices count it up; and the key itself is shown once, by the answer that made it.
+    moving_fields = frozenset({"used_count", "key"})
     queryset = EnrolmentKey.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> QuerySet[EnrolmentKey]:
@@ -81,7 +84,7 @@ class EnrolmentKeyListView(KeyView):
         named = with_objects(wanted, tenant=tenant)
         row, key = create_enrolment_key(tenant=tenant, actor=self.caller, **named)
         shown = NewEnrolmentKeySerializer(row, context={"key": key})
-        return Response(shown.data, status=201)
+        return self.versioned(shown.data, status=201)
 
 
 class EnrolmentKeyView(KeyView):
@@ -89,11 +92,12 @@ class EnrolmentKeyView(KeyView):
 
     def get(self, request: Request, key_id: UUID) -> Response:
         """Show a key and how much of it is used, without what makes it work."""
-        return Response(self.get_serializer(self.key(key_id)).data)
+        return self.versioned(self.get_serializer(self.key(key_id)).data)
 
     def patch(self, request: Request, key_id: UUID) -> Response:
         """Change its name, site, number of devices or end."""
         row = self.key(key_id)
+        self.refuse_outdated(self.get_serializer(row).data)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
@@ -103,12 +107,14 @@ class EnrolmentKeyView(KeyView):
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
         named = with_objects(changes, tenant=row.tenant)
         update_enrolment_key(row, changes=named)
-        return Response(self.get_serializer(self.key(key_id)).data)
+        return self.versioned(self.get_serializer(self.key(key_id)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, key_id: UUID) -> Response:
         """Revoke a key; the devices that it enrolled stay."""
-        revoke_enrolment_key(self.key(key_id))
+        row = self.key(key_id)
+        self.refuse_outdated(self.get_serializer(row).data)
+        revoke_enrolment_key(row)
         return Response(status=204)
 
 

@@ -14,6 +14,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden
 from registry.api_base import TenantScopedMixin
 from registry.firmware_serializers import (
@@ -43,7 +44,7 @@ class FirmwareReleaseFilter(django_filters.FilterSet):  # type: ignore[misc]
     product = django_filters.CharFilter(field_name="products__slug", distinct=True)
 
 
-class ReleaseView(TenantScopedMixin, GenericAPIView[FirmwareRelease]):
+class ReleaseView(TenantScopedMixin, VersionedView, GenericAPIView[FirmwareRelease]):
     """What the views of releases share."""
 
     serializer_class = FirmwareReleaseSerializer
@@ -75,7 +76,7 @@ class ReleaseView(TenantScopedMixin, GenericAPIView[FirmwareRelease]):
     def shown(self, release_id: UUID, status: int = 200) -> Response:
         """Answer with a release as it is now."""
         shown = FirmwareReleaseSerializer(self.release(release_id))
-        return Response(shown.data, status=status)
+        return self.versioned(shown.data, status=status)
 
 
 class ReleaseListView(ReleaseView):
@@ -120,6 +121,7 @@ class ReleaseDetailView(ReleaseView):
     def patch(self, request: Request, release_id: UUID) -> Response:
         """Change what a release is for, its signature or notes; its file is fixed."""
         row = self.managed(release_id)
+        self.refuse_outdated(FirmwareReleaseSerializer(row).data)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
@@ -132,7 +134,9 @@ class ReleaseDetailView(ReleaseView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, release_id: UUID) -> Response:
         """Delete a release and its file."""
-        delete_release(self.managed(release_id))
+        row = self.managed(release_id)
+        self.refuse_outdated(FirmwareReleaseSerializer(row).data)
+        delete_release(row)
         return Response(status=204)
 
 

@@ -12,6 +12,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from registry.api_base import TenantScopedMixin
 from registry.lifecycle import Role
@@ -38,7 +39,7 @@ class MembershipFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
 
-class MembershipsView(TenantScopedMixin, GenericAPIView[Membership]):
+class MembershipsView(TenantScopedMixin, VersionedView, GenericAPIView[Membership]):
     """What the views of memberships share."""
 
     serializer_class = MembershipSerializer
@@ -65,7 +66,7 @@ class MembershipsView(TenantScopedMixin, GenericAPIView[Membership]):
     def shown(self, row: Membership, status: int = 200) -> Response:
         """Answer with a membership as it is now."""
         fresh = get_membership(tenants=[row.tenant], public_id=row.public_id)
-        return Response(MembershipSerializer(fresh).data, status=status)
+        return self.versioned(MembershipSerializer(fresh).data, status=status)
 
 
 class MembershipListView(MembershipsView):
@@ -108,6 +109,7 @@ class MembershipView(MembershipsView):
         `projects` or `sites` alone leaves the other as it is.
         """
         row = self._row(membership_id)
+        self.refuse_outdated(MembershipSerializer(row).data)
         given = self.given(request, partial=True)
         for field, said, now in (
             ("user", given.get("user", {}).get("username"), row.user.username),
@@ -122,7 +124,9 @@ class MembershipView(MembershipsView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, membership_id: UUID) -> Response:
         """End a membership; 409 for the tenant's last admin."""
-        remove_member(self._row(membership_id))
+        row = self._row(membership_id)
+        self.refuse_outdated(MembershipSerializer(row).data)
+        remove_member(row)
         return Response(status=204)
 
     def _row(self, membership_id: UUID) -> Membership:

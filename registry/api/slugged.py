@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
@@ -16,7 +17,7 @@ from registry.models import Tenant
 from registry.permissions import Right
 
 
-class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
+class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
     """List, create, show, change and delete objects of a tenant, by slug."""
 
     # What belongs to no place concerns the whole tenant: who is limited to some of its
@@ -63,26 +64,28 @@ class SluggedViewSet(TenantScopedMixin, GenericViewSet[Any]):
         tenant = self.resolve_tenant()
         self._require_management(tenant)
         row = self.add(tenant=tenant, **with_objects(given, tenant=tenant))
-        return Response(self.get_serializer(row).data, status=201)
+        return self.versioned(self.get_serializer(row).data, status=201)
 
     def retrieve(self, request: Request, slug: str) -> Response:
         """Show one."""
-        return Response(self.get_serializer(self.row(slug)).data)
+        return self.versioned(self.get_serializer(self.row(slug)).data)
 
     def partial_update(self, request: Request, slug: str) -> Response:
         """Change one; its tenant stays."""
         row = self.row(slug)
         self._require_management(row.tenant)
+        self.refuse_outdated(self.get_serializer(row).data)
         given = self._validated(request, partial=True)
         if given.pop("tenant", row.tenant.slug) != row.tenant.slug:
             raise BadInput(tenant="The tenant cannot be changed.")
         row = self.change(row, **with_objects(given, tenant=row.tenant))
-        return Response(self.get_serializer(row).data)
+        return self.versioned(self.get_serializer(row).data)
 
     def destroy(self, request: Request, slug: str) -> Response:
         """Delete one; 409 while something refers to it."""
         row = self.row(slug)
         self._require_management(row.tenant)
+        self.refuse_outdated(self.get_serializer(row).data)
         self.remove(row)
         return Response(status=204)
 

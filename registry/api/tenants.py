@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from iotplatform.common.etags import VersionedView
 from registry.api_base import TenantScopedMixin
 from registry.exceptions import NoSuchObject
 from registry.models import Tenant
@@ -17,7 +18,7 @@ from registry.serializers import TenantSerializer
 from registry.services.tenants import create_tenant, delete_tenant, update_tenant
 
 
-class TenantViewSet(TenantScopedMixin, GenericViewSet[Tenant]):
+class TenantViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Tenant]):
     """The tenants that the caller belongs to."""
 
     lookup_field = "slug"
@@ -40,23 +41,26 @@ class TenantViewSet(TenantScopedMixin, GenericViewSet[Tenant]):
         """Create a tenant; platform superusers only."""
         self.require_platform_admin()
         tenant = create_tenant(**self._validated(request))
-        return Response(self.get_serializer(tenant).data, status=201)
+        return self.versioned(self.get_serializer(tenant).data, status=201)
 
     def retrieve(self, request: Request, slug: str) -> Response:
         """Show a tenant."""
-        return Response(self.get_serializer(self._tenant(slug)).data)
+        return self.versioned(self.get_serializer(self._tenant(slug)).data)
 
     def partial_update(self, request: Request, slug: str) -> Response:
         """Change a tenant; platform superusers only."""
         tenant = self._tenant(slug)
         self.require_platform_admin()
+        self.refuse_outdated(self.get_serializer(tenant).data)
         changes = self._validated(request, partial=True)
-        return Response(self.get_serializer(update_tenant(tenant, **changes)).data)
+        changed = update_tenant(tenant, **changes)
+        return self.versioned(self.get_serializer(changed).data)
 
     def destroy(self, request: Request, slug: str) -> Response:
         """Delete a tenant that owns nothing; platform superusers only."""
         tenant = self._tenant(slug)
         self.require_platform_admin()
+        self.refuse_outdated(self.get_serializer(tenant).data)
         delete_tenant(tenant)
         return Response(status=204)
 

@@ -10,13 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import schemathesis
-from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -35,8 +33,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from fleet.services.indexing import Indexer
-from tests.api.world import API, World, build_world
+from tests.api.world import API, World
 
 pytestmark = pytest.mark.django_db
 
@@ -66,27 +63,6 @@ def operations() -> dict[str, Operation]:
 
 
 OPERATIONS = operations()
-
-
-@pytest.fixture(scope="module")
-def world(
-    django_db_setup: None,
-    django_db_blocker: Any,
-    tmp_path_factory: Any,
-) -> Iterator[World]:
-    """Objects that all these tests share; what a request does to them is undone."""
-    folder: Path = tmp_path_factory.mktemp("index")
-    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
-        patch.setattr(django_settings, "INDEX_DIR", folder)
-        patch.setitem(
-            django_settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES", {"key": "0/min"}
-        )
-        with transaction.atomic():
-            indexer = Indexer(folder)
-            indexer.open()
-            yield build_world(indexer.drain)
-            indexer.close()
-            transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("label", OPERATIONS)

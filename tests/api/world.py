@@ -16,6 +16,7 @@ from tests.commands.field import Unit
 from tests.factories import MembershipFactory, TenantFactory, UserFactory
 
 API = "/api/v1/"
+LATER = "2031-01-01T00:00:00Z"
 METRICS = [{"name": "temperature", "unit": "°C", "dead_band": 0.5}]
 
 # What is made, in this order: the collection, and what is posted to it.
@@ -45,6 +46,35 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("devices/hub-1/credentials", {}),
     ("commands", {"device": "dev-1", "name": "reboot", "params": {}}),
     ("cohorts", {"name": "All of them", "query": "*"}),
+    (
+        "alarm-rules",
+        {
+            "name": "Too hot",
+            "product": "sensor-s1",
+            "metric": "temperature",
+            "comparison": ">",
+            "threshold": 60,
+            "code": "too-hot",
+        },
+    ),
+    (
+        "maintenance-windows",
+        {
+            "site": "shanghai-01",
+            "from_at": "2030-01-01T00:00:00Z",
+            "until": LATER,
+            "reason": "Rewiring",
+        },
+    ),
+    (
+        "enrolment-keys",
+        {
+            "product": "sensor-s1",
+            "site": "shanghai-01",
+            "max_devices": 9,
+            "expires_at": LATER,
+        },
+    ),
     (
         "jobs",
         {
