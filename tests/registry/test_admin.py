@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from registry.models import (
@@ -204,3 +204,26 @@ def test_a_person_is_made_with_a_password(boss: Client) -> None:
     boss.post(reverse("admin:registry_user_add"), given)
 
     assert User.objects.get(username="new@acme").check_password("a-long-pass-phrase")
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
+def test_a_list_names_no_related_row_that_it_has_not_brought_along(
+    rf: RequestFactory, model: Any
+) -> None:
+    request = rf.get("/admin/")
+    request.user = UserFactory.build(is_superuser=True)
+    page = admin.site._registry[model]
+    fields = {field.name: field for field in model._meta.fields if field.is_relation}
+    named = fields.keys() & set(page.get_list_display(request))
+
+    brought: set[Any] = set()
+    for chosen in (
+        page.get_queryset(request).query.select_related,
+        page.get_list_select_related(request),
+    ):
+        brought |= set() if isinstance(chosen, bool) else set(chosen)
+    # Left to itself, Django's list follows what cannot be null.
+    if not page.get_list_select_related(request):
+        brought |= {name for name in named if not fields[name].null}
+
+    assert named <= brought
