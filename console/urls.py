@@ -15,6 +15,7 @@ from console.views import (
     keys,
     members,
     platform,
+    rules,
     trust,
     wizard,
 )
@@ -50,6 +51,10 @@ urlpatterns = [
         alarms.acknowledge,
         name="alarm-acknowledge",
     ),
+    path("alarms/rules/", rules.rules, name="rules"),
+    path("alarms/rules/new/", rules.new_rule, name="new-rule"),
+    path("alarms/rules/<uuid:rule_id>/", rules.rule, name="rule"),
+    path("alarms/rules/<uuid:rule_id>/<slug:action>/", rules.act, name="rule-act"),
     path("audit/", audit.audit, name="audit"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<uuid:key_id>/revoke/", keys.revoke, name="key-revoke"),

@@ -16,13 +16,14 @@ from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.fleet.rows import make_alarm
+from tests.state.test_alarm_rules import rule_for
 
 pytestmark = pytest.mark.django_db
 
 NOBODYS = "01890000-0000-7000-8000-000000000000"
 VALUES = {"uid": "nobody", "action": "cancel"}
 # What a viewer does not see: the platform, who changed what, and who is who.
-FOR_OTHERS = {"platform", "audit", "members"}
+FOR_OTHERS = {"platform", "audit", "members", "new-rule"}
 
 
 def address(pattern: URLPattern, **values: Any) -> str:
@@ -49,6 +50,7 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
         "job_id": job.public_id,
         "command_id": fleet.command(device).public_id,
         "alarm_id": alarm.public_id,
+        "rule_id": rule_for(device).public_id,
     }
 
 
@@ -88,7 +90,14 @@ def test_a_list_shows_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> N
     objects_of(globex)
     client = acme.client()
 
-    for path in ("/fleet/", "/cohorts/", "/jobs/", "/commands/", "/alarms/"):
+    for path in (
+        "/fleet/",
+        "/cohorts/",
+        "/jobs/",
+        "/commands/",
+        "/alarms/",
+        "/alarms/rules/",
+    ):
         text = client.get(path).content.decode()
         assert "gx-0" not in text, path
         assert "globex" not in text, path
@@ -112,6 +121,9 @@ def test_who_may_only_look_sees_every_page_and_changes_nothing(acme: Fleet) -> N
         "job-act": {},
         "command-act": {},
         "alarm-acknowledge": {},
+        "new-rule": {"name": "x"},
+        "rule": {"name": "x"},
+        "rule-act": {},
         "members": {"user": "x", "role": "viewer"},
         "member-change": {"role": "admin"},
         "member-remove": {},

@@ -1,0 +1,149 @@
+"""Alarm rules: written, tried against the last week, switched on and off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from console.paging import page_of
+from console.rule_forms import RuleForm
+from console.scope import ConsoleRequest, page
+from iotplatform.common.problems import BadInput
+from registry.permissions import Right
+from registry.selectors.products import list_products
+from state.selectors.rehearsal import try_rule
+from state.selectors.rules import get_rule, list_rules
+from state.services.rules import change_rule, create_rule, delete_rule
+
+if TYPE_CHECKING:
+    from registry.models import Product, Tenant
+    from state.models import AlarmRule
+
+
+@page
+def rules(request: ConsoleRequest) -> HttpResponse:
+    """The rules of the tenants in view, the newest first."""
+    every = list_rules(tenants=request.scope.tenants)
+    found = page_of(request, every)
+    context = {
+        "headline": _headline(every.filter(enabled=True).count(), every.count()),
+        "rules": found.rows,
+        "next_url": found.next_url,
+        "first_url": found.first_url,
+        "manageable": {r.pk for r in found.rows if _may_manage(request, r.tenant)},
+        "may_write": any(_may_manage(request, row) for row in request.scope.tenants),
+    }
+    return render(request, "console/rules/list.html", context)
+
+
+@page
+def new_rule(request: ConsoleRequest) -> HttpResponse:
+    """Write a rule; it is off until somebody switches it on."""
+    tenants = [row for row in request.scope.tenants if _may_manage(request, row)]
+    if not tenants:
+        raise PermissionDenied("This needs the right to manage a whole tenant.")
+    products = list(list_products(tenants=tenants).order_by("tenant__slug", "slug"))
+    form = RuleForm(request.POST or None, products=products, is_fixed=False)
+    if request.method != "POST" or not form.is_valid():
+        return _answer(request, form)
+    if "try" in request.POST:
+        return _answer(request, form, tried_for=form.chosen())
+    try:
+        product = form.chosen()
+        row = create_rule(
+            tenant=product.tenant, product=product, **form.fields_to_save()
+        )
+    except BadInput as error:
+        return _answer(request, _refused(form, error))
+    messages.success(request, f"“{row.name}” is written, and off until you enable it.")
+    return redirect("console:rules")
+
+
+@page
+def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
+    """One rule: what it says, what it would have done, and changing it."""
+    row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
+    may_manage = _may_manage(request, row.tenant)
+    if request.method == "POST" and not may_manage:
+        raise PermissionDenied("This needs the right to manage a whole tenant.")
+    names = (*RuleForm.base_fields,)
+    initial = {name: getattr(row, name) for name in names if name != "product"}
+    form = RuleForm(
+        request.POST or None, initial=initial, products=[row.product], is_fixed=True
+    )
+    context: dict[str, Any] = {"rule": row, "may_manage": may_manage}
+    if request.method != "POST" or not form.is_valid():
+        return _answer(request, form, **context)
+    if "try" in request.POST:
+        return _answer(request, form, tried_for=row.product, **context)
+    try:
+        change_rule(row, **form.fields_to_save())
+    except BadInput as error:
+        return _answer(request, _refused(form, error), **context)
+    messages.success(request, f"“{form.cleaned_data['name']}” is changed.")
+    return redirect("console:rules")
+
+
+@require_POST
+@page
+def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
+    """Switch a rule on or off, or delete it."""
+    row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
+    if not _may_manage(request, row.tenant):
+        raise PermissionDenied("This needs the right to manage a whole tenant.")
+    if action == "delete":
+        delete_rule(row)
+        messages.success(request, f"“{row.name}” is deleted.")
+    elif action in ("enable", "disable"):
+        change_rule(row, enabled=action == "enable")
+        messages.success(request, f"“{row.name}” is {action}d.")
+    else:
+        raise Http404("There is no such action.")
+    return redirect("console:rules")
+
+
+def _may_manage(request: ConsoleRequest, tenant: Tenant) -> bool:
+    """A rule is of all devices of its product: whoever has a limit writes none."""
+    return tenant.limit is None and request.scope.may(Right.MANAGE, tenant.pk)
+
+
+def _answer(
+    request: ConsoleRequest,
+    form: RuleForm,
+    *,
+    rule: AlarmRule | None = None,
+    may_manage: bool = True,
+    tried_for: Product | None = None,
+) -> HttpResponse:
+    context: dict[str, Any] = {"form": form, "rule": rule, "may_manage": may_manage}
+    if tried_for is not None:
+        found = try_rule(tried_for, form.trial(), now=timezone.now())
+        context["trial"] = found
+        context["most_a_day"] = max(day["raises"] for day in found["per_day"])
+        context["severity"] = form.cleaned_data["severity"]
+    status = 422 if form.errors else 200
+    return render(request, "console/rules/rule.html", context, status=status)
+
+
+def _refused(form: RuleForm, error: BadInput) -> RuleForm:
+    for row in error.errors:
+        field = str(row["field"])
+        form.add_error(field if field in form.fields else None, str(row["message"]))
+    return form
+
+
+def _headline(enabled: int, total: int) -> str:
+    if not total:
+        return "No rule watches a metric"
+    if not enabled:
+        return "Every rule is off"
+    watch = "rule watches" if enabled == 1 else "rules watch"
+    off = total - enabled
+    return f"{enabled:,} {watch} the metrics" + (f", {off:,} off" if off else "")
