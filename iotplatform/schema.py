@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
+from iotplatform.api_examples import EXAMPLES
 from iotplatform.common.etags import VersionedView
 
 IF_MATCH = OpenApiParameter(
@@ -25,7 +26,7 @@ ETAG = OpenApiParameter(
 
 
 class PlatformSchema(AutoSchema):
-    """Operations on versioned objects say so."""
+    """Operations on versioned objects say so, and the main ones show examples."""
 
     def get_override_parameters(self) -> list[Any]:
         """Add the headers of versions."""
@@ -38,3 +39,8 @@ class PlatformSchema(AutoSchema):
         if self.method == "POST" or (of_one and self.method in ("GET", "PATCH")):
             found.append(ETAG)
         return found
+
+    def get_examples(self) -> list[OpenApiExample]:
+        """Return the examples of the operation."""
+        path = self.path.removeprefix("/api/v1/")
+        return EXAMPLES.get(f"{self.method} {path}", [])
