@@ -15,6 +15,11 @@ app.autodiscover_tasks()
 SECOND = 1.0
 # A sweep that is late is useless twice, so each entry expires before it would pile up.
 app.conf.beat_schedule = {
+    "registry.run_imports": {
+        "task": "registry.run_imports",
+        "schedule": 10 * SECOND,
+        "options": {"expires": 10 * SECOND},
+    },
     "state.sweep": {
         "task": "state.sweep",
         "schedule": SECOND,

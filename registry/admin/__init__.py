@@ -6,6 +6,7 @@ from registry.admin import (
     devices,
     enrolment,
     firmware,
+    imports,
     people,
     places,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "devices",
     "enrolment",
     "firmware",
+    "imports",
     "people",
     "places",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 
 from iotplatform.common.admin import ReadOnly
@@ -20,6 +20,7 @@ from registry.admin.base import (
     words_of,
 )
 from registry.admin.reach import OfDevices, OfTenants
+from registry.exporting import CSV, NDJSON, export_response
 from registry.lifecycle import Lifecycle
 from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.permissions import Right, tenants_where
@@ -69,7 +70,10 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
     )
     raw_id_fields = ("gateway",)
     ordering = ("uid",)
-    actions = ("activate", "send_to_repair", "retire", "issue")
+    actions = (
+        *("activate", "send_to_repair", "retire", "issue"),
+        *("export_as_csv", "export_as_ndjson"),
+    )
 
     def reached(self, tenants: list[Tenant]) -> Q:
         """Return the condition of devices within reach."""
@@ -136,6 +140,20 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
             secret=issued.secret,
             back_url=reverse("admin:registry_device_changelist"),
         )
+
+    @admin.action(description="Export as CSV")
+    def export_as_csv(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> StreamingHttpResponse:
+        """Stream the selected devices, or all that the filters leave, as a file."""
+        return export_response(rows, CSV)
+
+    @admin.action(description="Export as NDJSON")
+    def export_as_ndjson(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> StreamingHttpResponse:
+        """The same, an object a line."""
+        return export_response(rows, NDJSON)
 
     def _move(
         self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle

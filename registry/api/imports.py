@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -17,12 +15,12 @@ from rest_framework.response import Response
 
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceFilter, DeviceView
+from registry.exporting import CSV, EXPORTS, NDJSON, export_response
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
-from registry.selectors.exports import export_csv, export_ndjson
 from registry.serializers import ImportedSerializer
-from registry.services.imports.importing import CSV, NDJSON, import_devices
+from registry.services.imports.importing import import_devices
 
 if TYPE_CHECKING:
     from registry.services.imports.reading import Readable
@@ -31,10 +29,6 @@ YES = ("1", "true", "yes")
 DRY_RUN = OpenApiParameter("dry_run", bool, description="Check all, write nothing.")
 TENANT = OpenApiParameter("tenant", str, description="The tenant's slug.")
 FORMAT = OpenApiParameter("format", str, enum=[CSV, NDJSON], default=CSV)
-EXPORTS: dict[str, tuple[Callable[[QuerySet[Device]], Iterator[str]], str]] = {
-    CSV: (export_csv, "text/csv; charset=utf-8"),
-    NDJSON: (export_ndjson, "application/x-ndjson"),
-}
 
 
 class _Unread(BaseParser):
@@ -141,8 +135,5 @@ class DeviceExportView(DeviceView):
         name = request.query_params.get("format", CSV)
         if name not in EXPORTS:
             raise BadInput(format=f"One of: {', '.join(EXPORTS)}.")
-        export, content_type = EXPORTS[name]
         devices = self.filter_queryset(list_devices(tenants=self.tenants))
-        answer = StreamingHttpResponse(export(devices), content_type=content_type)
-        answer["Content-Disposition"] = f'attachment; filename="devices.{name}"'
-        return answer
+        return export_response(devices, name)

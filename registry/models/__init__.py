@@ -10,6 +10,7 @@ from registry.models.firmware import (
     FirmwareProduct,
     FirmwareRelease,
 )
+from registry.models.imports import DeviceImport
 from registry.models.people import ApiToken, Membership, MembershipLimit, User
 from registry.models.places import Project, Site, Space, Tenant
 
@@ -20,6 +21,7 @@ __all__ = [
     "Batch",
     "Credential",
     "Device",
+    "DeviceImport",
     "EnrolmentKey",
     "FirmwareHardware",
     "FirmwareProduct",

@@ -1,0 +1,126 @@
+"""Django admin: files of devices, given here and watched while they are imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.validators import FileExtensionValidator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+
+from registry.admin.base import ServiceAdmin
+from registry.models import DeviceImport
+from registry.models.imports import ImportStatus
+from registry.services.imports.importing import READERS
+from registry.services.imports.runs import progress_of, request_import
+
+OPEN = (ImportStatus.QUEUED, ImportStatus.RUNNING)
+SHOWN = 200  # errors of one page
+LOOK_AGAIN_SECONDS = "2"
+
+
+class ImportForm(forms.ModelForm[DeviceImport]):
+    """What a person says about a file."""
+
+    file = forms.FileField(
+        validators=[FileExtensionValidator(list(READERS))],
+        help_text="A .csv whose first line names fields of a device, or an .ndjson with"
+        " an object a line, as an export gives them.",
+    )
+
+    class Meta:
+        model = DeviceImport
+        fields = ("tenant", "file", "is_dry_run")
+
+
+@admin.register(DeviceImport)
+class DeviceImportAdmin(ServiceAdmin[DeviceImport]):
+    """Imports of devices: all of a file's lines, or none of them."""
+
+    form = ImportForm
+    list_display = ("created_at", "tenant", "actor", "status", "is_dry_run", "devices")
+    list_select_related = ("tenant", "actor")
+    list_filter = ("status", "is_dry_run")
+    autocomplete_fields = ("tenant",)
+    ordering = ("-pk",)
+
+    def get_fields(self, request: HttpRequest, obj: DeviceImport | None = None) -> Any:
+        """Ask for a file, or say what became of it."""
+        if obj is None:
+            return ("tenant", "file", "is_dry_run")
+        return (
+            *("tenant", "actor", "file_format", "is_dry_run", "created_at"),
+            *("status", "progress", "ended_at", "devices", "detail", "error_list"),
+        )
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: DeviceImport | None = None
+    ) -> bool:
+        """What was given is not changed."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: DeviceImport | None = None
+    ) -> bool:
+        """Who gave what stays known."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show everything of what was given."""
+        return self.get_fields(request, obj) if obj is not None else ()
+
+    def save_model(
+        self, request: HttpRequest, obj: DeviceImport, form: Any, change: bool
+    ) -> None:
+        """Hand the file to a worker."""
+        given = form.cleaned_data
+        made = request_import(
+            tenant=given["tenant"],
+            file=given["file"],
+            file_format=given["file"].name.rpartition(".")[2].lower(),
+            is_dry_run=given["is_dry_run"],
+            actor=request.user,  # type: ignore[arg-type]
+        )
+        obj.pk = made.pk
+
+    def response_add(
+        self, request: HttpRequest, obj: DeviceImport, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """Go and watch it."""
+        return redirect("admin:registry_deviceimport_change", obj.pk)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Look again by itself while it is not over; a header needs no script."""
+        answer = super().changeform_view(request, object_id, form_url, extra_context)
+        if object_id and request.method == "GET":
+            run = self.get_object(request, object_id)
+            if run is not None and run.status in OPEN:
+                answer["Refresh"] = LOOK_AGAIN_SECONDS
+        return answer
+
+    @admin.display(description="progress")
+    def progress(self, run: DeviceImport) -> str:
+        """Say how far a running import is."""
+        if run.status != ImportStatus.RUNNING:
+            return ""
+        line = progress_of(run)
+        return "begun" if line is None else f"line {line:,} was read"
+
+    @admin.display(description="errors")
+    def error_list(self, run: DeviceImport) -> str:
+        """List the errors by line."""
+        if not run.errors:
+            return ""
+        return render_to_string(
+            "admin/registry/_import_errors.html",
+            {"errors": run.errors[:SHOWN], "more": max(0, len(run.errors) - SHOWN)},
+        )

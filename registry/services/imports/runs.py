@@ -1,0 +1,147 @@
+"""Imports that a worker does: asked for by a person, watched while they run.
+
+The row is the truth: a worker that died leaves it running, and after a while another
+one begins it anew, which is safe, because an import writes all of its lines or nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+
+from celery import current_app
+from django.core.cache import cache
+from django.core.files import File
+from django.db import DatabaseError, transaction
+from django.db.models import Q
+from redis.exceptions import RedisError
+
+from iotplatform.common import wall
+from iotplatform.common.problems import Problem
+from registry.models import DeviceImport, Tenant, User
+from registry.models.imports import ImportStatus
+from registry.permissions import Right, tenants_where
+from registry.services.imports.importing import import_devices
+
+logger = logging.getLogger(__name__)
+
+TASK = "registry.run_imports"
+# Longer than any import takes: 1,000,000 lines are two minutes.
+GIVEN_UP_AFTER = timedelta(minutes=15)
+MOST_STARTS = 3  # one that ends its worker each time must not do so for ever
+PROGRESS_KEPT_SECONDS = 3_600
+
+
+@transaction.atomic
+def request_import(
+    *,
+    tenant: Tenant,
+    file: File[bytes],
+    file_format: str,
+    is_dry_run: bool,
+    actor: User,
+) -> DeviceImport:
+    """Keep the file and let a worker import it; the row says what becomes of it."""
+    run = DeviceImport(
+        tenant=tenant, file_format=file_format, is_dry_run=is_dry_run, actor=actor
+    )
+    run.file.save(f"{run.public_id}.{file_format}", file, save=False)
+    run.full_clean(validate_unique=False)
+    run.save()
+    transaction.on_commit(partial(_wake, TASK), robust=True)
+    return run
+
+
+def run_next_import_across_tenants(*, now: datetime) -> bool:
+    """Do one import that waits; return whether there was one."""
+    run = _claim(now)
+    if run is None:
+        return False
+    try:
+        _do(run)
+    except Problem as refusal:
+        _end(run, ImportStatus.REFUSED, detail=refusal.detail, errors=refusal.errors)
+    except (DatabaseError, OSError) as error:
+        logger.exception("the import %s failed", run.public_id)
+        _end(run, ImportStatus.FAILED, detail=f"It failed on our side: {error}"[:500])
+    run.file.delete(save=False)
+    return True
+
+
+def progress_of(run: DeviceImport) -> int | None:
+    """Return the line that a running import has come to; None where it is not known."""
+    try:
+        line: int | None = cache.get(_key(run))
+    except (RedisError, OSError):
+        return None
+    return line
+
+
+@transaction.atomic
+def _claim(now: datetime) -> DeviceImport | None:
+    """Take one that waits, or that its worker left behind."""
+    left = Q(status=ImportStatus.RUNNING, started_at__lt=now - GIVEN_UP_AFTER)
+    waiting = DeviceImport.objects.filter(Q(status=ImportStatus.QUEUED) | left)
+    run = waiting.order_by("pk").select_for_update(skip_locked=True).first()
+    if run is None:
+        return None
+    if run.starts >= MOST_STARTS:
+        run.status, run.ended_at = ImportStatus.FAILED, now
+        run.detail = f"Begun {run.starts} times, and never finished."
+    else:
+        run.status, run.started_at, run.starts = (
+            ImportStatus.RUNNING,
+            now,
+            run.starts + 1,
+        )
+    run.save()
+    return run if run.status == ImportStatus.RUNNING else _claim(now)
+
+
+def _do(run: DeviceImport) -> None:
+    """Import as the person who asked, with what they may do by now."""
+    tenant = _tenant_of(run)
+    scope = wall.Scope(tenants=(run.tenant_id,), user_id=run.actor_id, door="admin")
+    with wall.scoped(scope), transaction.atomic(), run.file.open("rb") as stream:
+        run.devices = import_devices(
+            tenant=tenant,
+            stream=stream,
+            file_format=run.file_format,
+            actor=run.actor,
+            dry_run=run.is_dry_run,
+            progress=partial(_note_progress, run),
+        )
+        _end(run, ImportStatus.DONE)
+
+
+def _tenant_of(run: DeviceImport) -> Tenant:
+    """Return the tenant with the person's limit; raises Problem where they may not."""
+    if run.actor is not None:
+        for tenant in tenants_where(run.actor, Right.MANAGE):
+            if tenant.pk == run.tenant_id:
+                return tenant
+    raise Problem("Who asked for this may no longer register devices in the tenant.")
+
+
+def _end(run: DeviceImport, status: ImportStatus, **result: object) -> None:
+    for name, value in result.items():
+        setattr(run, name, value)
+    run.status, run.ended_at = status, datetime.now(run.created_at.tzinfo)
+    run.save()
+
+
+def _note_progress(run: DeviceImport, line: int) -> None:
+    """Say how far it is beside the transaction, which nobody sees into."""
+    try:
+        cache.set(_key(run), line, PROGRESS_KEPT_SECONDS)
+    except (RedisError, OSError) as error:
+        logger.warning("the progress of an import is not shown: %s", error)
+
+
+def _key(run: DeviceImport) -> str:
+    return f"registry:import:{run.public_id}"
+
+
+def _wake(task_name: str) -> None:
+    current_app.tasks[task_name].apply_async()
