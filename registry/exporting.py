@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from iotplatform.common import wall
 from registry.models import Device
 from registry.selectors.exports import export_csv, export_ndjson
 
@@ -20,6 +21,7 @@ EXPORTS: dict[str, tuple[Callable[[QuerySet[Device]], Iterator[str]], str]] = {
 def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpResponse:
     """Return the devices as a file of this format, made while it is sent."""
     export, content_type = EXPORTS[name]
-    answer = StreamingHttpResponse(export(devices), content_type=content_type)
+    lines = wall.stream(export(devices))
+    answer = StreamingHttpResponse(lines, content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="devices.{name}"'
     return answer

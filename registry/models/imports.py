@@ -38,12 +38,12 @@ class DeviceImport(PublicIdModel):
     )
     starts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
     devices = models.PositiveIntegerField(default=0)  # registered, or would be
     detail = models.TextField(blank=True)
     # [{"line", "field", "message", "value"}], the first ones.
-    errors = models.JSONField(default=list)
+    errors = models.JSONField(default=list, blank=True)
 
     class Meta:
         indexes = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -59,6 +60,7 @@ def test_a_file_is_imported_by_a_worker(admin: Client, acme: Tenant) -> None:
     run = DeviceImport.objects.get()
     assert (run.status, run.devices) == ("done", 1)
     assert not run.file
+    assert not default_storage.listdir("imports")[1]
     assert Device.objects.get().uid == "dev-1"
     assert not run_next_import_across_tenants(now=now())
 

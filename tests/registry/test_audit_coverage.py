@@ -11,6 +11,7 @@ from django.db import connection
 # A record of what happened, with its own who and when; a person changes none of it.
 HISTORY = {
     "registry_auditentry",
+    "registry_deviceimport",
     "registry_lifecyclemove",
     "commands_commandevent",
     "commands_jobevent",
