@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 
 from registry.admin.base import ServiceAdmin
+from registry.admin.reach import OfTenants
 from registry.models import DeviceImport
 from registry.models.imports import ImportStatus
 from registry.services.imports.importing import READERS
@@ -37,7 +38,7 @@ class ImportForm(forms.ModelForm[DeviceImport]):
 
 
 @admin.register(DeviceImport)
-class DeviceImportAdmin(ServiceAdmin[DeviceImport]):
+class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
     """Imports of devices: all of a file's lines, or none of them."""
 
     form = ImportForm
