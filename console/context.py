@@ -22,7 +22,7 @@ PAGES = (
     ("cohorts", "Cohorts", ("/cohorts/",)),
     ("jobs", "Jobs", ("/jobs/",)),
     ("commands", "Commands", ("/commands/",)),
-    ("alarms", "Alarms", ("/alarms/",)),
+    ("alarms", "Alarms", ("/alarms/", "/maintenance/")),
 )
 
 

@@ -90,6 +90,11 @@ def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
     if kind == "registry":
         by = f" by {entry['actor']}" if entry.get("actor") else ""
         return {"words": f"{words}{by}", "kind": "ours", "tag": "fact"}
+    if kind == "maintenance":
+        by = f", by {entry['actor']}" if entry["actor"] != "platform" else ""
+        where = " at its site" if detail.get("site") else ""
+        words = f"{words}{where}: {entry['cause']}{by}"
+        return {"words": words, "kind": "ours", "tag": "fact"}
     if kind == "feedback":
         note = f": {entry['cause']}" if entry.get("cause") else ""
         by = f", told by {entry['actor']}" if entry.get("actor") else ""

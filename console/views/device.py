@@ -35,6 +35,7 @@ from registry.selectors.devices import get_device
 from registry.selectors.places import path_of
 from state.selectors.console import get_device_facts
 from state.selectors.device import get_state, latest_telemetry
+from state.selectors.maintenance import windows_in_force
 
 if TYPE_CHECKING:
     from registry.models import Device
@@ -155,6 +156,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         **_story(found, request.GET.get("before")),
         **course_context(found, request.GET.get("window", "")),
         "feedback_form": FeedbackForm() if may_operate else None,
+        "may_operate": may_operate,
         "sends": may_operate and not why_not,
         "sends_why_not": why_not if may_operate else "",
         "send_key": str(new_public_id()),
@@ -191,6 +193,7 @@ def _now(found: Device) -> dict[str, Any]:
         "alarms": [row | {"path": f"alarms.{row['id']}"} for row in state["alarms"]],
         "known": state["known_by"],
         "fault": fault(state["diagnosis"]),
+        "maintenance": windows_in_force(found, now=timezone.now()),
         "sent": list(sent),
     }
 

@@ -6,11 +6,21 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from django.db.models import DateTimeField, Q
+from django.db.models.functions import Least, Now
+
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity, Observation, TwinSide
-from state.models import Alarm, ConnectivityTransition, FieldFeedback, TwinChange
+from state.models import (
+    Alarm,
+    ConnectivityTransition,
+    FieldFeedback,
+    MaintenanceWindow,
+    TwinChange,
+)
 
 PLATFORM, DEVICE = "platform", "device"
+WINDOW_MOMENTS = ("from_at", "until")
 ALARM_MOMENTS = ("raised_at", "acknowledged_at", "cleared_at")
 
 
@@ -32,10 +42,33 @@ def timeline_entries(
         entries += [_alarm(alarm, moment) for alarm in rows]
     changes = TwinChange.objects.filter(**own, at__lt=before)
     entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
+    here = Q(device=device)
+    if device.site_id is not None:  # work at its site of now
+        here |= Q(site=device.site_id)
+    work = MaintenanceWindow.objects.filter(here, tenant=device.tenant_id)
+    work = work.select_related("created_by", "site")
+    for moment in WINDOW_MOMENTS:
+        # A window to come is no history, and neither is the end of one in force.
+        passed = Least(before, Now(), output_field=DateTimeField())
+        begun = work.filter(**{f"{moment}__lt": passed})
+        windows = begun.order_by(f"-{moment}", "-pk")[:limit]
+        entries += [_worked(window, moment) for window in windows]
     seen = FieldFeedback.objects.filter(**own, at__lt=before)
     seen = seen.select_related("by").order_by("-at", "-pk")
     entries += [_seen(row) for row in seen[:limit]]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
+
+
+def _worked(row: MaintenanceWindow, moment: str) -> dict[str, Any]:
+    begins = moment == "from_at"
+    return {
+        "at": getattr(row, moment),
+        "kind": "maintenance",
+        "title": "maintenance begins" if begins else "maintenance is over",
+        "cause": row.reason,
+        "actor": row.created_by.username if row.created_by else PLATFORM,
+        "detail": {"window": str(row.public_id), "site": row.site and row.site.slug},
+    }
 
 
 def _moved(row: ConnectivityTransition) -> dict[str, Any]:

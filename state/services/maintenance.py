@@ -79,6 +79,20 @@ def change_window(
     return locked
 
 
+@transaction.atomic
+def end_window(window: MaintenanceWindow, *, at: datetime) -> None:
+    """End a window; one that has not begun by then is called off, and was never."""
+    rows = MaintenanceWindow.objects.select_for_update(of=("self",))
+    locked = rows.filter(pk=window.pk).first()
+    if locked is None or locked.until <= at:
+        return  # it is over, by whomever
+    if locked.from_at >= at:
+        locked.delete()
+        return
+    locked.until = at
+    locked.save(update_fields=["until"])
+
+
 def delete_window(window: MaintenanceWindow) -> None:
     """Remove a window; what it held back is raised if it is still there."""
     window.delete()

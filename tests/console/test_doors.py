@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern
+from django.utils import timezone
 
 from commands.models import Job
 from console.urls import urlpatterns
 from fleet.models import Cohort
 from registry.lifecycle import Role
-from state.models import Alarm
+from state.models import Alarm, MaintenanceWindow
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.fleet.rows import make_alarm
@@ -50,6 +52,13 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
         "job_id": job.public_id,
         "command_id": fleet.command(device).public_id,
         "alarm_id": alarm.public_id,
+        "window_id": MaintenanceWindow.objects.create(
+            tenant=fleet.tenant,
+            device=device,
+            from_at=timezone.now(),
+            until=timezone.now() + timedelta(hours=1),
+            reason="filters",
+        ).public_id,
         "rule_id": rule_for(device).public_id,
     }
 

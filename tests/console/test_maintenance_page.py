@@ -1,0 +1,111 @@
+"""The pages of maintenance: announced for a device or a site, seen, and ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from registry.lifecycle import Role
+from registry.models import Device
+from state.models import MaintenanceWindow
+from state.selectors.timeline import timeline_entries
+from tests.console.conftest import Fleet
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+def window(device: Device, begin: timedelta, end: timedelta) -> MaintenanceWindow:
+    now = timezone.now()
+    made: MaintenanceWindow = MaintenanceWindow.objects.create(
+        tenant=device.tenant,
+        device=device,
+        from_at=now + begin,
+        until=now + end,
+        reason="new filters",
+    )
+    return made
+
+
+def given(**values: Any) -> dict[str, Any]:
+    soon = timezone.now() + HOUR
+    return {"until": f"{soon:%Y-%m-%dT%H:%M}", "reason": "new filters"} | values
+
+
+def test_work_at_a_device_is_announced_shown_on_its_page_and_ended(acme: Fleet) -> None:
+    client = acme.client(Role.OPERATOR)
+
+    assert client.post("/maintenance/", given(device="sh-0")).status_code == 302
+    made = MaintenanceWindow.objects.get()
+
+    assert "Work is going on at 1 place" in client.get("/maintenance/").content.decode()
+    assert "new filters" in client.get("/devices/sh-0/now/").content.decode()
+    assert "new filters" not in client.get("/devices/sh-1/now/").content.decode()
+    ended = client.post(f"/maintenance/{made.public_id}/end/", {"back": "device"})
+    assert ended["Location"] == "/devices/sh-0/"
+    made.refresh_from_db()
+    assert made.until <= timezone.now()
+    text = client.get("/devices/sh-0/").content.decode()
+    assert "maintenance begins" in text
+    assert "maintenance is over" in text
+
+
+def test_work_at_a_site_stands_on_the_pages_of_its_devices(acme: Fleet) -> None:
+    client = acme.client(Role.OPERATOR)
+
+    client.post("/maintenance/", given(site="shanghai-01"))
+
+    assert "new filters" in client.get("/devices/sh-1/now/").content.decode()
+    assert "new filters" not in client.get("/devices/mu-0/now/").content.decode()
+
+
+def test_work_that_has_not_begun_is_called_off(acme: Fleet) -> None:
+    made = window(acme.devices[0], HOUR, 2 * HOUR)
+
+    acme.client().post(f"/maintenance/{made.public_id}/end/")
+
+    assert not MaintenanceWindow.objects.exists()
+
+
+def test_what_is_to_come_is_no_history_yet(acme: Fleet) -> None:
+    window(acme.devices[0], -HOUR, HOUR)
+
+    entries = timeline_entries(acme.devices[0], timezone.now() + 2 * HOUR, 50)
+
+    titles = [row["title"] for row in entries if row["kind"] == "maintenance"]
+    assert titles == ["maintenance begins"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"device": "gx-0"}, "device"),
+        ({"site": "nowhere"}, "site"),
+        ({"device": "sh-0", "site": "shanghai-01"}, "device"),
+        ({}, "device"),
+        ({"device": "sh-0", "until": "2020-01-01T00:00"}, "until"),
+        ({"device": "sh-0", "until": "soon"}, "until"),
+        ({"device": "sh-0", "reason": ""}, "reason"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_announces_nothing(
+    acme: Fleet, globex: Fleet, wrong: dict[str, str], field: str
+) -> None:
+    answer = acme.client().post("/maintenance/", given(**wrong))
+
+    assert answer.status_code == 422
+    assert f'id="id_{field}-error"' in answer.content.decode()
+    assert not MaintenanceWindow.objects.exists()
+
+
+def test_who_may_only_look_announces_and_ends_nothing(acme: Fleet) -> None:
+    made = window(acme.devices[0], -HOUR, HOUR)
+    client = acme.client(Role.VIEWER)
+
+    assert client.post("/maintenance/", given(device="sh-0")).status_code == 403
+    assert client.post(f"/maintenance/{made.public_id}/end/").status_code == 403
+    assert "Announce" not in client.get("/maintenance/").content.decode()
