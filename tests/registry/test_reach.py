@@ -25,6 +25,7 @@ from tests.factories import (
 
 # Selectors of what belongs to the whole tenant, and so to every member of it.
 OF_THE_TENANT = {
+    "registry/admin/reach.py",  # what is of the whole tenant; devices have OfDevices
     "registry/selectors/firmware.py",
     "registry/selectors/people.py",
     "registry/selectors/products.py",

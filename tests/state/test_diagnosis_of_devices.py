@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.utils.timezone import now
 from rest_framework.test import APIClient
 
 from registry.models import Device, Site, Tenant
@@ -21,7 +21,6 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now()
 
 
 def put(devices: list[Device], connectivity: str = "online", cause: str = "") -> None:
@@ -33,9 +32,9 @@ def put(devices: list[Device], connectivity: str = "online", cause: str = "") ->
             tenant=device.tenant,
             connectivity=connectivity,
             cause=cause,
-            since=NOW - timedelta(minutes=10),
-            last_seen_at=NOW - timedelta(minutes=20),
-            last_activity_at=NOW - timedelta(minutes=20),
+            since=now() - timedelta(minutes=10),
+            last_seen_at=now() - timedelta(minutes=20),
+            last_activity_at=now() - timedelta(minutes=20),
         )
         for device in devices
     )
@@ -124,11 +123,16 @@ def test_a_path_that_fails_is_told_by_the_command_plane(fleet: Fleet) -> None:
     Device.objects.filter(pk__in=[d.pk for d in over_http]).update(adapter="http")
     CommandTally.objects.bulk_create(
         CommandTally(
-            device=d, tenant=d.tenant, ended=5, failed=4, last_failed_at=NOW, at=NOW
+            device=d,
+            tenant=d.tenant,
+            ended=5,
+            failed=4,
+            last_failed_at=now(),
+            at=now(),
         )
         for d in over_http
     )
-    AdapterPath.objects.create(adapter="http", at=NOW, tries=40, unanswered=30)
+    AdapterPath.objects.create(adapter="http", at=now(), tries=40, unanswered=30)
 
     told = fleet.diagnosis(over_http[0])
 
@@ -143,12 +147,15 @@ def test_while_we_are_blind_it_is_the_platform(fleet: Fleet) -> None:
 
     put([lost], "suspect", "missed_heartbeat")
     BlindSpan.objects.create(
-        slot=1, from_at=NOW - timedelta(minutes=15), to_at=NOW - timedelta(minutes=5)
+        slot=1,
+        from_at=now() - timedelta(minutes=15),
+        to_at=now() - timedelta(minutes=5),
     )
     assert fleet.diagnosis(lost)["verdict"] == "platform"
 
     BlindSpan.objects.update(
-        from_at=NOW - timedelta(minutes=18), to_at=NOW - timedelta(minutes=15)
+        from_at=now() - timedelta(minutes=18),
+        to_at=now() - timedelta(minutes=15),
     )
     assert fleet.diagnosis(lost)["verdict"] == "device"
 
@@ -183,7 +190,7 @@ def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) 
     FieldFeedback.objects.create(
         tenant=lost.tenant,
         device=lost,
-        at=NOW - timedelta(minutes=11),
+        at=now() - timedelta(minutes=11),
         observation="works_fine",
     )
 
@@ -193,7 +200,10 @@ def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) 
 def test_what_an_earlier_owners_people_saw_is_not_told(fleet: Fleet) -> None:
     online = fleet.others[0][0]
     FieldFeedback.objects.create(
-        tenant=TenantFactory.create(), device=online, at=NOW, observation="dead"
+        tenant=TenantFactory.create(),
+        device=online,
+        at=now(),
+        observation="dead",
     )
 
     assert fleet.diagnosis(online) is None
