@@ -1,0 +1,81 @@
+"""Who walks: nobody, each role of a tenant, a key of each scope, a device."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.test import Client
+
+from registry.lifecycle import Adapter, DeviceKind, Role, Scope
+from registry.models import Tenant
+from registry.services.credentials import issue_credential
+from registry.services.tokens import create_token
+from tests.factories import DeviceFactory, MembershipFactory
+
+ANONYMOUS, DEVICE, STAFF = "anonymous", "device", "admin in the admin site"
+TOKENS = {f"token of scope {scope}": str(scope) for scope in Scope.values}
+PEOPLE = [ANONYMOUS, *map(str, Role.values), *TOKENS]
+CALLERS = [*PEOPLE, DEVICE]
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+APIS = ("/api/", "/device/", "/broker/")
+
+
+@dataclass
+class Caller:
+    """Somebody at the doors: in the browser by a session, at the APIs by a key."""
+
+    name: str
+    browser: Client = field(default_factory=Client)
+    key: str = ""
+
+    def comes_to(self, path: str) -> bool:
+        """Whether this is more than nobody there: a key opens no page."""
+        return path.startswith(APIS) or not self.key or self.has_session
+
+    @property
+    def has_session(self) -> bool:
+        """Whether they are signed in, in a browser."""
+        return "sessionid" in self.browser.cookies
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Send one request; pages take forms, and the APIs JSON."""
+        if path.startswith(APIS):
+            headers = {"Authorization": self.key} if self.key else {}
+            return Client(headers=headers).generic(
+                method.upper(), path, _json(body), content_type="application/json"
+            )
+        if method == "post":
+            return self.browser.post(path, body or {})
+        return getattr(self.browser, method)(path)
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body or {}).encode()
+
+
+def people_of(tenant: Tenant) -> dict[str, Caller]:
+    """Return one caller of each kind, all of one tenant."""
+    found = {ANONYMOUS: Caller(ANONYMOUS)}
+    for role in Role.values:
+        user = MembershipFactory.create(tenant=tenant, role=role).user
+        _, key = create_token(user=user, name=role, scopes=Scope.values)
+        caller = Caller(role, key=f"Token {key}")
+        caller.browser.force_login(user, backend=BACKEND)
+        found[role] = caller
+    for name, scope in TOKENS.items():
+        user = MembershipFactory.create(tenant=tenant, role=Role.ADMIN).user
+        _, key = create_token(user=user, name=scope, scopes=[scope])
+        found[name] = Caller(name, key=f"Token {key}")
+    found[STAFF] = staff = Caller(STAFF)
+    member = MembershipFactory.create(
+        tenant=tenant, role=Role.ADMIN, user__is_staff=True
+    )
+    staff.browser.force_login(member.user, backend=BACKEND)
+    device = DeviceFactory.create(
+        tenant=tenant, adapter=Adapter.HTTP, kind=DeviceKind.GATEWAY
+    )
+    secret = issue_credential(device).secret
+    found[DEVICE] = Caller(DEVICE, key=f"Device {device.uid}:{secret}")
+    return found

@@ -1,0 +1,196 @@
+"""Every route of the URLconf, and what it is a door to: the written table.
+
+The isolation test walks it; a route that stands nowhere here fails there by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from django.apps import apps
+from django.urls import get_resolver
+from django.urls.resolvers import URLResolver
+
+from tests.wall.rows import Rows
+
+
+class Kind(StrEnum):
+    """What a route is a door to."""
+
+    OBJECT = "one object of a tenant"
+    MANY = "lists, searches, exports and forms: what the caller may see of each"
+    PUBLIC = "nothing of any tenant"
+    OWN = "the caller's own account"
+    PLATFORM = "the platform's own, for superusers"
+    ADMIN = "Django's admin, for staff"
+    DEVICE = "devices, with a credential of their own"
+    BROKER = "the broker, with the platform's secret"
+
+
+# Everything under these, whatever it is called: a model's admin comes with its model.
+TREES = {"admin/": Kind.ADMIN, "broker/v1/": Kind.BROKER}
+
+TABLE: dict[Kind, str] = {
+    Kind.PUBLIC: """
+        healthz readyz metrics api/schema/ api/docs/ api/ device/
+        admin/login/ admin/logout/ admin/jsi18n/
+        api/v1/auth/token/ accounts/login/ accounts/logout/ accounts/inactive/
+        accounts/signup/
+    """,
+    Kind.OWN: """
+        api/v1/tokens/<token_id>/ keys/<key_id>/revoke/
+        accounts/reauthenticate/ accounts/password/change/ accounts/password/set/
+        accounts/2fa/ accounts/2fa/authenticate/ accounts/2fa/reauthenticate/
+        accounts/2fa/totp/activate/ accounts/2fa/totp/deactivate/
+        accounts/2fa/recovery-codes/ accounts/2fa/recovery-codes/generate/
+        accounts/2fa/recovery-codes/download/ accounts/sessions/
+    """,
+    Kind.PLATFORM: "api/v1/platform/ platform/",
+    Kind.DEVICE: """
+        device/v1/commands/ device/v1/status/ device/v1/heartbeat/
+        device/v1/telemetry/ device/v1/reported/ device/v1/event/
+        device/v1/commands/<command_id>/ack/
+        device/v1/commands/<command_id>/progress/
+        device/v1/commands/<command_id>/result/
+        device/v1/child/<child>/status/ device/v1/child/<child>/heartbeat/
+        device/v1/child/<child>/telemetry/ device/v1/child/<child>/reported/
+        device/v1/child/<child>/event/
+        device/v1/child/<child>/commands/<command_id>/ack/
+        device/v1/child/<child>/commands/<command_id>/progress/
+        device/v1/child/<child>/commands/<command_id>/result/
+    """,
+    Kind.MANY: """
+        api/v1/audit/ api/v1/devices/ api/v1/devices/import/ api/v1/devices/export/
+        api/v1/firmware-releases/ api/v1/enrolment-keys/ api/v1/enrol/
+        api/v1/memberships/ api/v1/tokens/ api/v1/tenants/ api/v1/projects/
+        api/v1/sites/ api/v1/spaces/ api/v1/products/ api/v1/hardware-revisions/
+        api/v1/batches/ api/v1/maintenance-windows/ api/v1/alarm-rules/ api/v1/alarms/
+        api/v1/alarm-rules/try/
+        api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
+        api/v1/fleet/fields/ api/v1/cohorts/ api/v1/jobs/
+        / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
+        alarms/rules/new/ maintenance/ audit/ keys/
+        members/
+    """,
+    Kind.OBJECT: """
+        api/v1/devices/<uid>/ api/v1/devices/<uid>/credentials/
+        api/v1/devices/<uid>/credentials/<credential_id>/
+        api/v1/devices/<uid>/state/ api/v1/devices/<uid>/feedback/
+        api/v1/devices/<uid>/telemetry/ api/v1/devices/<uid>/desired/
+        api/v1/devices/<uid>/lifecycle/ api/v1/devices/<uid>/transfer/
+        api/v1/devices/<uid>/timeline/
+        api/v1/firmware-releases/<release_id>/ api/v1/enrolment-keys/<key_id>/
+        api/v1/memberships/<membership_id>/ api/v1/tenants/<slug>/
+        api/v1/projects/<slug>/ api/v1/sites/<slug>/ api/v1/spaces/<slug>/
+        api/v1/products/<slug>/ api/v1/hardware-revisions/<slug>/
+        api/v1/batches/<slug>/ api/v1/maintenance-windows/<window_id>/
+        api/v1/alarm-rules/<rule_id>/ api/v1/alarms/<alarm_id>/acknowledge/
+        api/v1/commands/<command_id>/ api/v1/commands/<command_id>/cancel/
+        api/v1/commands/<command_id>/retry/ api/v1/commands/<command_id>/escalate/
+        api/v1/jobs/<job_id>/ api/v1/jobs/<job_id>/targets/
+        api/v1/jobs/<job_id>/events/ api/v1/jobs/<job_id>/start/
+        api/v1/jobs/<job_id>/pause/ api/v1/jobs/<job_id>/resume/
+        api/v1/jobs/<job_id>/retry/ api/v1/jobs/<job_id>/cancel/
+        api/v1/cohorts/<cohort_id>/ api/v1/cohorts/<cohort_id>/snapshot/
+        api/v1/snapshots/<snapshot_id>/ api/v1/snapshots/<snapshot_id>/members/
+        devices/<uid>/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
+        devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
+        cohorts/<cohort_id>/ jobs/<job_id>/ jobs/<job_id>/progress/
+        jobs/<job_id>/<action>/ commands/<command_id>/ commands/<command_id>/now/
+        commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
+        alarms/rules/<rule_id>/ alarms/rules/<rule_id>/<action>/
+        maintenance/<window_id>/end/
+        members/<membership_id>/change/ members/<membership_id>/remove/
+    """,
+}
+KIND_OF = {route: kind for kind, text in TABLE.items() for route in text.split()}
+
+# Parameter → the model that it names an object of; by its public id if nothing else.
+MODEL_OF = {
+    "uid": "registry.Device",
+    "child": "registry.Device",
+    "credential_id": "registry.Credential",
+    "membership_id": "registry.Membership",
+    "key_id": "registry.EnrolmentKey",
+    "token_id": "registry.ApiToken",
+    "release_id": "registry.FirmwareRelease",
+    "window_id": "state.MaintenanceWindow",
+    "rule_id": "state.AlarmRule",
+    "alarm_id": "state.Alarm",
+    "command_id": "commands.Command",
+    "job_id": "commands.Job",
+    "cohort_id": "fleet.Cohort",
+    "snapshot_id": "fleet.Snapshot",
+}
+FIELD_OF = {"uid": "uid", "child": "uid"}
+MODEL_OF_SLUG = {
+    "batches": "registry.Batch",
+    "hardware-revisions": "registry.HardwareRevision",
+    "products": "registry.Product",
+    "projects": "registry.Project",
+    "sites": "registry.Site",
+    "spaces": "registry.Space",
+    "tenants": "registry.Tenant",
+}
+MODEL_IN_CONSOLE = {"keys/<key_id>/revoke/": "registry.ApiToken"}
+
+PATTERN = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
+PARAMETER = re.compile(r"<(\w+)>")
+
+
+def routes() -> list[str]:
+    """Return every route that the URLconf knows, written as in the table."""
+    return sorted(set(_walk(get_resolver().url_patterns)))
+
+
+def _walk(patterns: Any, before: str = "") -> Iterator[str]:
+    for found in patterns:
+        route = before + str(found.pattern)
+        if isinstance(found, URLResolver):
+            yield from _walk(found.url_patterns, route)
+        else:
+            plain = PATTERN.sub(lambda match: f"<{match[1] or match[2]}>", route)
+            yield plain.replace("^", "").replace("$", "") or "/"
+
+
+def kind_of(route: str) -> Kind | None:
+    """Return what a route is a door to; None for one that nobody classified."""
+    if route in KIND_OF:
+        return KIND_OF[route]
+    return next((k for tree, k in TREES.items() if route.startswith(tree)), None)
+
+
+def path_to(route: str, rows: Rows) -> str:
+    """Fill a route in with the names of a tenant's objects."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name == "action":
+            return "delete" if "rules/" in route else "cancel"
+        if name == "slug":
+            collection = route[: match.start()].rstrip("/").split("/")[-1]
+            return str(_row(rows, MODEL_OF_SLUG[collection]).slug)
+        model = MODEL_IN_CONSOLE.get(route, MODEL_OF[name])
+        return str(getattr(_row(rows, model), FIELD_OF.get(name, "public_id")))
+
+    return "/" + PARAMETER.sub(value, route).removeprefix("/")
+
+
+def admin_path_to(route: str, rows: Rows) -> str:
+    """Fill a route of the admin in, which names objects by their number."""
+    app, _, rest = route.removeprefix("admin/").partition("/")
+    model = rest.partition("/")[0]
+    number = 1
+    if "<path:object_id>" in route or "<object_id>" in route or "<id>" in route:
+        found = apps.all_models.get(app, {}).get(model)
+        if found is not None and found in rows.made:
+            number = rows.made[found].pk
+    filled = route.replace("<app_label>", "registry").replace("<url>", "nothing")
+    return "/" + PARAMETER.sub(str(number), filled)
+
+
+def _row(rows: Rows, label: str) -> Any:
+    return rows.of(apps.get_model(label))
