@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -67,9 +67,9 @@ def _take_in(
 ) -> list[DeadLetterDraft]:
     uids = {uplink.uid for uplink in uplinks}
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
-    uids |= {draft.uid for draft in dead if draft.uid}
+    uids |= {uid for draft in dead for uid in (draft.uid, _sender_of(draft)) if uid}
     devices = ingest_devices_across_tenants(sorted(uids))
-    dead = [_addressed(draft, devices.get(draft.uid)) for draft in dead]
+    dead = [_addressed(draft, devices) for draft in dead]
     heard = [devices[draft.uid] for draft in dead if draft.device_id is not None]
     arrivals = []
     for uplink in uplinks:
@@ -78,9 +78,9 @@ def _take_in(
         if device is not None and not reason:
             arrivals.append(Arrival(uplink, device))
         else:
-            dead.append(_letter(uplink, device, reason, detail))
+            dead.append(_letter(uplink, devices, reason, detail))
     judged = judge(arrivals, now=now, heard=heard)
-    if _apply(judged, dead, now=now):
+    if _apply(judged, dead, devices, now=now):
         wake_adapters()
     record_dead_letters(dead, now=now)
     return dead
@@ -107,7 +107,13 @@ def _refusal(
     return "", ""
 
 
-def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> bool:
+def _apply(
+    judged: Judged,
+    dead: list[DeadLetterDraft],
+    devices: Mapping[str, IngestDevice],
+    *,
+    now: datetime,
+) -> bool:
     """Move the commands that this batch concerns; say whether some became due."""
     said = [a for a in judged.fresh if a.uplink.kind in EVIDENCE_KINDS]
     ids = concerned_by_evidence([a.uplink.command_id for a in said])
@@ -124,7 +130,7 @@ def _apply(judged: Judged, dead: list[DeadLetterDraft], *, now: datetime) -> boo
         command = by_public_id.get(arrival.uplink.command_id or NO_ID)
         refusal = _evidence_refusal(command, arrival)
         if command is None or refusal:
-            letter = _letter(arrival.uplink, arrival.device, "unknown_command", refusal)
+            letter = _letter(arrival.uplink, devices, "unknown_command", refusal)
             dead.append(letter)
             continue
         answered.append(command)
@@ -183,15 +189,33 @@ def _apply_one(
         )
 
 
-def _addressed(draft: DeadLetterDraft, device: IngestDevice | None) -> DeadLetterDraft:
-    """Give a door's dead letter its tenant, so that its people see it too."""
-    if device is None:
-        return draft
-    return replace(draft, tenant_id=device.tenant_id, device_id=device.id)
+def _addressed(
+    draft: DeadLetterDraft, devices: Mapping[str, IngestDevice]
+) -> DeadLetterDraft:
+    """Give a dead letter the tenant whose people see it: the device's.
+
+    What a gateway relays for a device that is none of its children says nothing of that
+    device, which may be another tenant's: it is the gateway's letter.
+    """
+    device, sender = devices.get(draft.uid), devices.get(_sender_of(draft))
+    if device is not None and _speaks_for(sender, device):
+        return replace(draft, tenant_id=device.tenant_id, device_id=device.id)
+    return replace(draft, tenant_id=sender.tenant_id) if sender else draft
+
+
+def _sender_of(draft: DeadLetterDraft) -> str:
+    """Return who published it: the gateway of a relayed message, else the device."""
+    parts = draft.topic.split("/")
+    is_relayed = len(parts) > 4 and parts[3] == "child"
+    return parts[2] if is_relayed else draft.uid
+
+
+def _speaks_for(sender: IngestDevice | None, device: IngestDevice) -> bool:
+    return sender is not None and sender.id in (device.id, device.gateway_id)
 
 
 def _letter(
-    uplink: Uplink, device: IngestDevice | None, reason: str, detail: str
+    uplink: Uplink, devices: Mapping[str, IngestDevice], reason: str, detail: str
 ) -> DeadLetterDraft:
     draft = DeadLetterDraft(
         topic=uplink.topic,
@@ -200,7 +224,7 @@ def _letter(
         detail=detail,
         uid=uplink.uid,
     )
-    return _addressed(draft, device)
+    return _addressed(draft, devices)
 
 
 def _instant(milliseconds: int | None) -> datetime | None:

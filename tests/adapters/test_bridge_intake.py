@@ -65,6 +65,22 @@ def test_what_cannot_be_read_or_placed_is_a_dead_letter_and_the_rest_is_kept() -
     assert largest.tenant_id == device.tenant_id
 
 
+@pytest.mark.parametrize("body", [{}, b"not json"])
+def test_what_a_gateway_says_of_anothers_device_stays_with_the_gateway(
+    body: Any,
+) -> None:
+    gateway, _ = make_family()
+    theirs = DeviceFactory.create()
+    assert theirs.tenant != gateway.tenant
+
+    intake.commit(
+        [received(f"iot/v1/{gateway.uid}/child/{theirs.uid}/heartbeat", body)]
+    )
+
+    assert DeadLetter.objects.get().tenant == gateway.tenant
+    assert not Presence.objects.filter(pk=theirs.pk).exists()
+
+
 def test_a_message_that_the_database_refuses_is_found_and_the_others_are_kept() -> None:
     device, other = DeviceFactory.create(), DeviceFactory.create()
     huge = {"metrics": {"temperature": 1.7e308}}
