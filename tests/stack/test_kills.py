@@ -92,6 +92,7 @@ def stored_counts(platform_stack: Any, reporters: list[Reporter]) -> dict[str, i
         "SELECT a.code, a.count FROM state_alarm a JOIN registry_device d"
         " ON d.id = a.device_id WHERE d.uid = ANY(%s)",
         [[reporter.uid for reporter in reporters]],
+        role="iot_platform",
     )
     return dict(rows)
 
