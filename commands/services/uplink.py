@@ -28,7 +28,7 @@ from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from state.services.ingest import Arrival, Judged, judge
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Uplink
+    from iotplatform.common.messages import Uplink
 
 logger = logging.getLogger(__name__)
 
@@ -223,6 +223,7 @@ def _letter(
         reason=reason,
         detail=detail,
         uid=uplink.uid,
+        payload=uplink.payload,
     )
     return _addressed(draft, devices)
 

@@ -1,1 +1,1 @@
-"""The device doors: the protocol (messages), and the adapters that carry it."""
+"""The device doors: the adapters that carry the protocol (common/messages.py)."""

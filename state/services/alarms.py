@@ -20,7 +20,7 @@ from state.services.said import Said
 from state.services.thresholds import said_by_values
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Event
+    from iotplatform.common.messages import Event
     from registry.models import User
     from state.services.arrivals import Arrival
 

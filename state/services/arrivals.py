@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Uplink
+    from iotplatform.common.messages import Uplink
     from registry.selectors.devices import IngestDevice
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from state.lifecycle import Departure
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Status, Uplink
+    from iotplatform.common.messages import Status, Uplink
     from state.services.rows import PresenceRow
 
 WINDOW = 64

@@ -16,7 +16,7 @@ from state.services.evidence import device_time
 from state.services.marks import mark_for_risk
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Telemetry
+    from iotplatform.common.messages import Telemetry
     from registry.selectors.devices import IngestDevice
     from state.services.arrivals import Arrival
 

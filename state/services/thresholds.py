@@ -13,7 +13,7 @@ from state.services.evidence import device_time
 from state.services.said import Said
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Telemetry
+    from iotplatform.common.messages import Telemetry
     from state.services.arrivals import Arrival
 
 _RULES = """

@@ -24,7 +24,7 @@ from state.services.documents import (
 )
 
 if TYPE_CHECKING:
-    from iotplatform.adapters.messages import Reported
+    from iotplatform.common.messages import Reported
     from state.services.arrivals import Report
 
 FIRMWARE_KEY = "firmware"

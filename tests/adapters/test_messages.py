@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from iotplatform.adapters.messages import (
+from iotplatform.common.messages import (
     MAX_DEPTH,
     MAX_PAYLOAD_BYTES,
     Acknowledgement,

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from iotplatform.adapters.messages import DECODE
 from iotplatform.adapters.mqtt import intake
+from iotplatform.common.messages import DECODE
 from state.models import DeadLetter
 from tests.adapters.test_bridge_intake import received
 from tests.commands.field import Unit, ask, deliver, fresh, now, sweep

@@ -16,7 +16,7 @@ from commands.services.sweeps import (
     look_at_due_across_tenants,
 )
 from commands.services.uplink import take_in
-from iotplatform.adapters.messages import parse
+from iotplatform.common.messages import parse
 from registry.models import Device
 from tests.factories import DeviceFactory
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from iotplatform.adapters.messages import Uplink, parse
+from iotplatform.common.messages import Uplink, parse
 from iotplatform.simulator.link import Address
 from iotplatform.simulator.targets import Target
 from iotplatform.simulator.world import Plan, World

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commands.services.uplink import take_in
-from iotplatform.adapters.messages import Uplink, parse
+from iotplatform.common.messages import Uplink, parse
 from registry.models import Device
 from state.models import ConnectivityTransition, Presence, Twin
 from state.services.listening import Beat, beat

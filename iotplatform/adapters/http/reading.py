@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from iotplatform.adapters.messages import Undecodable, Uplink, parse
+from iotplatform.common.messages import Undecodable, Uplink, parse
 from registry.lifecycle import Adapter
 from state.services.dead_letters import DeadLetterDraft
 

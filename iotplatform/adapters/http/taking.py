@@ -6,12 +6,11 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
 from django.db import InterfaceError, OperationalError
 
 from commands.services.uplink import take_in
 from iotplatform.adapters.http.reading import ADAPTER
-from iotplatform.adapters.messages import Heartbeat, Uplink
+from iotplatform.common.messages import Heartbeat, Uplink
 from iotplatform.common.problems import Conflict, NotFound, Problem
 from state.services.dead_letters import DeadLetterDraft
 
@@ -79,6 +78,6 @@ def _refused(uplink: Uplink, error: Exception) -> DeadLetterDraft:
         adapter=ADAPTER,
         reason=REFUSED,
         detail=f"{type(error).__name__}: {error}",
-        payload=msgspec.json.encode(uplink.message),
+        payload=uplink.payload,
         uid=uplink.uid,
     )

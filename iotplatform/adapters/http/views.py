@@ -22,7 +22,7 @@ from iotplatform.adapters.http.authentication import (
 )
 from iotplatform.adapters.http.reading import ADAPTER, MOST_BYTES, Reading, read
 from iotplatform.adapters.http.waiting import waiters
-from iotplatform.adapters.messages import UID_PATTERN
+from iotplatform.common.messages import UID_PATTERN
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
 from registry.lifecycle import DeviceKind
 from registry.selectors.devices import children_across_tenants

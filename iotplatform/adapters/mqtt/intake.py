@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import msgspec
 from django.db import InterfaceError, OperationalError
 
 from commands.services.uplink import take_in
-from iotplatform.adapters.messages import Undecodable, Uplink, parse
 from iotplatform.adapters.mqtt.link import Received
+from iotplatform.common.messages import Undecodable, Uplink, parse
 from state.services.dead_letters import DeadLetterDraft
 
 T = TypeVar("T")
@@ -79,7 +78,7 @@ def _refused(uplink: Uplink, error: Exception) -> DeadLetterDraft:
         adapter=ADAPTER,
         reason=REFUSED,
         detail=f"{type(error).__name__}: {error}",
-        payload=msgspec.json.encode(uplink.message),
+        payload=uplink.payload,
         uid=uplink.uid,
     )
 

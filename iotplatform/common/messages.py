@@ -108,6 +108,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
     gateway_uid: str | None  # who relayed it
     command_id: UUID | None
     topic: str
+    payload: bytes = b""  # as it came: what is not taken is kept so
 
 
 class Undecodable(Exception):
@@ -185,6 +186,7 @@ def parse(
         gateway_uid=gateway_uid,
         command_id=UUID(command_id) if command_id else None,
         topic=topic,
+        payload=data,
     )
 
 
