@@ -1,7 +1,8 @@
 """How fast 100,000 devices are imported, beside a loop of ORM saves of the same file.
 
 Both start from the same tables, and what they leave in them is compared before a figure
-is printed. ``python -m bench.import --devices 100000``
+is printed. ``python -m bench.import --devices 100000``; with ``--audited`` a person
+acts in both, and the audit log gets an entry for each device and move.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ DIGEST = """
     ) AS row
 """
 
+ENTRIES = "SELECT count(*) FROM registry_auditentry"
+PERSON = """
+    INSERT INTO registry_user (public_id, username, password, is_superuser, is_staff,
+        is_active, first_name, last_name, email, date_joined)
+    VALUES (gen_random_uuid(), 'bench', '', false, false, true, '', '', '', now())
+    RETURNING id
+"""
+
 
 def write_devices(path: Path, count: int, *, seed: int) -> None:
     """Write a file of devices, each with a serial, tags and attributes."""
@@ -47,13 +56,16 @@ def write_devices(path: Path, count: int, *, seed: int) -> None:
             writer.writerow([*cells, "bench-01", "bench-p1", tags, attributes])
 
 
-def run(lab: Lab, way: str, path: Path) -> tuple[dict[str, float], Any]:
+def run(
+    lab: Lab, way: str, path: Path, person: list[str]
+) -> tuple[dict[str, float], Any]:
     """Take the file in by one of the ways; return its figures and what it left."""
     with psycopg.connect(lab.admin_url, autocommit=True) as database:
         database.execute(EMPTY)
+        recorded = database.execute(ENTRIES).fetchone()
         database.execute("VACUUM ANALYZE")
         found = subprocess.run(
-            [sys.executable, "-m", "bench.importers", way, str(path)],
+            [sys.executable, "-m", "bench.importers", way, str(path), *person],
             cwd=BASE,
             env=lab.environment | {"DATABASE_ROLE": "iot_platform"},
             capture_output=True,
@@ -61,7 +73,11 @@ def run(lab: Lab, way: str, path: Path) -> tuple[dict[str, float], Any]:
             check=True,
         )
         left = database.execute(DIGEST).fetchone()
-    return json.loads(found.stdout.splitlines()[-1]), left
+        entries = database.execute(ENTRIES).fetchone()
+    assert recorded is not None
+    assert entries is not None
+    assert left is not None
+    return json.loads(found.stdout.splitlines()[-1]), (*left, entries[0] - recorded[0])
 
 
 def main() -> None:
@@ -69,19 +85,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--audited", action="store_true")
     options = parser.parse_args()
     with open_lab() as lab:
         path = lab.folder / "devices.csv"
         write_devices(path, options.devices, seed=options.seed)
         with psycopg.connect(lab.admin_url) as database:
             database.execute((BASE / "bench" / "fleet.sql").read_bytes())
-        ours, left_by_us = run(lab, "import", path)
-        loop, left_by_loop = run(lab, "orm", path)
+            row = database.execute(PERSON).fetchone()
+        person = [str(row[0])] if options.audited and row else []
+        ours, left_by_us = run(lab, "import", path, person)
+        loop, left_by_loop = run(lab, "orm", path, person)
     if left_by_us != left_by_loop or left_by_us[0] != options.devices:
         raise SystemExit(f"Different devices: {left_by_us} and {left_by_loop}")
     count = options.devices
     write_report(
-        "import",
+        "import-audited" if options.audited else "import",
         figures=[
             Figure("import, whole file", ours["seconds"], "s"),
             Figure("ORM saves, whole file", loop["seconds"], "s"),
@@ -93,7 +112,7 @@ def main() -> None:
         ratio=loop["seconds"] / ours["seconds"],
         baseline="a loop of ORM saves (two a device, one transaction)",
         data_dir=Path(os.environ.get("IOT_DATA_DIR", BASE / "var")),
-        notes={"devices": count},
+        notes={"devices": count, "audit_entries": left_by_us[-1]},
     )
 
 
