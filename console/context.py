@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject, cached_property
 
 from console.scope import Scope, scope_of
 from console.selectors.trust import Trust, get_trust
+from console.single_sign_on import is_switched_on
 from registry.permissions import Right
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ class Shell:
         """Whether the person manages the people of some tenant."""
         scope = self.scope
         return any(scope.may(Right.ADMINISTER, row.pk) for row in scope.all_tenants)
+
+    @property
+    def has_single_sign_on(self) -> bool:
+        """Whether an account elsewhere can be connected."""
+        return is_switched_on()
 
     @cached_property
     def trust(self) -> Trust:

@@ -111,6 +111,40 @@ def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def check_single_sign_on(**kwargs: Any) -> list[CheckMessage]:
+    """An identity provider is named with all that it takes, and safely reached."""
+    names = ("OIDC_SERVER_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+    missing = [name for name in names if not getattr(settings, name)]
+    if len(missing) == len(names):
+        return []
+    if missing:
+        text = f"Of single sign-on these are not set: {', '.join(missing)}."
+        return [Error(text, hint="Set all three, or none.", id="iotplatform.E007")]
+    if _is_safely_reached(settings.OIDC_SERVER_URL):
+        return []
+    return [
+        Error(
+            "OIDC_SERVER_URL begins with no https://: anybody on the way could sign in"
+            " as anybody.",
+            hint="As in https://id.example.com/realms/staff",
+            id="iotplatform.E008",
+        )
+    ]
+
+
+def _is_safely_reached(address: str) -> bool:
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        return False
+    if not url.hostname:
+        return False
+    return url.scheme == "https" or (
+        url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
+    )
+
+
+@register()
 def check_search_index(**kwargs: Any) -> list[CheckMessage]:
     """Nobody believes that Elasticsearch is used while it is not."""
     if not settings.ELASTICSEARCH_URL:

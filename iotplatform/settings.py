@@ -41,6 +41,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "axes",
     "csp",
@@ -173,6 +175,18 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "console.accounts.AccountAdapter"
 # django-axes locks out, on every door; this is for the codes of the second factor.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key"}
+# Sign-in by an OpenID Connect provider: switched on by these three.
+OIDC_SERVER_URL = env.str("OIDC_SERVER_URL", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="") or "single sign-on"
+# Whether whom we do not know gets an account, of no tenant.
+OIDC_SIGN_UP = env.bool("OIDC_SIGN_UP", default=False)
+SOCIALACCOUNT_ADAPTER = "console.accounts.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "console.single_sign_on.SignInProvider"}
+}
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "console.accounts.SecondFactorAdapter"
 MFA_TOTP_ISSUER = env.str("SECOND_FACTOR_ISSUER", default="iotplatform")
 # Of whom a second factor is required: superusers, admins (of a tenant), everybody.

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailable
+from iotplatform.common.problems import (
+    BadInput,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unavailable,
+)
 
 
 class NoSuchObject(NotFound):
@@ -59,3 +65,7 @@ class LastAdmin(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The tenant's last admin cannot be removed or demoted.")
+
+
+class SignInRefused(Forbidden):
+    """Who comes from an identity provider is nobody that may come in here."""

@@ -3,6 +3,7 @@
 from registry.admin import (
     audit,
     catalogue,
+    connections,
     devices,
     enrolment,
     firmware,
@@ -14,6 +15,7 @@ from registry.admin import (
 __all__ = [
     "audit",
     "catalogue",
+    "connections",
     "devices",
     "enrolment",
     "firmware",

@@ -57,6 +57,29 @@ def test_a_setting_is_held_to_what_it_may_be(
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "secret", "expected"),
+    [
+        ("", "", []),
+        ("https://id.example.com", "s", []),
+        ("http://localhost:8080/realms/staff", "s", []),
+        ("https://id.example.com", "", ["iotplatform.E007"]),
+        ("", "s", ["iotplatform.E007"]),
+        ("http://id.example.com", "s", ["iotplatform.E008"]),
+        ("ftp://localhost", "s", ["iotplatform.E008"]),
+        ("id.example.com", "s", ["iotplatform.E008"]),
+    ],
+)
+def test_an_identity_provider_is_named_whole_and_safely_reached(
+    settings: Any, url: str, secret: str, expected: list[str]
+) -> None:
+    settings.OIDC_SERVER_URL = url
+    settings.OIDC_CLIENT_ID = "us" if url else ""
+    settings.OIDC_CLIENT_SECRET = secret
+
+    assert [message.id for message in checks.check_single_sign_on()] == expected
+
+
 def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.version_info", (3, 10, 4))
 

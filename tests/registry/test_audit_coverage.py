@@ -60,6 +60,8 @@ FRAMEWORK = {
     "axes_accesslog",
     "django_content_type",
     "django_session",
+    "socialaccount_socialapp",  # the provider stands in the settings
+    "socialaccount_socialtoken",  # no token is kept
     "usersessions_usersession",
 }
 

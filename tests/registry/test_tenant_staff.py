@@ -24,6 +24,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 PLATFORMS = {
     *("User", "ApiToken", "EmailAddress", "Authenticator", "UserSession"),
+    "SocialAccount",
     *("AccessAttempt", "AccessLog", "AccessFailureLog"),
     *("ListeningSlot", "AdapterPath", "IndexState"),
 }

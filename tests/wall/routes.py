@@ -38,7 +38,7 @@ TABLE: dict[Kind, str] = {
         healthz readyz metrics api/schema/ api/docs/ api/ device/
         admin/login/ admin/logout/ admin/jsi18n/
         api/v1/auth/token/ accounts/login/ accounts/logout/ accounts/inactive/
-        accounts/signup/
+        accounts/signup/ accounts/oidc/login/ accounts/oidc/callback/
     """,
     Kind.OWN: """
         api/v1/tokens/<token_id>/ keys/<key_id>/revoke/
@@ -46,7 +46,7 @@ TABLE: dict[Kind, str] = {
         accounts/2fa/ accounts/2fa/authenticate/ accounts/2fa/reauthenticate/
         accounts/2fa/totp/activate/ accounts/2fa/totp/deactivate/
         accounts/2fa/recovery-codes/ accounts/2fa/recovery-codes/generate/
-        accounts/2fa/recovery-codes/download/ accounts/sessions/
+        accounts/2fa/recovery-codes/download/ accounts/sessions/ accounts/connections/
     """,
     Kind.PLATFORM: "api/v1/platform/ platform/",
     Kind.DEVICE: """
