@@ -244,7 +244,7 @@ class SignInProvider(OpenIDConnectProvider):  # type: ignore[misc]
         A redirect would be one of the form that was sent, and our policy lets forms go
         nowhere else, wherever the provider may send them on to.
         """
-        answer = super().redirect(request, process, **kwargs)
+        answer: HttpResponse = super().redirect(request, process, **kwargs)
         if not isinstance(answer, HttpResponseRedirect):
             return answer
         context = {"provider": self, "url": answer.url}
