@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, cast
 from uuid import UUID
 
@@ -128,10 +130,10 @@ class WindowView(TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWin
         """Change when and why; ``until`` now ends it."""
         window = get_window(tenants=self.tenants, window_id=window_id)
         self.require(Right.OPERATE, window.tenant_id)
-        self.refuse_outdated(WindowSerializer(window).data)
         given = WindowChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        window = change_window(window, **given.validated_data)
+        with self._as_seen(window):
+            window = change_window(window, **given.validated_data)
         return self.versioned(WindowSerializer(window).data)
 
     @extend_schema(responses={204: None})
@@ -139,9 +141,16 @@ class WindowView(TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWin
         """Remove it."""
         window = get_window(tenants=self.tenants, window_id=window_id)
         self.require(Right.OPERATE, window.tenant_id)
-        self.refuse_outdated(WindowSerializer(window).data)
-        delete_window(window)
+        with self._as_seen(window):
+            delete_window(window)
         return Response(status=204)
+
+    def _as_seen(self, window: MaintenanceWindow) -> AbstractContextManager[None]:
+        def shown() -> Mapping[str, Any]:
+            again = get_window(tenants=self.tenants, window_id=window.public_id)
+            return WindowSerializer(again).data
+
+        return self.as_seen(window, shown)
 
 
 def _name(data: dict[str, Any], field: str) -> str | None:

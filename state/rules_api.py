@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, cast
 from uuid import UUID
 
@@ -179,7 +181,6 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
-        self.refuse_outdated(RuleSerializer(rule).data)
         given = RuleSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         fixed = {"tenant", "product"} & given.validated_data.keys()
@@ -187,7 +188,8 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
             raise BadInput(
                 errors=[{"field": name, "message": "It stays."} for name in fixed]
             )
-        rule = change_rule(rule, **given.validated_data)
+        with self._as_seen(rule):
+            rule = change_rule(rule, **given.validated_data)
         return self.versioned(RuleSerializer(rule).data)
 
     @extend_schema(responses={204: None})
@@ -196,9 +198,16 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
-        self.refuse_outdated(RuleSerializer(rule).data)
-        delete_rule(rule)
+        with self._as_seen(rule):
+            delete_rule(rule)
         return Response(status=204)
+
+    def _as_seen(self, rule: AlarmRule) -> AbstractContextManager[None]:
+        def shown() -> Mapping[str, Any]:
+            again = get_rule(tenants=self.tenants, rule_id=rule.public_id)
+            return RuleSerializer(again).data
+
+        return self.as_seen(rule, shown)
 
 
 def _product(tenant: Tenant, slug: str) -> Product:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -75,19 +77,25 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
     def patch(self, request: Request, cohort_id: str) -> Response:
         """Change its name or its query."""
         cohort = self._cohort(cohort_id, Right.OPERATE)
-        self.refuse_outdated(CohortSerializer(cohort).data)
         body = CohortChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        edited = edit_cohort(cohort=cohort, **body.validated_data)
+        with self._as_seen(cohort):
+            edited = edit_cohort(cohort=cohort, **body.validated_data)
         return self.versioned(CohortSerializer(edited).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, cohort_id: str) -> Response:
         """Delete the saved query; its snapshots stay."""
         cohort = self._cohort(cohort_id, Right.OPERATE)
-        self.refuse_outdated(CohortSerializer(cohort).data)
-        delete_cohort(cohort=cohort)
+        with self._as_seen(cohort):
+            delete_cohort(cohort=cohort)
         return Response(status=204)
+
+    def _as_seen(self, cohort: Cohort) -> AbstractContextManager[None]:
+        def shown() -> Mapping[str, Any]:
+            return CohortSerializer(self._cohort(str(cohort.public_id))).data
+
+        return self.as_seen(cohort, shown)
 
     def _cohort(self, cohort_id: str, right: Right = Right.VIEW) -> Cohort:
         cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)

@@ -32,21 +32,24 @@ def save_cohort(*, tenant: Tenant, name: str, query: str, actor: User | None) ->
         raise _name_taken() from error
 
 
+@transaction.atomic
 def edit_cohort(
     *, cohort: Cohort, name: str | None = None, query: str | None = None
 ) -> Cohort:
     """Change its name, its query or both; refuses what ``save_cohort`` refuses."""
+    rows = Cohort.objects.select_related("tenant", "created_by")
+    row = rows.select_for_update(no_key=True, of=("self",)).get(pk=cohort.pk)
     if name is not None:
-        cohort.name = _checked_name(name)
+        row.name = _checked_name(name)
     if query is not None:
         _check_query(query)
-        cohort.query = query
+        row.query = query
     try:
         with transaction.atomic():
-            cohort.save(update_fields=["name", "query", "updated_at"])
+            row.save(update_fields=["name", "query", "updated_at"])
     except IntegrityError as error:
         raise _name_taken() from error
-    return cohort
+    return row
 
 
 def delete_cohort(*, cohort: Cohort) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import models, transaction
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from iotplatform.common.problems import BadInput, PreconditionFailed
+from iotplatform.common.problems import BadInput, NotFound, PreconditionFailed
 
 _ONE_TAG = re.compile(r'(?:W/)?"(?P<quoted>[^"]*)"|(?P<bare>[A-Za-z0-9._:+-]+)')
 
@@ -47,6 +50,12 @@ def check_if_match(headers: Mapping[str, str], current: object) -> None:
         )
 
 
+def lock_row(row: models.Model) -> None:
+    """Lock a row against changes until the transaction ends."""
+    rows = type(row)._base_manager.filter(pk=row.pk)
+    list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
 class VersionedView(APIView):
     """A view whose answers about one object carry its ETag, and whose changes heed it.
 
@@ -61,9 +70,35 @@ class VersionedView(APIView):
         headers = {"ETag": quoted(self._digest(shown))}
         return Response(shown, status=status, headers=headers)
 
-    def refuse_outdated(self, shown: Mapping[str, Any]) -> None:
-        """Refuse with 412 a change to another version than the one shown now."""
-        check_if_match(self.request.headers, self._digest(shown))
+    @contextmanager
+    def as_seen(
+        self,
+        row: models.Model,
+        shown: Callable[[], Mapping[str, Any]],
+        *,
+        lock: Callable[[], object] | None = None,
+    ) -> Iterator[None]:
+        """Change a row inside of this; 412 where its author saw another version.
+
+        ``shown`` reads the row anew and returns it as a caller sees it: under the row's
+        lock, in the transaction of the change, so that of two who saw the same version
+        one is refused. ``lock`` takes the row's lock where the change takes others
+        before it. Without ``If-Match`` there is nothing to hold. A row that another
+        caller deleted meanwhile is a 404.
+        """
+        try:
+            if if_match(self.request.headers) is None:
+                yield
+                return
+            with transaction.atomic():
+                if lock is None:
+                    lock_row(row)
+                else:
+                    lock()
+                check_if_match(self.request.headers, self._digest(shown()))
+                yield
+        except ObjectDoesNotExist as error:
+            raise NotFound("It has just been deleted.") from error
 
     def _digest(self, shown: Mapping[str, Any]) -> str:
         lasting = {k: v for k, v in shown.items() if k not in self.moving_fields}

@@ -21,7 +21,12 @@ from registry.permissions import Right
 from registry.selectors.devices import NAMES, get_device, list_devices
 from registry.selectors.places import spaces_in
 from registry.serializers import DeviceSerializer
-from registry.services.devices import DeviceDraft, register_device, update_device
+from registry.services.devices import (
+    DeviceDraft,
+    lock_device,
+    register_device,
+    update_device,
+)
 
 
 class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -115,13 +120,18 @@ class DeviceDetailView(DeviceView):
         """Change a device; its uid, tenant and lifecycle are not changed here."""
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
-        self.refuse_outdated(DeviceSerializer(device).data)
         given = validated(DeviceSerializer(data=request.data, partial=True))
         for fixed, now in (("uid", device.uid), ("tenant", device.tenant.slug)):
             if given.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
         changes = with_objects(given, tenant=device.tenant)
-        return self.shown(update_device(device, changes=changes))
+        with self.as_seen(
+            device,
+            lambda: DeviceSerializer(self.device(uid)).data,
+            lock=lambda: lock_device(device, gateway=changes.get("gateway")),
+        ):
+            changed = update_device(device, changes=changes)
+        return self.shown(changed)
 
 
 def validated(serializer: Any) -> dict[str, Any]:

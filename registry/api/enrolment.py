@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +98,6 @@ class EnrolmentKeyView(KeyView):
     def patch(self, request: Request, key_id: UUID) -> Response:
         """Change its name, site, number of devices or end."""
         row = self.key(key_id)
-        self.refuse_outdated(self.get_serializer(row).data)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
@@ -106,16 +106,22 @@ class EnrolmentKeyView(KeyView):
             if changes.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
         named = with_objects(changes, tenant=row.tenant)
-        update_enrolment_key(row, changes=named)
+        with self._as_seen(row):
+            update_enrolment_key(row, changes=named)
         return self.versioned(self.get_serializer(self.key(key_id)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, key_id: UUID) -> Response:
         """Revoke a key; the devices that it enrolled stay."""
         row = self.key(key_id)
-        self.refuse_outdated(self.get_serializer(row).data)
-        revoke_enrolment_key(row)
+        with self._as_seen(row):
+            revoke_enrolment_key(row)
         return Response(status=204)
+
+    def _as_seen(self, row: EnrolmentKey) -> AbstractContextManager[None]:
+        return self.as_seen(
+            row, lambda: self.get_serializer(self.key(row.public_id)).data
+        )
 
 
 class EnrolThrottle(PerKeyThrottle):

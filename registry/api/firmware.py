@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -121,23 +122,30 @@ class ReleaseDetailView(ReleaseView):
     def patch(self, request: Request, release_id: UUID) -> Response:
         """Change what a release is for, its signature or notes; its file is fixed."""
         row = self.managed(release_id)
-        self.refuse_outdated(FirmwareReleaseSerializer(row).data)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
         for fixed, now in (("version", row.version), ("tenant", row.tenant.slug)):
             if changes.pop(fixed, now) != now:
                 raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
-        update_release(row, changes=with_lists(changes, tenant=row.tenant))
+        named = with_lists(changes, tenant=row.tenant)
+        with self._as_seen(row):
+            update_release(row, changes=named)
         return self.shown(release_id)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, release_id: UUID) -> Response:
         """Delete a release and its file."""
         row = self.managed(release_id)
-        self.refuse_outdated(FirmwareReleaseSerializer(row).data)
-        delete_release(row)
+        with self._as_seen(row):
+            delete_release(row)
         return Response(status=204)
+
+    def _as_seen(self, row: FirmwareRelease) -> AbstractContextManager[None]:
+        def shown() -> Mapping[str, Any]:
+            return dict(FirmwareReleaseSerializer(self.release(row.public_id)).data)
+
+        return self.as_seen(row, shown)
 
 
 def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:

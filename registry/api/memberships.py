@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,12 @@ from registry.selectors.people import (
     get_membership,
     list_memberships,
 )
-from registry.services.people import add_member, change_member, remove_member
+from registry.services.people import (
+    add_member,
+    change_member,
+    lock_member,
+    remove_member,
+)
 
 
 class MembershipFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -109,7 +115,6 @@ class MembershipView(MembershipsView):
         `projects` or `sites` alone leaves the other as it is.
         """
         row = self._row(membership_id)
-        self.refuse_outdated(MembershipSerializer(row).data)
         given = self.given(request, partial=True)
         for field, said, now in (
             ("user", given.get("user", {}).get("username"), row.user.username),
@@ -118,16 +123,24 @@ class MembershipView(MembershipsView):
             if said not in (None, now):
                 raise BadInput(errors=[{"field": field, "message": "It is fixed."}])
         places = places_of(given, tenant=row.tenant, now=row)
-        changed = change_member(row, role=given.get("role"), limited_to=places)
+        with self._as_seen(row):
+            changed = change_member(row, role=given.get("role"), limited_to=places)
         return self.shown(changed)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, membership_id: UUID) -> Response:
         """End a membership; 409 for the tenant's last admin."""
         row = self._row(membership_id)
-        self.refuse_outdated(MembershipSerializer(row).data)
-        remove_member(row)
+        with self._as_seen(row):
+            remove_member(row)
         return Response(status=204)
+
+    def _as_seen(self, row: Membership) -> AbstractContextManager[None]:
+        return self.as_seen(
+            row,
+            lambda: MembershipSerializer(self._row(row.public_id)).data,
+            lock=lambda: lock_member(row),
+        )
 
     def _row(self, membership_id: UUID) -> Membership:
         return get_membership(tenants=self.administered(), public_id=membership_id)

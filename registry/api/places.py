@@ -116,3 +116,6 @@ class SpaceViewSet(SluggedViewSet):
 
     def remove(self, row: Space) -> None:
         spaces.delete_space(row)
+
+    def lock(self, row: Space) -> None:
+        spaces.lock_space(row)

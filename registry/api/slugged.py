@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from iotplatform.common.etags import VersionedView
+from iotplatform.common.etags import VersionedView, lock_row
 from iotplatform.common.problems import BadInput, Forbidden
 from registry.api.naming import with_objects
 from registry.api_base import TenantScopedMixin
@@ -46,6 +47,10 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         """Delete one through its service."""
         raise NotImplementedError
 
+    def lock(self, row: Any) -> None:
+        """Lock one until the transaction ends, and first what its service does."""
+        lock_row(row)
+
     def get_queryset(self) -> QuerySet[Any]:
         """Return what the list and its filters start from."""
         if getattr(self, "swagger_fake_view", False):
@@ -74,20 +79,28 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         """Change one; its tenant stays."""
         row = self.row(slug)
         self._require_management(row.tenant)
-        self.refuse_outdated(self.get_serializer(row).data)
         given = self._validated(request, partial=True)
         if given.pop("tenant", row.tenant.slug) != row.tenant.slug:
             raise BadInput(tenant="The tenant cannot be changed.")
-        row = self.change(row, **with_objects(given, tenant=row.tenant))
+        changes = with_objects(given, tenant=row.tenant)
+        with self._as_seen(row):
+            row = self.change(row, **changes)
         return self.versioned(self.get_serializer(row).data)
 
     def destroy(self, request: Request, slug: str) -> Response:
         """Delete one; 409 while something refers to it."""
         row = self.row(slug)
         self._require_management(row.tenant)
-        self.refuse_outdated(self.get_serializer(row).data)
-        self.remove(row)
+        with self._as_seen(row):
+            self.remove(row)
         return Response(status=204)
+
+    def _as_seen(self, row: Any) -> AbstractContextManager[None]:
+        def shown() -> dict[str, Any]:
+            # By its key: its slug may be another one by now.
+            return dict(self.get_serializer(self.rows().get(pk=row.pk)).data)
+
+        return self.as_seen(row, shown, lock=lambda: self.lock(row))
 
     def _require_management(self, tenant: Tenant) -> None:
         self.require(Right.MANAGE, tenant.pk)

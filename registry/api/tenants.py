@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db.models import QuerySet
@@ -51,18 +52,24 @@ class TenantViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Tenant]):
         """Change a tenant; platform superusers only."""
         tenant = self._tenant(slug)
         self.require_platform_admin()
-        self.refuse_outdated(self.get_serializer(tenant).data)
         changes = self._validated(request, partial=True)
-        changed = update_tenant(tenant, **changes)
+        with self._as_seen(tenant):
+            changed = update_tenant(tenant, **changes)
         return self.versioned(self.get_serializer(changed).data)
 
     def destroy(self, request: Request, slug: str) -> Response:
         """Delete a tenant that owns nothing; platform superusers only."""
         tenant = self._tenant(slug)
         self.require_platform_admin()
-        self.refuse_outdated(self.get_serializer(tenant).data)
-        delete_tenant(tenant)
+        with self._as_seen(tenant):
+            delete_tenant(tenant)
         return Response(status=204)
+
+    def _as_seen(self, tenant: Tenant) -> AbstractContextManager[None]:
+        rows = list_tenants_across_tenants()
+        return self.as_seen(
+            tenant, lambda: self.get_serializer(rows.get(pk=tenant.pk)).data
+        )
 
     def _tenant(self, slug: str) -> Tenant:
         for tenant in self.tenants:

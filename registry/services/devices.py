@@ -100,11 +100,7 @@ def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
         raise BadInput(
             errors=[{"field": n, "message": "It cannot be changed."} for n in names]
         )
-    # The gateway first, as at registration: rows are locked in one order.
-    gateway = changes.get("gateway")
-    if gateway is not None:
-        _lock_gateways(device.tenant, {gateway.uid})
-    row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
+    row = lock_device(device, gateway=changes.get("gateway"))
     row.tenant = device.tenant  # with the caller's limit
     was_gateway = row.kind == DeviceKind.GATEWAY
     for name, value in _with_revision(changes).items():
@@ -116,6 +112,17 @@ def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
         raise BadInput(errors=errors)
     save_checked(row)
     return row
+
+
+def lock_device(device: Device, *, gateway: Device | None = None) -> Device:
+    """Lock a device, and the gateway that it shall have, inside of a transaction.
+
+    The gateway first, as at registration: rows are locked in one order.
+    """
+    if gateway is not None:
+        _lock_gateways(device.tenant, {gateway.uid})
+    rows = Device.objects.select_for_update(no_key=True, of=("self",))
+    return rows.get(pk=device.pk)
 
 
 def _build(tenant: Tenant, draft: DeviceDraft) -> Device:

@@ -100,6 +100,13 @@ def save_membership(membership: Membership) -> Membership:
     return membership
 
 
+def lock_member(membership: Membership) -> None:
+    """Lock a membership inside of a transaction; the admins first, as a change does."""
+    _lock_admins(membership.tenant_id)
+    rows = Membership.objects.select_for_update(no_key=True)
+    list(rows.filter(pk=membership.pk).values_list("pk"))
+
+
 def _lock_admins(tenant_id: int) -> list[int]:
     """Lock the tenant's admins, so that two cannot remove each other as the last."""
     rows = Membership.objects.filter(tenant=tenant_id, role=Role.ADMIN).order_by("pk")

@@ -44,8 +44,7 @@ def update_space(space: Space, **changes: Any) -> Space:
     """Change or move a space; it stays at its site, with everything below it."""
     if changes.get("site", space.site) != space.site:
         raise BadInput(site="A space stays at its site.")
-    _lock_tree(space.tenant_id)  # before any row, as the trigger's order is
-    row = Space.objects.select_for_update(no_key=True).get(pk=space.pk)
+    row = lock_space(space)
     row.tenant = space.tenant  # with the caller's limit
     for field, value in changes.items():
         setattr(row, field, value)
@@ -59,6 +58,15 @@ def delete_space(space: Space) -> None:
         Space.objects.filter(parent=space),
         Device.objects.filter(space=space),
     )
+
+
+def lock_space(space: Space) -> Space:
+    """Lock a space inside of a transaction; the tree first, as the trigger's order is.
+
+    Raises Space.DoesNotExist for one that is gone.
+    """
+    _lock_tree(space.tenant_id)
+    return Space.objects.select_for_update(no_key=True).get(pk=space.pk)
 
 
 def _lock_tree(tenant_id: int) -> None:
