@@ -69,6 +69,34 @@ class AlarmState(models.TextChoices):
 OPEN_ALARMS = frozenset({AlarmState.RAISED, AlarmState.ACKNOWLEDGED})
 
 
+class AlarmMove(models.TextChoices):
+    """What happened to an alarm, for its history."""
+
+    RAISED = "raised", "raised"
+    ACKNOWLEDGED = "acknowledged", "acknowledged"
+    FLAPPING = "flapping", "comes and goes"  # held as one until it settles
+    STEADY = "steady", "comes and goes no more"  # it is there, and stays
+    SEVERITY = "severity", "severity changed"  # with its rule's
+    CLEARED = "cleared", "cleared"
+
+
+class AlarmReason(models.TextChoices):
+    """Why it happened."""
+
+    EVENT = "event", "the device says so"
+    RULE = "rule", "a rule judges its values so"
+    HELD = "held", "it lasted as long as its rule asks"
+    MAINTENANCE = "maintenance", "it outlasted maintenance"
+    PERSON = "person", "a person has seen it"
+    AGAIN = "again", "raised and cleared again and again"
+    SETTLED = "settled", "it did not turn for a while"
+    RULE_CHANGED = "rule_changed", "its rule was changed"
+    RULE_OFF = "rule_off", "its rule was switched off"
+    RULE_DELETED = "rule_deleted", "its rule was deleted"
+    OUT_OF_SERVICE = "out_of_service", "the device left service"
+    HANDED_OVER = "handed_over", "the device went to another owner"
+
+
 class RollupStep(models.IntegerChoices):
     """Width of a telemetry rollup's bucket, in seconds."""
 

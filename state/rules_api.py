@@ -189,17 +189,17 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
                 errors=[{"field": name, "message": "It stays."} for name in fixed]
             )
         with self._as_seen(rule):
-            rule = change_rule(rule, **given.validated_data)
+            rule = change_rule(rule, by=self.caller, **given.validated_data)
         return self.versioned(RuleSerializer(rule).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, rule_id: UUID) -> Response:
-        """Remove it; alarms that it made stay."""
+        """Remove it; the alarms that it made are cleared."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
         with self._as_seen(rule):
-            delete_rule(rule)
+            delete_rule(rule, by=self.caller)
         return Response(status=204)
 
     def _as_seen(self, rule: AlarmRule) -> AbstractContextManager[None]:

@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from state.services.alarm_ends import (
+    end_orphans_across_tenants,
+    forget_cleared_across_tenants,
+    settle_across_tenants,
+)
 from state.services.dead_letters import trim_dead_letters_across_tenants
 from state.services.held import raise_held_across_tenants
 from state.services.listening import forget_old_spans
@@ -27,6 +32,7 @@ def sweep() -> int:
     if wake_children_across_tenants(now=now):  # of gateways that this run moved
         total += sweep_across_tenants(now=now)
     raise_held_across_tenants(now=now)
+    settle_across_tenants(now=now)
     return total
 
 
@@ -44,8 +50,11 @@ def rescore() -> int:
 
 @shared_task(name="state.tidy")
 def tidy() -> int:
-    """Delete the dead letters and blind spans beyond what is kept; return how many."""
-    forget_old_spans(now=datetime.now(UTC))
+    """Delete what is beyond what is kept, and end orphaned alarms; return how many."""
+    now = datetime.now(UTC)
+    forget_old_spans(now=now)
+    end_orphans_across_tenants(now=now)
+    forget_cleared_across_tenants(now=now)
     total = 0
     while deleted := trim_dead_letters_across_tenants():
         total += deleted

@@ -84,7 +84,7 @@ def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
     if "try" in request.POST:
         return _answer(request, form, tried_for=row.product, **context)
     try:
-        change_rule(row, **form.fields_to_save())
+        change_rule(row, by=request.user, **form.fields_to_save())
     except BadInput as error:
         return _answer(request, _refused(form, error), **context)
     messages.success(request, f"“{form.cleaned_data['name']}” is changed.")
@@ -99,10 +99,10 @@ def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
     if not _may_manage(request, row.tenant):
         raise PermissionDenied("This needs the right to manage a whole tenant.")
     if action == "delete":
-        delete_rule(row)
+        delete_rule(row, by=request.user)
         messages.success(request, f"“{row.name}” is deleted.")
     elif action in ("enable", "disable"):
-        change_rule(row, enabled=action == "enable")
+        change_rule(row, by=request.user, enabled=action == "enable")
         messages.success(request, f"“{row.name}” is {action}d.")
     else:
         raise Http404("There is no such action.")

@@ -1,6 +1,6 @@
 """Columns and constraints of state: evidence, and the verdicts made from it."""
 
-from state.models.alarms import Alarm
+from state.models.alarms import Alarm, AlarmChange
 from state.models.field import FieldFeedback
 from state.models.ingest import (
     BlindSpan,
@@ -19,6 +19,7 @@ from state.models.twin import Twin, TwinChange
 __all__ = [
     "AdapterPath",
     "Alarm",
+    "AlarmChange",
     "AlarmRule",
     "BlindSpan",
     "CommandTally",

@@ -1,4 +1,4 @@
-"""What a device complains about, once per code while it lasts."""
+"""What a device complains about, once per code while it lasts, and how that went."""
 
 from django.conf import settings
 from django.db import models
@@ -6,11 +6,15 @@ from django.db.models import Q
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Tenant
-from state.lifecycle import AlarmState, Severity
+from state.lifecycle import AlarmMove, AlarmReason, AlarmState, Severity
+from state.models.rules import AlarmRule
 
 
 class Alarm(PublicIdModel):
-    """One complaint, from its first report to its clearing."""
+    """One complaint, from its first report to its clearing.
+
+    More than 15 columns, because one lock must cover all that a report reads and writes.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
@@ -32,6 +36,22 @@ class Alarm(PublicIdModel):
         related_name="+",
     )
     cleared_at = models.DateTimeField(null=True, blank=True)
+    # The rule that raised it; null: the device itself did. No constraint: a batch that
+    # is under way may raise it while somebody deletes the rule, and must not fail.
+    rule = models.ForeignKey(
+        AlarmRule,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="+",
+    )
+    # While it comes and goes it is held open as one: since when, how often it came
+    # back, since when it is away (null: it is there), and when it will have settled.
+    flapping_since = models.DateTimeField(null=True, blank=True)
+    flaps = models.PositiveIntegerField(default=0)
+    calm_since = models.DateTimeField(null=True, blank=True)
+    settles_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -49,7 +69,68 @@ class Alarm(PublicIdModel):
                 name="state_alarm_open",
                 condition=~Q(state=AlarmState.CLEARED),
             ),
+            models.Index(
+                fields=["settles_at"],
+                name="state_alarm_settles",
+                condition=Q(settles_at__isnull=False),
+            ),
+            models.Index(
+                fields=["cleared_at"],
+                name="state_alarm_cleared",
+                condition=Q(state=AlarmState.CLEARED),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.code} ({self.severity}, {self.state})"
+
+
+class AlarmChange(models.Model):
+    """One thing that happened to an alarm; partitioned by day, and only added to.
+
+    The table and its indexes are made by SQL in a migration: (device, at), (alarm, at).
+    No constraints on the keys: a partition is dropped whole.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    alarm = models.ForeignKey(
+        Alarm,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    at = models.DateTimeField()
+    move = models.CharField(max_length=12, choices=AlarmMove)
+    reason = models.CharField(max_length=16, choices=AlarmReason)
+    code = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8, choices=Severity)
+    count = models.PositiveIntegerField()
+    message = models.TextField(blank=True)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+    )
+
+    class Meta:
+        db_table = "state_alarmchange"
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %T} {self.code} {self.move}"

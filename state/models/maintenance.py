@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Site, Tenant
 from state.lifecycle import Severity
+from state.models.rules import AlarmRule
 
 
 class MaintenanceWindow(PublicIdModel):
@@ -65,8 +66,17 @@ class HeldAlarm(models.Model):
     message = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)
     last_at = models.DateTimeField()
-    # When it has lasted as long as its rule asks; null: it need not last.
-    due_at = models.DateTimeField(null=True)
+    # The rule that says so, and when it has lasted as long as that rule asks.
+    rule = models.ForeignKey(
+        AlarmRule,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="+",
+    )
+    due_at = models.DateTimeField()
+    # When the sweep looks: then, or when the maintenance that was in force ends.
+    look_at = models.DateTimeField(db_index=True)
 
     class Meta:
         constraints = [

@@ -32,8 +32,16 @@ _ANEW = (
     # A bucket that is still open would take in the new owner's values.
     """DELETE FROM state_telemetryrollup WHERE device_id = %(device)s
         AND at + step * interval '1 second' > %(at)s""",
-    """UPDATE state_alarm SET state = 'cleared', cleared_at = %(at)s
-        WHERE device_id = %(device)s AND state <> 'cleared'""",
+    """WITH ended AS (
+            UPDATE state_alarm SET state = 'cleared', cleared_at = %(at)s,
+                settles_at = NULL
+            WHERE device_id = %(device)s AND state <> 'cleared' RETURNING *
+        )
+        INSERT INTO state_alarmchange (tenant_id, device_id, alarm_id, at, move, reason,
+            code, severity, count, message)
+        SELECT tenant_id, device_id, id, cleared_at, 'cleared', 'handed_over', code,
+            severity, count, message FROM ended""",
+    "DELETE FROM state_heldalarm WHERE device_id = %(device)s",
     "DELETE FROM state_risk WHERE device_id = %(device)s",
     "DELETE FROM state_commandtally WHERE device_id = %(device)s",
 )

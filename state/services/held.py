@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
 from registry.lifecycle import RAISES_ALARMS
+from state.lifecycle import AlarmMove, AlarmReason
 from state.models import Alarm
-from state.services import bulk
-from state.services.rows import lock_rows
+from state.services import bulk, flapping
+from state.services.alarm_rows import AlarmBook, lock_open
+from state.services.flapping import Key, Raises
+from state.services.said import Said
 
-BATCH = 1_000  # devices whose presence is locked at a time
+BATCH = 1_000  # devices whose presence is locked at a time: some 50 ms for a bridge
+BATCHES_A_RUN = 50  # what is left goes a second later
 
 _UNDER_MAINTENANCE = """
-    SELECT w.device_id FROM state_maintenancewindow w
-    WHERE w.device_id = ANY(%s) AND w.from_at <= %s AND w.until > %s
-    UNION
-    SELECT d.id FROM registry_device d
-    JOIN state_maintenancewindow w ON w.site_id = d.site_id
-    WHERE d.id = ANY(%s) AND w.from_at <= %s AND w.until > %s
+    SELECT device_id, max(until) FROM (
+        SELECT w.device_id, w.until FROM state_maintenancewindow w
+        WHERE w.device_id = ANY(%s) AND w.from_at <= %s AND w.until > %s
+        UNION ALL
+        SELECT d.id, w.until FROM registry_device d
+        JOIN state_maintenancewindow w ON w.site_id = d.site_id
+        WHERE d.id = ANY(%s) AND w.from_at <= %s AND w.until > %s
+    ) in_force GROUP BY device_id
 """
 _HOLD = """
     INSERT INTO state_heldalarm AS h
-        (tenant_id, device_id, code, severity, message, count, last_at,
-        due_at)
+        (tenant_id, device_id, code, severity, message, count, last_at, rule_id,
+        due_at, look_at)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::integer[], %s::timestamptz[], %s::timestamptz[])
+        %s::text[], %s::integer[], %s::timestamptz[], %s::bigint[], %s::timestamptz[],
+        %s::timestamptz[])
     ON CONFLICT (device_id, code) DO UPDATE SET
         severity = excluded.severity, count = h.count + excluded.count,
         message = coalesce(nullif(excluded.message, ''), h.message),
@@ -40,28 +47,32 @@ _FORGET = """
     USING unnest(%s::bigint[], %s::text[]) AS v(device_id, code)
     WHERE h.device_id = v.device_id AND h.code = v.code
 """
-_OVER = """
-    SELECT h.device_id FROM state_heldalarm h
-    JOIN registry_device d ON d.id = h.device_id
-    WHERE (h.due_at IS NULL OR h.due_at <= %s)
-        AND NOT EXISTS (SELECT FROM state_maintenancewindow w
-            WHERE w.device_id = h.device_id AND w.from_at <= %s AND w.until > %s)
-        AND NOT EXISTS (SELECT FROM state_maintenancewindow w
-            WHERE w.site_id = d.site_id AND w.from_at <= %s AND w.until > %s)
-    GROUP BY h.device_id ORDER BY h.device_id LIMIT %s
+_DUE = """
+    SELECT DISTINCT device_id FROM state_heldalarm
+    WHERE look_at <= %s AND device_id > %s ORDER BY device_id LIMIT %s
+"""
+# Presence rows come first, as in ingest; another sweep's are left to it.
+_TAKE = """
+    SELECT device_id FROM state_presence WHERE device_id = ANY(%s)
+    ORDER BY device_id FOR UPDATE SKIP LOCKED
+"""
+_LOOK_LATER = """
+    UPDATE state_heldalarm h SET look_at = greatest(h.due_at, v.until)
+    FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(device_id, until)
+    WHERE h.device_id = v.device_id AND h.look_at <= %s
 """
 _RELEASE = """
     DELETE FROM state_heldalarm h USING registry_device d
-    WHERE h.device_id = ANY(%s) AND d.id = h.device_id
-        AND (h.due_at IS NULL OR h.due_at <= %s)
+    WHERE h.device_id = ANY(%s) AND d.id = h.device_id AND h.look_at <= %s
     RETURNING h.device_id, h.tenant_id, h.code, h.severity, h.message, h.count,
-        h.last_at, d.lifecycle
+        h.last_at, h.rule_id, h.look_at > h.due_at, d.lifecycle, h.rule_id IS NULL
+        OR EXISTS (SELECT FROM state_alarmrule r WHERE r.id = h.rule_id AND r.enabled)
 """
 
 
 @dataclass(slots=True)
 class Held:
-    """A complaint that is no alarm yet."""
+    """A complaint that is no alarm yet, in the order of its columns."""
 
     tenant_id: int
     device_id: int
@@ -70,73 +81,153 @@ class Held:
     message: str
     count: int
     last_at: datetime
-    due_at: datetime | None
+    rule_id: int | None
+    due_at: datetime
+    look_at: datetime
 
 
-def under_maintenance(device_ids: Collection[int], *, now: datetime) -> set[int]:
-    """Return those of these devices at which somebody works, by one query."""
+class Holding:
+    """What a batch holds back, one row a device and code."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Key, Held] = {}
+
+    def drop(self, key: Key) -> None:
+        """Hold nothing of this any more."""
+        self.rows.pop(key, None)
+
+    def add(self, word: Said, resting_until: datetime | None) -> None:
+        """Note one report of what is held back; the latest word on it stands."""
+        key = (word.device.id, word.code)
+        due_at = word.heard_at + timedelta(seconds=word.hold_seconds)
+        row = self.rows.get(key)
+        if row is None:
+            self.rows[key] = Held(
+                tenant_id=word.device.tenant_id,
+                device_id=word.device.id,
+                code=word.code,
+                severity=word.severity,
+                message=word.message,
+                count=1,
+                last_at=word.at,
+                rule_id=word.rule_id,
+                due_at=due_at,
+                look_at=max(due_at, resting_until or due_at),
+            )
+            return
+        row.severity = word.severity
+        row.message = word.message or row.message
+        row.count += 1
+        row.last_at = max(row.last_at, word.at)
+
+
+def under_maintenance(
+    device_ids: Collection[int], *, now: datetime
+) -> dict[int, datetime]:
+    """Return until when somebody works at which of these devices, by one query."""
     ids = sorted(device_ids)
     if not ids:
-        return set()
+        return {}
     params = [ids, now, now, ids, now, now]
-    return {row[0] for row in bulk.fetch(_UNDER_MAINTENANCE, params)}
+    return dict(bulk.fetch(_UNDER_MAINTENANCE, params))
 
 
-def hold(rows: Sequence[Held]) -> None:
-    """Keep complaints until they may be alarms; one a device and code."""
-    if not rows:
+def hold(holding: Holding) -> None:
+    """Keep complaints until they may be alarms."""
+    ordered = [row for _, row in sorted(holding.rows.items())]
+    if not ordered:
         return
-    ordered = sorted(rows, key=lambda row: (row.device_id, row.code))
     values = [
         (
-            *(r.tenant_id, r.device_id, r.code, r.severity),
-            *(r.message, r.count, r.last_at, r.due_at),
+            *(r.tenant_id, r.device_id, r.code, r.severity, r.message, r.count),
+            *(r.last_at, r.rule_id, r.due_at, r.look_at),
         )
         for r in ordered
     ]
-    bulk.run(_HOLD, bulk.columns_of(values, 8))
+    bulk.run(_HOLD, bulk.columns_of(values, 10))
 
 
-def forget(keys: Collection[tuple[int, str]]) -> None:
+def forget(keys: Collection[Key]) -> None:
     """Drop what devices no longer complain about."""
     if keys:
         bulk.run(_FORGET, bulk.columns_of(sorted(keys), 2))
 
 
+def open_alarm(
+    alarm: Alarm, reason: AlarmReason, book: AlarmBook, raises: Raises, at: datetime
+) -> None:
+    """Raise an alarm; one that is raised too often is held as flapping from here."""
+    book.open(alarm)
+    book.tell(alarm, AlarmMove.RAISED, reason, alarm.raised_at)
+    if raises.is_one_too_many((alarm.device_id, alarm.code), at):
+        flapping.begin(alarm, at)
+        book.tell(alarm, AlarmMove.FLAPPING, AlarmReason.AGAIN, alarm.raised_at)
+
+
 def raise_held_across_tenants(*, now: datetime) -> int:
-    """Raise what outlasted maintenance, a batch at a time; return how many alarms."""
-    total = 0
-    while due := [row[0] for row in bulk.fetch(_OVER, [*[now] * 5, BATCH])]:
+    """Raise what outlasted maintenance and hold time; return how many alarms.
+
+    A batch at a time, each in a transaction of its own. Several may run at once: what
+    another one, or a bridge, holds is left to it and looked at a second later.
+    """
+    total, after = 0, 0
+    for _ in range(BATCHES_A_RUN):
+        due = [row[0] for row in bulk.fetch(_DUE, [now, after, BATCH])]
+        if not due:
+            break
+        after = due[-1]
         total += _raise(due, now=now)
     return total
 
 
 @transaction.atomic
 def _raise(device_ids: list[int], *, now: datetime) -> int:
-    """Raise what these devices still complain about.
+    """Raise what these devices still complain about; look again at who rests."""
+    mine = [row[0] for row in bulk.fetch(_TAKE, [device_ids])]
+    resting = under_maintenance(mine, now=now)
+    if resting:
+        columns = bulk.columns_of(sorted(resting.items()), 2)
+        bulk.run(_LOOK_LATER, [*columns, now])
+    # What left service meanwhile, or whose rule is off, complains no more; it goes too.
+    found = [
+        (_unheld(*row[:8], now=now), row[8])
+        for row in sorted(bulk.fetch(_RELEASE, [mine, now]))
+        if row[9] in RAISES_ALARMS and row[10]
+    ]
+    keys = {(alarm.device_id, alarm.code) for alarm, _ in found}
+    if not keys:
+        return 0
+    known, raises, book = lock_open(keys), Raises(keys, now=now), AlarmBook()
+    for alarm, is_after_work in found:
+        if (alarm.device_id, alarm.code) in known:
+            continue
+        why = AlarmReason.MAINTENANCE if is_after_work else AlarmReason.HELD
+        open_alarm(alarm, why, book, raises, now)
+    book.write()
+    return len(book.raised)
 
-    The presence rows are locked first, as by ingest: nobody else raises meanwhile.
-    """
-    lock_rows(device_ids)
-    # What left service meanwhile complains no more; its held rows go all the same.
-    released = [
-        row[:-1]
-        for row in bulk.fetch(_RELEASE, [device_ids, now])
-        if row[-1] in RAISES_ALARMS
-    ]
-    raised = [
-        Alarm(
-            public_id=new_public_id(),
-            tenant_id=tenant_id,
-            device_id=device_id,
-            code=code,
-            severity=severity,
-            message=message,
-            count=count,
-            raised_at=now,
-            last_at=last_at,
-        )
-        for device_id, tenant_id, code, severity, message, count, last_at in released
-    ]
-    Alarm.objects.bulk_create(raised, ignore_conflicts=True)
-    return len(raised)
+
+def _unheld(
+    device_id: int,
+    tenant_id: int,
+    code: str,
+    severity: str,
+    message: str,
+    count: int,
+    last_at: datetime,
+    rule_id: int | None,
+    *,
+    now: datetime,
+) -> Alarm:
+    return Alarm(
+        public_id=new_public_id(),
+        tenant_id=tenant_id,
+        device_id=device_id,
+        code=code,
+        severity=severity,
+        message=message,
+        count=count,
+        raised_at=now,
+        last_at=last_at,
+        rule_id=rule_id,
+    )

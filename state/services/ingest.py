@@ -72,8 +72,8 @@ def judge(
     judged.born |= changes.came_online
     locked.write()
     judged.reported = twin.take_reports(reports)
-    telemetry.take_measurements(judged.fresh)
-    alarms.take_events(judged.fresh, now=now)
+    late = telemetry.take_measurements(judged.fresh)
+    alarms.take_events(judged.fresh, now=now, late=late)
     return judged
 
 

@@ -11,6 +11,7 @@ from iotplatform.common.partitions import drop_partitions_before, ensure_partiti
 KEPT = {
     # Over a year, so that a season can be compared with the one before.
     "state_connectivitytransition": timedelta(days=400),
+    "state_alarmchange": timedelta(days=400),
     # Buckets of five minutes are many; a quarter is what charts and rules look at.
     "state_twinchange": timedelta(days=400),
     "state_telemetryrollup": timedelta(days=92),

@@ -20,4 +20,6 @@ class Said:
     is_raised: bool
     message: str
     at: datetime
+    heard_at: datetime  # durations count from here, not by the device's clock
+    rule_id: int | None = None
     hold_seconds: int = 0  # how long it must last to be an alarm

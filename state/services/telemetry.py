@@ -34,6 +34,15 @@ class _Summary:
     is_battery_moved: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """When a message was measured, and its place in the device's own count."""
+
+    stamp: str
+    boot: int | None
+    seq: int | None
+
+
 @dataclass(slots=True)
 class _Bucket:
     tenant_id: int
@@ -85,24 +94,38 @@ _ROLL_UP = """
 """
 
 
-def take_measurements(arrivals: Sequence[Arrival]) -> None:
-    """Enter the telemetry of a batch: one write a device, one a bucket."""
-    measured = [arrival for arrival in arrivals if arrival.uplink.kind == "telemetry"]
+def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
+    """Enter the telemetry of a batch: one write a device, one a bucket.
+
+    Return the values, as (place in the batch, metric), that a newer one was known of:
+    they were buffered or overtaken on their way, and say nothing of now.
+    """
+    late: set[tuple[int, str]] = set()
+    measured = [
+        (place, arrival)
+        for place, arrival in enumerate(arrivals)
+        if arrival.uplink.kind == "telemetry"
+    ]
     if not measured:
-        return
-    summaries = _lock_or_create({a.device.id: a.device for a in measured})
+        return late
+    summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
-    for arrival in measured:
+    for place, arrival in measured:
         device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
         newest[device.id] = max(at, newest.get(device.id, at))
         summary = summaries[device.id]
-        stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        said = _Said(
+            at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            arrival.uplink.message.boot,
+            arrival.uplink.message.seq,
+        )
         starts = [(step, _bucket_start(at, step)) for step in STEPS]
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
-            _take(summary, metric, value, stamp)
+            if not _take(summary, metric, value, said):
+                late.add((place, metric))
             for step, start in starts:
                 key = (device.id, metric, step, start)
                 _add(buckets, key, device.tenant_id, value, at)
@@ -113,24 +136,44 @@ def take_measurements(arrivals: Sequence[Arrival]) -> None:
         for key, b in sorted(buckets.items(), key=lambda item: item[0])
     ]
     bulk.run(_ROLL_UP, bulk.columns_of(rows, 11))
+    return late
 
 
-def _take(summary: _Summary, metric: str, value: float, stamp: str) -> None:
-    """Enter one value, unless a newer one of this metric is known."""
+def _take(summary: _Summary, metric: str, value: float, said: _Said) -> bool:
+    """Enter one value; return False where a newer one of this metric is known."""
     known = summary.latest.get(metric)
-    if known is not None and known["at"] > stamp:
-        return
+    if known is not None and _is_newer(known, said):
+        return False
     if known is None and len(summary.latest) >= METRICS_KEPT:
-        return
-    summary.latest[metric] = {"value": value, "at": stamp}
+        return True
+    summary.latest[metric] = latest = {"value": value, "at": said.stamp}
+    if said.boot is not None:
+        latest["boot"] = said.boot
+        if said.seq is not None:
+            latest["seq"] = said.seq
     band = summary.dead_bands.get(metric)
     if band is None:
-        return  # only what the product declares is searchable
+        return True  # only what the product declares is searchable
     shown = summary.indexed.get(metric)
     if shown is None or (value != shown and abs(value - shown) >= band):
         summary.indexed[metric] = value
         summary.is_indexed_moved = True
         summary.is_battery_moved |= metric == BATTERY
+    return True
+
+
+def _is_newer(known: dict[str, Any], said: _Said) -> bool:
+    """Say whether what is known was measured later, by the device's own count.
+
+    Without one, by the time of the message: where its clock is right, its own.
+    """
+    boot, seq = known.get("boot"), known.get("seq")
+    if boot is not None and said.boot is not None:
+        if boot != said.boot:
+            return bool(boot > said.boot)
+        if seq is not None and said.seq is not None:
+            return bool(seq >= said.seq)
+    return bool(known["at"] > said.stamp)
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:

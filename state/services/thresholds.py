@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RULES = """
     SELECT product_id, metric, comparison, threshold, hysteresis, hold_seconds,
-        severity, code
+        severity, code, id
     FROM state_alarmrule WHERE enabled AND product_id = ANY(%s) ORDER BY id
 """
 
@@ -35,6 +35,7 @@ class Threshold:
     hold_seconds: int
     severity: str
     code: str
+    id: int | None = None
 
 
 def is_beyond(rule: Threshold, value: float) -> bool | None:
@@ -49,14 +50,21 @@ def is_beyond(rule: Threshold, value: float) -> bool | None:
     return None if -distance < rule.hysteresis else False
 
 
-def said_by_values(arrivals: Sequence[Arrival]) -> list[Said]:
+def said_by_values(
+    arrivals: Sequence[Arrival], late: Collection[tuple[int, str]] = frozenset()
+) -> list[Said]:
     """Return what the enabled rules make of a batch; one query for all rules.
 
     Of a device and rule only the changes and the first word count: a value that is
-    beyond the threshold for the hundredth time in a batch says nothing new.
+    beyond the threshold for the hundredth time in a batch says nothing new. What is
+    ``late`` (place in the batch, metric) says nothing of now.
     """
-    measured = [arrival for arrival in arrivals if arrival.uplink.kind == "telemetry"]
-    products = sorted({arrival.device.product_id for arrival in measured})
+    measured = [
+        (place, arrival)
+        for place, arrival in enumerate(arrivals)
+        if arrival.uplink.kind == "telemetry"
+    ]
+    products = sorted({arrival.device.product_id for _, arrival in measured})
     if not products:
         return []
     rules: dict[int, list[Threshold]] = defaultdict(list)
@@ -64,10 +72,12 @@ def said_by_values(arrivals: Sequence[Arrival]) -> list[Said]:
         rules[row[0]].append(Threshold(*row))
     said: list[Said] = []
     last: dict[tuple[int, str], bool] = {}
-    for arrival in measured if rules else ():
+    for place, arrival in measured if rules else ():
         metrics = cast("Telemetry", arrival.uplink.message).metrics
         for rule in rules.get(arrival.device.product_id, ()):
             value = metrics.get(rule.metric)
+            if late and (place, rule.metric) in late:
+                continue
             verdict = None if value is None else is_beyond(rule, value)
             key = (arrival.device.id, rule.code)
             if verdict is None or last.get(key) == verdict:
@@ -82,6 +92,8 @@ def said_by_values(arrivals: Sequence[Arrival]) -> list[Said]:
                     message=f"{rule.metric} is {value:g} ({rule.comparison} "
                     f"{rule.threshold:g})",
                     at=device_time(arrival.uplink) or arrival.uplink.at,
+                    heard_at=arrival.uplink.at,
+                    rule_id=rule.id,
                     hold_seconds=rule.hold_seconds,
                 )
             )

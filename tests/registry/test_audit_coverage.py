@@ -16,6 +16,7 @@ HISTORY = {
     "commands_commandevent",
     "commands_jobevent",
     "django_admin_log",
+    "state_alarmchange",
     "state_connectivitytransition",
     "state_twinchange",
 }
