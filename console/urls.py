@@ -52,6 +52,7 @@ urlpatterns = [
         alarms.acknowledge,
         name="alarm-acknowledge",
     ),
+    path("alarms/<uuid:alarm_id>/", alarms.alarm, name="alarm"),
     path("alarms/rules/", rules.rules, name="rules"),
     path("alarms/rules/new/", rules.new_rule, name="new-rule"),
     path("alarms/rules/<uuid:rule_id>/", rules.rule, name="rule"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from state import api, maintenance_api, rules_api
+from state import alarms_api, api, maintenance_api, rules_api
 from state.telemetry_api import TelemetryView
 
 urlpatterns = [
@@ -14,6 +14,10 @@ urlpatterns = [
     path("alarm-rules/", rules_api.RuleListView.as_view()),
     path("alarm-rules/try/", rules_api.RuleTrialView.as_view()),
     path("alarm-rules/<uuid:rule_id>/", rules_api.RuleView.as_view()),
-    path("alarms/", api.AlarmListView.as_view()),
-    path("alarms/<str:alarm_id>/acknowledge/", api.AlarmAcknowledgeView.as_view()),
+    path("alarms/", alarms_api.AlarmListView.as_view()),
+    path("alarms/<str:alarm_id>/", alarms_api.AlarmView.as_view()),
+    path(
+        "alarms/<str:alarm_id>/acknowledge/",
+        alarms_api.AlarmAcknowledgeView.as_view(),
+    ),
 ]

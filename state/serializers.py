@@ -6,8 +6,17 @@ from typing import Any
 
 from rest_framework import serializers
 
-from state.lifecycle import KnownBy, Trouble, Verdict
-from state.models import Alarm, FieldFeedback
+from state.lifecycle import (
+    AlarmMove,
+    AlarmReason,
+    AlarmState,
+    KnownBy,
+    Severity,
+    Trouble,
+    Verdict,
+)
+from state.models import Alarm, AlarmChange, FieldFeedback
+from state.selectors.alarms import flapping_in_words
 
 
 class AlarmSerializer(serializers.ModelSerializer[Alarm]):
@@ -21,6 +30,14 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
         default=None,
         allow_null=True,
         read_only=True,
+    )
+
+    rule = serializers.UUIDField(
+        source="rule.public_id", default=None, allow_null=True, read_only=True
+    )
+    flapping = serializers.SerializerMethodField()
+    text = serializers.SerializerMethodField(
+        help_text="Says in words that it comes and goes; else empty."
     )
 
     class Meta:
@@ -39,7 +56,43 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
             "acknowledged_at",
             "acknowledged_by",
             "cleared_at",
+            "rule",
+            "flapping",
+            "flapping_since",
+            "flaps",
+            "text",
         )
+
+    def get_flapping(self, alarm: Alarm) -> bool:
+        """Say whether it is held open because it comes and goes."""
+        is_open = alarm.state != AlarmState.CLEARED
+        return is_open and alarm.flapping_since is not None
+
+    def get_text(self, alarm: Alarm) -> str:
+        """Say so in words."""
+        return flapping_in_words(alarm)
+
+
+class AlarmChangeSerializer(serializers.Serializer[AlarmChange]):
+    """One thing that happened to an alarm: what, when, why, by whom."""
+
+    at = serializers.DateTimeField()
+    move = serializers.ChoiceField(choices=AlarmMove.choices)
+    reason = serializers.ChoiceField(choices=AlarmReason.choices)
+    text = serializers.CharField(source="get_reason_display")
+    severity = serializers.ChoiceField(choices=Severity.choices)
+    count = serializers.IntegerField()
+    message = serializers.CharField()
+    by = serializers.CharField(source="by.username", default=None, allow_null=True)
+
+
+class AlarmWithHistorySerializer(AlarmSerializer):
+    """An alarm, and all that happened to it."""
+
+    history = AlarmChangeSerializer(many=True)
+
+    class Meta(AlarmSerializer.Meta):
+        fields = (*AlarmSerializer.Meta.fields, "history")  # type: ignore[assignment]
 
 
 class PresenceSerializer(serializers.Serializer[dict[str, Any]]):
@@ -79,6 +132,8 @@ class OpenAlarmSerializer(serializers.Serializer[dict[str, Any]]):
     state = serializers.CharField()
     count = serializers.IntegerField()
     raised_at = serializers.DateTimeField()
+    flapping = serializers.BooleanField()
+    text = serializers.CharField()
 
 
 class ReasonSerializer(serializers.Serializer[dict[str, Any]]):

@@ -102,7 +102,13 @@ def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
     severity = str(detail.get("severity", ""))
     bad = "bad" if severity == "critical" and "clear" not in words else ""
     cause = f": {entry['cause']}" if entry.get("cause") else ""
-    return {"words": f"{words}{cause}", "kind": bad, "tag": "reported"}
+    actor = entry.get("actor")
+    if actor == "device":
+        return {"words": f"{words}{cause}", "kind": bad, "tag": "reported"}
+    if actor != "platform":
+        return {"words": f"{words}{cause}: {actor}", "kind": "ours", "tag": "fact"}
+    rule = {"tag": "judged", "rule": "the alarm rules"}
+    return {"words": f"{words}{cause}", "kind": bad, **rule}
 
 
 def _of_twin(kind: str, detail: dict[str, Any]) -> dict[str, Any]:

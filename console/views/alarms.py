@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +17,12 @@ from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import Conflict
 from registry.permissions import Right
 from state.lifecycle import OPEN_ALARMS, AlarmState, Severity
-from state.selectors.alarms import get_alarm, list_alarms
+from state.selectors.alarms import (
+    flapping_in_words,
+    get_alarm,
+    history_of,
+    list_alarms,
+)
 from state.services.alarms import acknowledge_alarm
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 FILTERS = {
     "": ("Open", tuple(OPEN_ALARMS)),
     "unseen": ("Not acknowledged", (AlarmState.RAISED,)),
+    "flapping": ("Comes and goes", tuple(OPEN_ALARMS)),
     "cleared": ("Cleared", (AlarmState.CLEARED,)),
 }
 
@@ -36,6 +43,8 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
     label, states = FILTERS.get(chosen, FILTERS[""])
     every = list_alarms(tenants=request.scope.tenants)
     rows = every.filter(state__in=states)
+    if chosen == "flapping":
+        rows = rows.filter(flapping_since__isnull=False)
     severity = request.GET.get("severity", "")
     if severity in Severity.values:
         rows = rows.filter(severity=severity)
@@ -54,7 +63,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
             "headline": _headline(
                 counts.get(AlarmState.RAISED, 0), sum(counts.values())
             ),
-            "alarms": found.rows,
+            "alarms": [_worded(row) for row in found.rows],
             "acknowledgeable": rights,
             "next_url": found.next_url,
             "first_url": found.first_url,
@@ -62,17 +71,34 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
                 {"label": text, "url": f"?show={name}", "is_on": name == chosen}
                 for name, (text, _) in FILTERS.items()
             ],
-            "empty_title": f"No alarm is {label.lower()}",
+            "empty_title": "No alarm comes and goes"
+            if chosen == "flapping"
+            else f"No alarm is {label.lower()}",
             "empty_text": "Devices raise alarms by events; here they stand, once per"
             " device and code, until they clear.",
         },
     )
 
 
+@page
+def alarm(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
+    """One alarm: where it stands, what raised it, and all that happened to it."""
+    found = get_alarm(tenants=request.scope.all_tenants, alarm_id=alarm_id)
+    context = {
+        "alarm": _worded(found),
+        "history": history_of(found),
+        "may_acknowledge": _may_acknowledge(request, found),
+    }
+    return render(request, "console/alarms/page.html", context)
+
+
 @require_POST
 @page
 def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
-    """Say that a person has seen it, then redraw the row as it now stands."""
+    """Say that a person has seen it, then redraw the row as it now stands.
+
+    From the alarm's own page, ``back`` leads there.
+    """
     alarm = get_alarm(tenants=request.scope.all_tenants, alarm_id=alarm_id)
     request.scope.require(Right.OPERATE, alarm.tenant_id)
     notice, status = "", 200
@@ -80,11 +106,20 @@ def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
         alarm = acknowledge_alarm(alarm, by=request.user, at=timezone.now())
     except Conflict as error:
         notice, status = error.detail, 409
+    if request.POST.get("back") == "alarm":
+        if notice:
+            messages.error(request, notice)
+        return redirect("console:alarm", alarm.public_id)
     if not request.htmx:
         return redirect("console:alarms")
     rights = {alarm.pk} if _may_acknowledge(request, alarm) else set()
-    context = {"alarm": alarm, "acknowledgeable": rights, "notice": notice}
+    context = {"alarm": _worded(alarm), "acknowledgeable": rights, "notice": notice}
     return render(request, "console/alarms/_row.html", context, status=status)
+
+
+def _worded(alarm: Alarm) -> Alarm:
+    alarm.flapping_words = flapping_in_words(alarm)  # type: ignore[attr-defined]
+    return alarm
 
 
 def _may_acknowledge(request: ConsoleRequest, alarm: Alarm) -> bool:

@@ -23,7 +23,7 @@ CHANGE_COLUMNS = """
     severity varchar(8) NOT NULL,
     count integer NOT NULL,
     message text NOT NULL,
-    by_id integer
+    by_id bigint
 """
 CHANGE_INDEXES = f"""
     CREATE INDEX state_alarmchange_by_device ON {CHANGES} (device_id, at);
@@ -170,9 +170,7 @@ class Migration(migrations.Migration):
                         ("at", models.DateTimeField()),
                         (
                             "move",
-                            models.CharField(
-                                choices=AlarmMove.choices, max_length=12
-                            ),
+                            models.CharField(choices=AlarmMove.choices, max_length=12),
                         ),
                         (
                             "reason",

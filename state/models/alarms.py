@@ -13,7 +13,8 @@ from state.models.rules import AlarmRule
 class Alarm(PublicIdModel):
     """One complaint, from its first report to its clearing.
 
-    More than 15 columns, because one lock must cover all that a report reads and writes.
+    More than 15 columns, because one lock must cover all that a report
+    reads and writes.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")

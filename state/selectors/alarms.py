@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from registry.models import Device, Tenant
 from registry.selectors.reach import carry, within
 from state.exceptions import AlarmNotFound
-from state.lifecycle import OPEN_ALARMS
-from state.models import Alarm
+from state.lifecycle import OPEN_ALARMS, AlarmState
+from state.models import Alarm, AlarmChange
+
+CLOCK_TOLERANCE = timedelta(minutes=10)  # of a device's own times
 
 
 def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:
     """Return the alarms of these tenants, open and cleared."""
     rows = Alarm.objects.filter(within(tenants, device="device"))
-    return rows.select_related("tenant", "device", "acknowledged_by")
+    return rows.select_related("tenant", "device", "acknowledged_by", "rule")
 
 
 def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
@@ -28,6 +32,33 @@ def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
         raise AlarmNotFound("There is no such alarm.")
     carry(alarm, tenants)
     return alarm
+
+
+def history_of(alarm: Alarm) -> list[AlarmChange]:
+    """Return what happened to an alarm, the oldest first.
+
+    Only the days that it may have happened in are looked at: the device's own time of
+    the first report may differ from ours by so much.
+    """
+    rows = AlarmChange.objects.filter(
+        alarm=alarm.pk,
+        tenant=alarm.tenant_id,
+        at__gte=alarm.raised_at - CLOCK_TOLERANCE,
+        at__lte=(alarm.cleared_at or timezone.now()) + CLOCK_TOLERANCE,
+    )
+    return list(rows.select_related("by").order_by("at", "pk"))
+
+
+def flapping_in_words(alarm: Alarm) -> str:
+    """Say that an alarm comes and goes, and where it stands; empty for others."""
+    if alarm.flapping_since is None:
+        return ""
+    times = "once" if alarm.flaps == 1 else f"{alarm.flaps:,} times"
+    back = f"came back {times}" if alarm.flaps else "raised again and again"
+    if alarm.state == AlarmState.CLEARED:
+        return f"came and went: {back}, held as one alarm"
+    now = "away at the moment" if alarm.calm_since else "there at the moment"
+    return f"comes and goes: {back}, {now}; held as one alarm until it settles"
 
 
 def open_alarms(device: Device) -> QuerySet[Alarm]:

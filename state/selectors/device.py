@@ -7,7 +7,7 @@ from typing import Any
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity
 from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
-from state.selectors.alarms import open_alarms
+from state.selectors.alarms import flapping_in_words, open_alarms
 from state.selectors.diagnosis import diagnose_device
 from state.selectors.knowledge import known_by
 
@@ -84,4 +84,6 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "state": alarm.state,
         "count": alarm.count,
         "raised_at": alarm.raised_at,
+        "flapping": alarm.flapping_since is not None,
+        "text": flapping_in_words(alarm),
     }

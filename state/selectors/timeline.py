@@ -10,9 +10,16 @@ from django.db.models import DateTimeField, Q
 from django.db.models.functions import Least, Now
 
 from registry.models import Device
-from state.lifecycle import Cause, Connectivity, Observation, TwinSide
+from state.lifecycle import (
+    AlarmMove,
+    AlarmReason,
+    Cause,
+    Connectivity,
+    Observation,
+    TwinSide,
+)
 from state.models import (
-    Alarm,
+    AlarmChange,
     ConnectivityTransition,
     FieldFeedback,
     MaintenanceWindow,
@@ -21,7 +28,6 @@ from state.models import (
 
 PLATFORM, DEVICE = "platform", "device"
 WINDOW_MOMENTS = ("from_at", "until")
-ALARM_MOMENTS = ("raised_at", "acknowledged_at", "cleared_at")
 
 
 def timeline_entries(
@@ -35,11 +41,9 @@ def timeline_entries(
     own = {"device": device, "tenant": device.tenant_id}
     moved = ConnectivityTransition.objects.filter(**own, at__lt=before)
     entries = [_moved(row) for row in moved.order_by("-at", "-pk")[:limit]]
-    alarms = Alarm.objects.filter(**own).select_related("acknowledged_by")
-    for moment in ALARM_MOMENTS:
-        rows = alarms.filter(**{f"{moment}__lt": before})
-        rows = rows.order_by(f"-{moment}", "-pk")[:limit]
-        entries += [_alarm(alarm, moment) for alarm in rows]
+    alarms = AlarmChange.objects.filter(**own, at__lt=before)
+    alarms = alarms.select_related("alarm", "by").order_by("-at", "-pk")
+    entries += [_alarm(row) for row in alarms[:limit]]
     changes = TwinChange.objects.filter(**own, at__lt=before)
     entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
     here = Q(device=device)
@@ -88,22 +92,23 @@ def _moved(row: ConnectivityTransition) -> dict[str, Any]:
     }
 
 
-def _alarm(alarm: Alarm, moment: str) -> dict[str, Any]:
-    """Return one moment of an alarm."""
-    what, by = moment.removesuffix("_at"), alarm.acknowledged_by
-    person = by.username if by else PLATFORM
+def _alarm(row: AlarmChange) -> dict[str, Any]:
+    """Return one thing that happened to an alarm."""
+    move, reason = AlarmMove(row.move), AlarmReason(row.reason)
+    actor = row.by.username if row.by else PLATFORM
     return {
-        "at": getattr(alarm, moment),
+        "at": row.at,
         "kind": "alarm",
-        "title": f"Alarm {alarm.code} {what}",
-        "cause": alarm.message,
-        "actor": person if what == "acknowledged" else DEVICE,
+        "title": f"Alarm {row.code} {move.label}",
+        "cause": row.message if move == AlarmMove.RAISED else reason.label,
+        "actor": DEVICE if reason == AlarmReason.EVENT else actor,
         "detail": {
-            "id": str(alarm.public_id),
-            "code": alarm.code,
-            "severity": alarm.severity,
-            "state": what,
-            "count": alarm.count,
+            "id": str(row.alarm.public_id),
+            "code": row.code,
+            "severity": row.severity,
+            "state": row.move,
+            "reason": row.reason,
+            "count": row.count,
         },
     }
 

@@ -90,11 +90,12 @@ def clear(alarm: Alarm, word: Said) -> bool:
 def settle(alarm: Alarm, now: datetime) -> None:
     """End its flapping: closed if it is away, an alarm like others if it is there."""
     if alarm.calm_since is not None:
-        close(alarm, now)
+        close(alarm, now)  # that it flapped stays to be read
+        return
     alarm.flapping_since = alarm.settles_at = None
 
 
 def close(alarm: Alarm, at: datetime) -> None:
-    """End an alarm; how it flapped stays to be read."""
+    """End an alarm."""
     alarm.state, alarm.cleared_at = AlarmState.CLEARED, at
     alarm.settles_at = None

@@ -1,8 +1,8 @@
 """The open and held alarms of a rule that somebody changes, switches off or deletes.
 
-A batch of devices a transaction, presence rows first, as in ingest: a bridge that meets
-one waits for some 50 ms. What a batch under way still raises for a rule that is off, the
-sweep for orphans clears.
+A batch of devices a transaction, presence rows first, as in ingest: a bridge that
+meets one waits for some 50 ms. What a batch under way still raises for a rule that is
+off, the sweep for orphans clears.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def _concerned(rule: AlarmRule) -> Iterator[list[int]]:
 def _lock_alarms(rule: AlarmRule, device_ids: list[int]) -> list[Alarm]:
     rows = Alarm.objects.filter(~Q(state=AlarmState.CLEARED), rule=rule.pk)
     return list(
-        rows.filter(device__in=device_ids).order_by("pk").select_for_update(of=("self",))
+        rows.filter(device__in=device_ids)
+        .order_by("pk")
+        .select_for_update(of=("self",))
     )
 
 

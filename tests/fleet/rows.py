@@ -10,7 +10,7 @@ from django.utils import timezone
 from commands.models import Command
 from fleet.selectors.search import SearchResult, member_uids, search
 from registry.models import Device, Tenant
-from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
+from state.models import Alarm, AlarmChange, Presence, Risk, TelemetrySummary, Twin
 
 
 def make_presence(device: Device, **values: Any) -> Presence:
@@ -45,12 +45,30 @@ def make_risk(device: Device, score: int, **points: int) -> Risk:
 
 
 def make_alarm(device: Device, **values: Any) -> Alarm:
-    """An open, critical alarm, unless said otherwise."""
+    """An open, critical alarm with its history, unless said otherwise."""
     now = timezone.now()
     defaults = {"code": "hot", "severity": "critical", "raised_at": now, "last_at": now}
-    return Alarm.objects.create(
+    alarm = Alarm.objects.create(
         device=device, tenant=device.tenant, **(defaults | values)
     )
+    for move, reason in (
+        ("raised", "event"),
+        ("acknowledged", "person"),
+        ("cleared", "event"),
+    ):
+        if at := getattr(alarm, f"{move}_at"):
+            AlarmChange.objects.create(
+                tenant=alarm.tenant,
+                device=device,
+                alarm=alarm,
+                at=at,
+                move=move,
+                reason=reason,
+                code=alarm.code,
+                severity=alarm.severity,
+                count=alarm.count,
+            )
+    return alarm
 
 
 def make_command(device: Device, **values: Any) -> Command:

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.models import Device, Membership, MembershipLimit
-from state.models import Alarm, AlarmRule
+from state.models import Alarm, AlarmChange, AlarmRule, HeldAlarm
+from state.selectors import latest_telemetry
+from state.services.alarm_ends import end_orphans_across_tenants
 from state.services.held import raise_held_across_tenants
-from state.services.rules import create_rule
+from state.services.rules import change_rule, create_rule
 from state.services.thresholds import Threshold, is_beyond
 from tests.factories import DeviceFactory
-from tests.state.scene import say, t
+from tests.state.scene import arrive, say, t, uplink
 from tests.state.test_alarms import client_of
 
 URL = "/api/v1/alarm-rules/"
@@ -161,3 +163,138 @@ def test_a_manager_of_one_site_changes_no_rule_of_the_whole_tenant() -> None:
     assert client.patch(one, {"enabled": False}, format="json").status_code == 403
     assert client.delete(one).status_code == 403
     assert client.get(one).status_code == 200
+
+
+def made_by(device: Device) -> list[tuple[str, str]]:
+    """What happened to the device's alarms, and why."""
+    rows = AlarmChange.objects.filter(device=device).order_by("at", "pk")
+    return list(rows.values_list("move", "reason"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("act", "reason"), [("disable", "rule_off"), ("delete", "rule_deleted")]
+)
+def test_a_rule_that_is_switched_off_or_deleted_takes_its_alarms_along(
+    act: str, reason: str
+) -> None:
+    hot, held = DeviceFactory.create_batch(2)
+    rule, slow = rule_for(hot), rule_for(held, hold_seconds=600)
+    measure(hot, 0, 90)
+    measure(held, 0, 90)
+    say(hot, "event", t(0), code="own", severity="info", state="raised")
+
+    for row, device in ((rule, hot), (slow, held)):
+        client = client_of(device, "manager")
+        one = f"{URL}{row.public_id}/"
+        if act == "delete":
+            assert client.delete(one).status_code == 204
+        else:
+            assert (
+                client.patch(one, {"enabled": False}, format="json").status_code < 300
+            )
+
+    assert dict(Alarm.objects.values_list("code", "state")) == {
+        "warm": "cleared",
+        "own": "raised",
+    }
+    assert made_by(hot)[-1] == ("cleared", reason)
+    assert AlarmChange.objects.latest("pk").by is not None
+    assert not HeldAlarm.objects.exists()
+    assert raise_held_across_tenants(now=t(20)) == 0
+
+
+@pytest.mark.django_db
+def test_what_a_batch_under_way_raised_for_a_rule_that_is_off_is_cleared_later() -> (
+    None
+):
+    device = DeviceFactory.create()
+    rule = rule_for(device)
+    measure(device, 0, 90)
+    AlarmRule.objects.filter(pk=rule.pk).update(enabled=False)
+
+    assert end_orphans_across_tenants(now=t(1)) == 1
+
+    assert stories() == [("cleared", 1)]
+    assert made_by(device)[-1] == ("cleared", "rule_off")
+
+
+@pytest.mark.django_db
+def test_another_threshold_clears_what_is_no_alarm_by_it_and_keeps_the_rest() -> None:
+    warm = DeviceFactory.create()
+    rule = rule_for(warm, hysteresis=2)
+    band, hot = [
+        DeviceFactory.create(tenant=warm.tenant, product=warm.product) for _ in range(2)
+    ]
+    for device, value in ((warm, 85), (band, 94), (hot, 96)):
+        measure(device, 0, value)
+
+    change_rule(rule, threshold=95.0, severity="critical")
+
+    found = {a.device_id: (a.state, a.severity) for a in Alarm.objects.all()}
+    assert found == {
+        warm.pk: ("cleared", "warning"),
+        band.pk: ("raised", "critical"),
+        hot.pk: ("raised", "critical"),
+    }
+    assert made_by(warm)[-1] == ("cleared", "rule_changed")
+    assert made_by(hot)[-1] == ("severity", "rule_changed")
+
+
+@pytest.mark.django_db
+def test_what_is_held_goes_on_for_as_long_as_the_rule_asks_now() -> None:
+    device = DeviceFactory.create()
+    rule = rule_for(device, hold_seconds=600)
+    measure(device, 0, 90)
+
+    change_rule(rule, hold_seconds=120)
+
+    assert raise_held_across_tenants(now=t(1.9)) == 0
+    assert raise_held_across_tenants(now=t(2)) == 1
+
+
+@pytest.mark.django_db
+def test_a_rule_about_another_metric_begins_anew() -> None:
+    device = DeviceFactory.create()
+    rule = rule_for(device)
+    measure(device, 0, 90)
+
+    change_rule(rule, metric="humidity")
+
+    assert stories() == [("cleared", 1)]
+
+
+@pytest.mark.django_db
+def test_a_value_that_was_overtaken_or_buffered_says_nothing_of_now() -> None:
+    device = DeviceFactory.create()
+    rule_for(device)
+    now = {"temperature": 50}
+    say(device, "telemetry", t(0), boot=7, seq=900, metrics=now)
+
+    buffered = [
+        uplink(
+            device, "telemetry", t(1), boot=boot, seq=seq, metrics={"temperature": 90}
+        )
+        for boot, seq in ((6, 4_000), (7, 100), (7, 899))
+    ]
+    arrive(*buffered)
+
+    assert stories() == []
+    assert latest_telemetry(device)["temperature"]["value"] == 50
+    say(device, "telemetry", t(2), boot=7, seq=901, metrics={"temperature": 91})
+    say(device, "telemetry", t(3), boot=7, seq=110, metrics=now)
+    assert stories() == [("raised", 1)]
+
+
+@pytest.mark.django_db
+def test_the_devices_clock_decides_neither_what_is_new_nor_how_long_it_lasts() -> None:
+    device = DeviceFactory.create()
+    rule_for(device, hold_seconds=300)
+    fast = int(t(9).timestamp() * 1_000)
+    slow = int(t(-9).timestamp() * 1_000)
+
+    say(device, "telemetry", t(0), boot=1, seq=1, ts=fast, metrics={"temperature": 50})
+    say(device, "telemetry", t(0), boot=1, seq=2, ts=slow, metrics={"temperature": 90})
+
+    assert raise_held_across_tenants(now=t(4.9)) == 0
+    assert raise_held_across_tenants(now=t(5)) == 1

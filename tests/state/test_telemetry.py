@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from state.models import TelemetryRollup, TelemetrySummary
 from state.selectors import get_state, latest_telemetry, timeline_entries
-from state.services.partitions import keep_partitions
+from state.services.partitions import KEPT, keep_partitions
 from state.services.rescoring import rescore_devices
 from tests.factories import DeviceFactory, MembershipFactory
 from tests.state.scene import T0, arrive, be_born, say, t, uplink
@@ -190,4 +190,4 @@ def test_partitions_are_kept_around_today() -> None:
     now = datetime.now(UTC)
 
     assert keep_partitions(now=now) == 0
-    assert keep_partitions(now=now + timedelta(days=2)) == 6
+    assert keep_partitions(now=now + timedelta(days=2)) == 2 * len(KEPT)

@@ -87,7 +87,8 @@ TABLE: dict[Kind, str] = {
         api/v1/projects/<slug>/ api/v1/sites/<slug>/ api/v1/spaces/<slug>/
         api/v1/products/<slug>/ api/v1/hardware-revisions/<slug>/
         api/v1/batches/<slug>/ api/v1/maintenance-windows/<window_id>/
-        api/v1/alarm-rules/<rule_id>/ api/v1/alarms/<alarm_id>/acknowledge/
+        api/v1/alarm-rules/<rule_id>/ api/v1/alarms/<alarm_id>/
+        api/v1/alarms/<alarm_id>/acknowledge/ alarms/<alarm_id>/
         api/v1/commands/<command_id>/ api/v1/commands/<command_id>/cancel/
         api/v1/commands/<command_id>/retry/ api/v1/commands/<command_id>/escalate/
         api/v1/jobs/<job_id>/ api/v1/jobs/<job_id>/targets/
