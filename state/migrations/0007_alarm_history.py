@@ -1,6 +1,7 @@
 """The history of alarms, by day; what flaps; the rules of alarms, open and held."""
 
 import datetime
+from typing import Any
 
 import django.db.models.deletion
 import django.utils.timezone
@@ -57,7 +58,7 @@ def make_partitions(apps: object, schema_editor: object) -> None:
     ensure_partitions(CHANGES, today=datetime.datetime.now(datetime.UTC).date())
 
 
-def loose(to: str, **more: object) -> models.ForeignKey:
+def loose(to: str, **more: Any) -> models.ForeignKey[Any]:
     """Return a key without constraint: a partition is dropped whole."""
     return models.ForeignKey(
         db_constraint=False,
