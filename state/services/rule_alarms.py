@@ -1,8 +1,7 @@
 """The open and held alarms of a rule that somebody changes, switches off or deletes.
 
-A batch of devices a transaction, presence rows first, as in ingest: a bridge that
-meets one waits for some 50 ms. What a batch under way still raises for a rule that is
-off, the sweep for orphans clears.
+A batch of devices at a time, in key order and presence rows first, as in ingest. What
+a batch under way still raises for a rule that is off, the sweep for orphans clears.
 """
 
 from __future__ import annotations
