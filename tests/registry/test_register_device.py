@@ -22,7 +22,7 @@ from tests.factories import (
     SpaceFactory,
 )
 from tests.registry.conftest import fields_of
-from tests.registry.test_enrolment import enrol, make_key, used
+from tests.registry.enrolment import enrol, make_key, used
 
 URL = "/api/v1/devices/"
 FIELDS = {
