@@ -10,6 +10,8 @@ from django.http import HttpRequest
 
 from commands.models import Attempt, Command, CommandEvent, Job, JobTarget, JobWave
 from iotplatform.common.admin import ReadOnly, ReadOnlyInline
+from registry.admin.filters import TenantFilter
+from registry.admin.paging import HUNG, Bounded, BoundedFormSet
 from registry.admin.reach import OfDevices, OfTenants
 from registry.models import Tenant
 from registry.selectors.reach import sets_within
@@ -26,7 +28,10 @@ class AttemptInline(ReadOnlyInline, TabularInline):
     """The tries of a command."""
 
     model = Attempt
+    formset = BoundedFormSet
+    verbose_name_plural = f"attempts (the last {HUNG})"
     extra = 0
+    ordering = ("-number",)
     fields = ("number", "adapter", "claimed_at", "sent_at", "received_at", "outcome")
 
 
@@ -34,29 +39,32 @@ class EventInline(ReadOnlyInline, TabularInline):
     """The history of a command."""
 
     model = CommandEvent
+    formset = BoundedFormSet
+    verbose_name_plural = f"events (the last {HUNG})"
     extra = 0
     fields = ("at", "status", "actor", "cause")
-    ordering = ("at", "id")
+    ordering = ("-at", "-id")
 
 
 class WaveInline(ReadOnlyInline, TabularInline):
     """The waves of a job."""
 
     model = JobWave
+    formset = BoundedFormSet
+    verbose_name_plural = f"waves (the first {HUNG})"
     extra = 0
     fields = ("number", "is_canary", "size", "status", "released_at", "ended_at")
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnly, OfDevices, ModelAdmin):
+class CommandAdmin(ReadOnly, OfDevices, Bounded, ModelAdmin):
     """Commands, the newest first."""
 
     list_display = ("public_id", "device", "name", "status", "failure_class", "late")
-    list_filter = ("status", "command_class", "failure_class", "late", "tenant")
+    list_filter = ("status", "command_class", "failure_class", "late", TenantFilter)
     list_select_related = ("device", "tenant")
     search_fields = ("=public_id", "=device__uid", "name")
     ordering = ("-id",)
-    show_full_result_count = False  # counting millions of rows is not worth it
     inlines = (AttemptInline, EventInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -66,11 +74,11 @@ class CommandAdmin(ReadOnly, OfDevices, ModelAdmin):
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, OfTenants, ModelAdmin):
+class JobAdmin(ReadOnly, OfTenants, Bounded, ModelAdmin):
     """Jobs, the newest first."""
 
     list_display = ("name", "tenant", "command_name", "status", "created_at")
-    list_filter = ("status", "command_class", "tenant")
+    list_filter = ("status", "command_class", TenantFilter)
     list_select_related = ("tenant", "cohort", "created_by")
     search_fields = ("name", "=public_id")
     ordering = ("-id",)

@@ -14,12 +14,14 @@ from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
+from registry.admin.filters import TenantFilter
+from registry.admin.paging import Bounded
 from registry.admin.reach import OfDevices, OfTenants
 from registry.models import Tenant, User
 from registry.selectors.reach import sets_within
 
 
-class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(ReadOnly, Bounded, admin.ModelAdmin[Any]):
     """Shows rows that only services write."""
 
 
@@ -43,14 +45,16 @@ class CohortForm(forms.ModelForm[Cohort]):
 
 
 @admin.register(Cohort)
-class CohortAdmin(OfTenants, admin.ModelAdmin[Cohort]):
+class CohortAdmin(OfTenants, Bounded, admin.ModelAdmin[Cohort]):
     """Saved queries."""
 
     form = CohortForm
     list_display = ("name", "tenant", "query", "created_by", "created_at")
-    list_filter = ("tenant",)
+    list_filter = (TenantFilter,)
     search_fields = ("name", "query")
     list_select_related = ("tenant", "created_by")
+    autocomplete_fields = ("tenant",)
+    ordering = ("-pk",)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Cohort | None = None
@@ -73,11 +77,11 @@ class CohortAdmin(OfTenants, admin.ModelAdmin[Cohort]):
 
 
 @admin.register(Snapshot)
-class SnapshotAdmin(ReadOnly, OfTenants, admin.ModelAdmin[Any]):
+class SnapshotAdmin(ReadOnly, OfTenants, Bounded, admin.ModelAdmin[Any]):
     """Frozen members of cohorts."""
 
     list_display = ("public_id", "tenant", "cohort", "size", "taken_at", "target_hash")
-    list_filter = ("tenant",)
+    list_filter = (TenantFilter,)
     list_select_related = ("tenant", "cohort")
 
     def reached(self, tenants: list[Tenant]) -> Q:
@@ -86,13 +90,12 @@ class SnapshotAdmin(ReadOnly, OfTenants, admin.ModelAdmin[Any]):
 
 
 @admin.register(SnapshotMember)
-class SnapshotMemberAdmin(ReadOnly, OfDevices, admin.ModelAdmin[Any]):
+class SnapshotMemberAdmin(ReadOnly, OfDevices, Bounded, admin.ModelAdmin[Any]):
     """Who was frozen."""
 
     list_display = ("uid", "snapshot", "tenant")
     search_fields = ("=uid", "=snapshot__public_id")
     list_select_related = ("snapshot", "tenant")
-    show_full_result_count = False
 
 
 @admin.register(IndexState)

@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import Q
 
 from iotplatform.common.admin import ReadOnly
+from registry.admin.filters import TenantFilter, Typed
+from registry.admin.paging import Bounded
 from registry.admin.reach import OfDevices, OfTenants
 from registry.models import Tenant
 from registry.selectors.reach import at_site_within, uids_within, within
@@ -24,10 +26,8 @@ from state.models import (
 )
 
 
-class ListAdmin(admin.ModelAdmin[Any]):
+class ListAdmin(Bounded, admin.ModelAdmin[Any]):
     """Rows that may be many."""
-
-    show_full_result_count = False
 
 
 class ReadOnlyAdmin(ReadOnly, ListAdmin):
@@ -39,7 +39,7 @@ class AlarmAdmin(ReadOnly, OfDevices, ListAdmin):
     """Alarms, the latest first."""
 
     list_display = ("code", "device", "tenant", "severity", "state", "count", "last_at")
-    list_filter = ("state", "severity", "tenant")
+    list_filter = ("state", "severity", TenantFilter)
     list_select_related = ("device", "tenant")
     search_fields = ("code", "device__uid")
     ordering = ("-pk",)
@@ -61,7 +61,7 @@ class DeadLetterAdmin(ReadOnly, OfTenants, ListAdmin):
     """Messages that could not be taken, the latest first."""
 
     list_display = ("at", "reason", "uid", "topic", "payload_bytes", "detail")
-    list_filter = ("reason", "adapter")
+    list_filter = (("reason", Typed), ("adapter", Typed))
     search_fields = ("uid", "topic")
     ordering = ("-pk",)
     exclude = ("payload",)
@@ -89,7 +89,7 @@ class MaintenanceWindowAdmin(ReadOnly, OfTenants, ListAdmin):
     """Announced work, the latest first; people announce it in console and API."""
 
     list_display = ("from_at", "until", "device", "site", "tenant", "reason")
-    list_filter = ("tenant",)
+    list_filter = (TenantFilter,)
     list_select_related = ("device", "site", "tenant")
     search_fields = ("device__uid", "site__slug", "reason")
     ordering = ("-pk",)
@@ -105,7 +105,7 @@ class RiskAdmin(ReadOnly, OfDevices, ListAdmin):
     """How much each device needs somebody's eye, with the reasons."""
 
     list_display = ("device", "tenant", "score", "at")
-    list_filter = ("tenant",)
+    list_filter = (TenantFilter,)
     list_select_related = ("device", "tenant")
     search_fields = ("device__uid",)
     ordering = ("-pk",)
@@ -116,7 +116,7 @@ class FieldFeedbackAdmin(ReadOnly, OfDevices, ListAdmin):
     """What people saw at the devices, the latest first."""
 
     list_display = ("at", "device", "tenant", "observation", "by", "note")
-    list_filter = ("observation", "tenant")
+    list_filter = ("observation", TenantFilter)
     list_select_related = ("device", "tenant", "by")
     search_fields = ("device__uid", "note")
     ordering = ("-pk",)

@@ -10,6 +10,7 @@ from registry.admin import (
     imports,
     people,
     places,
+    sign_ins,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "imports",
     "people",
     "places",
+    "sign_ins",
 ]

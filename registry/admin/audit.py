@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnly
 from registry.admin.base import ServiceAdmin
+from registry.admin.filters import TenantFilter, Typed
 from registry.admin.reach import OfTenants
 from registry.models import AuditEntry, Tenant
 from registry.permissions import Right
@@ -29,7 +30,7 @@ class AuditEntryAdmin(ReadOnly, OfTenants, ServiceAdmin[AuditEntry]):
         "token_name",
         "door",
     )
-    list_filter = ("action", "door", "tenant")
+    list_filter = ("action", ("door", Typed), ("kind", Typed), TenantFilter)
     search_fields = ("object_name__startswith", "=object_id", "=actor")
     search_help_text = "What an object's name begins with, its id, or who did it"
     ordering = ("-id",)

@@ -12,16 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from iotplatform.common.problems import Problem
-from registry.admin.paging import BoundedPaginator
+from registry.admin.paging import Bounded
 
 Row = TypeVar("Row", bound=Model)
 
 
-class ServiceAdmin(admin.ModelAdmin[Row]):
+class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
     """Rows whose saving and deleting may be refused by a service."""
-
-    show_full_result_count = False  # counting a million rows is slower than the page
-    paginator = BoundedPaginator
 
     def changeform_view(
         self,

@@ -8,7 +8,8 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from registry.admin.places import OF_TENANT, OfTenantAdmin
+from registry.admin.filters import TenantFilter
+from registry.admin.places import OfTenantAdmin
 from registry.models import Batch, HardwareRevision, Product
 from registry.services import products
 
@@ -29,7 +30,7 @@ class ProductAdmin(OfTenantAdmin):
     form = ProductForm
     list_display = ("slug", "name", "tenant", "kind", "takes_commands")
     list_select_related = ("tenant",)
-    list_filter = (OF_TENANT, "kind", "takes_commands")
+    list_filter = (TenantFilter, "kind", "takes_commands")
     autocomplete_fields = ("tenant",)
 
     def save_model(
@@ -50,7 +51,7 @@ class HardwareRevisionAdmin(OfTenantAdmin):
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "product", "created_at")
     list_select_related = ("tenant", "product")
-    list_filter = (OF_TENANT,)
+    list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant", "product")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -76,7 +77,7 @@ class BatchAdmin(OfTenantAdmin):
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "hardware_revision", "made_at")
     list_select_related = ("tenant", "hardware_revision")
-    list_filter = (OF_TENANT,)
+    list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant", "hardware_revision")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -19,6 +19,7 @@ from registry.admin.base import (
     show_once,
     words_of,
 )
+from registry.admin.filters import TenantFilter
 from registry.admin.reach import OfDevices, OfTenants
 from registry.exporting import CSV, NDJSON, export_response
 from registry.lifecycle import Lifecycle
@@ -59,7 +60,7 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
         "lifecycle",
         "kind",
         "adapter",
-        "tenant",
+        TenantFilter,
     )
     # Their beginnings, which indexes find among a million; the fleet page finds more.
     search_fields = ("uid__startswith", "name__startswith", "serial__startswith")

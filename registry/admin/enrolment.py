@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from registry.admin.base import ServiceAdmin, for_each, show_once
+from registry.admin.filters import TenantFilter
 from registry.admin.reach import OfTenants
 from registry.models import EnrolmentKey, Tenant
 from registry.selectors.reach import at_site_within
@@ -31,7 +32,7 @@ class EnrolmentKeyAdmin(OfTenants, ServiceAdmin[EnrolmentKey]):
     )
     list_select_related = ("tenant", "product", "batch", "site")
     list_filter = (
-        ("tenant", admin.RelatedOnlyFieldListFilter),
+        TenantFilter,
         ("revoked_at", admin.EmptyFieldListFilter),
     )
     search_fields = ("name", "prefix", "product__slug", "site__slug")

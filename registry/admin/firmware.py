@@ -10,19 +10,30 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
-from registry.admin.places import OF_TENANT
+from registry.admin.choosing import searched
+from registry.admin.filters import TenantFilter
 from registry.admin.reach import OfTenants
-from registry.models import FirmwareRelease, HardwareRevision, Product, User
+from registry.models import (
+    FirmwareHardware,
+    FirmwareProduct,
+    FirmwareRelease,
+    HardwareRevision,
+    Product,
+    User,
+)
 from registry.services.firmware import create_release, delete_release, update_release
 
 
 class ReleaseForm(forms.ModelForm[FirmwareRelease]):
     """A release with what it is for."""
 
-    products = forms.ModelMultipleChoiceField(Product.objects.all())
+    products = forms.ModelMultipleChoiceField(
+        Product.objects.all(), widget=searched(FirmwareProduct, "product")
+    )
     hardware_revisions = forms.ModelMultipleChoiceField(
         HardwareRevision.objects.all(),
         required=False,
+        widget=searched(FirmwareHardware, "hardware_revision"),
         help_text="None: every revision of the products.",
     )
 
@@ -49,7 +60,7 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
     form = ReleaseForm
     list_display = ("version", "tenant", "made_for", "size", "created_at", "created_by")
     list_select_related = ("tenant", "created_by")
-    list_filter = (OF_TENANT,)
+    list_filter = (TenantFilter,)
     search_fields = ("version", "sha256")
     autocomplete_fields = ("tenant",)
     ordering = ("-id",)

@@ -13,6 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from registry.admin.base import ServiceAdmin, for_each, show_once
+from registry.admin.choosing import searched
+from registry.admin.filters import TenantFilter
+from registry.admin.paging import Bounded
 from registry.admin.reach import OfTenants
 from registry.lifecycle import Scope
 from registry.models import (
@@ -32,7 +35,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin[User]):
+class PersonAdmin(Bounded, UserAdmin[User]):
     """Accounts; what they may do stands in their memberships."""
 
     list_display = ("username", "is_active", "is_superuser", "last_login")
@@ -58,11 +61,14 @@ class MembershipForm(forms.ModelForm[Membership]):
         help_text="The name of an account.",
     )
     projects = forms.ModelMultipleChoiceField(
-        Project.objects.select_related("tenant"), required=False
+        Project.objects.all(),
+        required=False,
+        widget=searched(MembershipLimit, "project"),
     )
     sites = forms.ModelMultipleChoiceField(
-        Site.objects.select_related("tenant"),
+        Site.objects.all(),
         required=False,
+        widget=searched(MembershipLimit, "site"),
         help_text="With the projects: the limit. None of both: the whole tenant.",
     )
 
@@ -87,7 +93,7 @@ class MembershipAdmin(OfTenants, ServiceAdmin[Membership]):
     form = MembershipForm
     list_display = ("user", "tenant", "role", "created_at")
     list_select_related = ("user", "tenant")
-    list_filter = ("role", ("tenant", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("role", TenantFilter)
     search_fields = ("user__username", "tenant__slug")
     autocomplete_fields = ("tenant",)
     fields = ("user", "tenant", "role", "projects", "sites")

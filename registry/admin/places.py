@@ -9,12 +9,11 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
+from registry.admin.filters import TenantFilter, Typed
 from registry.admin.reach import OfTenants
 from registry.models import Project, Site, Space, Tenant
 from registry.selectors.reach import at_site_within, projects_within, sites_within
 from registry.services import places, spaces, tenants
-
-OF_TENANT = ("tenant", admin.RelatedOnlyFieldListFilter)
 
 
 @admin.register(Tenant)
@@ -70,7 +69,7 @@ class ProjectAdmin(OfTenantAdmin):
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "created_at")
     list_select_related = ("tenant",)
-    list_filter = (OF_TENANT,)
+    list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant",)
 
     def reached(self, tenants: list[Tenant]) -> Q:
@@ -94,7 +93,7 @@ class SiteAdmin(OfTenantAdmin):
 
     list_display = ("slug", "name", "tenant", "project", "region", "country")
     list_select_related = ("tenant", "project")
-    list_filter = (OF_TENANT, "region", "country")
+    list_filter = (TenantFilter, ("region", Typed), ("country", Typed))
     autocomplete_fields = ("tenant", "project")
 
     def reached(self, tenants: list[Tenant]) -> Q:
@@ -118,7 +117,7 @@ class SpaceAdmin(OfTenantAdmin):
 
     list_display = ("slug", "name", "kind", "tenant", "site", "parent")
     list_select_related = ("tenant", "site", "parent")
-    list_filter = (OF_TENANT, "kind")
+    list_filter = (TenantFilter, ("kind", Typed))
     autocomplete_fields = ("tenant", "site", "parent")
 
     def reached(self, tenants: list[Tenant]) -> Q:
