@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commands.api import commands, devices, jobs, lifecycle
+from commands.api import commands, dead_letters, devices, jobs, lifecycle
 
 urlpatterns = [
     path("command-definitions/", commands.CommandDefinitionListView.as_view()),
@@ -15,6 +15,13 @@ urlpatterns = [
     path("devices/<str:uid>/lifecycle/", lifecycle.LifecycleView.as_view()),
     path("devices/<str:uid>/transfer/", lifecycle.TransferView.as_view()),
     path("devices/<str:uid>/timeline/", devices.TimelineView.as_view()),
+    path("dead-letters/", dead_letters.DeadLetterListView.as_view()),
+    path("dead-letters/replay/", dead_letters.ReplayLettersView.as_view()),
+    path("dead-letters/<uuid:letter_id>/", dead_letters.DeadLetterView.as_view()),
+    path(
+        "dead-letters/<uuid:letter_id>/replay/",
+        dead_letters.ReplayLetterView.as_view(),
+    ),
     # GET and POST jobs/ are one URL: fleet routes it, because making a job needs it.
     path("jobs/<str:job_id>/", jobs.JobDetailView.as_view()),
     path("jobs/<str:job_id>/targets/", jobs.JobTargetListView.as_view()),

@@ -43,3 +43,7 @@ class RuleNotFound(NotFound):
 
 class RuleRefused(BadInput):
     """The product has a rule with this code already."""
+
+
+class LetterNotFound(NotFound):
+    """There is no such dead letter for this caller, or it is gone by now."""

@@ -41,6 +41,15 @@ class Departure(models.TextChoices):
     GOODBYE = "goodbye", "goodbye"
 
 
+class ReplayOutcome(models.TextChoices):
+    """What came of taking a dead letter in again."""
+
+    TAKEN = "taken", "taken"  # it is state now
+    REPEATED = "repeated", "repeated"  # known already, by its (boot, seq)
+    OUTDATED = "outdated", "outdated"  # what it says was overtaken by newer messages
+    REFUSED = "refused", "refused"  # the reason still holds, or another one
+
+
 class Severity(models.TextChoices):
     """How much an alarm matters."""
 

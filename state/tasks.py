@@ -56,7 +56,7 @@ def tidy() -> int:
     end_orphans_across_tenants(now=now)
     forget_cleared_across_tenants(now=now)
     total = 0
-    while deleted := trim_dead_letters_across_tenants():
+    while deleted := trim_dead_letters_across_tenants(now=now):
         total += deleted
     return total
 

@@ -53,7 +53,9 @@ def take_in(
     for attempt in range(1, TRIES + 1):
         try:
             with transaction.atomic():
-                return _take_in(uplinks, list(dead), now=now)
+                letters, _ = _take_in(uplinks, list(dead), now=now)
+                record_dead_letters(letters, now=now)
+                return letters
         except OperationalError as error:
             deadlocked = isinstance(error.__cause__, DeadlockDetected)
             if not deadlocked or attempt == TRIES:
@@ -62,12 +64,24 @@ def take_in(
     raise AssertionError("the last try returns or raises")
 
 
+def take_again(
+    uplink: Uplink, *, now: datetime
+) -> tuple[DeadLetterDraft | None, Judged]:
+    """Take in one message that is kept as a dead letter, in its caller's transaction.
+
+    Return the letter that it would be once more, which is neither kept nor counted
+    again, and what it said that is new.
+    """
+    letters, judged = _take_in([uplink], [], now=now)
+    return (letters[0] if letters else None), judged
+
+
 def _take_in(
     uplinks: Sequence[Uplink], dead: list[DeadLetterDraft], *, now: datetime
-) -> list[DeadLetterDraft]:
+) -> tuple[list[DeadLetterDraft], Judged]:
     uids = {uplink.uid for uplink in uplinks}
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
-    uids |= {uid for draft in dead for uid in (draft.uid, _sender_of(draft)) if uid}
+    uids |= {uid for draft in dead for uid in (draft.uid, draft.sender) if uid}
     devices = ingest_devices_across_tenants(sorted(uids))
     dead = [_addressed(draft, devices) for draft in dead]
     heard = [devices[draft.uid] for draft in dead if draft.device_id is not None]
@@ -82,8 +96,7 @@ def _take_in(
     judged = judge(arrivals, now=now, heard=heard)
     if _apply(judged, dead, devices, now=now):
         wake_adapters()
-    record_dead_letters(dead, now=now)
-    return dead
+    return dead, judged
 
 
 def _refusal(
@@ -197,17 +210,10 @@ def _addressed(
     What a gateway relays for a device that is none of its children says nothing of that
     device, which may be another tenant's: it is the gateway's letter.
     """
-    device, sender = devices.get(draft.uid), devices.get(_sender_of(draft))
+    device, sender = devices.get(draft.uid), devices.get(draft.sender)
     if device is not None and _speaks_for(sender, device):
         return replace(draft, tenant_id=device.tenant_id, device_id=device.id)
     return replace(draft, tenant_id=sender.tenant_id) if sender else draft
-
-
-def _sender_of(draft: DeadLetterDraft) -> str:
-    """Return who published it: the gateway of a relayed message, else the device."""
-    parts = draft.topic.split("/")
-    is_relayed = len(parts) > 4 and parts[3] == "child"
-    return parts[2] if is_relayed else draft.uid
 
 
 def _speaks_for(sender: IngestDevice | None, device: IngestDevice) -> bool:

@@ -1,9 +1,11 @@
 """How well the platform itself listens: slots, blind spans, dead letters, sweeps."""
 
+from django.conf import settings
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Tenant
+from state.lifecycle import ReplayOutcome
 
 
 class ListeningSlot(models.Model):
@@ -40,7 +42,7 @@ class BlindSpan(models.Model):
 
 
 class DeadLetter(PublicIdModel):
-    """A message that could not be taken, and why; only the newest are kept."""
+    """A message that could not be taken, why, and what came of taking it again."""
 
     # Null when no device of ours is concerned: then only the platform's people see it.
     tenant = models.ForeignKey(
@@ -50,10 +52,29 @@ class DeadLetter(PublicIdModel):
     reason = models.CharField(max_length=32)
     detail = models.TextField(blank=True)
     uid = models.CharField(max_length=64, blank=True)
+    # Who published it: the gateway of a relayed message, else the device. Each has a
+    # bounded share of what is kept.
+    sender = models.CharField(max_length=64, blank=True)
     topic = models.TextField(blank=True)
-    payload = models.BinaryField(default=bytes)  # the beginning of it
+    payload = models.BinaryField(default=bytes)  # its first 64 KiB
     payload_bytes = models.PositiveIntegerField(default=0)  # how long it was
     adapter = models.CharField(max_length=16, blank=True)
+    replayed_at = models.DateTimeField(null=True, blank=True)
+    replayed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    outcome = models.CharField(max_length=8, choices=ReplayOutcome, blank=True)
+    outcome_detail = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sender", "-id"], name="state_deadletter_by_sender"),
+            models.Index(fields=["tenant", "-id"], name="state_deadletter_by_tenant"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.topic}"

@@ -9,7 +9,7 @@ from state.selectors.many import (
     reach_of,
     reported_of,
 )
-from state.selectors.platform import dead_letter_figures, list_dead_letters
+from state.selectors.platform import dead_letter_figures
 from state.selectors.timeline import timeline_entries
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "ingest_figures",
     "latest_telemetry",
     "list_alarms",
-    "list_dead_letters",
     "list_slots",
     "reach_of",
     "reported_of",

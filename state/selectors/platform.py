@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
-
-from registry.models import Tenant
-from registry.selectors.reach import uids_within
-from state.models import DeadLetter, DeadLetterCount, RiskMark
+from state.models import DeadLetterCount, RiskMark
 
 
 def dead_letter_figures() -> dict[str, Any]:
@@ -18,11 +13,6 @@ def dead_letter_figures() -> dict[str, Any]:
         DeadLetterCount.objects.order_by("reason").values_list("reason", "total")
     )
     return {"total": sum(by_reason.values()), "by_reason": by_reason}
-
-
-def list_dead_letters(*, tenants: Sequence[Tenant]) -> QuerySet[DeadLetter]:
-    """Return the dead letters that are kept of these tenants' devices, newest first."""
-    return DeadLetter.objects.filter(uids_within(tenants)).order_by("-pk")
 
 
 def count_risk_marks() -> int:

@@ -3,19 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from iotplatform.common.ids import new_public_id
+from iotplatform.common.messages import MAX_PAYLOAD_BYTES, UID_PATTERN
 from state.models import DeadLetter
 from state.services import bulk
 
-KEPT = 10_000  # newest dead letters that stay, of all tenants together
-# Of each: enough to see what a device sends, too little to fill a disk with.
-KEPT_BYTES = 1_024
+if TYPE_CHECKING:
+    from registry.models import User
+    from state.lifecycle import ReplayOutcome
+
+KEPT = 10_000  # dead letters that stay, of all tenants together
+KEPT_BYTES = 256 * 1024 * 1024  # of their payloads: no disk is filled by them
+KEPT_FOR = timedelta(days=30)  # who has not looked by then will not replay it
+# Of one sender, held at once and not by the sweep: a device that repeats its mistake a
+# thousand times a second neither fills the disk nor pushes out what others said.
+KEPT_OF_SENDER = 200
+KEPT_BYTES_OF_SENDER = 4 * 1024 * 1024
+# Of each: all that the protocol allows, so that what is kept can be replayed.
+KEPT_PAYLOAD = MAX_PAYLOAD_BYTES
 KEPT_TEXT = 500
 DELETED_AT_ONCE = 5_000
+
+_TRIM_SENDERS = """
+    DELETE FROM state_deadletter WHERE id IN (
+        SELECT l.id FROM state_deadletter l JOIN (
+            SELECT id, row_number() OVER newest AS place,
+                sum(least(payload_bytes, %s)) OVER newest AS bytes
+            FROM state_deadletter WHERE sender = ANY(%s)
+            WINDOW newest AS (PARTITION BY sender ORDER BY id DESC)
+        ) r ON r.id = l.id
+        WHERE r.place > %s OR r.bytes > %s
+        FOR UPDATE OF l SKIP LOCKED)
+"""
+# The newest of each sender come before the second newest of any: where there is too
+# much, it is taken from those who have most.
+_TRIM = """
+    DELETE FROM state_deadletter WHERE id IN (
+        SELECT id FROM (
+            SELECT id, at, row_number() OVER fair AS place,
+                sum(bytes) OVER fair AS bytes
+            FROM (
+                SELECT id, at, least(payload_bytes, %s) AS bytes, row_number() OVER (
+                    PARTITION BY sender ORDER BY id DESC) AS turn
+                FROM state_deadletter) of_sender
+            WINDOW fair AS (ORDER BY turn, id DESC)
+        ) r WHERE place > %s OR bytes > %s OR at < %s
+        ORDER BY id LIMIT %s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +70,20 @@ class DeadLetterDraft:
     payload: bytes = b""
     uid: str = ""
 
+    @property
+    def sender(self) -> str:
+        """Who published it: the gateway of a relayed message, else the device."""
+        parts = self.topic.split("/")
+        is_relayed = len(parts) > 4 and parts[3] == "child"
+        sender = parts[2] if is_relayed else self.uid
+        return sender if UID_PATTERN.fullmatch(sender) else ""
+
 
 def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> None:
-    """Keep and count them, in two statements."""
+    """Keep and count them, in three statements.
+
+    Of one sender only the newest are kept; all are counted.
+    """
     if not drafts:
         return
     DeadLetter.objects.bulk_create(
@@ -43,14 +93,16 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
             at=now,
             reason=draft.reason,
             detail=_storable(draft.detail),
-            uid=draft.uid[:64].replace("\0", "�"),
+            uid=_storable(draft.uid)[:64],
+            sender=draft.sender,
             topic=_storable(draft.topic),
-            payload=draft.payload[:KEPT_BYTES],
+            payload=draft.payload[:KEPT_PAYLOAD],
             payload_bytes=len(draft.payload),
             adapter=draft.adapter,
         )
-        for draft in drafts
+        for draft in _newest_of_each(drafts)
     )
+    _trim_senders({draft.sender for draft in drafts})
     counts = sorted(Counter(draft.reason for draft in drafts).items())
     bulk.run(
         "INSERT INTO state_deadlettercount AS c (reason, total)"
@@ -60,14 +112,47 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
     )
 
 
-def trim_dead_letters_across_tenants(*, keep: int = KEPT) -> int:
-    """Delete the oldest beyond the newest ``keep``; return how many."""
-    return bulk.run(
-        "DELETE FROM state_deadletter WHERE id IN (SELECT id FROM state_deadletter"
-        " WHERE id <= (SELECT id FROM state_deadletter ORDER BY id DESC"
-        " OFFSET %s LIMIT 1) ORDER BY id LIMIT %s)",
-        [keep, DELETED_AT_ONCE],
+def trim_dead_letters_across_tenants(
+    *, now: datetime, keep: int = KEPT, keep_bytes: int = KEPT_BYTES
+) -> int:
+    """Delete what is old or too much, of those first who have most; return how many."""
+    bounds = [keep, keep_bytes, now - KEPT_FOR, DELETED_AT_ONCE]
+    return bulk.run(_TRIM, [KEPT_PAYLOAD, *bounds])
+
+
+def lock_letter(pk: int) -> DeadLetter | None:
+    """Lock a letter until the end of the transaction; None where it is gone by now."""
+    return DeadLetter.objects.select_for_update().filter(pk=pk).first()
+
+
+def mark_replayed(
+    letter: DeadLetter, outcome: ReplayOutcome, detail: str, *, by: User, now: datetime
+) -> None:
+    """Note what came of taking a letter in again."""
+    letter.outcome, letter.outcome_detail = outcome, _storable(detail)
+    letter.replayed_at, letter.replayed_by = now, by
+    letter.save(
+        update_fields=["outcome", "outcome_detail", "replayed_at", "replayed_by"]
     )
+
+
+def _newest_of_each(drafts: Sequence[DeadLetterDraft]) -> list[DeadLetterDraft]:
+    """Leave out what would be deleted at once: the earlier ones of who says much."""
+    found: list[DeadLetterDraft] = []
+    many: Counter[str] = Counter()
+    much: Counter[str] = Counter()
+    for draft in reversed(drafts):
+        sender = draft.sender
+        many[sender] += 1
+        much[sender] += min(len(draft.payload), KEPT_PAYLOAD)
+        if many[sender] <= KEPT_OF_SENDER and much[sender] <= KEPT_BYTES_OF_SENDER:
+            found.append(draft)
+    return found[::-1]
+
+
+def _trim_senders(senders: Collection[str]) -> None:
+    bounds = [KEPT_OF_SENDER, KEPT_BYTES_OF_SENDER]
+    bulk.run(_TRIM_SENDERS, [KEPT_PAYLOAD, sorted(senders), *bounds])
 
 
 def _storable(text: str) -> str:

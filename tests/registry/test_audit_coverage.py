@@ -25,7 +25,6 @@ MACHINES = {
     "state_adapterpath",
     "state_blindspan",
     "state_commandtally",
-    "state_deadletter",
     "state_deadlettercount",
     "state_expecteddisconnect",
     "state_heldalarm",

@@ -68,11 +68,12 @@ TABLE: dict[Kind, str] = {
         api/v1/memberships/ api/v1/tokens/ api/v1/tenants/ api/v1/projects/
         api/v1/sites/ api/v1/spaces/ api/v1/products/ api/v1/hardware-revisions/
         api/v1/batches/ api/v1/maintenance-windows/ api/v1/alarm-rules/ api/v1/alarms/
-        api/v1/alarm-rules/try/
+        api/v1/alarm-rules/try/ api/v1/dead-letters/ api/v1/dead-letters/replay/
         api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
         api/v1/fleet/fields/ api/v1/cohorts/ api/v1/jobs/
         / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
         alarms/rules/new/ maintenance/ audit/ keys/
+        dead-letters/ dead-letters/replay/
         members/
     """,
     Kind.OBJECT: """
@@ -104,6 +105,8 @@ TABLE: dict[Kind, str] = {
         commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
         alarms/rules/<rule_id>/ alarms/rules/<rule_id>/<action>/
         maintenance/<window_id>/end/
+        api/v1/dead-letters/<letter_id>/ api/v1/dead-letters/<letter_id>/replay/
+        dead-letters/<letter_id>/
         members/<membership_id>/change/ members/<membership_id>/remove/
     """,
 }
@@ -124,6 +127,7 @@ MODEL_OF = {
     "command_id": "commands.Command",
     "job_id": "commands.Job",
     "cohort_id": "fleet.Cohort",
+    "letter_id": "state.DeadLetter",
     "snapshot_id": "fleet.Snapshot",
 }
 FIELD_OF = {"uid": "uid", "child": "uid"}

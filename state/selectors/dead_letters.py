@@ -1,0 +1,67 @@
+"""Reads of dead letters: those kept, by reason, one with all that it said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from registry.models import Device, Tenant
+from registry.selectors.reach import uids_within, within
+from state.exceptions import LetterNotFound
+from state.models import DeadLetter, Presence
+
+
+def list_dead_letters(
+    *, tenants: Sequence[Tenant], of_platform: bool = False
+) -> QuerySet[DeadLetter]:
+    """Return the kept letters of these tenants' devices, without their payloads.
+
+    ``of_platform`` adds those of no device that we know.
+    """
+    reached = uids_within(tenants)
+    if of_platform:
+        reached |= Q(tenant__isnull=True)
+    rows = DeadLetter.objects.filter(reached).defer("payload")
+    return rows.select_related("tenant", "replayed_by").order_by("-pk")
+
+
+def get_dead_letter(
+    *, tenants: Sequence[Tenant], of_platform: bool = False, letter_id: UUID
+) -> DeadLetter:
+    """Return a letter with its payload; raises LetterNotFound."""
+    rows = list_dead_letters(tenants=tenants, of_platform=of_platform)
+    found = rows.defer(None).filter(public_id=letter_id).first()
+    if found is None:
+        raise LetterNotFound("There is no such dead letter; only the newest are kept.")
+    return found
+
+
+def count_by_reason(letters: QuerySet[DeadLetter]) -> dict[str, int]:
+    """Return how many of these letters there are of each reason, the most first."""
+    rows = letters.order_by().values_list("reason").annotate(total=Count("pk"))
+    return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+
+def known_uids(*, tenants: Sequence[Tenant], uids: Collection[str]) -> set[str]:
+    """Return which of these names are devices that the caller reaches."""
+    rows = Device.objects.filter(within(tenants), uid__in=set(uids))
+    return set(rows.values_list("uid", flat=True))
+
+
+def last_heard_across_tenants(uid: str) -> datetime | None:
+    """Return when something of a device arrived last; None if nothing ever did."""
+    rows = Presence.objects.filter(device__uid=uid)
+    return rows.values_list("last_seen_at", flat=True).first()
+
+
+def text_of_payload(payload: bytes) -> str | None:
+    """Return a payload as text; None where it is none, or has what no text holds."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return None
+    is_text = all(sign.isprintable() or sign in "\t\r\n" for sign in text)
+    return text if is_text else None

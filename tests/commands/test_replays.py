@@ -1,0 +1,177 @@
+"""Dead letters, taken in again: once, as of then, behind the tenant's wall."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from commands.services.replays import Replayed, replay_letters
+from commands.services.uplink import take_in
+from iotplatform.common.messages import parse
+from registry.models import AuditEntry, Device, Tenant
+from state.models import Alarm, DeadLetter, DeadLetterCount, Presence, Twin
+from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+from tests.factories import DeviceFactory, UserFactory
+from tests.state.scene import make_family
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def arrive(topic: str, body: Any, *, at: datetime) -> None:
+    """A message at a time, through the door of all."""
+    payload = json.dumps(body).encode()
+    message = parse(topic, payload, retained=False, arrived_at=at, adapter="mqtt")
+    take_in([message], [], now=at)
+
+
+def letter_of(topic: str, body: Any, *, at: datetime) -> DeadLetter:
+    """A message of a device that nobody has registered yet."""
+    arrive(topic, body, at=at)
+    letter = DeadLetter.objects.latest("pk")
+    assert letter.reason == "unknown_device"
+    return letter
+
+
+def replay(*letters: DeadLetter) -> list[Replayed]:
+    return replay_letters(letters, by=UserFactory(), now=now())
+
+
+def outcome(letter: DeadLetter) -> str:
+    return replay(letter)[0].outcome
+
+
+def event(**more: Any) -> dict[str, Any]:
+    return {"code": "hot", "severity": "warning", "state": "raised", **more}
+
+
+def given_to(tenant: Tenant, letter: DeadLetter) -> DeadLetter:
+    letter.tenant = tenant
+    letter.save()
+    return letter
+
+
+def test_a_letter_of_a_device_registered_since_is_taken_as_of_its_arrival() -> None:
+    came = now() - HOUR
+    letter = letter_of("iot/v1/late-1/event", event(), at=came)
+    device = DeviceFactory(uid="late-1")
+    total = DeadLetterCount.objects.get(reason="unknown_device").total
+
+    [replayed] = replay(letter)
+
+    assert (replayed.outcome, replayed.detail) == ("taken", "")
+    assert Alarm.objects.get(device=device).code == "hot"
+    assert Presence.objects.get(pk=device.pk).last_activity_at == came
+    letter.refresh_from_db()
+    assert (letter.outcome, letter.replayed_by is not None) == ("taken", True)
+    assert DeadLetterCount.objects.get(reason="unknown_device").total == total
+
+
+def test_a_letter_is_taken_once_however_often_it_is_replayed() -> None:
+    letter = letter_of("iot/v1/late-1/event", event(), at=now() - HOUR)
+    device = DeviceFactory(uid="late-1")
+
+    assert [outcome(letter) for _ in range(3)] == ["taken", "repeated", "repeated"]
+
+    assert Alarm.objects.get(device=device).count == 1
+
+
+def test_a_message_that_the_device_sent_again_meanwhile_changes_nothing() -> None:
+    body = event(boot=3, seq=7)
+    letter = letter_of("iot/v1/late-1/event", body, at=now() - HOUR)
+    device = DeviceFactory(uid="late-1")
+    arrive("iot/v1/late-1/event", body, at=now())
+
+    assert outcome(letter) == "repeated"
+    assert Alarm.objects.get(device=device).count == 1
+
+
+def test_what_still_cannot_be_taken_says_why_and_is_no_second_letter() -> None:
+    unknown = letter_of("iot/v1/nobody/event", event(), at=now())
+    draft = DeadLetterDraft("iot/v1/nobody/event", "mqtt", "bad_json", "", payload=b"{")
+    huge = DeadLetterDraft(
+        "iot/v1/x/event", "mqtt", "too_large", "", payload=b"x" * 100_000
+    )
+    record_dead_letters([draft, huge], now=now())
+    _, bad, large = DeadLetter.objects.order_by("pk")
+
+    results = replay(large, bad, unknown)
+
+    assert [row.outcome for row in results] == ["refused"] * 3
+    assert [row.detail.partition(" ")[0] for row in results] == [
+        *("unknown_device:", "bad_json:", "Only"),
+    ]
+    assert DeadLetter.objects.count() == 3
+
+
+def test_an_old_birth_or_will_says_nothing_of_now_and_an_old_report_neither() -> None:
+    old = now() - HOUR
+    birth = letter_of(
+        "iot/v1/late-1/status", {"status": "online", "session": "old"}, at=old
+    )
+    report = letter_of(
+        "iot/v1/late-1/reported", {"version": 1, "reported": {"a": 1}}, at=old
+    )
+    device = DeviceFactory(uid="late-1")
+    arrive("iot/v1/late-1/status", {"status": "online", "session": "new"}, at=now())
+    arrive("iot/v1/late-1/reported", {"version": 5, "reported": {"a": 5}}, at=now())
+
+    assert [row.outcome for row in replay(birth, report)] == ["outdated"] * 2
+
+    assert Presence.objects.get(pk=device.pk).session == "new"
+    assert Twin.objects.get(pk=device.pk).reported == {"a": 5}
+
+
+def test_one_that_the_platform_cannot_take_leaves_the_others_alone() -> None:
+    huge = {"metrics": {"t": 1.7e308}}
+    at = now() - HOUR
+    letters = [
+        letter_of("iot/v1/late-1/telemetry", huge, at=at),
+        letter_of("iot/v1/late-1/telemetry", huge, at=at),
+        letter_of("iot/v1/late-1/event", event(), at=at),
+    ]
+    device = DeviceFactory(uid="late-1")
+
+    results = replay(*letters)
+
+    assert [row.outcome for row in results] == ["taken", "refused", "taken"]
+    assert Alarm.objects.filter(device=device).count() == 1
+    assert DeadLetter.objects.get(pk=letters[1].pk).outcome == "refused"
+
+
+def test_a_tenants_letter_reaches_no_device_of_another_tenant() -> None:
+    gateway, _ = make_family()
+    letter = letter_of("iot/v1/moved-1/event", event(), at=now() - HOUR)
+    given_to(gateway.tenant, letter)
+    theirs: Device = DeviceFactory(uid="moved-1")
+    assert theirs.tenant != gateway.tenant
+
+    [replayed] = replay(letter)
+
+    assert replayed.outcome == "refused"
+    assert not Alarm.objects.filter(device=theirs).exists()
+    assert not Presence.objects.filter(pk=theirs.pk).exists()
+
+
+def test_who_replayed_what_is_in_the_audit_log(client: Any) -> None:
+    from iotplatform.common import wall
+
+    letter = letter_of("iot/v1/late-1/event", event(), at=now() - HOUR)
+    device = DeviceFactory(uid="late-1")
+    given_to(device.tenant, letter)
+    user = UserFactory()
+
+    with wall.scoped(wall.Scope(wall.PLATFORM, user_id=user.pk, door="console")):
+        replay_letters([letter], by=user, now=now())
+
+    entry = AuditEntry.objects.get(kind="dead_letter")
+    assert (entry.actor, entry.object_id) == (user.username, str(letter.public_id))
+    assert (entry.tenant, entry.after["outcome"]) == (device.tenant, "taken")
+    assert "payload" not in entry.after
