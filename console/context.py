@@ -117,6 +117,8 @@ class Shell:
             )
             for name, label, prefixes in PAGES
         ]
+        url = reverse("console:dead-letters")
+        items.append(NavItem("Dead letters", "letters", url, path.startswith(url)))
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
             url = reverse("console:audit")
             items.append(NavItem("Audit", "audit", url, path.startswith(url)))

@@ -20,6 +20,19 @@ CAUSES = {
     "birth": "birth",
     "message": "heard from",
 }
+# Why a message could not be taken in.
+REASONS = {
+    "unknown_device": "names a device that we do not know",
+    "lifecycle": "from a device that is retired or replaced",
+    "gateway_mismatch": "relayed by a gateway that the child does not belong to",
+    "unknown_command": "answers a command that we did not send to it",
+    "bad_topic": "on a topic that the protocol does not know",
+    "too_large": "larger than 64 KiB",
+    "empty": "without a word in it",
+    "bad_json": "is no JSON",
+    "bad_message": "is JSON, and not what the protocol says",
+    "refused": "reads well, and could not be stored",
+}
 ACTIONS = {
     "retry_now": "sent again at once",
     "retry_later": "sent again later",
@@ -90,3 +103,8 @@ def clock(at: datetime | str | None) -> str:
     if 0 < days < 6:
         return f"{moment:%a %H:%M}"
     return f"{moment:%-d %b %H:%M}" if days < 300 else f"{moment:%-d %b %Y}"
+
+
+def reason_in_words(code: str) -> str:
+    """Return why a message was not taken, as words that follow "it"."""
+    return REASONS.get(code, code.replace("_", " "))

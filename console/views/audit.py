@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 
+from console.days import within_days
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right, is_platform_admin
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from registry.selectors.audit import Told
 
 ACTIONS = ("created", "changed", "deleted")
-DAYS = {"from": "at__gte", "to": "at__lt"}
 # What a kind's own page is found by; others lead to the device that they concern.
 PAGES = {"command": "console:command", "job": "console:job", "cohort": "console:cohort"}
 
@@ -91,18 +89,7 @@ def _narrowed(
         rows = rows.filter(kind=asked["kind"])
     if asked["action"] in ACTIONS:
         rows = rows.filter(action=asked["action"])
-    for name, lookup in DAYS.items():
-        if not asked[name]:
-            continue
-        try:
-            day = date.fromisoformat(asked[name])
-        except ValueError:
-            errors.append(f"“{name}” is a day, as in {timezone.localdate()}.")
-            continue
-        day += timedelta(days=name == "to")  # the whole day, its evening too
-        midnight = datetime.combine(day, time(), timezone.get_current_timezone())
-        rows = rows.filter(**{lookup: midnight})
-    return rows
+    return within_days(rows, asked, errors)
 
 
 def _shown(told: Told) -> dict[str, Any]:

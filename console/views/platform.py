@@ -13,6 +13,7 @@ from django.views.decorators.http import conditional_page
 from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
 from console.scope import ConsoleRequest, page
 from console.selectors.trust import get_trust
+from console.words import reason_in_words
 from fleet.selectors.lag import count_outbox, get_index_state
 from registry.permissions import is_platform_admin
 from state.selectors.console import latest_dead_letters_across_tenants
@@ -20,18 +21,6 @@ from state.selectors.listening import BLIND_AFTER, ingest_figures, list_slots
 from state.selectors.platform import count_risk_marks, dead_letter_figures
 
 LETTERS = 25
-REASONS = {
-    "unknown_device": "names a device that we do not know",
-    "lifecycle": "from a device that is retired or replaced",
-    "gateway_mismatch": "relayed by a gateway that the child does not belong to",
-    "unknown_command": "answers a command that we did not send to it",
-    "bad_topic": "on a topic that the protocol does not know",
-    "too_large": "larger than 64 KiB",
-    "empty": "without a word in it",
-    "bad_json": "is no JSON",
-    "bad_message": "is JSON, and not what the protocol says",
-    "refused": "reads well, and could not be stored",
-}
 
 
 @conditional_page
@@ -66,7 +55,7 @@ def _context() -> dict[str, Any]:
         "adapters": adapter_latencies(now=now),
         "dead_total": dead["total"],
         "dead_reasons": [
-            {"code": code, "words": REASONS.get(code, code.replace("_", " ")), "n": n}
+            {"code": code, "words": reason_in_words(code), "n": n}
             for code, n in sorted(dead["by_reason"].items(), key=lambda row: -row[1])
         ],
         "letters": latest_dead_letters_across_tenants(limit=LETTERS),

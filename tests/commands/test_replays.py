@@ -10,6 +10,7 @@ import pytest
 
 from commands.services.replays import Replayed, replay_letters
 from commands.services.uplink import take_in
+from iotplatform.common import wall
 from iotplatform.common.messages import parse
 from registry.models import AuditEntry, Device, Tenant
 from state.models import Alarm, DeadLetter, DeadLetterCount, Presence, Twin
@@ -160,9 +161,7 @@ def test_a_tenants_letter_reaches_no_device_of_another_tenant() -> None:
     assert not Presence.objects.filter(pk=theirs.pk).exists()
 
 
-def test_who_replayed_what_is_in_the_audit_log(client: Any) -> None:
-    from iotplatform.common import wall
-
+def test_who_replayed_what_is_in_the_audit_log() -> None:
     letter = letter_of("iot/v1/late-1/event", event(), at=now() - HOUR)
     device = DeviceFactory(uid="late-1")
     given_to(device.tenant, letter)
@@ -173,5 +172,6 @@ def test_who_replayed_what_is_in_the_audit_log(client: Any) -> None:
 
     entry = AuditEntry.objects.get(kind="dead_letter")
     assert (entry.actor, entry.object_id) == (user.username, str(letter.public_id))
+    assert entry.after is not None
     assert (entry.tenant, entry.after["outcome"]) == (device.tenant, "taken")
     assert "payload" not in entry.after
