@@ -13,6 +13,7 @@ from urllib.parse import quote
 from django.db import connection
 
 from iotplatform.local.accounts import dying_with_parent
+from tests.waiting import wait_until
 
 BASE = Path(__file__).resolve().parents[2]
 
@@ -74,3 +75,12 @@ class BridgeProcess:
     def log(self) -> str:
         self._log.seek(0)
         return self._log.read()
+
+
+def wait_for_listening(*bridges: BridgeProcess, slots: int = 1) -> None:
+    """Wait until every slot has subscribed."""
+    wait_until(
+        lambda: sum(b.log().count(": listening") for b in bridges) >= slots,
+        seconds=20,
+        what="all slots are read",
+    )

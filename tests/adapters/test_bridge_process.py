@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from commands.models import Command
 from registry.models import Device
 from state.models import Alarm, Presence
-from tests.adapters.bridge_process import BridgeProcess
+from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
 from tests.conftest import need_mosquitto
@@ -92,15 +92,6 @@ def sender(broker: BrokerProcess) -> Iterator[Sender]:
     sender = Sender(broker, DeviceFactory.create())
     yield sender
     sender.close()
-
-
-def wait_for_listening(*bridges: BridgeProcess, slots: int = 1) -> None:
-    """Wait until every slot has subscribed."""
-    wait_until(
-        lambda: sum(b.log().count(": listening") for b in bridges) >= slots,
-        seconds=20,
-        what="all slots are read",
-    )
 
 
 def test_a_message_becomes_state_and_a_command_gets_out(
