@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("registry", "0014_device_imports"),
-        ("state", "0006_alarm_rules"),
+        ("state", "0007_alarm_history"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
