@@ -66,7 +66,7 @@ def words_of(refusal: Problem) -> str:
     return "; ".join(rows) or refusal.detail
 
 
-def add_errors(form: forms.ModelForm[Any], errors: Iterable[dict[str, Any]]) -> None:
+def add_errors(form: forms.BaseForm, errors: Iterable[dict[str, Any]]) -> None:
     """Put a service's refusals beside the fields that they name."""
     for row in errors:
         field = str(row["field"]).split(".")[0]

@@ -5,28 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 from iotplatform.common.admin import ReadOnly
-from iotplatform.common.problems import Problem
 from registry.admin.base import (
     ServiceAdmin,
     add_errors,
     for_each,
-    show_once,
-    words_of,
 )
+from registry.admin.device_actions import DeviceActions, actor_of
 from registry.admin.filters import TenantFilter
-from registry.admin.reach import OfDevices, OfTenants
-from registry.exporting import CSV, NDJSON, export_response
-from registry.lifecycle import Lifecycle
+from registry.admin.reach import OfDevices, OfTenants, tenants_of
 from registry.models import Credential, Device, LifecycleMove, Tenant
-from registry.permissions import Right, tenants_where
+from registry.selectors.devices import other_units
 from registry.selectors.reach import within
-from registry.services.credentials import issue_credential, withdraw_credential
+from registry.services.credentials import withdraw_credential
 from registry.services.device_rules import device_errors
 from registry.services.devices import (
     CHANGEABLE,
@@ -34,9 +31,6 @@ from registry.services.devices import (
     register_device,
     update_device,
 )
-from registry.services.lifecycle import move_devices
-
-SHOWN = 20  # refusals of one action: what a person reads
 
 
 class DeviceForm(forms.ModelForm[Device]):
@@ -50,7 +44,7 @@ class DeviceForm(forms.ModelForm[Device]):
 
 
 @admin.register(Device)
-class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
+class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
     """Physical units."""
 
     form = DeviceForm
@@ -71,10 +65,6 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
     )
     raw_id_fields = ("gateway",)
     ordering = ("uid",)
-    actions = (
-        *("activate", "send_to_repair", "retire", "issue"),
-        *("export_as_csv", "export_as_ndjson"),
-    )
 
     def reached(self, tenants: list[Tenant]) -> Q:
         """Return the condition of devices within reach."""
@@ -83,7 +73,33 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix who a device is, and leave its lifecycle to the actions."""
         always = ("public_id", "lifecycle", "created_at", "updated_at")
-        return always if obj is None else (*always, "uid", "tenant")
+        if obj is None:
+            return always
+        return (*always, "uid", "tenant", "took_the_place_of", "replaced_by")
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Device | None:
+        """Bring along the other units of its replacements, as far as they reach."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            tenants = tenants_of(request, self.right)
+            row.before, row.after = other_units(row, tenants=tenants)
+        return row
+
+    def view_on_site(self, obj: Device) -> str:
+        """Lead to the device's page in the console."""
+        return reverse("console:device", args=[obj.uid])
+
+    @admin.display(description="took the place of")
+    def took_the_place_of(self, obj: Device) -> str:
+        """Lead to the unit that stood there before."""
+        return _linked(obj.before)  # type: ignore[attr-defined]
+
+    @admin.display(description="replaced by")
+    def replaced_by(self, obj: Device) -> str:
+        """Lead to the unit that stands there now."""
+        return _linked(obj.after)  # type: ignore[attr-defined]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A device is retired, not deleted: its history stays."""
@@ -101,78 +117,8 @@ class DeviceAdmin(OfTenants, ServiceAdmin[Device]):
         gateway = given.pop("gateway", None)
         given.pop("tenant")
         draft = DeviceDraft(gateway=gateway.uid if gateway else None, **given)
-        made = register_device(tenant=obj.tenant, draft=draft, actor=_actor(request))
+        made = register_device(tenant=obj.tenant, draft=draft, actor=actor_of(request))
         obj.pk = made.pk
-
-    @admin.action(description="Move to active")
-    def activate(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
-        """Move each selected device to active, where its lifecycle allows it."""
-        self._move(request, rows, Lifecycle.ACTIVE)
-
-    @admin.action(description="Move to in repair")
-    def send_to_repair(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
-        """Move each selected device to in repair, where its lifecycle allows it."""
-        self._move(request, rows, Lifecycle.IN_REPAIR)
-
-    @admin.action(description="Retire (revokes their credentials)")
-    def retire(self, request: HttpRequest, rows: QuerySet[Device]) -> None:
-        """Retire each selected device, where its lifecycle allows it."""
-        self._move(request, rows, Lifecycle.RETIRED)
-
-    @admin.action(description="Issue a credential (one device)")
-    def issue(
-        self, request: HttpRequest, rows: QuerySet[Device]
-    ) -> HttpResponse | None:
-        """Issue a secret to the one selected device and show it once."""
-        devices = list(rows[:2])
-        if len(devices) != 1:
-            text = "Select exactly one device: a secret is shown once."
-            self.message_user(request, text, messages.ERROR)
-            return None
-        try:
-            issued = issue_credential(devices[0])
-        except Problem as refusal:
-            self.message_user(request, words_of(refusal), messages.ERROR)
-            return None
-        return show_once(
-            self,
-            request,
-            what=f"The secret of {devices[0].uid}, valid from now.",
-            secret=issued.secret,
-            back_url=reverse("admin:registry_device_changelist"),
-        )
-
-    @admin.action(description="Export as CSV")
-    def export_as_csv(
-        self, request: HttpRequest, rows: QuerySet[Device]
-    ) -> StreamingHttpResponse:
-        """Stream the selected devices, or all that the filters leave, as a file."""
-        return export_response(rows, CSV)
-
-    @admin.action(description="Export as NDJSON")
-    def export_as_ndjson(
-        self, request: HttpRequest, rows: QuerySet[Device]
-    ) -> StreamingHttpResponse:
-        """The same, an object a line."""
-        return export_response(rows, NDJSON)
-
-    def _move(
-        self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle
-    ) -> None:
-        moved = move_devices(
-            tenants=tenants_where(_actor(request), Right.MANAGE),
-            device_ids=list(rows.values_list("pk", flat=True)),
-            to=to,
-            reason="in the admin",
-            actor=_actor(request),
-        )
-        for uid, why_not in list(moved.refused.items())[:SHOWN]:
-            self.message_user(request, f"{uid}: {why_not}", messages.ERROR)
-        if (more := len(moved.refused) - SHOWN) > 0:
-            self.message_user(request, f"… and {more} others.", messages.ERROR)
-        if moved.devices:
-            done = f"{len(moved.devices)} moved to {to.label}."
-            self.message_user(request, done, messages.SUCCESS)
 
 
 @admin.register(Credential)
@@ -202,5 +148,8 @@ class LifecycleMoveAdmin(ReadOnly, OfDevices, ServiceAdmin[LifecycleMove]):
     search_fields = ("device__uid",)
 
 
-def _actor(request: HttpRequest) -> Any:
-    return request.user
+def _linked(unit: Device | None) -> str:
+    if unit is None:
+        return ""
+    url = reverse("admin:registry_device_change", args=[unit.pk])
+    return format_html('<a href="{}">{}</a>', url, unit.uid)

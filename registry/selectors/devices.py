@@ -68,6 +68,20 @@ def list_moves(device: Device) -> QuerySet[LifecycleMove]:
     return rows.select_related("actor", "replaced_by").order_by("-at", "-pk")
 
 
+def other_units(
+    device: Device, *, tenants: Sequence[Tenant]
+) -> tuple[Device | None, Device | None]:
+    """Return whose place a device took, and who took its own, where reached."""
+    moves = LifecycleMove.objects.filter(moved_to=Lifecycle.REPLACED)
+    moves = moves.select_related("device", "replaced_by").order_by("-at", "-pk")
+    before = moves.filter(within(tenants, device="device"), replaced_by=device).first()
+    after = moves.filter(within(tenants, device="replaced_by"), device=device).first()
+    return (
+        before.device if before else None,
+        after.replaced_by if after else None,
+    )
+
+
 def children_across_tenants(gateway_id: int) -> list[int]:
     """Return the ids of a gateway's children."""
     rows = Device.objects.filter(gateway=gateway_id).order_by("pk")

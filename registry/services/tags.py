@@ -29,7 +29,7 @@ EDIT = """
         FROM registry_device d WHERE d.id = ANY(%(ids)s)
     ) new
     WHERE d.id = new.id AND d.tags::varchar[] <> new.tags
-    RETURNING d.id, cardinality(d.tags)
+    RETURNING d.id, cardinality(d.tags), d.uid
 """
 
 
@@ -69,9 +69,11 @@ def edit_tags(
     with connection.cursor() as cursor:
         cursor.execute(EDIT, given)
         changed = cursor.fetchall()
-    if any(count > MAX_TAGS for _, count in changed):
-        raise BadInput(add=f"At most {MAX_TAGS} tags of a device.")
-    return sorted(pk for pk, _ in changed)
+    full = [f"{uid} would have {n}" for _, n, uid in changed if n > MAX_TAGS]
+    if full:
+        more = f" and {len(full) - 1} others too many" if len(full) > 1 else ""
+        raise BadInput(add=f"At most {MAX_TAGS} tags of a device: {min(full)}{more}.")
+    return sorted(pk for pk, _, _ in changed)
 
 
 def _wrong(tags: Sequence[str]) -> list[str]:

@@ -39,9 +39,11 @@ def boss(client: Client, db: None) -> Client:
     return client
 
 
-def act(client: Client, name: str, rows: list[Any], url: str = DEVICES) -> Any:
+def act(
+    client: Client, name: str, rows: list[Any], url: str = DEVICES, **given: Any
+) -> Any:
     data = {"action": name, "_selected_action": [row.pk for row in rows]}
-    return client.post(reverse(url), data, follow=True)
+    return client.post(reverse(url), data | given, follow=True)
 
 
 def device_form(**changes: Any) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def test_lifecycles_move_by_actions_and_say_what_was_refused(
     new = DeviceFactory(tenant=acme, lifecycle="provisioned")
     gone = DeviceFactory(tenant=acme, lifecycle="retired")
 
-    answer = act(boss, "activate", [new, gone])
+    answer = act(boss, "activate", [new, gone], confirmed=2, reason="in service")
 
     new.refresh_from_db()
     gone.refresh_from_db()

@@ -195,7 +195,8 @@ def test_an_action_moves_none_of_another_tenants(
     staff(client, acme, Role.MANAGER)
 
     chosen = {"action": "send_to_repair", "_selected_action": [ours.pk, theirs.pk]}
-    client.post(url_of(Device, "changelist"), chosen)
+    confirmed = {"confirmed": 1, "reason": "broken"}
+    client.post(url_of(Device, "changelist"), chosen | confirmed)
 
     ours.refresh_from_db()
     theirs.refresh_from_db()

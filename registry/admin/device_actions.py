@@ -1,0 +1,194 @@
+"""Django admin: what is done to chosen devices, each through its service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
+
+from iotplatform.common.problems import Problem
+from registry.admin.base import show_once, words_of
+from registry.admin.confirming import Confirmation, ReasonForm
+from registry.admin.reach import tenants_of
+from registry.exporting import CSV, NDJSON, export_response
+from registry.lifecycle import CONNECTS, Lifecycle
+from registry.models import Device
+from registry.permissions import Right
+from registry.services.credentials import issue_credential
+from registry.services.lifecycle import move_devices
+from registry.services.tags import edit_tags
+
+if TYPE_CHECKING:
+    from registry.models import User
+
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = object
+
+SHOWN = 20  # refusals of one action: what a person reads
+
+
+class TagsField(forms.CharField):
+    """Tags with spaces or commas between them."""
+
+    widget = AdminTextInputWidget
+
+    def clean(self, value: Any) -> Any:
+        """Return the tags, each once."""
+        text = str(super().clean(value))
+        return list(dict.fromkeys(text.replace(",", " ").split()))
+
+
+class TagsForm(forms.Form):
+    """Tags to put on, and to take off."""
+
+    add = TagsField(required=False, help_text="With spaces between them.")
+    remove = TagsField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to do nothing."""
+        given = super().clean() or {}
+        if not self.errors and not (given["add"] or given["remove"]):
+            raise forms.ValidationError("Name a tag to add or to remove.")
+        return given
+
+
+class DeviceActions(Base):
+    """Mixed into the devices' admin."""
+
+    actions: tuple[str, ...] = (
+        *("provision", "activate", "send_to_repair", "retire"),
+        *("tag", "issue", "export_as_csv", "export_as_ndjson"),
+    )
+
+    @admin.action(description="Move back to provisioned (refurbished)")
+    def provision(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Make retired units ready for a second life."""
+        return self._move(request, rows, Lifecycle.PROVISIONED)
+
+    @admin.action(description="Move to active")
+    def activate(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Move each selected device to active, where its lifecycle allows it."""
+        return self._move(request, rows, Lifecycle.ACTIVE)
+
+    @admin.action(description="Move to in repair")
+    def send_to_repair(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Move each selected device to in repair, where its lifecycle allows it."""
+        return self._move(request, rows, Lifecycle.IN_REPAIR)
+
+    @admin.action(description="Retire (revokes their credentials)")
+    def retire(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Retire each selected device, where its lifecycle allows it."""
+        return self._move(request, rows, Lifecycle.RETIRED)
+
+    def _move(
+        self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle
+    ) -> HttpResponse | None:
+        follows = [f"Each becomes {to.label}, where its lifecycle allows it."]
+        if to not in CONNECTS:
+            follows.append("Their credentials are revoked, and they are cut off.")
+        asked = Confirmation(self, request, rows, form=ReasonForm, consequences=follows)
+        if not asked.is_given():
+            return asked.page()
+        moved = move_devices(
+            tenants=tenants_of(request, Right.MANAGE),
+            device_ids=asked.ids,
+            to=to,
+            reason=asked.form.cleaned_data["reason"],
+            actor=actor_of(request),
+        )
+        done = f"{len(moved.devices)} moved to {to.label}" if moved.devices else ""
+        self.tell(request, done, moved.refused)
+        return None
+
+    @admin.action(description="Add or remove tags")
+    def tag(self, request: HttpRequest, rows: QuerySet[Device]) -> HttpResponse | None:
+        """Put tags on the selected devices and take others off, of all or of none."""
+        follows = ["All of them change, or none where a tag cannot be put on one."]
+        asked = Confirmation(self, request, rows, form=TagsForm, consequences=follows)
+        if not asked.is_given():
+            return asked.page()
+        try:
+            changed = edit_tags(
+                tenants=tenants_of(request, Right.MANAGE),
+                device_ids=asked.ids,
+                **asked.form.cleaned_data,
+            )
+        except Problem as refusal:
+            return asked.refuse(refusal)
+        alike = len(asked.ids) - len(changed)
+        more = f"; {alike} had them so already" if alike else ""
+        self.tell(request, f"{len(changed)} changed{more}", {})
+        return None
+
+    @admin.action(description="Issue a credential (one device)")
+    def issue(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> HttpResponse | None:
+        """Issue a secret to the one selected device and show it once."""
+        device = self.the_one(request, rows, "a secret is shown once")
+        if device is None:
+            return None
+        try:
+            issued = issue_credential(device)
+        except Problem as refusal:
+            self.message_user(request, words_of(refusal), messages.ERROR)
+            return None
+        return show_once(
+            self,
+            request,
+            what=f"The secret of {device.uid}, valid from now.",
+            secret=issued.secret,
+            back_url=reverse("admin:registry_device_changelist"),
+        )
+
+    @admin.action(description="Export as CSV")
+    def export_as_csv(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> StreamingHttpResponse:
+        """Stream the selected devices, or all that the filters leave, as a file."""
+        return export_response(rows, CSV)
+
+    @admin.action(description="Export as NDJSON")
+    def export_as_ndjson(
+        self, request: HttpRequest, rows: QuerySet[Device]
+    ) -> StreamingHttpResponse:
+        """The same, an object a line."""
+        return export_response(rows, NDJSON)
+
+    def the_one(
+        self, request: HttpRequest, rows: QuerySet[Device], why: str
+    ) -> Device | None:
+        """Return the one selected device, or say that it must be one."""
+        devices = list(rows[:2])
+        if len(devices) == 1:
+            return devices[0]
+        self.message_user(request, f"Select exactly one device: {why}.", messages.ERROR)
+        return None
+
+    def tell(self, request: HttpRequest, done: str, refused: dict[str, str]) -> None:
+        """Say what was done, and by device why it was not done to others."""
+        for uid, why_not in list(refused.items())[:SHOWN]:
+            self.message_user(request, f"{uid}: {why_not}", messages.ERROR)
+        if (more := len(refused) - SHOWN) > 0:
+            self.message_user(request, f"… and {more} others.", messages.ERROR)
+        if done:
+            self.message_user(request, f"{done}.", messages.SUCCESS)
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return who acts: nobody comes here without having signed in."""
+    return cast("User", request.user)
