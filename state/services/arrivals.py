@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Uplink
     from registry.selectors.devices import IngestDevice
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A message and its device, resolved."""
 
     uplink: Uplink
     device: IngestDevice
 
 
-@dataclass(frozen=True, slots=True)
-class Report(Arrival):
+class Report(Arrival, frozen=True):
     """A reported document, and the session in which it came."""
 
     session: str

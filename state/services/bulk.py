@@ -8,58 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 from django.db import connection
 
+from iotplatform.common.arrays import array_of
+
 
 def run(statement: LiteralString, params: Sequence[Any] = ()) -> int:
     """Execute; return how many rows it concerned."""
     with connection.wrap_database_errors, _walled(), _cursor() as cursor:
-        return cursor.execute(statement, params).rowcount
+        return cursor.execute(statement, _bound(params)).rowcount
 
 
 def fetch(statement: LiteralString, params: Sequence[Any] = ()) -> list[Any]:
     """Execute; return all rows."""
     with connection.wrap_database_errors, _walled(), _cursor() as cursor:
-        return cursor.execute(statement, params).fetchall()
+        return cursor.execute(statement, _bound(params)).fetchall()
 
 
 def columns_of(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
-    """Turn rows into one array literal a column, for ``unnest``.
-
-    Written here, because psycopg's own writing of arrays took a quarter of a batch.
-    """
+    """Turn rows into one array literal a column, for ``unnest``."""
     if not rows:
         return ["{}"] * width
-    return [_array(column) for column in zip(*rows, strict=True)]
+    return [array_of(column) for column in zip(*rows, strict=True)]
 
 
-# What str() makes of these can stand in an array as it is.
-_PLAIN = frozenset({int, float, bool, datetime})
-
-
-def _array(values: Sequence[Any]) -> str:
-    """Write one column; most are of one type, and need no look at each value."""
-    kinds = set(map(type, values))
-    if kinds <= _PLAIN:
-        return "{" + ",".join(map(str, values)) + "}"
-    if kinds == {str}:
-        text = "".join(values)
-        if '"' not in text and "\\" not in text:
-            return '{"' + '","'.join(values) + '"}'
-    return "{" + ",".join([_element(value) for value in values]) + "}"
-
-
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return str(value)
+def _bound(params: Sequence[Any]) -> Sequence[Any]:
+    """Write lists, of keys mostly, as the columns are written."""
+    return [array_of(p) if isinstance(p, list) else p for p in params]
 
 
 def _walled() -> AbstractContextManager[None]:

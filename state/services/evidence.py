@@ -47,7 +47,9 @@ def set_back(row: PresenceRow, now: datetime) -> None:
 
     Left in the future, it would hide all silence and every will until then.
     """
-    if row.last_seen_at is None or row.last_seen_at <= now + SET_BACK:
+    if row.last_seen_at is None or row.last_seen_at <= now:
+        return
+    if row.last_seen_at <= now + SET_BACK:
         return
     row.last_seen_at = now
     if row.last_activity_at is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from state.services import bulk
 from state.services.judgment import Evidence
@@ -16,20 +18,21 @@ if TYPE_CHECKING:
     from registry.selectors.devices import IngestDevice
 
 
-@dataclass(slots=True)
-class PresenceRow:
-    """One row of state_presence, with what the registry adds to its judgment."""
+class PresenceRow(Struct):
+    """One row of state_presence, with what the registry adds to its judgment.
+
+    Its fields stand as the columns are read: the key, HOT, COLD, what nobody writes.
+    """
 
     device_id: int
-    tenant_id: int
     last_seen_at: datetime | None
     last_activity_at: datetime | None
-    session: str
-    session_seq: int | None
     boot: int | None
     seq_high: int | None
     seq_window: int
     repeats: int
+    session: str
+    session_seq: int | None
     heartbeat_seconds: int | None
     sleeping_until: datetime | None
     left_how: str
@@ -43,24 +46,34 @@ class PresenceRow:
     disconnects_72h: int
     recount_at: datetime | None
     activity_bucket: datetime | None
+    tenant_id: int
     # From the registry, not written.
     gateway_id: int | None
     product_seconds: int
 
     @property
+    def interval(self) -> timedelta:
+        """How often it should speak: as it said itself, else as its product says."""
+        return _seconds(self.heartbeat_seconds or self.product_seconds)
+
+    @property
     def evidence(self) -> Evidence:
         """What the judgment asks for."""
-        seconds = self.heartbeat_seconds or self.product_seconds
         return Evidence(
             self.last_seen_at,
             self.last_activity_at,
-            timedelta(seconds=seconds),
+            self.interval,
             self.sleeping_until,
             self.session,
             self.left_how,
             self.left_session,
             self.left_at,
         )
+
+
+@cache
+def _seconds(count: int) -> timedelta:
+    return timedelta(seconds=count)  # a fleet has few intervals, and many devices
 
 
 # What a heartbeat changes; no index holds any of it.
@@ -89,21 +102,15 @@ COLD = {
     "recount_at": "timestamptz",
     "activity_bucket": "timestamptz",
 }
-_hot_values = attrgetter("device_id", *HOT)
-_cold_values = attrgetter(*COLD)
-_all_values = attrgetter("device_id", *HOT, *COLD)
-# Of the cold values those that risk is made of.
+WRITTEN = ("device_id", *HOT, *COLD)
+HOT_WIDTH = 1 + len(HOT)
+_written = attrgetter(*WRITTEN)
+# Of the written values those that risk is made of.
 _risk_of = itemgetter(
-    *map(list(COLD).index, ("connectivity", "cause", "since", "disconnects_72h"))
+    *map(WRITTEN.index, ("connectivity", "cause", "since", "disconnects_72h"))
 )
 
-_COLUMNS = """
-    SELECT p.device_id, p.tenant_id, p.last_seen_at, p.last_activity_at, p.session,
-        p.session_seq, p.boot, p.seq_high, p.seq_window, p.repeats,
-        p.heartbeat_seconds, p.sleeping_until, p.left_how, p.left_session, p.left_at,
-        p.clock_skew, p.connectivity, p.cause, p.since, p.next_change_at,
-        p.disconnects_72h, p.recount_at, p.activity_bucket
-"""
+_COLUMNS = "SELECT " + ", ".join(f"p.{name}" for name in (*WRITTEN, "tenant_id"))
 _READ = f"""{_COLUMNS}, d.gateway_id, r.heartbeat_seconds
     FROM state_presence p
     JOIN registry_device d ON d.id = p.device_id
@@ -141,33 +148,32 @@ _WRITE = {
 class RowSet:
     """The locked rows of one batch, which writes each at most once."""
 
-    def __init__(self, rows: Iterable[PresenceRow]) -> None:
-        self.rows = {row.device_id: row for row in rows}
-        self._hot = {row.device_id: _hot_values(row) for row in self.rows.values()}
-        self._cold = {row.device_id: _cold_values(row) for row in self.rows.values()}
+    def __init__(self, read: Sequence[Sequence[Any]]) -> None:
+        """``read`` are rows as ``PresenceRow`` has its fields."""
+        self._before = {row[0]: row[: len(WRITTEN)] for row in read}
+        self.rows = {row[0]: PresenceRow(*row) for row in read}
 
     def write(self) -> None:
         """Write what changed: two statements, however many rows."""
         changed, touched, riskier = [], [], []
         for device_id, row in self.rows.items():
-            if _cold_values(row) != self._cold[device_id]:
-                changed.append(_all_values(row))
-                if _risk_of(_cold_values(row)) != _risk_of(self._cold[device_id]):
+            before, after = self._before[device_id], _written(row)
+            if after[HOT_WIDTH:] != before[HOT_WIDTH:]:
+                changed.append(after)
+                if _risk_of(after) != _risk_of(before):
                     riskier.append(device_id)
-            elif (hot := _hot_values(row)) != self._hot[device_id]:
+            elif (hot := after[:HOT_WIDTH]) != before[:HOT_WIDTH]:
                 touched.append(hot)
         if changed:
-            width = 1 + len(HOT) + len(COLD)
-            bulk.run(_WRITE["all"], bulk.columns_of(changed, width))
+            bulk.run(_WRITE["all"], bulk.columns_of(changed, len(WRITTEN)))
             mark_for_risk(riskier)
         if touched:
-            bulk.run(_WRITE["hot"], bulk.columns_of(touched, 1 + len(HOT)))
+            bulk.run(_WRITE["hot"], bulk.columns_of(touched, HOT_WIDTH))
 
 
 def lock_rows(device_ids: Collection[int]) -> RowSet:
     """Lock the presence rows of these devices, in key order; those that exist."""
-    found = bulk.fetch(_LOCK, [sorted(device_ids)])
-    return RowSet(PresenceRow(*row) for row in found)
+    return RowSet(bulk.fetch(_LOCK, [sorted(device_ids)]))
 
 
 def lock_or_create_rows(
@@ -178,7 +184,7 @@ def lock_or_create_rows(
     ``known`` are devices that were read from the registry already.
     """
     found = _locked(device_ids, known)
-    missing = sorted(set(device_ids) - {row.device_id for row in found})
+    missing = sorted(set(device_ids) - {row[0] for row in found})
     if missing:
         bulk.run(_CREATE, [now, missing])
         found += _locked(missing, known)
@@ -187,16 +193,15 @@ def lock_or_create_rows(
 
 def _locked(
     device_ids: Collection[int], known: Mapping[int, IngestDevice]
-) -> list[PresenceRow]:
+) -> list[Sequence[Any]]:
     """Lock what there is, in key order; the registry is asked for what is unknown."""
     wanted = sorted(device_ids)
     if not known.keys() >= set(wanted):
-        return [PresenceRow(*row) for row in bulk.fetch(_LOCK, [wanted])]
+        return bulk.fetch(_LOCK, [wanted])
     rows = []
     for row in bulk.fetch(_LOCK_KNOWN, [wanted]):
         device = known[row[0]]
-        registered = device.gateway_id, device.heartbeat_seconds
-        rows.append(PresenceRow(*(*row, *registered)))
+        rows.append((*row, device.gateway_id, device.heartbeat_seconds))
     return rows
 
 

@@ -12,7 +12,6 @@ from django.db import transaction
 
 from state.exceptions import DesiredRefused, DesiredVersionMoved
 from state.lifecycle import TwinSide
-from state.models import TwinChange
 from state.services import bulk
 from state.services.documents import (
     DESIRED_BYTES,
@@ -84,6 +83,12 @@ _WRITE_DESIRED = """
         AS v(device_id, desired, version, delta)
     WHERE t.device_id = v.device_id
 """
+_REMEMBER_REPORTED = f"""
+    INSERT INTO state_twinchange (tenant_id, device_id, at, side, version, changes)
+    SELECT v.tenant_id, v.device_id, v.at, '{TwinSide.REPORTED}', v.version, v.changes
+    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[],
+        %s::text[]::jsonb[]) AS v(tenant_id, device_id, at, version, changes)
+"""
 # What changes nothing is a new version, but no history.
 _REMEMBER_DESIRED = """
     INSERT INTO state_twinchange (tenant_id, device_id, at, side, version, changes)
@@ -100,7 +105,7 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
         return {}
     rows = _lock_or_create({report.device.id for report in reports})
     changed: dict[int, TwinNow] = {}
-    history: list[TwinChange] = []
+    history: list[tuple[Any, ...]] = []
     for report in reports:
         row = rows[report.device.id]
         message = cast("Reported", report.uplink.message)
@@ -108,13 +113,9 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
             continue
         if differing := changes_of(row.reported, message.reported, row.desired):
             history.append(
-                TwinChange(
-                    tenant_id=report.device.tenant_id,
-                    device_id=row.device_id,
-                    at=report.uplink.at,
-                    side=TwinSide.REPORTED,
-                    version=message.version,
-                    changes=differing,
+                (
+                    *(report.device.tenant_id, row.device_id, report.uplink.at),
+                    *(message.version, _encode(differing)),
                 )
             )
         row.reported, row.reported_version = message.reported, message.version
@@ -129,7 +130,8 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
     if changed:
         written = [_reported_values(rows[key], changed[key]) for key in sorted(changed)]
         bulk.run(_WRITE_REPORTED, bulk.columns_of(written, 9))
-        TwinChange.objects.bulk_create(history)
+    if history:
+        bulk.run(_REMEMBER_REPORTED, bulk.columns_of(history, 5))
     return changed
 
 

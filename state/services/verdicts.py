@@ -10,10 +10,17 @@ from typing import NamedTuple
 from state.lifecycle import ABNORMAL_CAUSES, Connectivity
 from state.selectors.listening import blind_since, blind_spans
 from state.services import bulk
-from state.services.judgment import Gateway, Listening, Verdict, judge
+from state.services.judgment import (
+    Gateway,
+    Listening,
+    Verdict,
+    judge,
+    online_until,
+)
 from state.services.rows import PresenceRow
 
 COUNTED = timedelta(hours=72)
+BUCKET = timedelta(hours=1)
 
 _RECORD = """
     INSERT INTO state_connectivitytransition (tenant_id, device_id, at, moved_from,
@@ -84,6 +91,11 @@ def judge_rows(
         verdicts = []
         for row in group:
             gateway = _gateway_of(row, gateways)
+            if row.connectivity == Connectivity.ONLINE and not row.cause:
+                until = online_until(row, gateway=gateway, now=now)
+                if until is not None:
+                    _stay_online(row, until, push=push)
+                    continue
             verdict = judge(row.evidence, listening=listening, gateway=gateway, now=now)
             verdicts.append((row, verdict))
         doubtful = {row.device_id for row, v in verdicts if _may_be_abnormal(row, v)}
@@ -213,6 +225,16 @@ def _enter(
         row.connectivity, row.cause = verdict.connectivity, verdict.cause
     _set_bucket(row)
     _set_next(row, verdict.next_change_at, exact=push or not is_same)
+
+
+def _stay_online(row: PresenceRow, until: datetime, *, push: bool) -> None:
+    """Do what ``_enter`` would do of a device that was online, and is."""
+    at, bucket = row.last_activity_at, row.activity_bucket
+    if at is None or bucket is None or not bucket <= at < bucket + BUCKET:
+        _set_bucket(row)
+    current = row.next_change_at
+    if push or current is None or until < current or row.recount_at is not None:
+        _set_next(row, until, exact=push)
 
 
 def _set_bucket(row: PresenceRow) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.lifecycle import Cause, Connectivity, Departure
-from state.services.judgment import Evidence, Gateway, Listening, Verdict, judge
+from state.services.judgment import (
+    Evidence,
+    Gateway,
+    Listening,
+    Verdict,
+    judge,
+    online_until,
+)
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
@@ -221,3 +228,41 @@ def test_while_we_are_blind_no_device_goes_offline_by_its_silence(
     then = judge(evidence, listening=Listening(), gateway=None, now=before)
     if now.cause == Cause.MISSED_HEARTBEATS:
         assert then.cause == Cause.MISSED_HEARTBEATS
+
+
+# What comes in all day, and everything else in between.
+lately = st.builds(ago, st.floats(min_value=-1, max_value=11))
+speaking = st.builds(
+    lambda at, **more: Evidence(at, at, **more),
+    lately,
+    interval=st.sampled_from([timedelta(seconds=10), MINUTE, 5 * MINUTE]),
+    sleeping_until=st.sampled_from([None, None, None, ago(-1), ago(1)]),
+    session=st.sampled_from(["", "s1"]),
+    left_how=st.sampled_from([*[Departure.NONE] * 4, *Departure]),
+    left_session=st.sampled_from(["", "s1", "s2"]),
+    left_at=st.none() | lately,
+)
+near_gateways = st.none() | st.builds(
+    Gateway,
+    st.sampled_from([*["online"] * 4, *Connectivity]),
+    st.sampled_from(["", "", "platform_blind", "sleeping"]),
+    st.none() | lately,
+)
+
+
+@given(speaking | evidence, listenings, near_gateways)
+def test_who_was_heard_just_now_is_judged_as_by_all_the_rules(
+    evidence: Evidence, listening: Listening, gateway: Gateway | None
+) -> None:
+    until = online_until(evidence, gateway=gateway, now=NOW)
+    if until is not None:
+        verdict = judge(evidence, listening=listening, gateway=gateway, now=NOW)
+        assert verdict == Verdict(Connectivity.ONLINE, Cause.NONE, until)
+
+
+def test_who_was_heard_just_now_is_not_judged_by_all_the_rules() -> None:
+    soon = NOW + MINUTE
+    assert online_until(heard(1), gateway=None, now=NOW) == soon
+    assert online_until(heard(1), gateway=ONLINE_GATEWAY, now=NOW) == soon
+    assert online_until(heard(2), gateway=None, now=NOW) is None
+    assert online_until(heard(1), gateway=LOST_GATEWAY, now=NOW) is None

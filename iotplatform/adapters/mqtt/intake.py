@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError
+from psycopg.errors import FeatureNotSupported
 
 from commands.services.uplink import take_in
 from iotplatform.adapters.mqtt.link import Received
@@ -96,7 +97,7 @@ def _commit(
     except (OperationalError, InterfaceError) as error:
         raise DatabaseAway(str(error)) from error
     except Exception as error:
-        if not are_ours():
+        if not are_ours() or _is_old_plan(error):
             raise DatabaseAway(str(error)) from error
         if len(uplinks) + len(dead) == 1:
             _bury(uplinks, dead, error, are_ours)
@@ -106,6 +107,15 @@ def _commit(
         _commit([], half, are_ours)
     for part in _halves(uplinks):
         _commit(part, [], are_ours)
+
+
+def _is_old_plan(error: Exception) -> bool:
+    """Say whether a migration has just changed what our prepared statements return.
+
+    PostgreSQL refuses those for good: a new session prepares them anew.
+    """
+    cause = error.__cause__
+    return isinstance(cause, FeatureNotSupported) and "cached plan" in str(cause)
 
 
 def _bury(

@@ -35,6 +35,14 @@ _LEASE = """
     SELECT set_config('idle_session_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', %s, false)
 """
+# A batch is a dozen statements, always the same: planning them anew took as long as
+# running them. All of them go by key, also while the planner knows nothing yet of a
+# table that was empty when it looked.
+PREPARED_AFTER = 1
+_PLAN_ONCE = """
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
+        set_config('enable_seqscan', 'off', false)
+"""
 _LOCK = "SELECT pg_try_advisory_lock(%s, %s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%s, %s)"
 _BE_SPARE = "SELECT pg_advisory_lock_shared(%s, 0)"
@@ -139,6 +147,8 @@ class Slots:
             self._is_spare = False
             self._session = connection.connection
             bulk.fetch(_LEASE, [f"{STILL_SECONDS}s", f"{STILL_SECONDS}s"])
+            bulk.fetch(_PLAN_ONCE)
+            self._session.prepare_threshold = PREPARED_AFTER
 
     def _end_holder(self, slot: int) -> None:
         logger.warning("slot %d: its bridge does not move; ending it", slot)
