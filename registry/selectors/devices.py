@@ -106,7 +106,7 @@ def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevi
             product_id: (seconds, msgspec.json.decode(metrics), takes_commands)
             for product_id, seconds, metrics, takes_commands in cursor.fetchall()
         }
-    return {row[2]: IngestDevice(*row, *products[row[-1]]) for row in rows}
+    return {row[2]: IngestDevice(*(*row, *products[row[-1]])) for row in rows}
 
 
 def _uid_of(named: str, tenants: Sequence[Tenant], **which: OuterRef) -> Subquery:

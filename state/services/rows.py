@@ -198,7 +198,7 @@ def _locked(
     wanted = sorted(device_ids)
     if not known.keys() >= set(wanted):
         return bulk.fetch(_LOCK, [wanted])
-    rows = []
+    rows: list[Sequence[Any]] = []
     for row in bulk.fetch(_LOCK_KNOWN, [wanted]):
         device = known[row[0]]
         rows.append((*row, device.gateway_id, device.heartbeat_seconds))

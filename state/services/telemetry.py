@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from msgspec import Struct
 
 from state.lifecycle import RollupStep
 from state.services import bulk
@@ -25,8 +25,7 @@ STEPS = tuple(step.value for step in RollupStep)
 METRICS_KEPT = 256  # of one device: as many as one message may carry
 
 
-@dataclass(slots=True)
-class _Summary:
+class _Summary(Struct):
     dead_bands: dict[str, float]
     latest: dict[str, dict[str, Any]]
     indexed: dict[str, float]
@@ -34,8 +33,7 @@ class _Summary:
     is_battery_moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """When a message was measured, and its place in the device's own count."""
 
     stamp: str
@@ -43,8 +41,7 @@ class _Said:
     seq: int | None
 
 
-@dataclass(slots=True)
-class _Bucket:
+class _Bucket(Struct):
     tenant_id: int
     minimum: float
     maximum: float
@@ -111,6 +108,7 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
     summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
+    moments: dict[int, datetime] = {}  # of a batch, the same few buckets
     for place, arrival in measured:
         device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
         newest[device.id] = max(at, newest.get(device.id, at))
@@ -120,7 +118,13 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
             arrival.uplink.message.boot,
             arrival.uplink.message.seq,
         )
-        starts = [(step, _bucket_start(at, step)) for step in STEPS]
+        second = int(at.timestamp())
+        starts = []
+        for step in STEPS:
+            begin = second - second % step
+            if begin not in moments:
+                moments[begin] = datetime.fromtimestamp(begin, UTC)
+            starts.append((step, moments[begin]))
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
@@ -178,11 +182,6 @@ def _is_newer(known: dict[str, Any], said: _Said) -> bool:
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:
     return {m["name"]: float(m.get("dead_band") or 0) for m in device.metrics}
-
-
-def _bucket_start(at: datetime, step: int) -> datetime:
-    seconds = int(at.timestamp())
-    return datetime.fromtimestamp(seconds - seconds % step, UTC)
 
 
 def _add(
