@@ -11,7 +11,11 @@ from registry.api.enrolment import (
     EnrolmentKeyView,
     EnrolView,
 )
-from registry.api.firmware import ReleaseDetailView, ReleaseListView
+from registry.api.firmware import (
+    ReleaseDetailView,
+    ReleaseFileView,
+    ReleaseListView,
+)
 from registry.api.imports import DeviceExportView, DeviceImportView
 from registry.api.keys import TokenListView, TokenRevokeView
 from registry.api.memberships import MembershipListView, MembershipView
@@ -49,6 +53,7 @@ urlpatterns = [
     ),
     path("firmware-releases/", ReleaseListView.as_view()),
     path("firmware-releases/<uuid:release_id>/", ReleaseDetailView.as_view()),
+    path("firmware-releases/<uuid:release_id>/file/", ReleaseFileView.as_view()),
     path("enrolment-keys/", EnrolmentKeyListView.as_view()),
     path("enrolment-keys/<uuid:key_id>/", EnrolmentKeyView.as_view()),
     path("enrol/", EnrolView.as_view()),

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
+from iotplatform.common.problems import NotFound
 from registry.admin.base import ServiceAdmin
 from registry.admin.choosing import searched
 from registry.admin.filters import TenantFilter
 from registry.admin.reach import OfTenants
+from registry.firmware_files import file_response
 from registry.models import (
     FirmwareHardware,
     FirmwareProduct,
@@ -87,8 +93,31 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
             return ()
         return (
             *("public_id", "tenant", "version", "size", "sha256"),
-            *("created_at", "created_by"),
+            *("download", "created_at", "created_by"),
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the file."""
+        view = self.admin_site.admin_view(self.file_view)
+        name = "registry_firmwarerelease_file"
+        return [path("<path:object_id>/file/", view, name=name), *super().get_urls()]
+
+    def file_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Hand out the file to who sees the release here."""
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_view_permission(request, row):
+            raise Http404("There is no such release.")
+        try:
+            return file_response(row)
+        except NotFound as gone:
+            self.message_user(request, gone.detail, messages.ERROR)
+            return redirect("admin:registry_firmwarerelease_change", row.pk)
+
+    @admin.display(description="file")
+    def download(self, row: FirmwareRelease) -> str:
+        """Lead to the file."""
+        url = reverse("admin:registry_firmwarerelease_file", args=[row.pk])
+        return format_html('<a href="{}">Download</a>', url)
 
     def save_model(
         self, request: HttpRequest, obj: FirmwareRelease, form: Any, change: bool

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import MultiPartParser
@@ -17,7 +19,9 @@ from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden
+from registry.api.negotiation import FileNegotiation
 from registry.api_base import TenantScopedMixin
+from registry.firmware_files import file_response
 from registry.firmware_serializers import (
     FirmwareReleaseSerializer,
     NewFirmwareReleaseSerializer,
@@ -146,6 +150,21 @@ class ReleaseDetailView(ReleaseView):
             return dict(FirmwareReleaseSerializer(self.release(row.public_id)).data)
 
         return self.as_seen(row, shown)
+
+
+class ReleaseFileView(ReleaseView):
+    """The file of a firmware release."""
+
+    content_negotiation_class = FileNegotiation
+
+    @extend_schema(
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, release_id: UUID) -> FileResponse:
+        """Download the file of a release; for who may manage in its tenant."""
+        row = self.release(release_id)
+        self.require(Right.MANAGE, row.tenant_id)
+        return file_response(row)
 
 
 def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceFilter, DeviceView
+from registry.api.negotiation import FileNegotiation
 from registry.exporting import CSV, EXPORTS, NDJSON, export_response
 from registry.models import Device
 from registry.permissions import Right
@@ -56,28 +56,11 @@ class NdjsonParser(_Unread):
     media_type = "application/x-ndjson"
 
 
-class _AsAsked(BaseContentNegotiation):
-    """``?format=`` names a file's format here, not one of DRF's renderers."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Take the parser of the body's type."""
-        for parser in parsers:
-            if (request.content_type or "").startswith(parser.media_type):
-                return parser
-        return None
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> Any:
-        """Take the first: only refusals are rendered."""
-        return renderers[0], renderers[0].media_type
-
-
 class DeviceImportView(DeviceView):
     """Registering devices by the file."""
 
     parser_classes = [CsvParser, NdjsonParser]
-    content_negotiation_class = _AsAsked
+    content_negotiation_class = FileNegotiation
     serializer_class = ImportedSerializer
 
     @extend_schema(
@@ -120,7 +103,7 @@ class DeviceExportView(DeviceView):
     """Devices as a file that an import takes back."""
 
     filterset_class = DeviceFilter
-    content_negotiation_class = _AsAsked
+    content_negotiation_class = FileNegotiation
     queryset = Device.objects.none()  # names the model to the schema
 
     @extend_schema(

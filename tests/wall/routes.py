@@ -84,6 +84,7 @@ TABLE: dict[Kind, str] = {
         api/v1/devices/<uid>/lifecycle/ api/v1/devices/<uid>/transfer/
         api/v1/devices/<uid>/timeline/
         api/v1/firmware-releases/<release_id>/ api/v1/enrolment-keys/<key_id>/
+        api/v1/firmware-releases/<release_id>/file/
         api/v1/memberships/<membership_id>/ api/v1/tenants/<slug>/
         api/v1/projects/<slug>/ api/v1/sites/<slug>/ api/v1/spaces/<slug>/
         api/v1/products/<slug>/ api/v1/hardware-revisions/<slug>/

@@ -1,0 +1,99 @@
+"""The file of a release: handed out whole, to who manages in its tenant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from registry.lifecycle import Role
+from registry.models import FirmwareRelease, Product, Site, Tenant
+from registry.services.firmware import create_release
+from tests.admin.people import boss, said, staff_of
+
+BYTES = bytes(range(256)) * 20_000  # more than one piece
+
+
+@pytest.fixture(autouse=True)
+def release(
+    settings: Any, tmp_path: Path, acme: Tenant, product: Product
+) -> FirmwareRelease:
+    """A release of acme's, its file in a storage of the test's own."""
+    settings.MEDIA_ROOT = tmp_path
+    return create_release(
+        tenant=acme, version="1.5.0", file=ContentFile(BYTES), products=[product]
+    )
+
+
+def in_rest(release: FirmwareRelease) -> str:
+    return f"/api/v1/firmware-releases/{release.public_id}/file/"
+
+
+def in_admin(release: FirmwareRelease) -> str:
+    return reverse("admin:registry_firmwarerelease_file", args=[release.pk])
+
+
+def held_to_be_the_file(answer: Any) -> None:
+    assert answer.status_code == 200
+    named = 'attachment; filename="firmware-1.5.0.bin"'
+    assert answer["Content-Disposition"] == named
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Length"] == str(len(BYTES))
+    assert answer.streaming
+    pieces = list(answer.streaming_content)
+    assert len(pieces) > 1
+    assert b"".join(pieces) == BYTES
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/octet-stream", "text/html"])
+def test_a_manager_gets_the_file_whatever_they_accept(
+    manager: APIClient, release: FirmwareRelease, accept: str
+) -> None:
+    held_to_be_the_file(manager.get(in_rest(release), headers={"Accept": accept}))
+
+
+def test_staff_who_manage_get_it_in_the_admin(
+    acme: Tenant, site: Site, release: FirmwareRelease
+) -> None:
+    for client in (
+        boss(),
+        staff_of(acme, Role.MANAGER),
+        staff_of(acme, Role.MANAGER, site),  # who is limited looks, and changes none
+    ):
+        page = reverse("admin:registry_firmwarerelease_change", args=[release.pk])
+        assert in_admin(release) in client.get(page).content.decode()
+        held_to_be_the_file(client.get(in_admin(release)))
+
+
+def test_nobody_else_gets_it(
+    acme: Tenant,
+    globex: Tenant,
+    act_as: Any,
+    stranger: APIClient,
+    release: FirmwareRelease,
+) -> None:
+    for role in (Role.VIEWER, Role.OPERATOR, Role.APPROVER):
+        assert act_as(role).get(in_rest(release)).status_code == 403
+        assert staff_of(acme, role).get(in_admin(release)).status_code == 302
+    assert act_as(Role.MANAGER, "operate").get(in_rest(release)).status_code == 403
+    assert APIClient().get(in_rest(release)).status_code == 401
+    assert stranger.get(in_rest(release)).status_code == 404
+    theirs = staff_of(globex, Role.ADMIN)
+    assert theirs.get(in_admin(release)).status_code == 404
+
+
+def test_a_file_that_is_gone_is_said_to_be(
+    manager: APIClient, release: FirmwareRelease
+) -> None:
+    release.file.storage.delete(str(release.file.name))
+
+    rest = manager.get(in_rest(release))
+    admin = boss().get(in_admin(release), follow=True)
+
+    assert rest.status_code == 404
+    assert rest.json()["detail"] == "The file is not in the storage any more."
+    assert said(admin) == ["The file is not in the storage any more."]
