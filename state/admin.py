@@ -20,10 +20,12 @@ from state.models import (
     DeadLetter,
     FieldFeedback,
     ListeningSlot,
+    MaintenancePlace,
     MaintenanceWindow,
     Risk,
     TwinChange,
 )
+from state.selectors.maintenance import list_windows
 
 
 class ListAdmin(Bounded, admin.ModelAdmin[Any]):
@@ -88,10 +90,25 @@ class ListeningSlotAdmin(ReadOnlyAdmin):
 class MaintenanceWindowAdmin(ReadOnly, OfTenants, ListAdmin):
     """Announced work, the latest first; people announce it in console and API."""
 
-    list_display = ("from_at", "until", "device", "site", "tenant", "reason")
+    list_display = ("from_at", "until", "tenant", "reason", "created_by")
     list_filter = (TenantFilter,)
-    list_select_related = ("device", "site", "tenant")
-    search_fields = ("device__uid", "site__slug", "reason")
+    list_select_related = ("tenant", "created_by")
+    search_fields = ("reason",)
+    ordering = ("-pk",)
+
+    def reached(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of those at devices or sites within reach."""
+        return Q(pk__in=list_windows(tenants=tenants).values("pk"))
+
+
+@admin.register(MaintenancePlace)
+class MaintenancePlaceAdmin(ReadOnly, OfTenants, ListAdmin):
+    """At what devices and sites the work is, the latest first."""
+
+    list_display = ("window", "device", "site", "from_at", "until")
+    list_filter = (TenantFilter,)
+    list_select_related = ("window", "device", "site")
+    search_fields = ("device__uid", "site__slug")
     ordering = ("-pk",)
 
     def reached(self, tenants: list[Tenant]) -> Q:

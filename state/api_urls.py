@@ -11,6 +11,10 @@ urlpatterns = [
     path("devices/<str:uid>/telemetry/", TelemetryView.as_view()),
     path("maintenance-windows/", maintenance_api.WindowListView.as_view()),
     path("maintenance-windows/<uuid:window_id>/", maintenance_api.WindowView.as_view()),
+    path(
+        "maintenance-windows/<uuid:window_id>/end/",
+        maintenance_api.WindowEndView.as_view(),
+    ),
     path("alarm-rules/", rules_api.RuleListView.as_view()),
     path("alarm-rules/try/", rules_api.RuleTrialView.as_view()),
     path("alarm-rules/<uuid:rule_id>/", rules_api.RuleView.as_view()),

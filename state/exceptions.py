@@ -1,6 +1,12 @@
 """Refusals of state."""
 
-from iotplatform.common.problems import BadInput, Conflict, NotFound, PreconditionFailed
+from iotplatform.common.problems import (
+    BadInput,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+)
 
 
 class DesiredVersionMoved(PreconditionFailed):
@@ -31,6 +37,10 @@ class CourseRefused(BadInput):
 
 class WindowNotFound(NotFound):
     """There is no such maintenance window for this caller."""
+
+
+class WindowBeyondReach(Forbidden):
+    """Part of the window is beyond the caller's limit."""
 
 
 class WindowRefused(BadInput):

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
-from iotplatform.common.problems import BadInput, NotFound
+from iotplatform.common.instants import InstantFilter
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
 from registry.permissions import Right
-from registry.selectors.devices import get_device
-from registry.selectors.places import get_site
+from registry.selectors.devices import list_devices
+from registry.selectors.places import list_sites
 from state.models import MaintenanceWindow
-from state.selectors.maintenance import get_window, list_windows
-from state.services.maintenance import change_window, delete_window, open_window
+from state.selectors.maintenance import (
+    Named,
+    Places,
+    at_place,
+    find_all,
+    get_window,
+    list_windows,
+    places_of,
+    require_all_of,
+)
+from state.services.maintenance import (
+    change_window,
+    delete_window,
+    end_window,
+    open_window,
+)
+
+# Named by a person or a script; a job's members come by their job.
+MOST_DEVICES = 1_000
+MOST_SITES = 200
 
 
 class WindowChangeSerializer(StrictSerializer):
@@ -35,36 +54,120 @@ class WindowChangeSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=200, required=False)
 
 
-class WindowSerializer(StrictSerializer):
-    """Work at a device, or at all devices of a site."""
+class WindowRequestSerializer(StrictSerializer):
+    """Work at devices, or at all devices of sites: one, or a list."""
 
-    id = serializers.UUIDField(source="public_id", read_only=True)
-    tenant = serializers.CharField(source="tenant.slug", required=False)
-    device = serializers.CharField(
-        source="device.uid", required=False, allow_null=True, default=None
+    tenant = serializers.CharField(required=False)
+    device = serializers.CharField(required=False, allow_null=True)
+    devices = serializers.ListField(
+        child=serializers.CharField(), required=False, max_length=MOST_DEVICES
     )
-    site = serializers.CharField(
-        source="site.slug", required=False, allow_null=True, default=None
+    site = serializers.CharField(required=False, allow_null=True)
+    sites = serializers.ListField(
+        child=serializers.CharField(), required=False, max_length=MOST_SITES
     )
     from_at = serializers.DateTimeField()
     until = serializers.DateTimeField()
     reason = serializers.CharField(max_length=200)
-    created_at = serializers.DateTimeField(read_only=True)
+
+
+class WindowSerializer(serializers.ModelSerializer[MaintenanceWindow]):
+    """Work at devices, or at sites: the first hundred by name, and how many."""
+
+    id = serializers.UUIDField(source="public_id")
+    tenant = serializers.CharField(source="tenant.slug")
+    device = serializers.SerializerMethodField(help_text="Where it is just one.")
+    devices = serializers.SerializerMethodField()
+    device_count = serializers.SerializerMethodField()
+    site = serializers.SerializerMethodField(help_text="Where it is just one.")
+    sites = serializers.SerializerMethodField()
+    site_count = serializers.SerializerMethodField()
     created_by = serializers.CharField(
-        source="created_by.username", read_only=True, allow_null=True, default=None
+        source="created_by.username", allow_null=True, default=None
     )
+
+    class Meta:
+        model = MaintenanceWindow
+        fields = (
+            *("id", "tenant", "device", "devices", "device_count"),
+            *("site", "sites", "site_count", "from_at", "until", "reason"),
+            *("created_at", "created_by"),
+        )
+
+    def get_device(self, window: MaintenanceWindow) -> str | None:
+        """Return the device of a window at one."""
+        return _only(self._places(window).devices)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_devices(self, window: MaintenanceWindow) -> list[str]:
+        """Return the first uids."""
+        return self._places(window).devices
+
+    def get_device_count(self, window: MaintenanceWindow) -> int:
+        """Return at how many devices."""
+        return self._places(window).device_count
+
+    def get_site(self, window: MaintenanceWindow) -> str | None:
+        """Return the site of a window at one."""
+        return _only(self._places(window).sites)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_sites(self, window: MaintenanceWindow) -> list[str]:
+        """Return the first slugs."""
+        return self._places(window).sites
+
+    def get_site_count(self, window: MaintenanceWindow) -> int:
+        """Return at how many sites."""
+        return self._places(window).site_count
+
+    def _places(self, window: MaintenanceWindow) -> Places:
+        found: dict[int, Places] = self.context["places"]
+        return found[window.pk]
 
 
 class WindowFilter(django_filters.FilterSet):  # type: ignore[misc]
     """What a list of windows may be narrowed by."""
 
-    device = django_filters.CharFilter("device__uid")
-    site = django_filters.CharFilter("site__slug")
+    device = django_filters.CharFilter(
+        method="narrow_place", help_text="A device's uid: the work at itself."
+    )
+    site = django_filters.CharFilter(
+        method="narrow_place", help_text="A site's slug: the work at the whole site."
+    )
+
+    @classmethod
+    def get_filters(cls) -> Any:
+        """Add the ends of a span, of which one has a word of Python for its name."""
+        filters = super().get_filters()
+        filters["from"] = InstantFilter(
+            field_name="until", lookup_expr="gt", help_text="Over after this."
+        )
+        filters["to"] = InstantFilter(
+            field_name="from_at", lookup_expr="lt", help_text="Begins before this."
+        )
+        return filters
+
+    def narrow_place(
+        self, rows: QuerySet[MaintenanceWindow], name: str, value: str
+    ) -> QuerySet[MaintenanceWindow]:
+        """Keep the windows of a place."""
+        return at_place(rows, **{name: value})
 
 
-class WindowListView(
-    TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWindow]
-):
+class WindowAnswers(TenantScopedMixin, VersionedView):
+    """How windows are told."""
+
+    def told(self, rows: Sequence[MaintenanceWindow]) -> list[dict[str, Any]]:
+        """Return windows as the contract words them."""
+        places = places_of(rows, tenants=self.tenants)
+        return WindowSerializer(rows, many=True, context={"places": places}).data
+
+    def tell(self, window: MaintenanceWindow) -> dict[str, Any]:
+        """Return one."""
+        return self.told([window])[0]
+
+
+class WindowListView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
     """Maintenance windows: past, in force and to come."""
 
     serializer_class = WindowSerializer
@@ -80,41 +183,31 @@ class WindowListView(
     def get(self, request: Request) -> Response:
         """List maintenance windows."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.get_paginated_response(self.told(page or []))
 
-    @extend_schema(responses={201: WindowSerializer})
+    @extend_schema(request=WindowRequestSerializer, responses={201: WindowSerializer})
     def post(self, request: Request) -> Response:
         """Announce work; until it ends, its devices open no alarm."""
-        given = self.get_serializer(data=request.data)
+        given = WindowRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = cast("dict[str, Any]", given.validated_data)
         tenant = self.resolve_tenant()
         self.require(Right.OPERATE, tenant.pk)
+        devices = _named(list_devices(tenants=[tenant]), "uid", data, "device")
+        sites = _named(list_sites(tenants=[tenant]), "slug", data, "site")
         window = open_window(
             tenant=tenant,
-            device=self._found("device", get_device, tenant, uid=_name(data, "device")),
-            site=self._found("site", get_site, tenant, slug=_name(data, "site")),
+            devices=devices,
+            sites=sites,
             from_at=data["from_at"],
             until=data["until"],
             reason=data["reason"],
             by=self.caller,
         )
-        return self.versioned(WindowSerializer(window).data, status=201)
-
-    @staticmethod
-    def _found(field: str, get: Any, tenant: Any, **name: str | None) -> Any:
-        """Return the named object; one that is not the tenant's is bad input."""
-        if None in name.values():
-            return None
-        try:
-            return get(tenants=[tenant], **name)
-        except NotFound as error:
-            raise BadInput(
-                errors=[{"field": field, "message": str(error.detail)}]
-            ) from error
+        return self.versioned(self.tell(window), status=201)
 
 
-class WindowView(TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWindow]):
+class WindowView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
     """One maintenance window."""
 
     serializer_class = WindowSerializer
@@ -123,37 +216,63 @@ class WindowView(TenantScopedMixin, VersionedView, GenericAPIView[MaintenanceWin
     def get(self, request: Request, window_id: UUID) -> Response:
         """Return one."""
         window = get_window(tenants=self.tenants, window_id=window_id)
-        return self.versioned(WindowSerializer(window).data)
+        return self.versioned(self.tell(window))
 
     @extend_schema(request=WindowChangeSerializer, responses=WindowSerializer)
     def patch(self, request: Request, window_id: UUID) -> Response:
         """Change when and why; ``until`` now ends it."""
-        window = get_window(tenants=self.tenants, window_id=window_id)
-        self.require(Right.OPERATE, window.tenant_id)
+        window = self._to_change(window_id)
         given = WindowChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        with self._as_seen(window):
+        with self.as_seen(window, partial(self._again, window_id)):
             window = change_window(window, **given.validated_data)
-        return self.versioned(WindowSerializer(window).data)
+        return self.versioned(self.tell(window))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, window_id: UUID) -> Response:
-        """Remove it."""
-        window = get_window(tenants=self.tenants, window_id=window_id)
-        self.require(Right.OPERATE, window.tenant_id)
-        with self._as_seen(window):
+        """Remove it: to call off what is to come; what it held back is raised."""
+        window = self._to_change(window_id)
+        with self.as_seen(window, partial(self._again, window_id)):
             delete_window(window)
         return Response(status=204)
 
-    def _as_seen(self, window: MaintenanceWindow) -> AbstractContextManager[None]:
-        def shown() -> Mapping[str, Any]:
-            again = get_window(tenants=self.tenants, window_id=window.public_id)
-            return WindowSerializer(again).data
+    def _to_change(self, window_id: UUID) -> MaintenanceWindow:
+        window = get_window(tenants=self.tenants, window_id=window_id)
+        self.require(Right.OPERATE, window.tenant_id)
+        require_all_of(window, tenants=self.tenants)
+        return window
 
-        return self.as_seen(window, shown)
+    def _again(self, window_id: UUID) -> dict[str, Any]:
+        return self.tell(get_window(tenants=self.tenants, window_id=window_id))
 
 
-def _name(data: dict[str, Any], field: str) -> str | None:
-    """Return the name under a field, which the serializer nests or leaves None."""
-    given = data.get(field)
-    return next(iter(given.values())) if isinstance(given, dict) else given
+class WindowEndView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
+    """The end of one maintenance window."""
+
+    serializer_class = WindowSerializer
+    queryset = MaintenanceWindow.objects.none()  # names the model to the schema
+
+    @extend_schema(request=None, responses={200: WindowSerializer, 204: None})
+    def post(self, request: Request, window_id: UUID) -> Response:
+        """End it now; 204 where it had not begun, and is called off."""
+        window = get_window(tenants=self.tenants, window_id=window_id)
+        self.require(Right.OPERATE, window.tenant_id)
+        require_all_of(window, tenants=self.tenants)
+        ended = end_window(window, at=timezone.now())
+        return Response(status=204) if ended is None else Response(self.tell(ended))
+
+
+def _named(
+    rows: QuerySet[Named], key: str, data: dict[str, Any], field: str
+) -> list[Named]:
+    """Return the rows that ``field`` or its plural names."""
+    one = [data[field]] if data.get(field) is not None else []
+    many = data.get(f"{field}s") or []
+    found = find_all(rows, key, one, field=field)
+    return found + [
+        row for row in find_all(rows, key, many, field=f"{field}s") if row not in found
+    ]
+
+
+def _only(names: list[str]) -> str | None:
+    return names[0] if len(names) == 1 else None

@@ -14,6 +14,7 @@ from state.services.alarm_ends import (
 from state.services.dead_letters import trim_dead_letters_across_tenants
 from state.services.held import raise_held_across_tenants
 from state.services.listening import forget_old_spans
+from state.services.maintenance import forget_windows_across_tenants
 from state.services.partitions import keep_partitions
 from state.services.rescoring import BATCH as RISK_BATCH
 from state.services.rescoring import rescore_across_tenants
@@ -55,6 +56,7 @@ def tidy() -> int:
     forget_old_spans(now=now)
     end_orphans_across_tenants(now=now)
     forget_cleared_across_tenants(now=now)
+    forget_windows_across_tenants(now=now)
     total = 0
     while deleted := trim_dead_letters_across_tenants(now=now):
         total += deleted

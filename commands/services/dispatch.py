@@ -23,7 +23,7 @@ from commands.lifecycle import (
     FailureClass,
 )
 from commands.models import Attempt, Command
-from commands.services import retries
+from commands.services import retries, work
 from commands.services.moves import Moves, lock_commands, seconds
 from commands.services.retained import remember_retained
 from iotplatform.common.notify import notify
@@ -127,6 +127,7 @@ def claim_due(
     # Before the publish, and after the commit: presence rows are locked before commands
     # everywhere else.
     _expect_disconnects(commands, now)
+    work.begin(commands, now)
     return downlinks
 
 

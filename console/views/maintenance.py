@@ -1,4 +1,4 @@
-"""Maintenance windows: work at a device or a site, announced, seen, and ended."""
+"""Maintenance windows: work at devices or sites, announced, seen, and ended."""
 
 from __future__ import annotations
 
@@ -15,33 +15,41 @@ from django.views.decorators.http import require_POST
 
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
-from iotplatform.common.problems import BadInput, NotFound
+from iotplatform.common.problems import BadInput
 from registry.permissions import Right
-from registry.selectors.devices import get_device
-from registry.selectors.places import get_site
-from state.selectors.maintenance import get_window, list_windows
+from registry.selectors.devices import list_devices
+from registry.selectors.places import list_sites
+from state.selectors.maintenance import (
+    Places,
+    find_all,
+    get_window,
+    list_windows,
+    places_of,
+    require_all_of,
+)
 from state.services.maintenance import end_window, open_window
 
 if TYPE_CHECKING:
-    from registry.models import Tenant
+    from registry.models import Device, Site, Tenant
     from state.models import MaintenanceWindow
 
 MINUTES = "%Y-%m-%dT%H:%M"
+PLACES = ("device", "site")
+MOST_PLACES = 200  # that a person names
 
 
 class WindowForm(forms.Form):
     """At what somebody works, from when until when, and why."""
 
     device = forms.CharField(
-        label="Device (its uid)",
+        label="Devices (their uids)",
         required=False,
-        max_length=64,
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
+        help_text="Several: with commas or spaces between them.",
     )
     site = forms.CharField(
-        label="Or a whole site",
+        label="Or whole sites",
         required=False,
-        max_length=64,
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
     )
     from_at = forms.DateTimeField(
@@ -74,7 +82,8 @@ def windows(request: ConsoleRequest) -> HttpResponse:
             field = str(row["field"])
             form.add_error(field if field in form.fields else None, row["message"])
         return _answer(request, form, is_open=True)
-    messages.success(request, f"Work at {_where(window)} is announced.")
+    where = _where(_places(request, window))
+    messages.success(request, f"Work at {where} is announced.")
     return redirect("console:maintenance")
 
 
@@ -84,12 +93,14 @@ def end(request: ConsoleRequest, window_id: UUID) -> HttpResponse:
     """End a window now, or call off one that has not begun."""
     window = get_window(tenants=request.scope.all_tenants, window_id=window_id)
     request.scope.require(Right.OPERATE, window.tenant_id)
+    require_all_of(window, tenants=request.scope.all_tenants)
     now = timezone.now()
     word = "called off" if window.from_at > now else "over"
+    places = _places(request, window)
     end_window(window, at=now)
-    messages.success(request, f"Work at {_where(window)} is {word}.")
-    if window.device is not None and request.POST.get("back") == "device":
-        return redirect("console:device", window.device.uid)
+    messages.success(request, f"Work at {_where(places)} is {word}.")
+    if places.devices and request.POST.get("back") == "device":
+        return redirect("console:device", places.devices[0])
     return redirect("console:maintenance")
 
 
@@ -97,22 +108,18 @@ def _announce(
     request: ConsoleRequest, tenants: list[Tenant], form: WindowForm
 ) -> MaintenanceWindow:
     said = form.cleaned_data
-    device = site = None
-    try:
-        if said["device"]:
-            device = get_device(tenants=tenants, uid=said["device"])
-    except NotFound as error:
-        raise BadInput(device=str(error.detail)) from error
-    try:
-        if said["site"]:
-            site = get_site(tenants=tenants, slug=said["site"])
-    except NotFound as error:
-        raise BadInput(site=str(error.detail)) from error
-    place = device or site
+    names = {field: said[field].replace(",", " ").split() for field in PLACES}
+    if any(len(given) > MOST_PLACES for given in names.values()):
+        raise BadInput(device=f"Up to {MOST_PLACES}: for more, start a job.")
+    devices = find_all(
+        list_devices(tenants=tenants), "uid", names["device"], field="device"
+    )
+    sites = find_all(list_sites(tenants=tenants), "slug", names["site"], field="site")
+    places: list[Device | Site] = [*devices, *sites]
     return open_window(
-        tenant=place.tenant if place is not None else tenants[0],
-        device=device,
-        site=site,
+        tenant=places[0].tenant if places else tenants[0],
+        devices=devices,
+        sites=sites,
         from_at=said["from_at"] or timezone.now(),
         until=said["until"],
         reason=said["reason"],
@@ -126,7 +133,9 @@ def _answer(
     now = timezone.now()
     every = list_windows(tenants=request.scope.tenants)
     found = page_of(request, every)
+    places = places_of(found.rows, tenants=request.scope.all_tenants)
     for row in found.rows:
+        row.places, row.where = places[row.pk], _where(places[row.pk])
         row.standing = _standing(row, now)
         row.is_endable = row.until > now and request.scope.may(
             Right.OPERATE, row.tenant_id
@@ -153,10 +162,16 @@ def _standing(window: MaintenanceWindow, now: datetime) -> str:
     return "to come" if window.from_at > now else "in force"
 
 
-def _where(window: MaintenanceWindow) -> str:
-    if window.device is not None:
-        return window.device.uid
-    return window.site.slug if window.site is not None else ""
+def _places(request: ConsoleRequest, window: MaintenanceWindow) -> Places:
+    return places_of([window], tenants=request.scope.all_tenants)[window.pk]
+
+
+def _where(places: Places) -> str:
+    total = places.device_count or places.site_count
+    what = "devices" if places.device_count else "sites"
+    if total == 1:
+        return (places.devices or places.sites)[0]
+    return f"{total:,} {what}"
 
 
 def _headline(in_force: int) -> str:

@@ -10,7 +10,7 @@ from state.models.ingest import (
     SweepMark,
 )
 from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
-from state.models.maintenance import HeldAlarm, MaintenanceWindow
+from state.models.maintenance import HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.rules import AlarmRule
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
@@ -30,6 +30,7 @@ __all__ = [
     "FieldFeedback",
     "HeldAlarm",
     "ListeningSlot",
+    "MaintenancePlace",
     "MaintenanceWindow",
     "Presence",
     "Risk",

@@ -1,4 +1,4 @@
-"""Maintenance: work at a device or a site, and what it complained meanwhile."""
+"""Maintenance: work at devices and sites, and what they complained meanwhile."""
 
 from django.conf import settings
 from django.db import models
@@ -11,18 +11,14 @@ from state.models.rules import AlarmRule
 
 
 class MaintenanceWindow(PublicIdModel):
-    """From when until when somebody works at a device, or at a whole site, and why."""
+    """From when until when somebody works at devices, or at whole sites, and why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    device = models.ForeignKey(
-        Device, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
-    )
-    site = models.ForeignKey(
-        Site, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
-    )
     from_at = models.DateTimeField()
     until = models.DateTimeField()
     reason = models.CharField(max_length=200)
+    # What opened it, where that is no person: "job:" and the job's id.
+    origin = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -35,21 +31,77 @@ class MaintenanceWindow(PublicIdModel):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(device__isnull=False, site__isnull=True)
-                | Q(device__isnull=True, site__isnull=False),
-                name="state_window_of_a_device_or_a_site",
-            ),
-            models.CheckConstraint(
                 condition=Q(until__gt=F("from_at")), name="state_window_lasts"
             ),
+            models.UniqueConstraint(
+                fields=["tenant", "origin"],
+                condition=~Q(origin=""),
+                name="state_one_window_per_origin",
+            ),
         ]
-        indexes = [
-            models.Index(fields=["device", "until"], name="state_window_device"),
-            models.Index(fields=["site", "until"], name="state_window_site"),
-        ]
+        indexes = [models.Index(fields=["until"], name="state_window_until")]
 
     def __str__(self) -> str:
         return f"{self.from_at:%F %T} to {self.until:%F %T}: {self.reason}"
+
+
+class MaintenancePlace(models.Model):
+    """A device or site of a window, with times of its own: it may end there sooner."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    window = models.ForeignKey(
+        MaintenanceWindow, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+    )
+    site = models.ForeignKey(
+        Site,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+    )
+    from_at = models.DateTimeField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(device__isnull=False, site__isnull=True)
+                | Q(device__isnull=True, site__isnull=False),
+                name="state_place_is_a_device_or_a_site",
+            ),
+            models.CheckConstraint(
+                condition=Q(until__gt=F("from_at")), name="state_place_lasts"
+            ),
+            models.UniqueConstraint(
+                fields=["window", "device"],
+                condition=Q(device__isnull=False),
+                name="state_place_once_per_device",
+            ),
+            models.UniqueConstraint(
+                fields=["window", "site"],
+                condition=Q(site__isnull=False),
+                name="state_place_once_per_site",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["device", "until"], name="state_place_device"),
+            models.Index(fields=["site", "until"], name="state_place_site"),
+            models.Index(fields=["window", "until"], name="state_place_window"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_at:%F %T} to {self.until:%F %T}"
 
 
 class HeldAlarm(models.Model):

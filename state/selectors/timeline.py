@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import DateTimeField, Q
+from django.db.models import DateTimeField
 from django.db.models.functions import Least, Now
 
 from registry.models import Device
@@ -22,9 +22,10 @@ from state.models import (
     AlarmChange,
     ConnectivityTransition,
     FieldFeedback,
-    MaintenanceWindow,
+    MaintenancePlace,
     TwinChange,
 )
+from state.selectors.maintenance import places_at
 
 PLATFORM, DEVICE = "platform", "device"
 WINDOW_MOMENTS = ("from_at", "until")
@@ -46,32 +47,28 @@ def timeline_entries(
     entries += [_alarm(row) for row in alarms[:limit]]
     changes = TwinChange.objects.filter(**own, at__lt=before)
     entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
-    here = Q(device=device)
-    if device.site_id is not None:  # work at its site of now
-        here |= Q(site=device.site_id)
-    work = MaintenanceWindow.objects.filter(here, tenant=device.tenant_id)
-    work = work.select_related("created_by", "site")
+    work = places_at(device)
     for moment in WINDOW_MOMENTS:
         # A window to come is no history, and neither is the end of one in force.
         passed = Least(before, Now(), output_field=DateTimeField())
         begun = work.filter(**{f"{moment}__lt": passed})
-        windows = begun.order_by(f"-{moment}", "-pk")[:limit]
-        entries += [_worked(window, moment) for window in windows]
+        places = begun.order_by(f"-{moment}", "-pk")[:limit]
+        entries += [_worked(place, moment) for place in places]
     seen = FieldFeedback.objects.filter(**own, at__lt=before)
     seen = seen.select_related("by").order_by("-at", "-pk")
     entries += [_seen(row) for row in seen[:limit]]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
 
 
-def _worked(row: MaintenanceWindow, moment: str) -> dict[str, Any]:
-    begins = moment == "from_at"
+def _worked(row: MaintenancePlace, moment: str) -> dict[str, Any]:
+    begins, window = moment == "from_at", row.window
     return {
         "at": getattr(row, moment),
         "kind": "maintenance",
         "title": "maintenance begins" if begins else "maintenance is over",
-        "cause": row.reason,
-        "actor": row.created_by.username if row.created_by else PLATFORM,
-        "detail": {"window": str(row.public_id), "site": row.site and row.site.slug},
+        "cause": window.reason,
+        "actor": window.created_by.username if window.created_by else PLATFORM,
+        "detail": {"window": str(window.public_id), "site": row.site and row.site.slug},
     }
 
 

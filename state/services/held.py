@@ -22,11 +22,11 @@ BATCHES_A_RUN = 50  # what is left goes a second later
 
 _UNDER_MAINTENANCE = """
     SELECT device_id, max(until) FROM (
-        SELECT w.device_id, w.until FROM state_maintenancewindow w
+        SELECT w.device_id, w.until FROM state_maintenanceplace w
         WHERE w.device_id = ANY(%s) AND w.from_at <= %s AND w.until > %s
         UNION ALL
         SELECT d.id, w.until FROM registry_device d
-        JOIN state_maintenancewindow w ON w.site_id = d.site_id
+        JOIN state_maintenanceplace w ON w.site_id = d.site_id
         WHERE d.id = ANY(%s) AND w.from_at <= %s AND w.until > %s
     ) in_force GROUP BY device_id
 """

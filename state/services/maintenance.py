@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
 from state.exceptions import WindowRefused
-from state.models import MaintenanceWindow
+from state.models import MaintenancePlace, MaintenanceWindow
 from state.services import bulk
 
 if TYPE_CHECKING:
     from registry.models import Device, Site, Tenant, User
 
+# As long as the histories that the windows explain.
+KEPT = timedelta(days=400)
+FORGOTTEN_AT_ONCE = 1_000
+
+# One window of a tenant and origin, however often its members come and go.
 _OPEN = """
-    INSERT INTO state_maintenancewindow
-        (public_id, tenant_id, device_id, from_at, until, reason, created_at)
-    SELECT v.public_id, d.tenant_id, d.id, %s, %s, %s, %s
-    FROM unnest(%s::uuid[], %s::bigint[]) AS v(public_id, device_id)
-    JOIN registry_device d ON d.id = v.device_id ORDER BY d.id
+    INSERT INTO state_maintenancewindow AS w
+        (public_id, tenant_id, from_at, until, reason, origin, created_at)
+    SELECT v.public_id, v.tenant_id, %s, %s, %s, %s, %s
+    FROM unnest(%s::uuid[], %s::bigint[]) AS v(public_id, tenant_id)
+    ON CONFLICT (tenant_id, origin) WHERE origin <> ''
+        DO UPDATE SET until = greatest(w.until, excluded.until)
+    RETURNING id, tenant_id
+"""
+_TENANTS = "SELECT DISTINCT tenant_id FROM registry_device WHERE id = ANY(%s)"
+_PLACES = """
+    INSERT INTO state_maintenanceplace AS p
+        (tenant_id, window_id, device_id, from_at, until)
+    SELECT d.tenant_id, v.window_id, d.id, %s, %s
+    FROM unnest(%s::bigint[], %s::bigint[]) AS v(window_id, tenant_id)
+    JOIN registry_device d ON d.tenant_id = v.tenant_id AND d.id = ANY(%s)
+    ORDER BY d.id
+    ON CONFLICT (window_id, device_id) WHERE device_id IS NOT NULL
+        DO UPDATE SET from_at = CASE WHEN p.until > excluded.from_at
+            THEN p.from_at ELSE excluded.from_at END, until = excluded.until
 """
 _END = """
-    UPDATE state_maintenancewindow SET until = %s WHERE id IN (
-        SELECT id FROM state_maintenancewindow
-        WHERE device_id = ANY(%s) AND reason = %s AND from_at < %s AND until > %s
+    UPDATE state_maintenanceplace SET until = %s WHERE id IN (
+        SELECT p.id FROM state_maintenanceplace p
+        JOIN state_maintenancewindow w ON w.id = p.window_id
+        WHERE p.device_id = ANY(%s) AND w.reason = %s AND (%s = '' OR w.origin = %s)
+            AND p.from_at < %s AND p.until > %s
+        ORDER BY p.id FOR UPDATE OF p
+    ) RETURNING window_id, device_id
+"""
+# A window lasts as long as the last of its places.
+_FOLLOW = """
+    UPDATE state_maintenancewindow w SET until = (
+        SELECT max(p.until) FROM state_maintenanceplace p WHERE p.window_id = w.id
+    ) WHERE w.id IN (
+        SELECT id FROM state_maintenancewindow WHERE id = ANY(%s)
         ORDER BY id FOR UPDATE
     )
+"""
+# What was held back is looked at again: it may be an alarm from now on.
+_LOOK_AGAIN = """
+    UPDATE state_heldalarm SET look_at = due_at WHERE id IN (
+        SELECT id FROM state_heldalarm WHERE look_at > due_at AND device_id = ANY(%s)
+        ORDER BY device_id, code FOR UPDATE
+    )
+"""
+_HELD_AT_WINDOW = """
+    SELECT DISTINCT h.device_id FROM state_heldalarm h
+    JOIN registry_device d ON d.id = h.device_id
+    JOIN state_maintenanceplace p ON p.device_id = d.id OR p.site_id = d.site_id
+    WHERE p.window_id = %s AND h.look_at > h.due_at
+"""
+_FORGET_PLACES = "DELETE FROM state_maintenanceplace WHERE window_id = ANY(%s)"
+_FORGET = "DELETE FROM state_maintenancewindow WHERE id = ANY(%s)"
+_OLD = """
+    SELECT id FROM state_maintenancewindow WHERE until < %s
+    ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
 
@@ -36,26 +85,31 @@ _END = """
 def open_window(
     *,
     tenant: Tenant,
-    device: Device | None,
-    site: Site | None,
+    devices: Sequence[Device] = (),
+    sites: Sequence[Site] = (),
     from_at: datetime,
     until: datetime,
     reason: str,
     by: User,
 ) -> MaintenanceWindow:
-    """Announce work at a device or at a site; WindowRefused for neither, or both."""
-    if (device is None) == (site is None):
-        raise WindowRefused(device="Name a device or a site, and not both.")
+    """Announce work at devices, or at whole sites; WindowRefused for none, or both."""
+    if bool(devices) == bool(sites):
+        raise WindowRefused(device="Name devices or sites, and not both.")
+    if any(row.tenant_id != tenant.pk for row in (*devices, *sites)):
+        field = "device" if devices else "site"
+        raise WindowRefused(**{field: "They belong to several tenants."})
     _check(from_at, until)
-    return MaintenanceWindow.objects.create(
-        tenant=tenant,
-        device=device,
-        site=site,
-        from_at=from_at,
-        until=until,
-        reason=reason,
-        created_by=by,
+    window = MaintenanceWindow.objects.create(
+        tenant=tenant, from_at=from_at, until=until, reason=reason, created_by=by
     )
+    span = {"tenant": tenant, "window": window, "from_at": from_at, "until": until}
+    MaintenancePlace.objects.bulk_create(
+        [
+            *(MaintenancePlace(device_id=pk, **span) for pk in _ids(devices)),
+            *(MaintenancePlace(site_id=pk, **span) for pk in _ids(sites)),
+        ]
+    )
+    return window
 
 
 @transaction.atomic
@@ -66,52 +120,113 @@ def change_window(
     until: datetime | None = None,
     reason: str | None = None,
 ) -> MaintenanceWindow:
-    """Move or reword a window; to end it now is to give it ``until`` now."""
-    rows = MaintenanceWindow.objects.select_related(
-        "tenant", "device", "site", "created_by"
-    )
-    locked = rows.select_for_update(of=("self",)).get(pk=window.pk)
+    """Move or reword a window; to end it now is to give it ``until`` now.
+
+    Places at which the work was over before stay so. WindowRefused where it would end
+    before it begins.
+    """
+    locked = _lock(window)
+    if locked is None:
+        raise WindowRefused(until="It was called off meanwhile.")
+    before = locked.until
     locked.from_at = from_at or locked.from_at
     locked.until = until or locked.until
     locked.reason = locked.reason if reason is None else reason
     _check(locked.from_at, locked.until)
     locked.save(update_fields=["from_at", "until", "reason"])
+    places = MaintenancePlace.objects.filter(window=locked, until=before)
+    places.update(from_at=locked.from_at, until=locked.until)
+    _look_again_at(locked)
     return locked
 
 
 @transaction.atomic
-def end_window(window: MaintenanceWindow, *, at: datetime) -> None:
-    """End a window; one that has not begun by then is called off, and was never."""
-    rows = MaintenanceWindow.objects.select_for_update(of=("self",))
-    locked = rows.filter(pk=window.pk).first()
-    if locked is None or locked.until <= at:
-        return  # it is over, by whomever
+def end_window(window: MaintenanceWindow, *, at: datetime) -> MaintenanceWindow | None:
+    """End a window; one that has not begun by then is called off, and was never.
+
+    Return it as it is now: None where it was called off.
+    """
+    locked = _lock(window)
+    if locked is None:
+        return None
+    if locked.until <= at:
+        return locked  # it is over, by whomever
     if locked.from_at >= at:
-        locked.delete()
-        return
+        delete_window(locked)
+        return None
     locked.until = at
     locked.save(update_fields=["until"])
+    MaintenancePlace.objects.filter(window=locked, until__gt=at).update(until=at)
+    _look_again_at(locked)
+    return locked
 
 
+@transaction.atomic
 def delete_window(window: MaintenanceWindow) -> None:
     """Remove a window; what it held back is raised if it is still there."""
+    _look_again_at(window)
     window.delete()
 
 
 @transaction.atomic
 def open_for_devices(
-    device_ids: Collection[int], *, from_at: datetime, until: datetime, reason: str
+    device_ids: Collection[int],
+    *,
+    from_at: datetime,
+    until: datetime,
+    reason: str,
+    origin: str = "",
 ) -> int:
-    """Open a window for each of these devices in one statement; return how many."""
+    """Have work begin at many devices in few statements; return at how many.
+
+    With an ``origin``, as a job's, all of it is one window of each tenant, which these
+    devices join, or stay in for longer.
+    """
     ids = sorted(device_ids)
-    public_ids = [new_public_id() for _ in ids]
-    return bulk.run(_OPEN, [from_at, until, reason, from_at, public_ids, ids])
+    tenants = sorted(row[0] for row in bulk.fetch(_TENANTS, [ids]))
+    if not tenants:
+        return 0
+    public_ids = [new_public_id() for _ in tenants]
+    windows = bulk.fetch(
+        _OPEN,
+        [from_at, until, reason, origin, from_at, public_ids, tenants],
+    )
+    columns = bulk.columns_of(sorted(windows), 2)
+    return bulk.run(_PLACES, [from_at, until, *columns, ids])
 
 
 @transaction.atomic
-def end_for_devices(device_ids: Collection[int], *, reason: str, at: datetime) -> int:
-    """End the windows that were opened for these devices with this reason."""
-    return bulk.run(_END, [at, sorted(device_ids), reason, at, at])
+def end_for_devices(
+    device_ids: Collection[int], *, reason: str, at: datetime, origin: str = ""
+) -> int:
+    """End the work that began at these devices for this reason; return at how many."""
+    ended = bulk.fetch(_END, [at, sorted(device_ids), reason, origin, origin, at, at])
+    if ended:
+        bulk.run(_FOLLOW, [sorted({row[0] for row in ended})])
+        bulk.run(_LOOK_AGAIN, [sorted(row[1] for row in ended)])
+    return len(ended)
+
+
+@transaction.atomic
+def forget_windows_across_tenants(*, now: datetime) -> int:
+    """Delete a batch of windows that ended long ago; return how many."""
+    ids = [row[0] for row in bulk.fetch(_OLD, [now - KEPT, FORGOTTEN_AT_ONCE])]
+    bulk.run(_FORGET_PLACES, [ids])
+    return bulk.run(_FORGET, [ids])
+
+
+def _lock(window: MaintenanceWindow) -> MaintenanceWindow | None:
+    rows = MaintenanceWindow.objects.select_related("tenant", "created_by")
+    return rows.select_for_update(of=("self",)).filter(pk=window.pk).first()
+
+
+def _look_again_at(window: MaintenanceWindow) -> None:
+    ids = [row[0] for row in bulk.fetch(_HELD_AT_WINDOW, [window.pk])]
+    bulk.run(_LOOK_AGAIN, [sorted(ids)])
+
+
+def _ids(rows: Sequence[Device] | Sequence[Site]) -> list[int]:
+    return sorted({row.pk for row in rows})
 
 
 def _check(from_at: datetime, until: datetime) -> None:

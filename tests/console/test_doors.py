@@ -14,10 +14,11 @@ from commands.models import Job
 from console.urls import urlpatterns
 from fleet.models import Cohort
 from registry.lifecycle import Role
-from state.models import Alarm, MaintenanceWindow
+from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.fleet.rows import make_alarm
+from tests.state.scene import announce
 from tests.state.test_alarm_rules import rule_for
 
 pytestmark = pytest.mark.django_db
@@ -52,12 +53,8 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
         "job_id": job.public_id,
         "command_id": fleet.command(device).public_id,
         "alarm_id": alarm.public_id,
-        "window_id": MaintenanceWindow.objects.create(
-            tenant=fleet.tenant,
-            device=device,
-            from_at=timezone.now(),
-            until=timezone.now() + timedelta(hours=1),
-            reason="filters",
+        "window_id": announce(
+            device, begin=timezone.now(), end=timezone.now() + timedelta(hours=1)
         ).public_id,
         "rule_id": rule_for(device).public_id,
     }

@@ -13,6 +13,7 @@ from registry.models import Device
 from state.models import MaintenanceWindow
 from state.selectors.timeline import timeline_entries
 from tests.console.conftest import Fleet
+from tests.state.scene import announce
 
 pytestmark = pytest.mark.django_db
 
@@ -21,14 +22,7 @@ HOUR = timedelta(hours=1)
 
 def window(device: Device, begin: timedelta, end: timedelta) -> MaintenanceWindow:
     now = timezone.now()
-    made: MaintenanceWindow = MaintenanceWindow.objects.create(
-        tenant=device.tenant,
-        device=device,
-        from_at=now + begin,
-        until=now + end,
-        reason="new filters",
-    )
-    return made
+    return announce(device, begin=now + begin, end=now + end, reason="new filters")
 
 
 def given(**values: Any) -> dict[str, Any]:
@@ -109,3 +103,17 @@ def test_who_may_only_look_announces_and_ends_nothing(acme: Fleet) -> None:
     assert client.post("/maintenance/", given(device="sh-0")).status_code == 403
     assert client.post(f"/maintenance/{made.public_id}/end/").status_code == 403
     assert "Announce" not in client.get("/maintenance/").content.decode()
+
+
+def test_one_window_is_announced_for_several_devices(acme: Fleet) -> None:
+    client = acme.client(Role.OPERATOR)
+
+    client.post("/maintenance/", given(device="sh-0, sh-1 sh-2"))
+    listed = client.get("/maintenance/").content.decode()
+    refused = client.post("/maintenance/", given(device="sh-0, nobody"))
+
+    assert MaintenanceWindow.objects.count() == 1
+    assert "3 devices" in listed
+    assert "With others" in client.get("/devices/sh-1/").content.decode()
+    assert refused.status_code == 422
+    assert "There is no device nobody" in refused.content.decode()

@@ -9,11 +9,12 @@ from typing import Any
 
 from commands.services.uplink import take_in
 from iotplatform.common.messages import Uplink, parse
-from registry.models import Device
-from state.models import ConnectivityTransition, Presence, Twin
+from registry.models import Device, Site
+from state.models import ConnectivityTransition, MaintenanceWindow, Presence, Twin
 from state.services.listening import Beat, beat
+from state.services.maintenance import open_window
 from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
-from tests.factories import DeviceFactory
+from tests.factories import DeviceFactory, UserFactory
 
 T0 = datetime.now(UTC).replace(microsecond=0)
 SECOND = timedelta(seconds=1)
@@ -106,6 +107,22 @@ def moves(device: Device) -> list[tuple[str, str]]:
     """Return the stored transitions: where to, and why."""
     rows = ConnectivityTransition.objects.filter(device=device).order_by("at", "id")
     return list(rows.values_list("moved_to", "cause"))
+
+
+def announce(
+    *places: Device | Site, begin: datetime, end: datetime, reason: str = "filters"
+) -> MaintenanceWindow:
+    """Work at devices, or at sites."""
+    devices = [place for place in places if isinstance(place, Device)]
+    return open_window(
+        tenant=places[0].tenant,
+        devices=devices,
+        sites=[place for place in places if isinstance(place, Site)],
+        from_at=begin,
+        until=end,
+        reason=reason,
+        by=UserFactory.create(),
+    )
 
 
 def make_family(children: int = 1) -> tuple[Device, Sequence[Device]]:

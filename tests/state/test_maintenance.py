@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
-from registry.models import Device
-from state.models import Alarm, HeldAlarm, MaintenanceWindow
+from registry.models import Device, Membership, MembershipLimit
+from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.services.held import raise_held_across_tenants
-from state.services.maintenance import end_for_devices, open_for_devices
+from state.services.maintenance import (
+    KEPT,
+    change_window,
+    delete_window,
+    end_for_devices,
+    end_window,
+    forget_windows_across_tenants,
+    open_for_devices,
+)
 from tests.factories import DeviceFactory
-from tests.state.scene import say, t
+from tests.state.scene import announce, say, t
 from tests.state.test_alarms import client_of, raise_alarm
 
 pytestmark = pytest.mark.django_db
@@ -67,9 +76,7 @@ def test_an_alarm_from_before_goes_on_and_clears_under_maintenance() -> None:
 
 def test_a_site_under_maintenance_silences_its_devices_and_no_others() -> None:
     device, other = DeviceFactory.create_batch(2)
-    MaintenanceWindow.objects.create(
-        tenant=device.tenant, site=device.site, from_at=t(0), until=t(10), reason="x"
-    )
+    announce(device.site, begin=t(0), end=t(10))
     Device.objects.filter(pk=other.pk).exclude(site=device.site).get()
 
     raise_alarm(device, 1)
@@ -94,6 +101,7 @@ def test_windows_are_opened_and_ended_for_many_devices_at_once() -> None:
 
     assert open_for_devices(ids, from_at=t(0), until=t(60), reason="job 1") == 3
     assert end_for_devices(ids, reason="job 1", at=t(5)) == 3
+    assert set(MaintenancePlace.objects.values_list("until", flat=True)) == {t(5)}
     assert set(MaintenanceWindow.objects.values_list("until", flat=True)) == {t(5)}
 
 
@@ -146,3 +154,136 @@ def test_a_viewer_announces_nothing_and_another_tenant_sees_nothing() -> None:
     assert stranger.get(URL).json()["results"] == []
     assert stranger.get(one).status_code == 404
     assert stranger.delete(one).status_code == 404
+
+
+def test_one_window_stands_for_many_devices_or_a_list_of_sites() -> None:
+    device = DeviceFactory.create()
+    other = DeviceFactory.create(tenant=device.tenant)
+    client = client_of(device)
+    span = {"from_at": t(0), "until": t(10), "reason": "x"}
+    uids, slugs = [device.uid, other.uid], [device.site.slug, other.site.slug]
+
+    of_devices = client.post(URL, span | {"devices": uids}, format="json")
+    of_sites = client.post(URL, span | {"sites": slugs}, format="json")
+    missing = client.post(URL, span | {"devices": [*uids, "no-1"]}, format="json")
+
+    assert of_devices.status_code == 201, of_devices.content
+    told = of_devices.json()
+    assert (told["devices"], told["device_count"], told["device"]) == (uids, 2, None)
+    assert (of_sites.json()["sites"], of_sites.json()["site_count"]) == (slugs, 2)
+    assert MaintenanceWindow.objects.count() == 2
+    assert missing.status_code == 400
+    assert missing.json()["errors"] == [
+        {"field": "devices", "message": "There is no device no-1."}
+    ]
+    found = client.get(f"{URL}?device={other.uid}").json()["results"]
+    assert [row["id"] for row in found] == [told["id"]]
+    for place in (device, other):
+        raise_alarm(place, 1)
+    assert HeldAlarm.objects.count() == 2
+
+
+def test_a_window_to_come_is_called_off_and_one_in_force_ended_over_rest() -> None:
+    device = DeviceFactory.create()
+    client, now = client_of(device), timezone.now()
+    hour = timedelta(hours=1)
+    coming = announce(device, begin=now + hour, end=now + 2 * hour)
+    again = announce(device, begin=now + hour, end=now + 2 * hour)
+    running = announce(device, begin=now - hour, end=now + hour)
+
+    called_off = client.post(f"{URL}{coming.public_id}/end/")
+    deleted = client.delete(f"{URL}{again.public_id}/")
+    ended = client.post(f"{URL}{running.public_id}/end/")
+
+    assert (called_off.status_code, deleted.status_code) == (204, 204)
+    assert ended.status_code == 200
+    assert [w.pk for w in MaintenanceWindow.objects.all()] == [running.pk]
+    running.refresh_from_db()
+    assert now <= running.until <= timezone.now()
+    assert client.post(f"{URL}{running.public_id}/end/").status_code == 200
+
+
+def test_where_windows_overlap_the_last_one_to_end_lets_alarms_through() -> None:
+    device = DeviceFactory.create()
+    window(device, 0, 5)
+    longer = announce(device, begin=t(0), end=t(20))
+    announce(device.site, begin=t(4), end=t(12))
+    raise_alarm(device, 1)
+
+    assert raise_held_across_tenants(now=t(5)) == 0
+    change_window(longer, until=t(8))
+    assert raise_held_across_tenants(now=t(8)) == 0
+    assert raise_held_across_tenants(now=t(12)) == 1
+
+
+@pytest.mark.parametrize("how", ["end", "change", "delete"])
+def test_work_that_is_over_sooner_lets_alarms_through_at_once(how: str) -> None:
+    device = DeviceFactory.create()
+    made = announce(device.site, begin=t(0), end=t(60))
+    raise_alarm(device, 1)
+
+    if how == "end":
+        end_window(made, at=t(2))
+    elif how == "change":
+        change_window(made, until=t(2))
+    else:
+        delete_window(made)
+
+    assert raise_held_across_tenants(now=t(2)) == 1
+
+
+def test_work_that_goes_on_for_longer_holds_alarms_for_longer() -> None:
+    device = DeviceFactory.create()
+    made = announce(device, begin=t(0), end=t(5))
+    raise_alarm(device, 1)
+
+    change_window(made, until=t(30))
+
+    assert raise_held_across_tenants(now=t(6)) == 0
+    assert raise_held_across_tenants(now=t(30)) == 1
+
+
+def test_a_member_of_one_site_sees_only_that_part_of_a_window_and_ends_none_of_it() -> (
+    None
+):
+    device = DeviceFactory.create()
+    other = DeviceFactory.create(tenant=device.tenant)
+    made = announce(device, other, begin=t(0), end=t(10))
+    client = client_of(device)
+    MembershipLimit.objects.create(
+        membership=Membership.objects.get(tenant=device.tenant),
+        tenant=device.tenant,
+        site=device.site,
+    )
+    one = f"{URL}{made.public_id}/"
+
+    seen = client.get(one).json()
+
+    assert (seen["devices"], seen["device_count"]) == ([device.uid], 1)
+    assert client.post(f"{one}end/").status_code == 403
+    assert client.delete(one).status_code == 403
+    assert client.patch(one, {"reason": "y"}, format="json").status_code == 403
+
+
+def test_the_members_of_a_job_come_and_go_in_one_window() -> None:
+    first = DeviceFactory.create()
+    second = DeviceFactory.create(tenant=first.tenant)
+    how = {"reason": "job blue", "origin": "job:1"}
+
+    open_for_devices([first.pk], from_at=t(0), until=t(5), **how)
+    open_for_devices([second.pk], from_at=t(1), until=t(6), **how)
+    end_for_devices([first.pk], at=t(2), **how)
+
+    one = MaintenanceWindow.objects.get()
+    assert (one.from_at, one.until) == (t(0), t(6))
+    ends = MaintenancePlace.objects.order_by("device").values_list("until", flat=True)
+    assert list(ends) == [t(2), t(6)]
+
+
+def test_windows_that_were_over_long_ago_are_forgotten() -> None:
+    device = DeviceFactory.create()
+    window(device, 0, 10)
+    window(device, 0, 30)
+
+    assert forget_windows_across_tenants(now=t(20) + KEPT) == 1
+    assert MaintenancePlace.objects.count() == 1

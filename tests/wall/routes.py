@@ -105,9 +105,9 @@ TABLE: dict[Kind, str] = {
         jobs/<job_id>/<action>/ commands/<command_id>/ commands/<command_id>/now/
         commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
         alarms/rules/<rule_id>/ alarms/rules/<rule_id>/<action>/
-        maintenance/<window_id>/end/
         api/v1/dead-letters/<letter_id>/ api/v1/dead-letters/<letter_id>/replay/
         dead-letters/<letter_id>/
+        maintenance/<window_id>/end/ api/v1/maintenance-windows/<window_id>/end/
         members/<membership_id>/change/ members/<membership_id>/remove/
     """,
 }

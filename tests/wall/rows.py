@@ -23,7 +23,7 @@ NEEDED = {
     "registry.AuditEntry.tenant",
     "registry.MembershipLimit.project",
     "state.DeadLetter.tenant",
-    "state.MaintenanceWindow.site",
+    "state.MaintenancePlace.site",
 }
 # What a row says as the other one says it that it refers to.
 SAME_AS = {"registry.FirmwareProduct.version": "release"}

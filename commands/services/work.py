@@ -1,0 +1,72 @@
+"""Maintenance of a job's members: nobody is called for what we do to them.
+
+From the moment that a member's command goes out until it ends, and no longer than its
+policy lets it take: a member that is away waits without, for nobody works at it yet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from commands.models import Command, Job
+from commands.services.moves import seconds
+from state.services.maintenance import end_for_devices, open_for_devices
+
+STEPS = ("receive_timeout", "execute_timeout", "verify_timeout")
+
+# Members whose command has ended, and that no other one of the job is under way to.
+_ENDED = """
+    SELECT DISTINCT c.job_id, c.device_id FROM commands_command c
+    WHERE c.device_id = ANY(%s) AND c.job_id IS NOT NULL AND c.ended_at > %s
+        AND NOT EXISTS (SELECT FROM commands_command o
+            WHERE o.device_id = c.device_id AND o.job_id = c.job_id
+                AND o.ended_at IS NULL)
+"""
+# Who ended is told within seconds; what is older has ended its work by itself.
+LATELY = timedelta(hours=1)
+
+
+def begin(commands: Sequence[Command], now: datetime) -> None:
+    """Have work begin at the members of jobs to which these commands go out."""
+    by_job: dict[int, list[Command]] = defaultdict(list)
+    for command in commands:
+        if command.job_id is not None:
+            by_job[command.job_id].append(command)
+    for job in Job.objects.filter(pk__in=by_job).order_by("pk"):
+        group = by_job[job.pk]
+        longest = max(
+            sum((seconds(command, step) for step in STEPS), timedelta(0))
+            for command in group
+        )
+        open_for_devices(
+            [command.device_id for command in group],
+            from_at=now,
+            until=now + longest,
+            reason=_reason(job),
+            origin=_origin(job),
+        )
+
+
+def end(device_ids: Collection[int], *, now: datetime) -> None:
+    """Have work end at those of these devices whose command of a job has ended."""
+    by_job: dict[int, list[int]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED, [sorted(device_ids), now - LATELY])
+        for job_id, device_id in cursor.fetchall():
+            by_job[job_id].append(device_id)
+    for job in Job.objects.filter(pk__in=by_job).order_by("pk"):
+        end_for_devices(
+            by_job[job.pk], reason=_reason(job), origin=_origin(job), at=now
+        )
+
+
+def _reason(job: Job) -> str:
+    return f"job {job.name}"[:200]
+
+
+def _origin(job: Job) -> str:
+    return f"job:{job.public_id}"
