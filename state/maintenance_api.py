@@ -160,7 +160,7 @@ class WindowAnswers(TenantScopedMixin, VersionedView):
     def told(self, rows: Sequence[MaintenanceWindow]) -> list[dict[str, Any]]:
         """Return windows as the contract words them."""
         places = places_of(rows, tenants=self.tenants)
-        return WindowSerializer(rows, many=True, context={"places": places}).data
+        return list(WindowSerializer(rows, many=True, context={"places": places}).data)
 
     def tell(self, window: MaintenanceWindow) -> dict[str, Any]:
         """Return one."""

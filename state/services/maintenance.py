@@ -95,9 +95,11 @@ def open_window(
     """Announce work at devices, or at whole sites; WindowRefused for none, or both."""
     if bool(devices) == bool(sites):
         raise WindowRefused(device="Name devices or sites, and not both.")
-    if any(row.tenant_id != tenant.pk for row in (*devices, *sites)):
+    owners = {row.tenant_id for row in devices} | {row.tenant_id for row in sites}
+    if owners != {tenant.pk}:
         field = "device" if devices else "site"
-        raise WindowRefused(**{field: "They belong to several tenants."})
+        refusal = {"field": field, "message": "They belong to several tenants."}
+        raise WindowRefused(errors=[refusal])
     _check(from_at, until)
     window = MaintenanceWindow.objects.create(
         tenant=tenant, from_at=from_at, until=until, reason=reason, created_by=by

@@ -24,7 +24,7 @@ from tests.wall.rows import APPS, Rows
 # Of two that exclude each other one, and of what refers to its own kind the first.
 LEFT_OUT = {
     "registry.MembershipLimit.site",
-    "state.MaintenanceWindow.device",
+    "state.MaintenancePlace.device",
     "registry.Device.gateway",
     "registry.Space.parent",
     "commands.Command.retry_of",
