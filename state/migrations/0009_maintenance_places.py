@@ -15,7 +15,7 @@ PLACES = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("state", "0007_alarm_history")]
+    dependencies = [("state", "0008_dead_letters")]
 
     operations = [
         migrations.CreateModel(
