@@ -15,7 +15,7 @@ PLACES = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("state", "0008_dead_letters")]
+    dependencies = [("state", "0009_rollup_key")]
 
     operations = [
         migrations.CreateModel(
