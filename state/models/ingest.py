@@ -7,6 +7,9 @@ from iotplatform.common.models import PublicIdModel
 from registry.models import Tenant
 from state.lifecycle import ReplayOutcome
 
+# The row of the HTTP door, beside those of the bridges' slots, which count from 1.
+HTTP_DOOR = 0
+
 
 class ListeningSlot(models.Model):
     """One share of the uplink: who reads it, and up to when it has been read."""

@@ -50,7 +50,7 @@ def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
         fleet=_without(counts.get(FLEET), trouble, "the whole fleet"),
         gateway_is_away=presence is not None
         and presence.cause == Cause.GATEWAY_OFFLINE,
-        began_blind=trouble == Trouble.SILENT and _began_blind(presence, now),
+        began_blind=trouble == Trouble.SILENT and _began_blind(device, presence, now),
         path=_path(device.adapter),
         feedback=Observation(feedback.observation) if feedback else None,
         is_online=presence is not None and presence.connectivity == Connectivity.ONLINE,
@@ -149,7 +149,7 @@ def _feedback(
     return found
 
 
-def _began_blind(presence: Presence | None, now: datetime) -> bool:
+def _began_blind(device: Device, presence: Presence | None, now: datetime) -> bool:
     """Say whether it may have left while we were blind, and that was just now."""
     if presence is None or presence.cause not in (
         Cause.MISSED_HEARTBEAT,
@@ -157,11 +157,13 @@ def _began_blind(presence: Presence | None, now: datetime) -> bool:
     ):
         return False  # that it left we heard
     heard = presence.last_activity_at or presence.since
-    if (blind := blind_since(now)) is not None and blind <= presence.since:
+    door = device.gateway.adapter if device.gateway else device.adapter
+    blind = blind_since(now, door)
+    if blind is not None and blind <= presence.since:
         return True
     return any(
         to_at > now - BLIND_EXPLAINS and heard < to_at and from_at < presence.since
-        for from_at, to_at in blind_spans()
+        for from_at, to_at in blind_spans(door)
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from state.models import BlindSpan, ListeningSlot
+from state.models.ingest import HTTP_DOOR
 from state.selectors.listening import BLIND_AFTER
 from state.services import bulk
 
@@ -41,6 +42,17 @@ def open_slots(count: int, *, now: datetime) -> None:
         " ON CONFLICT (slot) DO NOTHING",
         [now, now, count],
     )
+
+
+def beat_of_door(owner: str, *, now: datetime) -> None:
+    """Record that the HTTP door is open: what it takes is committed as it answers."""
+    bulk.run(
+        "INSERT INTO state_listeningslot (slot, owner, beat_at, caught_up_at, messages,"
+        " batches, retained, rate, lag_seconds)"
+        " VALUES (%s, '', %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (slot) DO NOTHING",
+        [HTTP_DOOR, now, now],
+    )
+    beat([Beat(HTTP_DOOR, owner, now, 0, 0, 0, 0.0, 0.0)], now=now)
 
 
 @transaction.atomic

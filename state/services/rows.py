@@ -50,6 +50,7 @@ class PresenceRow(Struct):
     # From the registry, not written.
     gateway_id: int | None
     product_seconds: int
+    adapter: str
 
     @property
     def interval(self) -> timedelta:
@@ -111,7 +112,7 @@ _risk_of = itemgetter(
 )
 
 _COLUMNS = "SELECT " + ", ".join(f"p.{name}" for name in (*WRITTEN, "tenant_id"))
-_READ = f"""{_COLUMNS}, d.gateway_id, r.heartbeat_seconds
+_READ = f"""{_COLUMNS}, d.gateway_id, r.heartbeat_seconds, d.adapter
     FROM state_presence p
     JOIN registry_device d ON d.id = p.device_id
     JOIN registry_product r ON r.id = d.product_id
@@ -201,7 +202,8 @@ def _locked(
     rows: list[Sequence[Any]] = []
     for row in bulk.fetch(_LOCK_KNOWN, [wanted]):
         device = known[row[0]]
-        rows.append((*row, device.gateway_id, device.heartbeat_seconds))
+        registered = device.gateway_id, device.heartbeat_seconds, device.adapter
+        rows.append((*row, *registered))
     return rows
 
 

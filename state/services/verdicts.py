@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from state.lifecycle import ABNORMAL_CAUSES, Connectivity
-from state.selectors.listening import blind_since, blind_spans
+from state.selectors.listening import blind_spans_of_doors, doors_blind_since
 from state.services import bulk
 from state.services.judgment import (
     Gateway,
@@ -74,13 +74,14 @@ def judge_rows(
     now: datetime,
     push: bool,
     record: bool = True,
-    listening: Listening | None = None,
+    listening: Mapping[str, Listening] | None = None,
 ) -> Changes:
     """Judge rows, gateways before their children, and enter the verdicts.
 
     ``push`` sets the next look exactly (the sweep does); without it a later look is
     left where it is, so that a heartbeat writes no indexed column. Without ``record``
-    no transition is stored. ``listening`` is for who judges several times at once.
+    no transition is stored. ``listening``, by adapter, is for who judges several times
+    at once. A child is heard through its gateway's door.
     """
     listening = listening or listening_until(now)
     changes = Changes()
@@ -96,7 +97,9 @@ def judge_rows(
                 if until is not None:
                     _stay_online(row, until, push=push)
                     continue
-            verdict = judge(row.evidence, listening=listening, gateway=gateway, now=now)
+            through = gateways.get(row.gateway_id or 0, row)
+            heard = listening[through.adapter]
+            verdict = judge(row.evidence, listening=heard, gateway=gateway, now=now)
             verdicts.append((row, verdict))
         doubtful = {row.device_id for row, v in verdicts if _may_be_abnormal(row, v)}
         expected = _expected(doubtful, now)
@@ -112,9 +115,10 @@ def judge_rows(
     return changes
 
 
-def listening_until(now: datetime) -> Listening:
-    """Return when we did not listen, up to now."""
-    return Listening(blind_spans(), blind_since(now))
+def listening_until(now: datetime) -> dict[str, Listening]:
+    """Return when which door was shut, up to now."""
+    spans, since = blind_spans_of_doors(), doors_blind_since(now)
+    return {door: Listening(spans[door], since[door]) for door in spans}
 
 
 def recount(rows: Iterable[PresenceRow], *, now: datetime) -> None:
