@@ -65,7 +65,13 @@ class Presence(models.Model):
                 fields=["next_change_at"],
                 name="state_presence_due",
                 condition=models.Q(next_change_at__isnull=False),
-            )
+            ),
+            # A random sample of a tenant's devices, without a look at all of them.
+            models.Index(
+                "tenant",
+                models.Func("device", function="hashint8"),
+                name="state_presence_sample",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.lifecycle import Lifecycle
 from registry.models import Device, Product, Site, Tenant
-from state.diagnosis import Diagnosis, Evidence, Group, PathFigures, diagnose
+from state.diagnosis import NEAR, Diagnosis, Evidence, Group, PathFigures, diagnose
 from state.lifecycle import (
     OPEN_ALARMS,
     Cause,
@@ -39,8 +39,8 @@ def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
     if trouble == Trouble.NONE and feedback is None:
         return None
     is_counted = trouble not in (Trouble.NONE, Trouble.BLIND)
-    counts = peers.count_tenant(device.tenant_id, now=now) if is_counted else {}
     named = _traits_of(device)
+    counts = _counts_near(device, now) if is_counted else {}
     evidence = Evidence(
         trouble=trouble,
         groups={
@@ -69,13 +69,12 @@ def diagnose_set(
     The trouble that most of them are in is the one that is diagnosed.
     """
     now = now or timezone.now()
-    mine = peers.count_set(tenant.pk, device_ids, now=now)
+    mine = peers.count_set(tenant, device_ids, now=now)
     whole = mine.get(FLEET, Count())
     trouble = max(peers.TROUBLED, key=lambda kind: whole.of(str(kind)))
     size = whole.of(str(trouble))
     if not size or 2 * size < whole.total:
         return None
-    counts = peers.count_tenant(tenant.pk, now=now)
     best = {
         trait: max(
             (key for key in mine if key[0] == trait),
@@ -84,6 +83,8 @@ def diagnose_set(
         )
         for trait in TRAITS
     }
+    near = {trait: key[1] for trait, key in best.items() if key and trait in NEAR}
+    counts = peers.count_peers(tenant, **near, now=now)
     names = _names({trait: key[1] for trait, key in best.items() if key})
     groups = {
         trait: Group(
@@ -188,6 +189,17 @@ def _traits_of(device: Device) -> dict[str, tuple[str, str]]:
         "model": (str(device.product_id), device.product.slug),
     }
     return {trait: named for trait, named in traits.items() if named[0]}
+
+
+def _counts_near(device: Device, now: datetime) -> Counts:
+    """Count the peers of a device; of a gateway, its children among them."""
+    gateway = device.pk if device.kind == "gateway" else device.gateway_id
+    return peers.count_peers(
+        device.tenant,
+        gateway=str(gateway) if gateway else None,
+        site=str(device.site_id),
+        now=now,
+    )
 
 
 def _without(count: Count | None, trouble: Trouble, name: str) -> Group:
