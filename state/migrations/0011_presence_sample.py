@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("registry", "0015_connections"),
-        ("state", "0009_maintenance_places"),
+        ("state", "0010_maintenance_places"),
     ]
 
     operations = [
