@@ -116,7 +116,8 @@ def test_a_web_process_says_that_its_door_is_open_as_long_as_it_lives() -> None:
     door.start()
     try:
         rows = ListeningSlot.objects.filter(slot=HTTP_DOOR)
-        first = wait_until(lambda: rows.first(), what="a beat of the door")
+        wait_until(rows.exists, what="a beat of the door")
+        first = rows.get()
         wait_until(
             lambda: rows.filter(beat_at__gt=first.beat_at).exists(), what="another"
         )
