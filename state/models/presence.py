@@ -40,6 +40,12 @@ class Presence(models.Model):
     )
     left_session = models.CharField(max_length=64, blank=True)
     left_at = models.DateTimeField(null=True)
+    # How another session than the current one ended: it is over, or not born here yet.
+    waiting_how = models.CharField(
+        max_length=16, choices=Departure, db_default=Departure.NONE, blank=True
+    )
+    waiting_session = models.CharField(max_length=64, db_default="", blank=True)
+    waiting_at = models.DateTimeField(null=True)
     clock_skew = models.BooleanField(default=False)
 
     # Verdict.

@@ -35,7 +35,7 @@ def take(row: PresenceRow, uplink: Uplink) -> bool:
         return False
     is_newest = row.last_activity_at is None or uplink.at >= row.last_activity_at
     note_activity(row, uplink.at)
-    if uplink.message.ts is not None:
+    if is_newest and uplink.message.ts is not None:
         row.clock_skew = device_time(uplink) is None
     if uplink.kind == "status":
         _take_status(row, uplink, is_newest=is_newest)
@@ -56,6 +56,8 @@ def set_back(row: PresenceRow, now: datetime) -> None:
         row.last_activity_at = min(row.last_activity_at, now)
     if row.left_at is not None:
         row.left_at = min(row.left_at, now)
+    if row.waiting_at is not None:
+        row.waiting_at = min(row.waiting_at, now)
 
 
 def is_birth(uplink: Uplink) -> bool:
@@ -73,7 +75,9 @@ def note_activity(row: PresenceRow, at: datetime) -> None:
     is_newest = row.last_activity_at is None or at >= row.last_activity_at
     if is_newest:
         row.last_activity_at = at
-        row.sleeping_until = None
+        if row.sleeping_until is not None:
+            row.sleeping_until = None
+            _end_waiting(row, row.waiting_at or at)
     note_seen(row, at)
 
 
@@ -140,17 +144,18 @@ def _take_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
         row.session = message.session or ""
         row.session_seq = message.seq
         row.heartbeat_seconds = message.heartbeat_seconds
-        if row.left_session != row.session or not row.session:
-            _forget_departure(row)
+        _settle_departures(row, uplink.at)
     elif not is_newest:
         return
     elif message.status == "goodbye":
-        row.left_how = Departure.GOODBYE
-        row.left_session = message.session or ""
-        row.left_at = uplink.at
+        _depart(row, Departure.GOODBYE, message.session or "", uplink.at)
     elif message.status == "sleeping":
         row.heartbeat_seconds = message.heartbeat_seconds or row.heartbeat_seconds
         row.sleeping_until = _sleeping_until(uplink)
+        if (left_at := row.left_at) and row.left_how != Departure.GOODBYE:
+            how, session = row.left_how, row.left_session
+            _forget_departure(row)
+            _depart(row, how, session, left_at)  # it may wait now
 
 
 def _is_old_birth(row: PresenceRow, message: Status) -> bool:
@@ -166,18 +171,64 @@ def _is_old_birth(row: PresenceRow, message: Status) -> bool:
 
 def _take_will(row: PresenceRow, uplink: Uplink) -> None:
     """Keep a will as evidence; the judgment asks whether it is of this session."""
-    session = _status(uplink).session or ""
-    is_current = session in ("", row.session)
-    if row.sleeping_until is not None and row.sleeping_until > uplink.at:
-        return  # it said that it would be away
-    if is_current:
+    message = _status(uplink)
+    session = message.session or ""
+    if session in ("", row.session):
         if row.last_activity_at is not None and uplink.at < row.last_activity_at:
             return  # any later message cancels it
-    elif row.left_session == row.session and row.left_how:
-        return  # an old connection's will says nothing new
-    row.left_how = Departure.WILL if session else Departure.WILL_WITHOUT_SESSION
-    row.left_session = session
-    row.left_at = uplink.at
+    elif _is_of_an_old_boot(row, message):
+        return
+    how = Departure.WILL if session else Departure.WILL_WITHOUT_SESSION
+    _depart(row, how, session, uplink.at)
+
+
+def _is_of_an_old_boot(row: PresenceRow, message: Status) -> bool:
+    if message.boot is None or row.boot is None:
+        return False
+    return bool(message.boot < row.boot)
+
+
+def _depart(row: PresenceRow, how: str, session: str, at: datetime) -> None:
+    """Enter how a session ended, or have it wait.
+
+    A session that is not the current one is over, or it is not born here yet: another
+    bridge may have its birth still. One that ends while it sleeps has said so; only if
+    it turns out that it was awake by then has it left. The latest such end waits.
+    """
+    is_will = how != Departure.GOODBYE
+    if session in ("", row.session) and not (is_will and _sleeps_at(row, at)):
+        if row.left_at is None or at >= row.left_at:
+            row.left_how, row.left_session, row.left_at = how, session, at
+    elif row.waiting_at is None or at >= row.waiting_at:
+        row.waiting_how, row.waiting_session, row.waiting_at = how, session, at
+
+
+def _settle_departures(row: PresenceRow, born_at: datetime) -> None:
+    """Keep of the departures what concerns the session that has just begun."""
+    is_of_it = bool(row.session) and row.left_session == row.session
+    came_after = not row.left_session and row.left_at and row.left_at > born_at
+    if not (is_of_it or came_after):
+        _forget_departure(row)
+    _end_waiting(row, born_at)
+
+
+def _end_waiting(row: PresenceRow, began_at: datetime) -> None:
+    """Enter a departure that waited, if it is the current session's after all.
+
+    ``began_at`` is when that showed; only what was heard later cancels it.
+    """
+    at = row.waiting_at
+    if at is None or row.waiting_session not in ("", row.session):
+        return
+    how, session = row.waiting_how, row.waiting_session
+    row.waiting_how, row.waiting_session, row.waiting_at = Departure.NONE, "", None
+    if row.last_activity_at is None or max(at, began_at) >= row.last_activity_at:
+        _depart(row, how, session, at)
+
+
+def _sleeps_at(row: PresenceRow, at: datetime | None) -> bool:
+    """Say whether it has said that it would be away then."""
+    return bool(at and row.sleeping_until and row.sleeping_until > at)
 
 
 def _sleeping_until(uplink: Uplink) -> datetime | None:

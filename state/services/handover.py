@@ -18,6 +18,7 @@ _ANEW = (
         last_activity_at = NULL, session = '', session_seq = NULL, boot = NULL,
         seq_high = NULL, seq_window = 0, repeats = 0, heartbeat_seconds = NULL,
         sleeping_until = NULL, left_how = '', left_session = '', left_at = NULL,
+        waiting_how = '', waiting_session = '', waiting_at = NULL,
         clock_skew = false, next_change_at = NULL, disconnects_72h = 0,
         recount_at = NULL, activity_bucket = NULL
         WHERE device_id = %(device)s""",

@@ -38,6 +38,9 @@ class PresenceRow(Struct):
     left_how: str
     left_session: str
     left_at: datetime | None
+    waiting_how: str
+    waiting_session: str
+    waiting_at: datetime | None
     clock_skew: bool
     connectivity: str
     cause: str
@@ -94,6 +97,9 @@ COLD = {
     "left_how": "text",
     "left_session": "text",
     "left_at": "timestamptz",
+    "waiting_how": "text",
+    "waiting_session": "text",
+    "waiting_at": "timestamptz",
     "clock_skew": "boolean",
     "connectivity": "text",
     "cause": "text",
