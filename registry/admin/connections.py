@@ -10,13 +10,14 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnly
+from registry.admin.paging import Bounded
 
 # The provider stands in the settings, and no token of it is kept.
 admin.site.unregister([SocialAccount, SocialApp, SocialToken])
 
 
 @admin.register(SocialAccount)
-class ConnectionAdmin(ReadOnly, admin.ModelAdmin[SocialAccount]):
+class ConnectionAdmin(ReadOnly, Bounded, admin.ModelAdmin[SocialAccount]):
     """Made by signing in; removed here where an account is somebody else's now."""
 
     list_display = ("user", "provider", "date_joined", "last_login")

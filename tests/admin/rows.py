@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
@@ -64,6 +65,7 @@ def _of_platform(user: User) -> None:
     Authenticator.objects.create(
         user=user, type=Authenticator.Type.TOTP, data={"secret": "kept to itself"}
     )
+    SocialAccount.objects.create(user=user, provider="oidc", uid=str(number))
     UserSession.objects.create(
         user=user, ip="192.0.2.1", user_agent="x", session_key=uuid.uuid4().hex
     )
