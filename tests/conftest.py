@@ -15,6 +15,7 @@ from django.db import connection
 from iotplatform.local.broker import find_mosquitto
 from iotplatform.local.test_packages import missing_packages
 from tests.broker_process import BrokerProcess
+from tests.emptying import empty_quickly
 from tests.platform_process import Platform
 
 STACK_DEVICES = "30"
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("DATABASE_ROLE", None)
     # Argon2 takes its time on purpose, and tests sign in often.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    empty_quickly()
 
 
 # First: pytest-xdist reads the groups in a hook of the same name.
