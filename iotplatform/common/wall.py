@@ -111,12 +111,19 @@ def stream(content: Iterable[Any]) -> Iterator[Any]:
         # The scope is there only while we make a piece: between two of them the
         # thread is somebody else's.
         with transaction.atomic():
-            while True:
-                with scoped(scope):
-                    try:
-                        found = next(rest)
-                    except StopIteration:
-                        return
-                yield found
+            try:
+                while True:
+                    with scoped(scope):
+                        try:
+                            found = next(rest)
+                        except StopIteration:
+                            return
+                    yield found
+            finally:
+                # Where somebody hangs up in the middle: its cursor, before the
+                # transaction that it lives in.
+                if close := getattr(rest, "close", None):
+                    with scoped(scope):
+                        close()
 
     return piece()
