@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.test import Client
@@ -30,6 +31,11 @@ class Caller:
     browser: Client = field(default_factory=Client)
     key: str = ""
 
+    @cached_property
+    def program(self) -> Client:
+        """What speaks to the APIs; it keeps no cookie of theirs."""
+        return Client(headers={"Authorization": self.key} if self.key else {})
+
     def comes_to(self, path: str) -> bool:
         """Whether this is more than nobody there: a key opens no page."""
         return path.startswith(APIS) or not self.key or self.has_session
@@ -42,8 +48,8 @@ class Caller:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request; pages take forms, and the APIs JSON."""
         if path.startswith(APIS):
-            headers = {"Authorization": self.key} if self.key else {}
-            return Client(headers=headers).generic(
+            self.program.cookies.clear()
+            return self.program.generic(
                 method.upper(), path, _json(body), content_type="application/json"
             )
         if method == "post":
@@ -55,15 +61,19 @@ def _json(body: Any) -> bytes:
     return json.dumps(body or {}).encode()
 
 
+def member_of(tenant: Tenant, role: str) -> Caller:
+    """Return somebody with this role, in a browser and with a key."""
+    user = MembershipFactory.create(tenant=tenant, role=role).user
+    _, key = create_token(user=user, name=role, scopes=Scope.values)
+    caller = Caller(role, key=f"Token {key}")
+    caller.browser.force_login(user, backend=BACKEND)
+    return caller
+
+
 def people_of(tenant: Tenant) -> dict[str, Caller]:
     """Return one caller of each kind, all of one tenant."""
     found = {ANONYMOUS: Caller(ANONYMOUS)}
-    for role in Role.values:
-        user = MembershipFactory.create(tenant=tenant, role=role).user
-        _, key = create_token(user=user, name=role, scopes=Scope.values)
-        caller = Caller(role, key=f"Token {key}")
-        caller.browser.force_login(user, backend=BACKEND)
-        found[role] = caller
+    found |= {role: member_of(tenant, role) for role in Role.values}
     for name, scope in TOKENS.items():
         user = MembershipFactory.create(tenant=tenant, role=Role.ADMIN).user
         _, key = create_token(user=user, name=scope, scopes=[scope])

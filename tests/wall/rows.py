@@ -12,6 +12,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
+from commands.rollouts import DEFAULTS
 from registry.models import Tenant
 from tests.factories import UserFactory
 
@@ -24,6 +25,23 @@ NEEDED = {
     "registry.MembershipLimit.project",
     "state.DeadLetter.tenant",
     "state.MaintenancePlace.site",
+}
+# Documents that readers expect to be of a form.
+DOCUMENTS: dict[str, Any] = {
+    "commands.Job.rollout": lambda text: DEFAULTS | {text: text},
+    "registry.Product.attributes_schema": lambda text: {
+        "properties": {text: {"type": "string", "searchable": True}}
+    },
+    "state.TelemetrySummary.latest": lambda text: {
+        text: {"value": 1.5, "at": "2026-01-01T00:00:00+00:00"}
+    },
+    "state.TelemetrySummary.indexed": lambda text: {text: 1.5},
+    "registry.Product.metrics": lambda text: [{"name": text, "unit": text}],
+    "registry.Product.reported_keys": lambda text: [text],
+    "registry.DeviceImport.errors": lambda text: [
+        {"line": 1, "field": text, "message": text, "value": text}
+    ],
+    "state.Risk.reasons": lambda text: [{"name": text, "points": 1, "text": text}],
 }
 # What a row says as the other one says it that it refers to.
 SAME_AS = {"registry.FirmwareProduct.version": "release"}
@@ -44,9 +62,10 @@ def tenant_models() -> list[type[models.Model]]:
 class Rows:
     """Makes one row of each model; what a row refers to is of the same tenant."""
 
-    def __init__(self, tenant: Tenant, text: str = "") -> None:
+    def __init__(self, tenant: Tenant, text: str = "", short: str = "") -> None:
         self.tenant = tenant
         self.text = text  # put into every text that takes it
+        self.short = short  # put where no word has room
         self.made: dict[type[models.Model], Any] = {Tenant: tenant}
 
     def make_all(self) -> None:
@@ -100,16 +119,17 @@ class Rows:
             return str(field.choices[0][0]) if not field.has_default() else None
         if field.name in OF_A_FORM:
             return None
-        text = f"{self.text or 'x'}-{next(_numbers)}"
-        return (
-            text[: field.max_length] if len(text) <= (field.max_length or 999) else ""
-        )
+        word = self.text or "x"
+        texts = (f"{word}-{next(_numbers)}", word, self.short)
+        room = field.max_length or 999
+        return next(text for text in texts if len(text) <= room)
 
     def _document(self, field: Any) -> Any:
         if not self.text:
             return None if field.has_default() or field.null else {}
         if isinstance(field, ArrayField):
             return [self.text]
-        if isinstance(field, models.JSONField) and field.default is not list:
-            return {"note": self.text}
+        if isinstance(field, models.JSONField):
+            plain = lambda text: {text: text}  # noqa: E731
+            return DOCUMENTS.get(str(field), plain)(self.text)
         return None

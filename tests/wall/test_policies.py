@@ -10,11 +10,10 @@ from django.db import connection
 from psycopg import sql
 
 from registry.models import Tenant
-from tests.factories import MembershipFactory, TenantFactory
-from tests.wall.conftest import Connect
-from tests.wall.rows import Rows, tenant_models
+from tests.wall.conftest import Connect, Two
+from tests.wall.rows import tenant_models
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 TABLES = [model._meta.db_table for model in tenant_models()]
 
 # Tables of nobody, which may name a device by number: the platform's own bookkeeping.
@@ -30,17 +29,13 @@ READS_NOTHING = {"registry_audit_refuse"}
 
 
 @pytest.fixture
-def ours(transactional_db: None) -> Tenant:
-    rows = Rows(TenantFactory())
-    rows.make_all()
-    return rows.tenant
+def ours(two: Two) -> Tenant:
+    return two.ours.tenant
 
 
 @pytest.fixture
-def theirs(transactional_db: None) -> Tenant:
-    rows = Rows(TenantFactory())
-    rows.make_all()
-    return rows.tenant
+def theirs(two: Two) -> Tenant:
+    return two.theirs.tenant
 
 
 def counted(who: psycopg.Connection[Any], table: str, tenant: Tenant) -> int:
@@ -164,15 +159,14 @@ def test_a_condition_injected_into_a_query_finds_only_ones_own(
         ).fetchall()
         tenants = web.execute("SELECT DISTINCT tenant_id FROM registry_device")
 
-        assert len(found) == 1
+        assert len(found) == counted(web, "registry_device", ours)
         assert tenants.fetchall() == [(ours.pk,)]
 
 
 def test_own_memberships_are_readable_before_a_tenant_is_chosen(
-    connect: Connect, transactional_db: None
+    connect: Connect, two: Two
 ) -> None:
-    mine = MembershipFactory()
-    MembershipFactory(tenant=mine.tenant)
+    mine = two.members["viewer"]
 
     with connect(user_id=str(mine.user_id)) as web:
         seen = web.execute("SELECT id FROM registry_membership").fetchall()
@@ -187,7 +181,7 @@ def test_the_platforms_own_processes_see_every_tenant(
     ours: Tenant, theirs: Tenant, connect: Connect, role: str
 ) -> None:
     with connect(role) as process:
-        assert counted(process, "registry_device", ours) == 1
+        assert counted(process, "registry_device", ours) == 5
         assert counted(process, "registry_device", theirs) == 1
 
 
