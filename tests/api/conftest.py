@@ -1,4 +1,4 @@
-"""One world for all tests of a module."""
+"""One world for all tests of the REST API that change nothing for good."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import transaction
+from rest_framework.settings import api_settings
 
 from fleet.services.indexing import Indexer
 from tests.api.world import World, build_world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def world(
     django_db_setup: None,
     django_db_blocker: Any,
@@ -24,9 +25,8 @@ def world(
     folder: Path = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setattr(django_settings, "INDEX_DIR", folder)
-        patch.setitem(
-            django_settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES", {"key": "0/min"}
-        )
+        for name in api_settings.DEFAULT_THROTTLE_RATES:
+            patch.setitem(api_settings.DEFAULT_THROTTLE_RATES, name, "0/min")
         with transaction.atomic():
             indexer = Indexer(folder)
             indexer.open()

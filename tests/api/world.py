@@ -85,6 +85,13 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
         },
     ),
 ]
+# What nothing refers to, so that it can be deleted.
+OBJECTS += [
+    ("projects", {"slug": "spare"}),
+    ("sites", {"slug": "spare", "region": "East China"}),
+    ("products", {"slug": "spare"}),
+    ("hardware-revisions", {"slug": "spare", "product": "sensor-s1"}),
+]
 # Fields that are files.
 UPLOADS = {"firmware-releases": ["file"]}
 # What is not listed anywhere under the path that shows one: found in another's answer.
