@@ -18,7 +18,9 @@ from registry.lifecycle import Lifecycle
 from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.selectors.devices import get_device
 from registry.serializers import DeviceSerializer
-from state.models import Alarm, Twin
+from registry.services.products import create_batch, create_revision
+from registry.services.spaces import create_space
+from state.models import Alarm, Presence, TelemetrySummary, Twin
 from tests.commands.field import Unit, ask, claim, deliver, fresh, now, online_unit
 from tests.commands.test_jobs import fleet_of, make_job, tick
 from tests.factories import DeviceFactory, ProductFactory, ProjectFactory
@@ -48,13 +50,15 @@ def test_the_successor_takes_over_the_place_and_both_name_each_other() -> None:
     unit = online_unit(name="pump 3", tags=["winter", "east"], attributes={"floor": 2})
     old = unit.device
     old.project = ProjectFactory(tenant=old.tenant)
+    old.space = create_space(tenant=old.tenant, slug="roof", site=old.site)
     old.save()
     credential = Credential.objects.create(tenant=old.tenant, device=old, verifier="x")
     spare = spare_for(old, tags=["spare", "east"], attributes={"battery": "B"})
 
     move = replace(old, spare)
 
-    assert (spare.site, spare.project) == (old.site, old.project)
+    assert spare.site == old.site
+    assert (spare.project, spare.space) == (old.project, old.space)
     assert spare.tags == ["winter", "east", "spare"]
     assert spare.attributes == {"floor": 2, "battery": "B"}
     assert spare.name == "pump 3"
@@ -68,6 +72,28 @@ def test_the_successor_takes_over_the_place_and_both_name_each_other() -> None:
     assert activated.reason == f"in the place of {old.uid}: broken"
     credential.refresh_from_db()
     assert credential.revoked_at is not None
+
+
+def test_what_is_of_a_unit_itself_stays_with_it() -> None:
+    old = online_unit(serial="A-1", adapter="mqtt").device
+    revision = create_revision(tenant=old.tenant, slug="rev-b", product=old.product)
+    batch = create_batch(tenant=old.tenant, slug="july", hardware_revision=revision)
+    own = {"serial": "B-2", "adapter": "http", "name": "spare 7", "batch": batch}
+    spare = spare_for(old, **own, hardware_revision=revision)
+    place = old.site
+    credential = Credential.objects.create(
+        tenant=old.tenant, device=spare, verifier="x"
+    )
+
+    replace(old, spare)
+
+    for name, value in own.items():
+        assert getattr(spare, name) == value
+    assert spare.hardware_revision == revision
+    credential.refresh_from_db()
+    assert credential.revoked_at is None
+    # And the old one is where it was, as its history says.
+    assert (old.serial, old.site, old.hardware_revision) == ("A-1", place, None)
 
 
 def test_attributes_that_the_successors_product_does_not_know_stay_behind() -> None:
@@ -228,11 +254,15 @@ def test_a_member_whose_successor_is_a_member_too_is_left_out() -> None:
 def test_history_and_alarms_stay_with_the_old_unit() -> None:
     unit = online_unit()
     unit.say("event", {"code": "hot", "severity": "warning", "state": "raised"})
+    unit.say("telemetry", {"metrics": {"temperature": 21.5}})
     spare = spare_for(unit.device)
 
     replace(unit.device, spare)
 
     assert Alarm.objects.get().device == unit.device
+    assert TelemetrySummary.objects.get().device == unit.device
+    assert Presence.objects.get(pk=unit.device.pk).last_seen_at is not None
+    assert not Presence.objects.filter(pk=spare.pk, last_seen_at__isnull=False).exists()
     assert Twin.objects.get(device=unit.device).reported == {}
 
 
