@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from registry.lifecycle import Role, Scope
 from registry.models import Device, Tenant
 from registry.services.tokens import create_token
-from tests.commands.field import Unit
+from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+from tests.commands.field import Unit, now
 from tests.factories import MembershipFactory, TenantFactory, UserFactory
 
 API = "/api/v1/"
@@ -161,9 +162,19 @@ def _post(world: World, collection: str, body: dict[str, Any]) -> Any:
 
 
 def _let_devices_speak() -> None:
-    """One device is online, reports, measures and complains."""
+    """One device is online, reports, measures, complains, and babbles once."""
     unit = Unit(Device.objects.get(uid="dev-1"))
     unit.come_online()
     unit.report(1, {"firmware": "1.4.2", "interval": 10})
     unit.say("telemetry", {"metrics": {"temperature": 21.5, "battery": 80}})
     unit.say("event", {"code": "hot", "severity": "warning", "state": "raised"})
+    letter = DeadLetterDraft(
+        topic="iot/v1/dev-1/event",
+        adapter="mqtt",
+        reason="malformed",
+        detail="It is no JSON.",
+        tenant_id=unit.device.tenant_id,
+        payload=b"{",
+        uid="dev-1",
+    )
+    record_dead_letters([letter], now=now())

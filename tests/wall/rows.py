@@ -102,7 +102,7 @@ class Rows:
             return None
         if isinstance(field, models.UUIDField):
             return uuid.uuid4()
-        if isinstance(field, models.CharField | models.TextField):
+        if isinstance(field, models.CharField | models.TextField | models.FileField):
             return self._text(field)
         if isinstance(field, models.DateTimeField):
             return timezone.now() + timedelta(minutes=1)
