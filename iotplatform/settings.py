@@ -270,6 +270,7 @@ SPECTACULAR_SETTINGS = {
         "LifecycleEnum": "registry.lifecycle.Lifecycle",
         "CommandStatusEnum": "commands.lifecycle.CommandStatus",
         "JobStatusEnum": "commands.lifecycle.JobStatus",
+        "ReplayOutcomeEnum": "state.lifecycle.ReplayOutcome",
     },
 }
 

@@ -177,7 +177,11 @@ class ReplayLetterView(LettersMixin, APIView):
 class ReplayLettersView(LettersMixin, APIView):
     """Several letters, taken in again."""
 
-    @extend_schema(request=ReplaySerializer, responses=ReplayedListSerializer)
+    @extend_schema(
+        operation_id="dead_letters_replay_several",
+        request=ReplaySerializer,
+        responses=ReplayedListSerializer,
+    )
     def post(self, request: Request) -> Response:
         """Take messages in again; each has an outcome of its own."""
         given = ReplaySerializer(data=request.data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
-from state.exceptions import WindowRefused
+from state.exceptions import WindowNotFound, WindowRefused
 from state.models import MaintenancePlace, MaintenanceWindow
 from state.services import bulk
 
@@ -125,11 +125,11 @@ def change_window(
     """Move or reword a window; to end it now is to give it ``until`` now.
 
     Places at which the work was over before stay so. WindowRefused where it would end
-    before it begins.
+    before it begins, WindowNotFound where it was called off meanwhile.
     """
     locked = _lock(window)
     if locked is None:
-        raise WindowRefused(until="It was called off meanwhile.")
+        raise WindowNotFound("It was called off meanwhile.")
     before = locked.until
     locked.from_at = from_at or locked.from_at
     locked.until = until or locked.until

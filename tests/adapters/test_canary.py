@@ -17,8 +17,7 @@ from commands.models import Command
 from registry.lifecycle import Role
 from registry.models import Device
 from state.models import Alarm, DeadLetter, TelemetrySummary, Twin
-from tests.adapters.bridge_process import BridgeProcess
-from tests.adapters.test_bridge_process import wait_for_listening
+from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
 from tests.conftest import need_mosquitto
