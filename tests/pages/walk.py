@@ -1,0 +1,154 @@
+"""Chromium opens pages, several at a time, and notes what was wrong with each."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    async_playwright,
+)
+
+AT_ONCE = 4
+PATIENCE_MS = 20_000
+# A violation of the policy is an event of the document, in the browser's own words.
+TELL_VIOLATIONS = """
+document.addEventListener('securitypolicyviolation', (event) => console.error(
+    `content security policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+TWO_FRAMES = (
+    "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
+)
+OVERFLOW = """() => document.scrollingElement.scrollWidth
+    - document.scrollingElement.clientWidth"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the browser looks at the pages of one pass."""
+
+    name: str
+    width: int
+    height: int
+    scheme: str
+
+
+LIGHT_AND_WIDE = Look("light and wide", 1440, 900, "light")
+DARK_AND_NARROW = Look("dark and narrow", 390, 844, "dark")
+
+
+@dataclass
+class Tab:
+    """One tab: what it asks for and says while a page is open."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+    open_requests: set[Request] = field(default_factory=set)
+
+    def listen(self) -> None:
+        page = self.page
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("request", lambda r: self.open_requests.add(r))
+        page.on("requestfinished", lambda r: self.open_requests.discard(r))
+        page.on("requestfailed", self._failed)
+        page.on("response", self._answered)
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error":
+            self.faults.append(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        self.open_requests.discard(request)
+        self.faults.append(f"no answer: {request.url}: {request.failure}")
+
+    def _answered(self, response: Any) -> None:
+        if response.status >= 400:
+            self.faults.append(f"{response.status}: {response.url}")
+
+    async def open(self, url: str) -> None:
+        """Open a page, and wait until it has all that it asked for by itself."""
+        # What the page before still asked for is given up here, and is no fault.
+        await self.page.goto("about:blank")
+        self.faults.clear()
+        self.open_requests.clear()
+        await self.page.goto(url, wait_until="load", timeout=PATIENCE_MS)
+        await self.page.evaluate(TWO_FRAMES)
+        async with asyncio.timeout(PATIENCE_MS / 1_000):
+            while self.open_requests:
+                await self.page.evaluate(TWO_FRAMES)
+
+
+async def _walk_pages(
+    context: BrowserContext, base: str, paths: Sequence[str], look: Look
+) -> list[str]:
+    found: list[str] = []
+    waiting = list(reversed(paths))
+
+    async def go() -> None:
+        page = await context.new_page()
+        tab = Tab(page)
+        tab.listen()
+        while waiting:
+            path = waiting.pop()
+            try:
+                await tab.open(base + path)
+                if (beyond := await page.evaluate(OVERFLOW)) > 0:
+                    tab.faults.append(f"{beyond} px beyond {look.width}")
+            except Exception as error:
+                tab.faults.append(str(error))
+            found.extend(f"{path}: {fault}" for fault in tab.faults)
+        await page.close()
+
+    await asyncio.gather(*(go() for _ in range(AT_ONCE)))
+    return [f"{look.name}: {fault}" for fault in found]
+
+
+async def _context(browser: Browser, look: Look, base: str, cookie: str) -> Any:
+    context = await browser.new_context(
+        viewport={"width": look.width, "height": look.height},
+        color_scheme=look.scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    await context.add_init_script(TELL_VIOLATIONS)
+    if cookie:
+        await context.add_cookies([{"name": "sessionid", "value": cookie, "url": base}])
+    return context
+
+
+async def _walk(
+    base: str,
+    pages: Mapping[str, Sequence[str]],
+    looks: Sequence[Look],
+    options: Sequence[str],
+) -> list[str]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(options)
+        )
+        found: list[str] = []
+        for look in looks:
+            for cookie, paths in pages.items():
+                context = await _context(browser, look, base, cookie)
+                found += await _walk_pages(context, base, paths, look)
+                await context.close()
+        await browser.close()
+        return found
+
+
+def walk(
+    base: str,
+    pages: Mapping[str, Sequence[str]],
+    *,
+    looks: Sequence[Look],
+    options: Sequence[str],
+) -> list[str]:
+    """Open each path with the session that it is walked in; return every fault."""
+    return asyncio.run(_walk(base, pages, looks, options))
