@@ -16,7 +16,14 @@ from registry.selectors.second_factors import has_second_factor, must_have_one
 
 SEEN, HAS_FACTOR = "seen_at", "has_second_factor"
 NOTED_EVERY = 300  # seconds: a page must not cost a write
-OPEN_PATHS = ("/accounts/", "/static/", "/healthz", "/readyz", "/metrics")
+OPEN_PATHS = (
+    "/accounts/",
+    "/static/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/favicon.ico",
+)
 FOR_SCRIPTS = ("/api/", "/device/", "/broker/")
 NEEDED = "Your account needs a second factor: set one up first."
 

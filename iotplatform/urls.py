@@ -37,6 +37,7 @@ urlpatterns = [
     path("healthz", views.healthz),
     path("readyz", views.readyz),
     path("metrics", views.metrics),
+    path("favicon.ico", views.favicon),
     path("api/v1/", include(api)),
     path("device/v1/", include("iotplatform.adapters.http.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

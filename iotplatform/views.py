@@ -1,8 +1,10 @@
-"""What machines ask the web process about itself."""
+"""What machines ask the web process about itself, and browsers by themselves."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
@@ -36,3 +38,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PlatformCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Lead to our icon: pages of libraries name none, and browsers ask here then."""
+    return redirect(static("console/favicon.svg"))

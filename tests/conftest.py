@@ -16,6 +16,7 @@ from iotplatform.local.broker import find_mosquitto
 from iotplatform.local.test_packages import missing_packages
 from tests.broker_process import BrokerProcess
 from tests.emptying import empty_quickly
+from tests.identity_process import provider, provider_address  # noqa: F401
 from tests.platform_process import Platform
 
 STACK_DEVICES = "30"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.async_api import (
     Browser,
@@ -16,6 +18,11 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from tests.conftest import CHROMIUM_OPTIONS
+
+T = TypeVar("T")
+
+OPTIONS = [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 AT_ONCE = 4
 PATIENCE_MS = 20_000
 # A violation of the policy is an event of the document, in the browser's own words.
@@ -42,6 +49,7 @@ class Look:
 
 LIGHT_AND_WIDE = Look("light and wide", 1440, 900, "light")
 DARK_AND_NARROW = Look("dark and narrow", 390, 844, "dark")
+Round = tuple[Look, str, Sequence[str]]  # with which session which paths are opened
 
 
 @dataclass
@@ -123,32 +131,35 @@ async def _context(browser: Browser, look: Look, base: str, cookie: str) -> Any:
     return context
 
 
-async def _walk(
-    base: str,
-    pages: Mapping[str, Sequence[str]],
-    looks: Sequence[Look],
-    options: Sequence[str],
-) -> list[str]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(options)
-        )
-        found: list[str] = []
-        for look in looks:
-            for cookie, paths in pages.items():
-                context = await _context(browser, look, base, cookie)
-                found += await _walk_pages(context, base, paths, look)
-                await context.close()
-        await browser.close()
-        return found
+async def _walk(browser: Browser, base: str, rounds: Sequence[Round]) -> list[str]:
+    found: list[str] = []
+    for look, cookie, paths in rounds:
+        context = await _context(browser, look, base, cookie)
+        found += await _walk_pages(context, base, paths, look)
+        await context.close()
+    return found
 
 
-def walk(
-    base: str,
-    pages: Mapping[str, Sequence[str]],
-    *,
-    looks: Sequence[Look],
-    options: Sequence[str],
-) -> list[str]:
-    """Open each path with the session that it is walked in; return every fault."""
-    return asyncio.run(_walk(base, pages, looks, options))
+def walk(base: str, rounds: Sequence[Round]) -> list[str]:
+    """Open the paths of each round, with its session; return every fault."""
+    return in_chromium(lambda browser: _walk(browser, base, rounds))
+
+
+def in_chromium(act: Callable[[Browser], Coroutine[Any, Any, T]]) -> T:
+    """Do something with a browser.
+
+    In a thread of its own: another test's browser may have left a loop in this one.
+    """
+
+    async def with_browser() -> T:
+        async with async_playwright() as playwright:
+            path = shutil.which("chromium")
+            browser = await playwright.chromium.launch(
+                executable_path=path, args=OPTIONS
+            )
+            found = await act(browser)
+            await browser.close()
+            return found
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, with_browser()).result()

@@ -19,11 +19,9 @@ from django.test import Client
 from django.utils import timezone
 
 from commands.models import Command, Job
-from fleet.models import IndexState
 from fleet.services.indexing import Indexer
 from registry.models import Device, Tenant, User
 from registry.services.tokens import create_token
-from state.services.partitions import keep_partitions
 from state.models import (
     AdapterPath,
     Alarm,
@@ -32,6 +30,7 @@ from state.models import (
     TelemetryRollup,
     TelemetrySummary,
 )
+from state.services.partitions import keep_partitions
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.factories import ProductFactory, SiteFactory, TenantFactory, UserFactory
@@ -87,7 +86,6 @@ def make_world(indexer: Indexer) -> World:
         slot=1, owner="bridge-1", beat_at=now, caught_up_at=now
     )
     AdapterPath.objects.create(adapter="mqtt", at=now, tries=10, unanswered=1)
-    IndexState.objects.get_or_create(generation=1)
     world = World(rows, superuser, newcomer)
     for model in admin.site._registry:
         world.row_of(model._meta.label)
@@ -95,7 +93,7 @@ def make_world(indexer: Indexer) -> World:
 
 
 def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
-    """Make devices that were heard, measured and sent things, and what is about them."""
+    """Make devices that were heard, measured and sent things, and what is of them."""
     fleet = Fleet(tenant, indexer)
     product = ProductFactory(tenant=tenant, slug="sensor-s1")
     site = SiteFactory(tenant=tenant, slug="shanghai-01")
@@ -113,7 +111,7 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
         )
         _measure(device, now)
     device = fleet.devices[0]
-    job = launch(fleet, "*", canary_count=1)
+    job = launch(fleet, "*")
     return {
         Device: device,
         Job: job,

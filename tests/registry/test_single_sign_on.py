@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,57 +11,17 @@ import requests
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.socialaccount.models import SocialAccount, SocialToken
-from django.core.cache import cache
 from django.test import Client
 
-from iotplatform.local.accounts import dying_with_parent
-from iotplatform.local.ports import answers, free_port
+from iotplatform.local.ports import free_port
 from registry.models import AuditEntry, Membership, User
 from tests.factories import MembershipFactory, UserFactory
-from tests.identity_provider import CLIENT_ID, CLIENT_SECRET
-from tests.waiting import wait_until
+from tests.identity_process import MAIL, OLIVE, Control
+from tests.identity_provider import CLIENT_SECRET
 
 pytestmark = pytest.mark.django_db
 BEGIN, FINISH = "/accounts/oidc/login/", "/accounts/oidc/callback/"
 CONNECTIONS = "/accounts/connections/"
-MAIL = "olive@acme.example"
-OLIVE = {"sub": "1001", "email": MAIL, "email_verified": True, "name": "Olive Oyl"}
-BASE = Path(__file__).resolve().parents[2]
-Control = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A provider of our own, in a process of its own."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.identity_provider", str(port)],
-        cwd=BASE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=dying_with_parent(signal.SIGTERM),
-    )
-    wait_until(lambda: answers("127.0.0.1", port), seconds=30, what="the provider")
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(timeout=10)
-
-
-@pytest.fixture
-def provider(address: str, settings: Any) -> Control:
-    """Say who is signed in at the provider, and what it does wrong."""
-    settings.OIDC_SERVER_URL = address
-    settings.OIDC_CLIENT_ID = CLIENT_ID
-    settings.OIDC_CLIENT_SECRET = CLIENT_SECRET
-    settings.OIDC_NAME = "Acme Login"
-    cache.clear()
-
-    def control(person: dict[str, Any], fault: str = "") -> None:
-        said: dict[str, Any] = {"person": person, "fault": fault}
-        requests.post(f"{address}/control", json=said, timeout=10).raise_for_status()
-
-    control(OLIVE)
-    return control
 
 
 @pytest.fixture

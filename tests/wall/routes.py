@@ -35,7 +35,7 @@ TREES = {"admin/": Kind.ADMIN, "broker/v1/": Kind.BROKER}
 
 TABLE: dict[Kind, str] = {
     Kind.PUBLIC: """
-        healthz readyz metrics api/schema/ api/docs/ api/ device/
+        healthz readyz metrics favicon.ico api/schema/ api/docs/ api/ device/
         admin/login/ admin/logout/ admin/jsi18n/
         api/v1/auth/token/ accounts/login/ accounts/logout/ accounts/inactive/
         accounts/signup/ accounts/oidc/login/ accounts/oidc/callback/

@@ -1,0 +1,38 @@
+"""Single sign-on in Chromium: past the policy that lets forms go nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+
+from registry.models import User
+from tests.factories import UserFactory
+from tests.identity_process import MAIL, Control
+from tests.pages.walk import PATIENCE_MS, TELL_VIOLATIONS, Tab, in_chromium
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_button_leads_to_the_provider_and_back(
+    provider: Control, address: str
+) -> None:
+    UserFactory(username="olive@acme", email=MAIL)
+
+    async def press(browser: Browser) -> Any:
+        page = await browser.new_page()
+        await page.add_init_script(TELL_VIOLATIONS)
+        tab = Tab(page)
+        tab.listen()
+        await tab.open(f"{address}/accounts/login/?next=/keys/")
+        await page.get_by_role("button", name="Sign in with Acme Login").click()
+        await page.wait_for_url(f"{address}/keys/", timeout=PATIENCE_MS)
+        text = await page.get_by_text("Signed in as").first.text_content()
+        return text, tab.faults
+
+    said, faults = in_chromium(press)
+
+    assert "olive@acme" in said
+    assert faults == []
+    assert User.objects.get().last_login is not None
