@@ -31,9 +31,6 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-WITH_PROCESSES = ("adapters", "local", "simulator", "stack")
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="the same tests at full size")
 
@@ -48,21 +45,24 @@ def pytest_configure(config: pytest.Config) -> None:
     empty_quickly()
 
 
-# First: pytest-xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave the long ones out, not as skipped; the whole stack's come last."""
+    """Leave the long ones out, not as skipped; the whole stack's come last.
+
+    Of those the ones in a browser: its driver leaves an event loop running.
+    """
     if not config.getoption("--long"):
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
-    for item in items:
-        # What starts brokers and whole platforms stays in one process, one at a time.
-        if item.path.parent.name in WITH_PROCESSES:
-            item.add_marker(pytest.mark.xdist_group("processes"))
-    items.sort(key=lambda item: item.get_closest_marker("stack") is not None)
+    items.sort(key=_lateness)
+
+
+def _lateness(item: pytest.Item) -> int:
+    if item.get_closest_marker("stack") is None:
+        return 0
+    return 1 if item.get_closest_marker("browser") is None else 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

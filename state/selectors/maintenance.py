@@ -33,9 +33,7 @@ class Places:
 def list_windows(*, tenants: Sequence[Tenant]) -> QuerySet[MaintenanceWindow]:
     """Return the windows with a device or site that the caller reaches."""
     here = MaintenancePlace.objects.filter(_reached(tenants), window=OuterRef("pk"))
-    rows = MaintenanceWindow.objects.filter(
-        Exists(here), tenant__in=[tenant.pk for tenant in tenants]
-    )
+    rows = MaintenanceWindow.objects.filter(Exists(here))
     return rows.select_related("tenant", "created_by")
 
 

@@ -10,13 +10,12 @@ from django.test import Client
 
 from console.payloads import shown, ways_of
 from registry.lifecycle import Role
-from registry.models import Device, Tenant
-from state.models import Alarm, DeadLetter
-from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+from registry.models import Tenant
+from state.models import Alarm
 from tests.factories import DeviceFactory, MembershipFactory, UserFactory
+from tests.fleet.rows import make_letter
 
 pytestmark = pytest.mark.django_db
-GOOD = b'{"code": "hot", "severity": "warning", "state": "raised"}'
 PAGE = "/dead-letters/"
 
 
@@ -27,30 +26,6 @@ def _plain_static_files(settings: Any) -> None:
             "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         }
     }
-
-
-def put(
-    device: Device | None,
-    payload: bytes = GOOD,
-    *,
-    reason: str = "bad_json",
-    uid: str = "",
-    hours_ago: float = 1,
-) -> DeadLetter:
-    """A letter of a device, or of none."""
-    uid = device.uid if device else uid
-    draft = DeadLetterDraft(
-        topic=f"iot/v1/{uid}/event",
-        adapter="mqtt",
-        reason=reason,
-        detail="It is not of the protocol.",
-        tenant_id=device.tenant_id if device else None,
-        payload=payload,
-        uid=uid,
-    )
-    at = datetime.now(UTC) - timedelta(hours=hours_ago)
-    record_dead_letters([draft], now=at)
-    return DeadLetter.objects.latest("pk")
 
 
 def client_of(tenant: Tenant | None, role: Role = Role.OPERATOR) -> Client:
@@ -75,8 +50,8 @@ def text_of(client: Client, path: str, status: int = 200) -> str:
 def test_letters_stand_with_their_reasons_counted_and_narrowed() -> None:
     device = DeviceFactory()
     for n in range(3):
-        put(device, b"{%d" % n)
-    empty = put(device, b"", reason="empty")
+        make_letter(device, b"{%d" % n)
+    empty = make_letter(device, b"", reason="empty")
     client = client_of(device.tenant)
 
     every = text_of(client, PAGE)
@@ -93,7 +68,7 @@ def test_letters_stand_with_their_reasons_counted_and_narrowed() -> None:
 
 def test_letters_are_narrowed_by_day_and_what_is_no_day_is_said() -> None:
     device = DeviceFactory()
-    old, new = put(device, hours_ago=24 * 3), put(device)
+    old, new = make_letter(device, hours_ago=24 * 3), make_letter(device)
     client = client_of(device.tenant)
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
 
@@ -110,7 +85,7 @@ def test_letters_are_narrowed_by_day_and_what_is_no_day_is_said() -> None:
 
 def test_nobody_sees_or_replays_another_tenants_letters_or_those_of_nobody() -> None:
     device = DeviceFactory()
-    theirs, nobodys = put(DeviceFactory()), put(None, uid="stranger")
+    theirs, nobodys = make_letter(DeviceFactory()), make_letter(None, uid="stranger")
     client = client_of(device.tenant, Role.ADMIN)
 
     page = text_of(client, PAGE)
@@ -127,8 +102,8 @@ def test_nobody_sees_or_replays_another_tenants_letters_or_those_of_nobody() -> 
 
 def test_selected_letters_are_replayed_and_each_shows_what_came_of_it() -> None:
     device = DeviceFactory()
-    good, bad = put(device, reason="lifecycle"), put(device, b"{")
-    left = put(device, reason="lifecycle")
+    good, bad = make_letter(device, reason="lifecycle"), make_letter(device, b"{")
+    left = make_letter(device, reason="lifecycle")
     client = client_of(device.tenant)
 
     answer = client.post(
@@ -152,7 +127,7 @@ def test_selected_letters_are_replayed_and_each_shows_what_came_of_it() -> None:
 
 
 def test_one_letter_is_replayed_from_its_own_page() -> None:
-    letter = put(DeviceFactory(), reason="lifecycle")
+    letter = make_letter(DeviceFactory(), reason="lifecycle")
     client = client_of(letter.tenant)
 
     answer = client.post(
@@ -164,7 +139,7 @@ def test_one_letter_is_replayed_from_its_own_page() -> None:
 
 
 def test_a_viewer_reads_and_does_not_replay() -> None:
-    letter = put(DeviceFactory(), reason="lifecycle")
+    letter = make_letter(DeviceFactory(), reason="lifecycle")
     client = client_of(letter.tenant, Role.VIEWER)
 
     page = text_of(client, PAGE)
@@ -185,7 +160,7 @@ def test_nothing_chosen_is_said() -> None:
 
 
 def test_a_payload_cannot_act_on_the_page() -> None:
-    script = put(DeviceFactory(), b'{"a": "<script>alert(1)</script>"}')
+    script = make_letter(DeviceFactory(), b'{"a": "<script>alert(1)</script>"}')
     client = client_of(script.tenant)
 
     text = text_of(client, f"{PAGE}{script.public_id}/")
@@ -195,7 +170,7 @@ def test_a_payload_cannot_act_on_the_page() -> None:
 
 
 def test_a_cut_payload_says_so_and_offers_no_replay() -> None:
-    large = put(DeviceFactory(), b"x" * 70_000, reason="too_large")
+    large = make_letter(DeviceFactory(), b"x" * 70_000, reason="too_large")
 
     text = text_of(client_of(large.tenant), f"{PAGE}{large.public_id}/")
 
@@ -229,7 +204,7 @@ def test_a_long_list_is_read_with_few_queries(
 ) -> None:
     device = DeviceFactory()
     for _ in range(60):
-        put(device)
+        make_letter(device)
     client = client_of(device.tenant)
     client.get(PAGE)
 

@@ -17,7 +17,7 @@ from registry.lifecycle import Role
 from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
-from tests.fleet.rows import make_alarm
+from tests.fleet.rows import make_alarm, make_letter
 from tests.state.scene import announce
 from tests.state.test_alarm_rules import rule_for
 
@@ -57,6 +57,7 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
             device, begin=timezone.now(), end=timezone.now() + timedelta(hours=1)
         ).public_id,
         "rule_id": rule_for(device).public_id,
+        "letter_id": make_letter(device).public_id,
     }
 
 

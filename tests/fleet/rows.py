@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -10,7 +10,18 @@ from django.utils import timezone
 from commands.models import Command
 from fleet.selectors.search import SearchResult, member_uids, search
 from registry.models import Device, Tenant
-from state.models import Alarm, AlarmChange, Presence, Risk, TelemetrySummary, Twin
+from state.models import (
+    Alarm,
+    AlarmChange,
+    DeadLetter,
+    Presence,
+    Risk,
+    TelemetrySummary,
+    Twin,
+)
+from state.services.dead_letters import DeadLetterDraft, record_dead_letters
+
+GOOD = b'{"code": "hot", "severity": "warning", "state": "raised"}'
 
 
 def make_presence(device: Device, **values: Any) -> Presence:
@@ -96,3 +107,27 @@ def uids_of(tenant: Tenant, query: str) -> list[str]:
 def find(tenant: Tenant, query: str, **options: Any) -> SearchResult:
     """A search within one tenant."""
     return search(tenants=[tenant], q=query, **options)
+
+
+def make_letter(
+    device: Device | None,
+    payload: bytes = GOOD,
+    *,
+    reason: str = "bad_json",
+    uid: str = "",
+    hours_ago: float = 1,
+) -> DeadLetter:
+    """A letter of a device, or of none."""
+    uid = device.uid if device else uid
+    draft = DeadLetterDraft(
+        topic=f"iot/v1/{uid}/event",
+        adapter="mqtt",
+        reason=reason,
+        detail="It is not of the protocol.",
+        tenant_id=device.tenant_id if device else None,
+        payload=payload,
+        uid=uid,
+    )
+    at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    record_dead_letters([draft], now=at)
+    return DeadLetter.objects.latest("pk")

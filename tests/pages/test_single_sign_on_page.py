@@ -21,10 +21,10 @@ def test_the_button_leads_to_the_provider_and_back(
     UserFactory(username="olive@acme", email=MAIL)
 
     async def press(browser: Browser) -> Any:
-        page = await browser.new_page()
-        await page.add_init_script(TELL_VIOLATIONS)
-        tab = Tab(page)
-        tab.listen()
+        context = await browser.new_context()
+        await context.add_init_script(TELL_VIOLATIONS)
+        tab = await Tab.new(context)
+        page = tab.page
         await tab.open(f"{address}/accounts/login/?next=/keys/")
         await page.get_by_role("button", name="Sign in with Acme Login").click()
         await page.wait_for_url(f"{address}/keys/", timeout=PATIENCE_MS)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -33,6 +34,7 @@ document.addEventListener('securitypolicyviolation', (event) => console.error(
 TWO_FRAMES = (
     "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
 )
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OVERFLOW = """() => document.scrollingElement.scrollWidth
     - document.scrollingElement.clientWidth"""
 
@@ -60,14 +62,17 @@ class Tab:
     faults: list[str] = field(default_factory=list)
     open_requests: set[Request] = field(default_factory=set)
 
-    def listen(self) -> None:
-        page = self.page
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("request", lambda r: self.open_requests.add(r))
-        page.on("requestfinished", lambda r: self.open_requests.discard(r))
-        page.on("requestfailed", self._failed)
-        page.on("response", self._answered)
+    @classmethod
+    async def new(cls, context: BrowserContext) -> Tab:
+        page = await context.new_page()
+        tab = cls(page)
+        page.on("console", tab._said)
+        page.on("pageerror", lambda error: tab.faults.append(f"error: {error}"))
+        page.on("request", lambda r: tab.open_requests.add(r))
+        page.on("requestfinished", lambda r: tab.open_requests.discard(r))
+        page.on("requestfailed", tab._failed)
+        page.on("response", tab._answered)
+        return tab
 
     def _said(self, message: Any) -> None:
         if message.type == "error":
@@ -101,22 +106,36 @@ async def _walk_pages(
     waiting = list(reversed(paths))
 
     async def go() -> None:
-        page = await context.new_page()
-        tab = Tab(page)
-        tab.listen()
+        tab = await Tab.new(context)
         while waiting:
             path = waiting.pop()
             try:
                 await tab.open(base + path)
-                if (beyond := await page.evaluate(OVERFLOW)) > 0:
+                if (beyond := await tab.page.evaluate(OVERFLOW)) > 0:
                     tab.faults.append(f"{beyond} px beyond {look.width}")
+                if not path.startswith(("/admin/", "/api/")):
+                    tab.faults += await _barriers(tab.page)
             except Exception as error:
                 tab.faults.append(str(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)
-        await page.close()
+            if tab.faults:
+                # What the browser shows in place of a page may come late, and would
+                # break into the next one.
+                await tab.page.close()
+                tab = await Tab.new(context)
+        await tab.page.close()
 
     await asyncio.gather(*(go() for _ in range(AT_ONCE)))
     return [f"{look.name}: {fault}" for fault in found]
+
+
+async def _barriers(page: Page) -> list[str]:
+    """Return what keeps people out, by axe's rules of WCAG 2.2 AA."""
+    found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    return [
+        f"{barrier['id']}: {barrier['help']}: {barrier['nodes'][0]['html'][:200]}"
+        for barrier in found.response["violations"]
+    ]
 
 
 async def _context(browser: Browser, look: Look, base: str, cookie: str) -> Any:
