@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from fleet.exceptions import QueryError
 from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
-from fleet.services.cohorts import edit_cohort, save_cohort
+from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
 from registry.admin.filters import TenantFilter
 from registry.admin.paging import Bounded
@@ -56,6 +57,10 @@ class CohortAdmin(OfTenants, Bounded, admin.ModelAdmin[Cohort]):
     autocomplete_fields = ("tenant",)
     ordering = ("-pk",)
 
+    def delete_model(self, request: HttpRequest, obj: Cohort) -> None:
+        """Delete by the service; what was frozen from it stays."""
+        delete_cohort(cohort=obj)
+
     def get_readonly_fields(
         self, request: HttpRequest, obj: Cohort | None = None
     ) -> tuple[str, ...]:
@@ -81,6 +86,7 @@ class SnapshotAdmin(ReadOnly, OfTenants, Bounded, admin.ModelAdmin[Any]):
     """Frozen members of cohorts."""
 
     list_display = ("public_id", "tenant", "cohort", "size", "taken_at", "target_hash")
+    ordering = ("-pk",)
     list_filter = (TenantFilter,)
     list_select_related = ("tenant", "cohort")
 
@@ -94,8 +100,23 @@ class SnapshotMemberAdmin(ReadOnly, OfDevices, Bounded, admin.ModelAdmin[Any]):
     """Who was frozen."""
 
     list_display = ("uid", "snapshot", "tenant")
-    search_fields = ("=uid", "=snapshot__public_id")
+    search_fields = ("snapshot__public_id", "uid")
+    search_help_text = "A snapshot's id, and the uid of a member"
     list_select_related = ("snapshot", "tenant")
+    ordering = ("-pk",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look within one snapshot: its members are found by its key alone."""
+        snapshot, _, uid = search_term.strip().partition(" ")
+        if not snapshot:
+            return queryset, False
+        try:
+            found = queryset.filter(snapshot__public_id=UUID(snapshot))
+        except ValueError:
+            return queryset.none(), False
+        return found.filter(uid=uid.strip()) if uid else found, False
 
 
 @admin.register(IndexState)

@@ -10,9 +10,10 @@ from django.http import HttpRequest
 
 from commands.models import Attempt, Command, CommandEvent, Job, JobTarget, JobWave
 from iotplatform.common.admin import ReadOnly, ReadOnlyInline
-from registry.admin.filters import TenantFilter
+from registry.admin.filters import TenantFilter, Typed
 from registry.admin.paging import HUNG, Bounded, BoundedFormSet
 from registry.admin.reach import OfDevices, OfTenants
+from registry.admin.searching import ByDevice
 from registry.models import Tenant
 from registry.selectors.reach import sets_within
 
@@ -57,13 +58,17 @@ class WaveInline(ReadOnlyInline, TabularInline):
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnly, OfDevices, Bounded, ModelAdmin):
+class CommandAdmin(ReadOnly, ByDevice, OfDevices, Bounded, ModelAdmin):
     """Commands, the newest first."""
 
     list_display = ("public_id", "device", "name", "status", "failure_class", "late")
-    list_filter = ("status", "command_class", "failure_class", "late", TenantFilter)
+    list_filter = (
+        *("status", "command_class", "failure_class", "late"),
+        *(("name", Typed), TenantFilter),
+    )
     list_select_related = ("device", "tenant")
-    search_fields = ("=public_id", "=device__uid", "name")
+    has_public_id = True
+    search_help_text = "A command's id, or what a device's uid begins with"
     ordering = ("-id",)
     inlines = (AttemptInline, EventInline)
 
@@ -80,7 +85,8 @@ class JobAdmin(ReadOnly, OfTenants, Bounded, ModelAdmin):
     list_display = ("name", "tenant", "command_name", "status", "created_at")
     list_filter = ("status", "command_class", TenantFilter)
     list_select_related = ("tenant", "cohort", "created_by")
-    search_fields = ("name", "=public_id")
+    search_fields = ("name__startswith",)
+    search_help_text = "What a job's name begins with"
     ordering = ("-id",)
     inlines = (WaveInline,)
 

@@ -20,6 +20,7 @@ from registry.admin.base import (
 from registry.admin.device_actions import DeviceActions, actor_of
 from registry.admin.filters import TenantFilter
 from registry.admin.reach import OfDevices, OfTenants, tenants_of
+from registry.admin.searching import ByDevice
 from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.selectors.devices import other_units
 from registry.selectors.reach import within
@@ -122,14 +123,14 @@ class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
 
 
 @admin.register(Credential)
-class CredentialAdmin(ReadOnly, OfDevices, ServiceAdmin[Credential]):
+class CredentialAdmin(ReadOnly, ByDevice, OfDevices, ServiceAdmin[Credential]):
     """Credentials, without what verifies them; issued from the devices' list."""
 
     list_display = ("device", "tenant", "kind", "created_at", "revoked_at")
     list_select_related = ("device", "tenant")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    search_fields = ("device__uid",)
     exclude = ("verifier",)
+    ordering = ("-pk",)
     actions = ("revoke",)
 
     @admin.action(description="Revoke")
@@ -139,13 +140,13 @@ class CredentialAdmin(ReadOnly, OfDevices, ServiceAdmin[Credential]):
 
 
 @admin.register(LifecycleMove)
-class LifecycleMoveAdmin(ReadOnly, OfDevices, ServiceAdmin[LifecycleMove]):
+class LifecycleMoveAdmin(ReadOnly, ByDevice, OfDevices, ServiceAdmin[LifecycleMove]):
     """The record of lifecycles."""
 
     list_display = ("at", "device", "tenant", "moved_from", "moved_to", "actor")
     list_select_related = ("device", "tenant", "actor")
-    list_filter = ("moved_to",)
-    search_fields = ("device__uid",)
+    list_filter = ("moved_to", TenantFilter)
+    ordering = ("-pk",)
 
 
 def _linked(unit: Device | None) -> str:

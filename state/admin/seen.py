@@ -11,21 +11,21 @@ from iotplatform.common.admin import ReadOnly
 from registry.admin.filters import TenantFilter, Typed
 from registry.admin.paging import Bounded
 from registry.admin.reach import OfDevices, OfTenants
+from registry.admin.searching import ByDevice
 from registry.models import Tenant
 from registry.selectors.reach import at_site_within, uids_within, within
 from state.models import (
     AdapterPath,
     Alarm,
+    AlarmChange,
     ConnectivityTransition,
     DeadLetter,
     FieldFeedback,
     ListeningSlot,
     MaintenancePlace,
-    MaintenanceWindow,
     Risk,
     TwinChange,
 )
-from state.selectors.maintenance import list_windows
 
 
 class ListAdmin(Bounded, admin.ModelAdmin[Any]):
@@ -37,24 +37,33 @@ class ReadOnlyAdmin(ReadOnly, ListAdmin):
 
 
 @admin.register(Alarm)
-class AlarmAdmin(ReadOnly, OfDevices, ListAdmin):
+class AlarmAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     """Alarms, the latest first."""
 
     list_display = ("code", "device", "tenant", "severity", "state", "count", "last_at")
-    list_filter = ("state", "severity", TenantFilter)
+    list_filter = ("state", "severity", ("code", Typed), TenantFilter)
     list_select_related = ("device", "tenant")
-    search_fields = ("code", "device__uid")
+    has_public_id = True
     ordering = ("-pk",)
 
 
+@admin.register(AlarmChange)
+class AlarmChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
+    """What happened to alarms, the latest first."""
+
+    list_display = ("at", "device", "code", "move", "reason", "severity", "by")
+    list_filter = ("move", "reason", "severity")
+    list_select_related = ("device", "by")
+    ordering = ("-at",)
+
+
 @admin.register(ConnectivityTransition)
-class ConnectivityTransitionAdmin(ReadOnly, OfDevices, ListAdmin):
+class ConnectivityTransitionAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     """Changes of connectivity, the latest first."""
 
     list_display = ("at", "device", "moved_from", "moved_to", "cause", "is_abnormal")
     list_filter = ("moved_to", "cause", "is_abnormal")
     list_select_related = ("device",)
-    search_fields = ("device__uid",)
     ordering = ("-at",)
 
 
@@ -64,7 +73,8 @@ class DeadLetterAdmin(ReadOnly, OfTenants, ListAdmin):
 
     list_display = ("at", "reason", "uid", "topic", "payload_bytes", "detail")
     list_filter = (("reason", Typed), ("adapter", Typed))
-    search_fields = ("uid", "topic")
+    search_fields = ("uid__startswith",)
+    search_help_text = "What a uid begins with"
     ordering = ("-pk",)
     exclude = ("payload",)
     readonly_fields = ("payload_text",)
@@ -86,29 +96,13 @@ class ListeningSlotAdmin(ReadOnlyAdmin):
     list_display = ("slot", "owner", "beat_at", "caught_up_at", "rate", "lag_seconds")
 
 
-@admin.register(MaintenanceWindow)
-class MaintenanceWindowAdmin(ReadOnly, OfTenants, ListAdmin):
-    """Announced work, the latest first; people announce it in console and API."""
-
-    list_display = ("from_at", "until", "tenant", "reason", "created_by")
-    list_filter = (TenantFilter,)
-    list_select_related = ("tenant", "created_by")
-    search_fields = ("reason",)
-    ordering = ("-pk",)
-
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those at devices or sites within reach."""
-        return Q(pk__in=list_windows(tenants=tenants).values("pk"))
-
-
 @admin.register(MaintenancePlace)
-class MaintenancePlaceAdmin(ReadOnly, OfTenants, ListAdmin):
+class MaintenancePlaceAdmin(ReadOnly, ByDevice, OfTenants, ListAdmin):
     """At what devices and sites the work is, the latest first."""
 
     list_display = ("window", "device", "site", "from_at", "until")
     list_filter = (TenantFilter,)
     list_select_related = ("window", "device", "site")
-    search_fields = ("device__uid", "site__slug")
     ordering = ("-pk",)
 
     def reached(self, tenants: list[Tenant]) -> Q:
@@ -118,35 +112,32 @@ class MaintenancePlaceAdmin(ReadOnly, OfTenants, ListAdmin):
 
 
 @admin.register(Risk)
-class RiskAdmin(ReadOnly, OfDevices, ListAdmin):
+class RiskAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     """How much each device needs somebody's eye, with the reasons."""
 
     list_display = ("device", "tenant", "score", "at")
     list_filter = (TenantFilter,)
     list_select_related = ("device", "tenant")
-    search_fields = ("device__uid",)
     ordering = ("-pk",)
 
 
 @admin.register(FieldFeedback)
-class FieldFeedbackAdmin(ReadOnly, OfDevices, ListAdmin):
+class FieldFeedbackAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     """What people saw at the devices, the latest first."""
 
     list_display = ("at", "device", "tenant", "observation", "by", "note")
     list_filter = ("observation", TenantFilter)
     list_select_related = ("device", "tenant", "by")
-    search_fields = ("device__uid", "note")
     ordering = ("-pk",)
 
 
 @admin.register(TwinChange)
-class TwinChangeAdmin(ReadOnly, OfDevices, ListAdmin):
+class TwinChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     """Changes of desired and reported documents, the latest first."""
 
     list_display = ("at", "device", "side", "version", "changes")
     list_filter = ("side",)
     list_select_related = ("device",)
-    search_fields = ("device__uid",)
     ordering = ("-at",)
 
 
