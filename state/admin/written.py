@@ -131,7 +131,7 @@ class WindowForm(forms.ModelForm[MaintenanceWindow]):
         return {*excluded, "from_at", "until"}
 
 
-class PlaceInline(ReadOnlyInline, TabularInline):
+class PlaceInline(ReadOnlyInline, TabularInline):  # type: ignore[type-arg]
     """The first of the places; all of them have a list of their own."""
 
     model = MaintenancePlace
@@ -179,9 +179,15 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
         """Fix whose it is."""
         return () if obj is None else ("tenant",)
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """Take only places that the person reaches."""
-        form = super().get_form(request, obj, **kwargs)
+        form = super().get_form(request, obj, change, **kwargs)
         for name, model in (("devices", Device), ("sites", Site)):
             if field := form.base_fields.get(name):
                 rows = self.admin_site._registry[model].get_queryset(request)
