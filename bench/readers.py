@@ -19,8 +19,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 django.setup()
 
 from django.test import Client  # noqa: E402
-from django.test.utils import setup_test_environment  # noqa: E402
 
+from iotplatform.settled import settle  # noqa: E402
 from registry.lifecycle import Role, Scope  # noqa: E402
 from registry.models import Device, Tenant  # noqa: E402
 from registry.services.people import create_user, set_membership  # noqa: E402
@@ -91,7 +91,7 @@ def pages() -> dict[str, Callable[[], Any]]:
 
 def main() -> None:
     """Ask for every page in turn, several rounds."""
-    setup_test_environment()  # admits the test client's host
+    settle()  # as the web server does
     rounds = int(sys.argv[1])
     found: dict[str, list[float]] = {}
     shown: dict[str, int] = {}

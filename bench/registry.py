@@ -57,6 +57,7 @@ def read(lab: Lab, rounds: int) -> dict[str, Any]:
             "DATABASE_ROLE": "iot_platform",
             "LOG_LEVEL": "WARNING",
             "API_RATE": "0/min",
+            "ALLOWED_HOSTS": "testserver",
         },
         stdout=subprocess.PIPE,
         text=True,
