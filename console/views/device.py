@@ -157,6 +157,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         **course_context(found, request.GET.get("window", "")),
         "feedback_form": FeedbackForm() if may_operate else None,
         "may_operate": may_operate,
+        "may_audit": request.scope.may(Right.AUDIT, found.tenant_id),
         "sends": may_operate and not why_not,
         "sends_why_not": why_not if may_operate else "",
         "send_key": str(new_public_id()),
@@ -184,6 +185,7 @@ def _now(found: Device) -> dict[str, Any]:
         "state": state,
         "condition": " · ".join(part for part in said if part),
         "place": _place(found),
+        "other_units": _other_units(found),
         "twin_rows": _twin_rows(twin),
         "reported_at": facts.reported_at,
         "telemetry": [
@@ -218,10 +220,18 @@ def _place(found: Device) -> list[tuple[str, str]]:
         ("Lifecycle", found.get_lifecycle_display()),
         ("Kind", f"{found.get_kind_display()} over {found.get_adapter_display()}"),
         ("Serial", found.serial),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _other_units(found: Device) -> list[tuple[str, str]]:
+    """The uids of its gateway and of the other units of a replacement."""
+    others = [
+        ("Gateway", found.gateway.uid if found.gateway else ""),
         ("In the place of", getattr(found, "replaces_uid", None) or ""),
         ("Replaced by", getattr(found, "replaced_by_uid", None) or ""),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, uid) for name, uid in others if uid]
 
 
 def _built(found: Device) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from commands.models import Command
+from commands.services.replacement import replace_device
 from registry.lifecycle import Lifecycle, Role
 from registry.services.lifecycle import move_lifecycle
 from tests.commands.field import Unit, deliver, now
@@ -153,6 +154,21 @@ def test_a_manager_moves_the_lifecycle(acme: Fleet) -> None:
     assert "Name the device" in unnamed.content.decode()
     acme.devices[1].refresh_from_db()
     assert acme.devices[1].lifecycle == Lifecycle.IN_REPAIR
+
+
+def test_both_units_of_a_replacement_lead_to_each_other(acme: Fleet) -> None:
+    old, new = acme.devices[0], acme.add("new-1")
+    replace_device(device=old, successor=new, reason="worn out", actor=None)
+
+    assert 'href="/devices/new-1/">new-1</a>' in text_of(acme, f"/devices/{old.uid}/")
+    assert f'href="/devices/{old.uid}/">' in text_of(acme, "/devices/new-1/")
+
+
+def test_who_may_read_the_log_is_led_to_what_people_changed(acme: Fleet) -> None:
+    link = 'href="/audit/?device=sh-0"'
+
+    assert link in text_of(acme, "/devices/sh-0/")
+    assert link not in text_of(acme, "/devices/sh-0/", Role.VIEWER)
 
 
 def test_a_retired_device_offers_no_command_and_says_why(acme: Fleet) -> None:
