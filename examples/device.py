@@ -20,6 +20,7 @@ says and does.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -33,7 +34,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
 HEARTBEAT_SECONDS = 30
@@ -96,16 +97,19 @@ class Device:
     # Messages. `boot` and `seq` let the platform drop what arrives twice; `ts` is our
     # clock, which it does not trust for presence.
 
-    def say(self, leaf: str, body: dict[str, Any], *, retain: bool = False) -> None:
+    def say(
+        self, leaf: str, body: dict[str, Any], *, retain: bool = False
+    ) -> MQTTMessageInfo:
         with self.voice:
             self.seq += 1
             stamp = {"ts": time.time_ns() // 1_000_000, "boot": self.flash.boot}
             message = json.dumps(body | stamp | {"seq": self.seq})
-            self.client.publish(f"{self.topic}/{leaf}", message, qos=1, retain=retain)
+            topic = f"{self.topic}/{leaf}"
+            return self.client.publish(topic, message, qos=1, retain=retain)
 
-    def say_status(self, status: str) -> None:
+    def say_status(self, status: str) -> MQTTMessageInfo:
         about = {"session": self.session, "heartbeat_seconds": HEARTBEAT_SECONDS}
-        self.say("status", {"status": status} | about, retain=True)
+        return self.say("status", {"status": status} | about, retain=True)
 
     def report(self) -> None:
         """Say the whole of what we are; (boot, version) puts the reports in order."""
@@ -229,7 +233,9 @@ class Device:
     def leave(self) -> None:
         """Go with a goodbye, so that nobody counts it as a lost connection."""
         if self.online.is_set():
-            self.say_status("goodbye")
+            # Confirmed, or the broker may lose it with the connection's end.
+            with contextlib.suppress(RuntimeError):
+                self.say_status("goodbye").wait_for_publish(2)
         self.client.disconnect()
         self.client.loop_stop()
 

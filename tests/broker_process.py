@@ -95,6 +95,15 @@ class BrokerProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
+    def pause(self) -> None:
+        """Have it read nothing until it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def publish(
         self, uid: str, topic: str, message: str, *options: str, secret: str = ""
     ) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +64,8 @@ class Link:
     _client: Client | None = None
     _answered: asyncio.Future[ReasonCode] | None = None
     _descriptor: int = -1
+    _unconfirmed: set[int] = field(default_factory=set)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(
         self, address: Address, *, secret: str, will: Will, filters: Sequence[str]
@@ -102,6 +105,8 @@ class Link:
         if self._client is None or self.ended.is_set():
             return None
         info = self._client.publish(topic, payload, qos=1, retain=retain)
+        self._unconfirmed.add(info.mid)
+        self._quiet.clear()
         self._flush()
         return info.mid
 
@@ -114,8 +119,18 @@ class Link:
                 self._flush()
 
     async def close(self, *, seconds: float = 2.0) -> None:
-        """Say DISCONNECT once everything that was published is written."""
+        """Say DISCONNECT once the broker has confirmed what was published.
+
+        paho closes its socket with the DISCONNECT. With a confirmation unread in it, the
+        kernel resets the connection, and the broker loses what it had not read: a
+        goodbye becomes a last will.
+        """
         if self._client is None or self.ended.is_set():
+            return
+        if self._unconfirmed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), seconds)
+        if self.ended.is_set():
             return
         self._client.disconnect()
         self._flush()
@@ -141,7 +156,7 @@ class Link:
         client.on_connect = self._connected
         client.on_disconnect = lambda *_: self._end()
         client.on_message = self._arrived
-        client.on_publish = lambda _c, _u, mid, *_: self.on_delivered(mid)
+        client.on_publish = lambda _c, _u, mid, *_: self._confirmed(mid)
         return client
 
     def _watch(self, client: Client) -> None:
@@ -192,6 +207,12 @@ class Link:
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(code)
 
+    def _confirmed(self, mid: int) -> None:
+        self._unconfirmed.discard(mid)
+        if not self._unconfirmed:
+            self._quiet.set()
+        self.on_delivered(mid)
+
     def _arrived(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         try:
             self.on_message(message.topic, bytes(message.payload))
@@ -202,5 +223,6 @@ class Link:
     def _end(self) -> None:
         self._unwatch()
         self.ended.set()
+        self._quiet.set()
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(Unreachable(CLOSED))

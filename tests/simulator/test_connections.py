@@ -51,6 +51,28 @@ def test_a_dropped_connection_leaves_the_will_of_its_session(
     assert first.boot == second.boot
 
 
+def test_a_goodbye_reaches_a_broker_that_is_slow_to_read(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with simulated(broker, tmp_path, Target(uid, profile="healthy")) as world:
+            await until(lambda: platform.of(uid, "reported"), "birth")
+            station = world.stations[uid]
+            station.head.report()
+            # This loop stands still: the broker's confirmation is there, and unread.
+            wait_until(lambda: len(platform.of(uid, "reported")) == 2, what="report")
+            broker.pause()
+            stopping = asyncio.create_task(station.stop())
+            await asyncio.sleep(0.2)
+            broker.go_on()
+            await stopping
+
+    asyncio.run(scenario())
+
+    wait_until(lambda: len(platform.of(uid, "status")) == 2, what="its last word")
+    assert platform.of(uid, "status")[-1].status == "goodbye"
+
+
 def test_a_gateway_carries_the_commands_and_answers_of_its_child(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
