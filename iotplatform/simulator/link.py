@@ -121,8 +121,8 @@ class Link:
     async def close(self, *, seconds: float = 2.0) -> None:
         """Say DISCONNECT once the broker has confirmed what was published.
 
-        paho closes its socket with the DISCONNECT. With a confirmation unread in it, the
-        kernel resets the connection, and the broker loses what it had not read: a
+        paho closes its socket with the DISCONNECT. With a confirmation unread in it,
+        the kernel resets the connection, and the broker loses what it had not read: a
         goodbye becomes a last will.
         """
         if self._client is None or self.ended.is_set():
