@@ -1,7 +1,8 @@
 """What an hour of heartbeats leaves of the presence table.
 
-The batches' own statement, with the autovacuum of the embedded PostgreSQL beside it, as
-fast as it goes: so vacuum has less time for it than in a real hour.
+The batches' own statement, with the autovacuum of the embedded PostgreSQL beside it. As
+fast as it goes, vacuum has less time for it than in a real hour; ``--rate`` paces it:
+``python -m bench.heartbeats --rate 5500 --heartbeats 19800000`` is that hour.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--heartbeats", type=int, default=2_000_000)
+    parser.add_argument("--rate", type=float, help="heartbeats a second, at most")
     asked = parser.parse_args()
     with open_lab() as lab:
         register_devices(lab, asked.devices)
@@ -54,7 +56,7 @@ def main() -> None:
             database.execute("VACUUM ANALYZE state_presence")
             before = figures(database)
             started = time.monotonic()
-            beat(database, asked.heartbeats)
+            beat(database, asked.heartbeats, rate=asked.rate)
             seconds = time.monotonic() - started
             after = figures(database)
     done, hot = after[0] - before[0], after[1] - before[1]
@@ -73,13 +75,16 @@ def main() -> None:
     )
 
 
-def beat(database: psycopg.Connection[Any], count: int) -> None:
+def beat(database: psycopg.Connection[Any], count: int, *, rate: float | None) -> None:
     """Write so many heartbeats, batch by batch, the devices in turn."""
     from state.services.rows import lock_rows
 
     ids = [row[0] for row in database.execute("SELECT id FROM registry_device")]
     ids.sort()
+    started = time.monotonic()
     for begin in range(0, count, BATCH):
+        if rate:
+            time.sleep(max(0.0, started + begin / rate - time.monotonic()))
         at = begin % len(ids)
         _heard(lock_rows, ids[at : at + BATCH])
 

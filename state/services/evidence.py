@@ -114,7 +114,9 @@ def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
         return False
     if row.boot is None or boot > row.boot:
         row.boot, row.seq_high, row.seq_window = boot, None, 0
-        row.session_seq = None
+        # Its session was of an earlier start: over, though the birth of the next one,
+        # which another bridge has, is not here yet. Its will tells nothing any more.
+        row.session, row.session_seq = "", None
     if seq is None:
         return False
     if boot == row.boot and row.seq_high is None:

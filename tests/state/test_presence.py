@@ -118,6 +118,20 @@ def test_a_birth_that_comes_late_does_not_bring_the_old_session_back() -> None:
     assert presence(device).session == "s2"
 
 
+def test_the_will_of_a_session_before_a_reboot_counts_no_more_once_it_speaks() -> None:
+    device = DeviceFactory()
+    be_born(device, t(0), "s1", boot=1, seq=1)
+    say(device, "heartbeat", t(1), boot=2, seq=2)  # its birth comes by another bridge
+    will(device, t(1) + SECOND, "s1")
+    assert standing(device) == ("online", "")
+
+    be_born(device, t(1) + 2 * SECOND, "s2", boot=2, seq=1)
+    assert moves(device) == [("online", "")]
+
+    will(device, t(2), "s2")
+    assert standing(device) == ("offline", "last_will")
+
+
 def test_a_will_without_session_makes_suspect_for_ten_seconds() -> None:
     silent, speaking = DeviceFactory.create(), DeviceFactory.create()
     for device in (silent, speaking):
