@@ -12,6 +12,7 @@ from iotplatform.common.ids import new_public_id
 from registry.lifecycle import RAISES_ALARMS
 from state.lifecycle import AlarmMove, AlarmReason
 from state.models import Alarm
+from state.selectors.listening import blind_spans_of_doors, doors_blind_since
 from state.services import bulk, flapping
 from state.services.alarm_rows import AlarmBook, lock_open
 from state.services.flapping import Key, Raises
@@ -60,6 +61,15 @@ _LOOK_LATER = """
     UPDATE state_heldalarm h SET look_at = greatest(h.due_at, v.until)
     FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(device_id, until)
     WHERE h.device_id = v.device_id AND h.look_at <= %s
+"""
+# Only a hold time asks for what lasts; a null rule is a device's own complaint.
+_HEAR_AGAIN = """
+    UPDATE state_heldalarm h SET look_at = v.heard_from + r.hold_seconds * interval '1s'
+    FROM registry_device d, state_alarmrule r,
+        unnest(%s::text[], %s::timestamptz[]) AS v(adapter, heard_from)
+    WHERE h.device_id = ANY(%s) AND h.look_at <= %s AND d.id = h.device_id
+        AND d.adapter = v.adapter AND r.id = h.rule_id AND h.last_at < v.heard_from
+        AND v.heard_from + r.hold_seconds * interval '1s' > %s
 """
 _RELEASE = """
     DELETE FROM state_heldalarm h USING registry_device d
@@ -188,6 +198,7 @@ def _raise(device_ids: list[int], *, now: datetime) -> int:
     if resting:
         columns = bulk.columns_of(sorted(resting.items()), 2)
         bulk.run(_LOOK_LATER, [*columns, now])
+    _hear_again(mine, now=now)
     # What left service meanwhile, or whose rule is off, complains no more; it goes too.
     found = [
         (_unheld(*row[:8], now=now), row[8])
@@ -205,6 +216,21 @@ def _raise(device_ids: list[int], *, now: datetime) -> int:
         open_alarm(alarm, why, book, raises, now)
     book.write()
     return len(book.raised)
+
+
+def _hear_again(device_ids: list[int], *, now: datetime) -> None:
+    """Begin anew the hold times of who has said nothing since we were blind.
+
+    What would have ended a complaint may be what we did not hear: else each outage of
+    ours would raise whatever a fleet had just begun to complain about.
+    """
+    heard_from = {
+        door: spans[-1][1] for door, spans in blind_spans_of_doors().items() if spans
+    }
+    heard_from |= {door: now for door, since in doors_blind_since(now).items() if since}
+    if heard_from:
+        columns = bulk.columns_of(sorted(heard_from.items()), 2)
+        bulk.run(_HEAR_AGAIN, [*columns, device_ids, now, now])
 
 
 def _unheld(

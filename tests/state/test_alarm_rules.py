@@ -13,10 +13,11 @@ from state.models import Alarm, AlarmChange, AlarmRule, HeldAlarm
 from state.selectors import latest_telemetry
 from state.services.alarm_ends import end_orphans_across_tenants
 from state.services.held import raise_held_across_tenants
+from state.services.listening import open_slots
 from state.services.rules import change_rule, create_rule
 from state.services.thresholds import Threshold, is_beyond
 from tests.factories import DeviceFactory
-from tests.state.scene import arrive, say, t, uplink
+from tests.state.scene import arrive, keep_listening, listen, say, t, uplink
 from tests.state.test_alarms import client_of
 
 URL = "/api/v1/alarm-rules/"
@@ -71,6 +72,31 @@ def test_what_does_not_last_as_long_as_the_rule_asks_is_no_alarm() -> None:
     raise_held_across_tenants(now=t(10))
 
     assert stories() == [("raised", 2)]
+
+
+@pytest.mark.django_db
+def test_an_outage_of_ours_raises_nothing_that_may_have_ended_meanwhile() -> None:
+    open_slots(1, now=t(0))
+    mended, silent, warm = (DeviceFactory.create() for _ in range(3))
+    for device in (mended, silent, warm):
+        rule_for(device, hold_seconds=300)
+        measure(device, 1, 90)
+    keep_listening(t(0), t(2))
+
+    for minute in range(3, 13):
+        raise_held_across_tenants(now=t(minute))
+    assert stories() == []
+
+    listen(t(13))
+    measure(mended, 13.1, 70)
+    measure(warm, 13.2, 90)
+    keep_listening(t(13), t(17))
+    raise_held_across_tenants(now=t(17))
+    assert [alarm.device for alarm in Alarm.objects.all()] == [warm]
+
+    keep_listening(t(17), t(19))
+    raise_held_across_tenants(now=t(19))
+    assert {alarm.device for alarm in Alarm.objects.all()} == {warm, silent}
 
 
 @pytest.mark.django_db
