@@ -1,0 +1,78 @@
+"""Several sweeps and a bridge at the same alarms: each is raised once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from registry.models import Device
+from state.models import Alarm, AlarmChange, HeldAlarm
+from state.services import held
+from state.services.held import raise_held_across_tenants
+from tests.factories import DeviceFactory, ProductFactory
+from tests.state.scene import arrive, t, uplink
+from tests.state.test_alarm_rules import rule_for
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DEVICES, SWEEPS = 60, 4
+
+
+@pytest.fixture
+def warm() -> list[Device]:
+    """Devices whose rule asks for a minute, and which have been warm since t(0)."""
+    product = ProductFactory()
+    devices = [
+        DeviceFactory.create(tenant=product.tenant, product=product)
+        for _ in range(DEVICES)
+    ]
+    rule_for(devices[0], hold_seconds=60)
+    measured: dict[str, Any] = {"metrics": {"temperature": 90.0}}
+    arrive(*[uplink(device, "telemetry", t(0), **measured) for device in devices])
+    assert HeldAlarm.objects.count() == DEVICES
+    return devices
+
+
+def test_sweeps_side_by_side_raise_each_alarm_once(
+    warm: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "BATCH", 5)  # many transactions, so that they meet
+
+    def sweep(_: int) -> int:
+        try:
+            return raise_held_across_tenants(now=t(2))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(SWEEPS) as threads:
+        raised = list(threads.map(sweep, range(SWEEPS)))
+
+    assert sum(raised) + raise_held_across_tenants(now=t(2)) == DEVICES
+    assert {alarm.device for alarm in Alarm.objects.all()} == set(warm)
+    assert Alarm.objects.count() == AlarmChange.objects.count() == DEVICES
+    assert not HeldAlarm.objects.exists()
+
+
+def test_what_a_bridge_holds_is_left_to_it_and_cleared_alarms_are_not_raised(
+    warm: list[Device],
+) -> None:
+    cool, others = warm[0], warm[1:]
+
+    def sweep() -> int:
+        try:
+            return raise_held_across_tenants(now=t(2))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            arrive(uplink(cool, "telemetry", t(2), metrics={"temperature": 20.0}))
+            future = threads.submit(sweep)
+            wait_until(future.done, what="the sweep waits for nobody")
+        assert future.result() == len(others)
+
+    assert raise_held_across_tenants(now=t(3)) == 0
+    assert {alarm.device for alarm in Alarm.objects.all()} == set(others)
