@@ -127,7 +127,7 @@ class HeldAlarm(models.Model):
         related_name="+",
     )
     due_at = models.DateTimeField()
-    # When the sweep looks: then, or when the maintenance that was in force ends.
+    # When the sweep looks: then, or later while maintenance is in force.
     look_at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -20,6 +20,8 @@ from state.services.said import Said
 
 BATCH = 1_000  # devices whose presence is locked at a time: some 50 ms for a bridge
 BATCHES_A_RUN = 50  # what is left goes a second later
+# A device may be moved out of a site where work goes on for days.
+LOOK_EVERY = timedelta(minutes=5)
 
 _UNDER_MAINTENANCE = """
     SELECT device_id, max(until) FROM (
@@ -58,13 +60,14 @@ _TAKE = """
     ORDER BY device_id FOR UPDATE SKIP LOCKED
 """
 _LOOK_LATER = """
-    UPDATE state_heldalarm h SET look_at = greatest(h.due_at, v.until)
+    UPDATE state_heldalarm h SET look_at = greatest(h.due_at, least(v.until, %s))
     FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(device_id, until)
     WHERE h.device_id = v.device_id AND h.look_at <= %s
 """
 # Only a hold time asks for what lasts; a null rule is a device's own complaint.
 _HEAR_AGAIN = """
-    UPDATE state_heldalarm h SET look_at = v.heard_from + r.hold_seconds * interval '1s'
+    UPDATE state_heldalarm h SET due_at = v.heard_from + r.hold_seconds * interval '1s',
+        look_at = v.heard_from + r.hold_seconds * interval '1s'
     FROM registry_device d, state_alarmrule r,
         unnest(%s::text[], %s::timestamptz[]) AS v(adapter, heard_from)
     WHERE h.device_id = ANY(%s) AND h.look_at <= %s AND d.id = h.device_id
@@ -112,6 +115,9 @@ class Holding:
         due_at = word.heard_at + timedelta(seconds=word.hold_seconds)
         row = self.rows.get(key)
         if row is None:
+            look_at = due_at
+            if resting_until is not None:
+                look_at = max(due_at, min(resting_until, word.heard_at + LOOK_EVERY))
             self.rows[key] = Held(
                 tenant_id=word.device.tenant_id,
                 device_id=word.device.id,
@@ -122,7 +128,7 @@ class Holding:
                 last_at=word.at,
                 rule_id=word.rule_id,
                 due_at=due_at,
-                look_at=max(due_at, resting_until or due_at),
+                look_at=look_at,
             )
             return
         row.severity = word.severity
@@ -197,7 +203,7 @@ def _raise(device_ids: list[int], *, now: datetime) -> int:
     resting = under_maintenance(mine, now=now)
     if resting:
         columns = bulk.columns_of(sorted(resting.items()), 2)
-        bulk.run(_LOOK_LATER, [*columns, now])
+        bulk.run(_LOOK_LATER, [now + LOOK_EVERY, *columns, now])
     _hear_again(mine, now=now)
     # What left service meanwhile, or whose rule is off, complains no more; it goes too.
     found = [

@@ -19,7 +19,7 @@ from state.services.maintenance import (
     forget_windows_across_tenants,
     open_for_devices,
 )
-from tests.factories import DeviceFactory
+from tests.factories import DeviceFactory, SiteFactory
 from tests.state.scene import announce, say, t
 from tests.state.test_alarms import client_of, raise_alarm
 
@@ -84,6 +84,17 @@ def test_a_site_under_maintenance_silences_its_devices_and_no_others() -> None:
 
     assert Alarm.objects.get().device == other
     assert HeldAlarm.objects.get().device == device
+
+
+def test_a_device_moved_out_of_a_site_where_work_goes_on_complains_again() -> None:
+    device = DeviceFactory.create()
+    quiet = SiteFactory.create(tenant=device.tenant)
+    announce(device.site, begin=t(0), end=t(600))
+    raise_alarm(device, 1)
+    Device.objects.filter(pk=device.pk).update(site=quiet)
+    raise_held_across_tenants(now=t(6))
+
+    assert Alarm.objects.get().device == device
 
 
 def test_a_device_taken_out_of_service_meanwhile_raises_nothing_after() -> None:
