@@ -17,23 +17,12 @@ from state.models import Alarm, Presence
 from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
-from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Start = Callable[..., BridgeProcess]
-
-
-@pytest.fixture
-def broker() -> Iterator[BrokerProcess]:
-    """A broker of each test's own: it keeps a session for every slot there ever was."""
-    need_mosquitto()
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from state.models import Alarm, DeadLetter, TelemetrySummary, Twin
 from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
-from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
 from tests.local.hostile import FILTERS
 from tests.local.raw_mqtt import Closed, RawClient
@@ -31,15 +30,6 @@ from tests.wall.rows import Rows
 from tests.wall.walk import everything_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def broker() -> Iterator[BrokerProcess]:
-    need_mosquitto()
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture

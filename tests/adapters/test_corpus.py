@@ -32,7 +32,6 @@ from tests.adapters.corpus import (
 )
 from tests.adapters.http_client import http_unit
 from tests.broker_process import BrokerProcess
-from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
 from tests.state.scene import make_family
 from tests.waiting import wait_until
@@ -82,15 +81,6 @@ class Field:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-
-
-@pytest.fixture
-def broker() -> Iterator[BrokerProcess]:
-    need_mosquitto()
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture

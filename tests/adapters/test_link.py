@@ -13,21 +13,10 @@ from iotplatform.adapters.mqtt.address import BrokerAddress
 from iotplatform.adapters.mqtt.client import RECEIVE_MAXIMUM
 from iotplatform.adapters.mqtt.link import Link, Received
 from tests.broker_process import BrokerProcess
-from tests.conftest import need_mosquitto
 from tests.waiting import wait_until
 
 DEVICE = "a-device"
 VERSIONS = ("5", "3.1.1")
-
-
-@pytest.fixture
-def broker() -> Iterator[BrokerProcess]:
-    """A broker of each test's own: it keeps the slot's session."""
-    need_mosquitto()
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture(params=VERSIONS)

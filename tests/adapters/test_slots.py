@@ -21,7 +21,6 @@ from state.services.sweep import sweep_across_tenants
 from tests.adapters.bridge_process import BridgeProcess
 from tests.adapters.traffic import Traffic, offline_moves, wait_until_stored_once
 from tests.broker_process import BrokerProcess
-from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
 from tests.waiting import wait_until
 
@@ -29,16 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., BridgeProcess]
 
 ADOPTED_WITHIN_SECONDS = 10.0
-
-
-@pytest.fixture
-def broker() -> Iterator[BrokerProcess]:
-    """A broker of each test's own: it keeps a session for every slot there ever was."""
-    need_mosquitto()
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture
