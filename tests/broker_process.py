@@ -104,6 +104,12 @@ class BrokerProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """SIGKILL; what it has not saved is lost."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def publish(
         self, uid: str, topic: str, message: str, *options: str, secret: str = ""
     ) -> subprocess.CompletedProcess[str]:

@@ -52,6 +52,10 @@ class Sender:
         self._client.username_pw_set(device.uid, secret)
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
+        self.come_back()
+
+    def come_back(self) -> None:
+        """Wait for the connection."""
         wait_until(self._client.is_connected, what="the device is connected")
 
     def raise_alarms(self, count: int, prefix: str) -> None:
@@ -161,6 +165,29 @@ def test_no_message_is_missing_after_kills_under_traffic(
         wait_until(lambda f=first: f not in sender.missing(), what="some are stored")  # type: ignore[misc]
         bridge.kill()
     sender.raise_alarms(100, "nobody-listens")
+
+    start()
+
+    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+
+
+def test_what_comes_before_the_bridge_is_back_waits_though_the_broker_was_killed(
+    start: Start, broker: BrokerProcess, sender: Sender
+) -> None:
+    bridge = start()
+    wait_for_listening(bridge)
+    sender.raise_alarms(5, "before")
+    wait_until(lambda: not sender.missing(), what="the bridge is at work")
+    saved = broker.folder / "data" / "mosquitto.db"
+    wait_until(
+        lambda: saved.exists() and b"iot/v1/+/event" in saved.read_bytes(),
+        what="the broker has saved what the bridge asked for",
+    )
+    bridge.kill()
+    broker.kill()
+    broker.start()
+    sender.come_back()
+    sender.raise_alarms(50, "nobody-listens")
 
     start()
 

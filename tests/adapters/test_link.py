@@ -129,3 +129,22 @@ def test_what_is_not_committed_bounds_what_is_read(
     link.acknowledge(held)
     rest = read(link, lambda came: len(came) >= count - RECEIVE_MAXIMUM)
     assert payloads(held + rest) == list(range(count))
+
+
+@pytest.mark.parametrize("shares", [("", "bridge"), ("bridge", "")])
+def test_another_number_of_slots_brings_nothing_twice(
+    broker: BrokerProcess, shares: tuple[str, str]
+) -> None:
+    address = BrokerAddress.parse(broker.url)
+    before, after = (Link(1, address, share=share) for share in shares)
+    come_up(before)
+    before.close()
+
+    come_up(after)
+    say(broker, 20)
+
+    came = read(after, lambda came: len(came) >= 20)
+    for _ in range(20):
+        came += turn(after)
+    after.drop("the test is over")
+    assert payloads(came) == list(range(20))

@@ -106,7 +106,10 @@ class Bridge:
             beats = beats_of_slots()
         self._slots.keep(beats, mine=self._links.keys(), now=now)
         for slot in self._slots.held - self._links.keys():
-            link = Link(slot, self._address, is_draining=slot > count)
+            # Alone it takes the uplink whole: Mosquitto forgets shared subscriptions
+            # when it is killed, and would lose what comes before we are back.
+            share = self._address.share if count > 1 else ""
+            link = Link(slot, self._address, share=share, is_draining=slot > count)
             self._links[slot] = link
             self._figures[slot] = Figures(slot, self._owner)
         for slot in self._links.keys() - self._slots.held:

@@ -63,12 +63,18 @@ class Published:
 class Link:
     """The broker's side of one slot.
 
-    A draining link takes no new share of the uplink, reads what its session still
-    holds, and publishes nothing.
+    ``share`` is the name under which several slots divide the uplink; empty for a slot
+    that takes it whole. A draining link takes no new share of the uplink, reads what its
+    session still holds, and publishes nothing.
     """
 
     def __init__(
-        self, slot: int, address: BrokerAddress, *, is_draining: bool = False
+        self,
+        slot: int,
+        address: BrokerAddress,
+        *,
+        share: str = "",
+        is_draining: bool = False,
     ) -> None:
         self.slot = slot
         self.is_draining = is_draining
@@ -78,6 +84,7 @@ class Link:
         self.drained_at: datetime | None = None
         self.outcomes: list[Published] = []
         self._address = address
+        self._share = share
         self._client: BufferedClient | None = None
         self._inbox: deque[Received] = deque()
         self._in_flight: dict[int, Any] = {}
@@ -225,15 +232,24 @@ class Link:
         if reason.is_failure:
             self._lose(f"the broker refused the connection: {reason}")
             return
-        topics = subscriptions(self._address.share)
+        topics = subscriptions(self._share)
+        # The number of slots may have been another when the session began.
+        former = [
+            topic
+            for share in dict.fromkeys(["", self._address.share])
+            for topic in subscriptions(share)
+            if self.is_draining or share != self._share
+        ]
         if self.is_draining:
-            client.unsubscribe(topics)
+            client.unsubscribe(former)
             return
         if self._address.is_version_5:
             options = SubscribeOptions(qos=1, retainHandling=DO_NOT_SEND_RETAINED)
             client.subscribe([(topic, options) for topic in topics])
         else:
             client.subscribe([(topic, 1) for topic in topics])
+        if former:  # afterwards: rather twice than never
+            client.unsubscribe(former)
 
     def _on_subscribe(
         self,
@@ -252,6 +268,8 @@ class Link:
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     def _on_unsubscribe(self, *_: Any) -> None:
+        if not self.is_draining:
+            return
         logger.info("slot %d: draining", self.slot)
         self.is_up = True
         self._quiet_from = monotonic()
