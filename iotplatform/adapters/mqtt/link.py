@@ -64,8 +64,8 @@ class Link:
     """The broker's side of one slot.
 
     ``share`` is the name under which several slots divide the uplink; empty for a slot
-    that takes it whole. A draining link takes no new share of the uplink, reads what its
-    session still holds, and publishes nothing.
+    that takes it whole. A draining link takes nothing new of the uplink, reads what
+    its session still holds, and publishes nothing.
     """
 
     def __init__(
