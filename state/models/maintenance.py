@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Site, Tenant
@@ -117,7 +118,8 @@ class HeldAlarm(models.Model):
     severity = models.CharField(max_length=8, choices=Severity)
     message = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)
-    last_at = models.DateTimeField()
+    last_at = models.DateTimeField()  # the device's own time, where that can be right
+    heard_at = models.DateTimeField(db_default=Now())  # ours
     # The rule that says so, and when it has lasted as long as that rule asks.
     rule = models.ForeignKey(
         AlarmRule,

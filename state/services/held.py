@@ -35,15 +35,16 @@ _UNDER_MAINTENANCE = """
 """
 _HOLD = """
     INSERT INTO state_heldalarm AS h
-        (tenant_id, device_id, code, severity, message, count, last_at, rule_id,
-        due_at, look_at)
+        (tenant_id, device_id, code, severity, message, count, last_at, heard_at,
+        rule_id, due_at, look_at)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::integer[], %s::timestamptz[], %s::bigint[], %s::timestamptz[],
-        %s::timestamptz[])
+        %s::text[], %s::integer[], %s::timestamptz[], %s::timestamptz[],
+        %s::bigint[], %s::timestamptz[], %s::timestamptz[])
     ON CONFLICT (device_id, code) DO UPDATE SET
         severity = excluded.severity, count = h.count + excluded.count,
         message = coalesce(nullif(excluded.message, ''), h.message),
-        last_at = greatest(h.last_at, excluded.last_at)
+        last_at = greatest(h.last_at, excluded.last_at),
+        heard_at = greatest(h.heard_at, excluded.heard_at)
 """
 _FORGET = """
     DELETE FROM state_heldalarm h
@@ -71,7 +72,7 @@ _HEAR_AGAIN = """
     FROM registry_device d, state_alarmrule r,
         unnest(%s::text[], %s::timestamptz[]) AS v(adapter, heard_from)
     WHERE h.device_id = ANY(%s) AND h.look_at <= %s AND d.id = h.device_id
-        AND d.adapter = v.adapter AND r.id = h.rule_id AND h.last_at < v.heard_from
+        AND d.adapter = v.adapter AND r.id = h.rule_id AND h.heard_at < v.heard_from
         AND v.heard_from + r.hold_seconds * interval '1s' > %s
 """
 _RELEASE = """
@@ -94,6 +95,7 @@ class Held:
     message: str
     count: int
     last_at: datetime
+    heard_at: datetime
     rule_id: int | None
     due_at: datetime
     look_at: datetime
@@ -126,6 +128,7 @@ class Holding:
                 message=word.message,
                 count=1,
                 last_at=word.at,
+                heard_at=word.heard_at,
                 rule_id=word.rule_id,
                 due_at=due_at,
                 look_at=look_at,
@@ -135,6 +138,7 @@ class Holding:
         row.message = word.message or row.message
         row.count += 1
         row.last_at = max(row.last_at, word.at)
+        row.heard_at = max(row.heard_at, word.heard_at)
 
 
 def under_maintenance(
@@ -156,11 +160,11 @@ def hold(holding: Holding) -> None:
     values = [
         (
             *(r.tenant_id, r.device_id, r.code, r.severity, r.message, r.count),
-            *(r.last_at, r.rule_id, r.due_at, r.look_at),
+            *(r.last_at, r.heard_at, r.rule_id, r.due_at, r.look_at),
         )
         for r in ordered
     ]
-    bulk.run(_HOLD, bulk.columns_of(values, 10))
+    bulk.run(_HOLD, bulk.columns_of(values, 11))
 
 
 def forget(keys: Collection[Key]) -> None:
