@@ -12,7 +12,7 @@ from state.services.alarm_ends import (
     settle_across_tenants,
 )
 from state.services.dead_letters import trim_dead_letters_across_tenants
-from state.services.held import raise_held_across_tenants
+from state.services.held import raise_held_across_tenants, set_back_across_tenants
 from state.services.listening import forget_old_spans
 from state.services.maintenance import forget_windows_across_tenants
 from state.services.partitions import keep_partitions
@@ -51,8 +51,9 @@ def rescore() -> int:
 
 @shared_task(name="state.tidy")
 def tidy() -> int:
-    """Delete what is beyond what is kept, and end orphaned alarms; return how many."""
+    """Delete what is beyond what is kept, end what nobody ends; return how many."""
     now = datetime.now(UTC)
+    set_back_across_tenants(now=now)
     forget_old_spans(now=now)
     end_orphans_across_tenants(now=now)
     forget_cleared_across_tenants(now=now)

@@ -15,6 +15,7 @@ from state.models import Alarm
 from state.selectors.listening import blind_spans_of_doors, doors_blind_since
 from state.services import bulk, flapping
 from state.services.alarm_rows import AlarmBook, lock_open
+from state.services.evidence import SET_BACK
 from state.services.flapping import Key, Raises
 from state.services.said import Said
 
@@ -74,6 +75,21 @@ _HEAR_AGAIN = """
     WHERE h.device_id = ANY(%s) AND h.look_at <= %s AND d.id = h.device_id
         AND d.adapter = v.adapter AND r.id = h.rule_id AND h.heard_at < v.heard_from
         AND v.heard_from + r.hold_seconds * interval '1s' > %s
+"""
+# What was held by a clock that has been set back since would wait until then: it begins
+# anew. No hold time is longer than its rule asks, counted from now.
+_SET_BACK = """
+    WITH ahead AS MATERIALIZED (
+        SELECT h.id, coalesce(r.hold_seconds, 0) * interval '1s' AS hold
+        FROM state_heldalarm h LEFT JOIN state_alarmrule r ON r.id = h.rule_id
+        WHERE greatest(h.heard_at, h.due_at - coalesce(r.hold_seconds, 0)
+            * interval '1s') > %s
+        ORDER BY h.device_id, h.code LIMIT %s FOR UPDATE OF h SKIP LOCKED
+    )
+    UPDATE state_heldalarm h SET heard_at = least(h.heard_at, v.now),
+        last_at = least(h.last_at, v.now),
+        due_at = v.now + ahead.hold, look_at = v.now + ahead.hold
+    FROM ahead, (SELECT %s::timestamptz AS now) v WHERE h.id = ahead.id
 """
 _RELEASE = """
     DELETE FROM state_heldalarm h USING registry_device d
@@ -197,6 +213,17 @@ def raise_held_across_tenants(*, now: datetime) -> int:
             break
         after = due[-1]
         total += _raise(due, now=now)
+    return total
+
+
+def set_back_across_tenants(*, now: datetime) -> int:
+    """Begin anew what was held before our clock was set back; return how much."""
+    total = 0
+    for _ in range(BATCHES_A_RUN):
+        done = bulk.run(_SET_BACK, [now + SET_BACK, BATCH, now])
+        total += done
+        if done < BATCH:
+            break
     return total
 
 

@@ -72,7 +72,7 @@ def judge(
     judged.born |= changes.came_online
     locked.write()
     judged.reported = twin.take_reports(reports)
-    late = telemetry.take_measurements(judged.fresh)
+    late = telemetry.take_measurements(judged.fresh, now=now)
     alarms.take_events(judged.fresh, now=now, late=late)
     return judged
 

@@ -14,6 +14,12 @@ from state.selectors.listening import BLIND_AFTER
 from state.services import bulk
 
 SPANS_KEPT = timedelta(days=7)  # silence that began earlier has long been judged
+# Nobody was blind in the future; a clock that was ahead for a while says so.
+_END_SPANS = """
+    UPDATE state_blindspan SET from_at = least(from_at, %s), to_at = %s WHERE id IN (
+        SELECT id FROM state_blindspan WHERE to_at > %s ORDER BY id FOR UPDATE
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,14 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
         .select_for_update()
     }
     spans = []
+    is_set_back = False  # our clock, since the last beat
     for said in beats:
         row = slots.get(said.slot)
         if row is None:
             continue
         if row.caught_up_at > now + BLIND_AFTER:
-            row.caught_up_at = now  # the clock was set back
+            row.caught_up_at = now
+            is_set_back = True
         read_up_to = max(said.caught_up_at or row.caught_up_at, row.caught_up_at)
         if read_up_to - row.caught_up_at > BLIND_AFTER:
             spans.append(
@@ -85,6 +93,8 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
         row.rate = said.rate
         row.lag_seconds = said.lag_seconds
         row.save()
+    if is_set_back:
+        bulk.run(_END_SPANS, [now, now, now])
     BlindSpan.objects.bulk_create(spans)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from state.lifecycle import RollupStep
 from state.services import bulk
-from state.services.evidence import device_time
+from state.services.evidence import CLOCK_TOLERANCE, SET_BACK, device_time
 from state.services.marks import mark_for_risk
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class _Said(Struct, frozen=True):
     stamp: str
     boot: int | None
     seq: int | None
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class _Bucket(Struct):
@@ -91,7 +95,9 @@ _ROLL_UP = """
 """
 
 
-def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
+def take_measurements(
+    arrivals: Sequence[Arrival], *, now: datetime
+) -> set[tuple[int, str]]:
     """Enter the telemetry of a batch: one write a device, one a bucket.
 
     Return the values, as (place in the batch, metric), that a newer one was known of:
@@ -106,6 +112,7 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
     if not measured:
         return late
     summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
+    latest = _stamp(now + CLOCK_TOLERANCE + SET_BACK)
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
     moments: dict[int, datetime] = {}  # of a batch, the same few buckets
@@ -114,7 +121,7 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
         newest[device.id] = max(at, newest.get(device.id, at))
         summary = summaries[device.id]
         said = _Said(
-            at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            _stamp(at),
             arrival.uplink.message.boot,
             arrival.uplink.message.seq,
         )
@@ -128,7 +135,7 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
-            if not _take(summary, metric, value, said):
+            if not _take(summary, metric, value, said, latest):
                 late.add((place, metric))
             for step, start in starts:
                 key = (device.id, metric, step, start)
@@ -143,10 +150,12 @@ def take_measurements(arrivals: Sequence[Arrival]) -> set[tuple[int, str]]:
     return late
 
 
-def _take(summary: _Summary, metric: str, value: float, said: _Said) -> bool:
+def _take(
+    summary: _Summary, metric: str, value: float, said: _Said, latest: str
+) -> bool:
     """Enter one value; return False where a newer one of this metric is known."""
     known = summary.latest.get(metric)
-    if known is not None and _is_newer(known, said):
+    if known is not None and _is_newer(known, said, latest):
         return False
     if known is None and len(summary.latest) >= METRICS_KEPT:
         return True
@@ -166,10 +175,11 @@ def _take(summary: _Summary, metric: str, value: float, said: _Said) -> bool:
     return True
 
 
-def _is_newer(known: dict[str, Any], said: _Said) -> bool:
+def _is_newer(known: dict[str, Any], said: _Said, latest: str) -> bool:
     """Say whether what is known was measured later, by the device's own count.
 
-    Without one, by the time of the message: where its clock is right, its own.
+    Without one, by the time of the message: where its clock is right, its own. What is
+    later than ``latest`` is from before our own clock was set back.
     """
     boot, seq = known.get("boot"), known.get("seq")
     if boot is not None and said.boot is not None:
@@ -177,7 +187,7 @@ def _is_newer(known: dict[str, Any], said: _Said) -> bool:
             return bool(boot > said.boot)
         if seq is not None and said.seq is not None:
             return bool(seq >= said.seq)
-    return bool(known["at"] > said.stamp)
+    return bool(said.stamp < known["at"] <= latest)
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:

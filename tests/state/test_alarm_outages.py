@@ -6,10 +6,11 @@ import pytest
 
 from registry.models import Device
 from state.models import Alarm, AlarmRule
-from state.services.held import raise_held_across_tenants
+from state.selectors.listening import blind_spans
+from state.services.held import raise_held_across_tenants, set_back_across_tenants
 from state.services.listening import open_slots
 from tests.factories import DeviceFactory
-from tests.state.scene import MINUTE, keep_listening, listen, say, t
+from tests.state.scene import MINUTE, announce, keep_listening, listen, say, t
 from tests.state.test_alarm_rules import rule_for
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +73,87 @@ def test_a_complaint_after_an_outage_counts_by_our_clock(
     keep_listening(t(12), t(12.2))
 
     assert raised(12.2) == [warm]
+
+
+@pytest.fixture
+def fleet(rule: AlarmRule) -> dict[str, Device]:
+    """Devices that have just begun to complain: one goes on, one ends, one is silent."""
+    fleet = {fate: device_of(rule) for fate in ("warm", "mended", "silent")}
+    keep_listening(t(0), t(1))
+    for device in fleet.values():
+        measure(device, 1, 90)
+    assert raised(1) == []
+    return fleet
+
+
+def go_on_from(fleet: dict[str, Device], minute: float) -> None:
+    """The platform is back, and the devices are heard again, but for the silent one.
+
+    The one that goes on is an alarm once it has lasted for long enough; silence is one
+    hold time after we were back.
+    """
+    listen(t(minute))
+    assert raised(minute) == []
+    measure(fleet["mended"], minute + 0.1, 70)
+    measure(fleet["warm"], minute + 0.2, 90)
+    tidy(minute + 0.3)
+    keep_listening(t(minute), t(minute + 4.9))
+    assert set(raised(minute + 4.9)) <= {fleet["warm"]}
+    keep_listening(t(minute + 4.9), t(minute + 6))
+    assert set(raised(minute + 6)) == {fleet["warm"], fleet["silent"]}
+
+
+def tidy(minute: float) -> None:
+    set_back_across_tenants(now=t(minute))
+
+
+def test_a_restart_of_everything_raises_no_storm(fleet: dict[str, Device]) -> None:
+    for minute in (11, 11.5):  # the worker is back before the bridge is
+        assert raised(minute) == []
+
+    open_slots(1, now=t(12))
+
+    go_on_from(fleet, 12)
+
+
+def test_a_clock_that_jumps_an_hour_ahead_raises_no_storm(
+    fleet: dict[str, Device],
+) -> None:
+    assert raised(61) == []  # before the bridge's next beat, and after it
+
+    go_on_from(fleet, 61)
+
+
+def test_a_clock_that_is_set_back_an_hour_raises_no_storm_and_holds_nothing_back(
+    fleet: dict[str, Device],
+) -> None:
+    assert raised(-59) == []
+
+    go_on_from(fleet, -59)
+
+
+def test_a_clock_that_was_an_hour_ahead_for_a_while_leaves_no_blindness_behind(
+    fleet: dict[str, Device],
+) -> None:
+    listen(t(61))
+    assert raised(61) == []
+    measure(fleet["silent"], 61, 90)
+    listen(t(2))
+
+    assert blind_spans() == ((t(1), t(2)),)
+    go_on_from(fleet, 2)
+
+
+def test_what_maintenance_holds_ends_with_it_though_the_clock_was_set_back(
+    rule: AlarmRule,
+) -> None:
+    device = device_of(rule)
+    announce(device, begin=t(-120), end=t(-50))
+    announce(device, begin=t(0), end=t(30))
+    say(device, "event", t(1.5), code="own", severity="info", state="raised")
+
+    tidy(-59)
+
+    assert raised(-50.1) == []
+    assert raised(-50) == [device]
+    assert Alarm.objects.get().code == "own"
