@@ -112,7 +112,7 @@ def take_measurements(
     if not measured:
         return late
     summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
-    latest = _stamp(now + CLOCK_TOLERANCE + SET_BACK)
+    horizon = _stamp(now + CLOCK_TOLERANCE + SET_BACK)
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
     moments: dict[int, datetime] = {}  # of a batch, the same few buckets
@@ -135,7 +135,7 @@ def take_measurements(
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
-            if not _take(summary, metric, value, said, latest):
+            if not _take(summary, metric, value, said, horizon):
                 late.add((place, metric))
             for step, start in starts:
                 key = (device.id, metric, step, start)
@@ -151,11 +151,11 @@ def take_measurements(
 
 
 def _take(
-    summary: _Summary, metric: str, value: float, said: _Said, latest: str
+    summary: _Summary, metric: str, value: float, said: _Said, horizon: str
 ) -> bool:
     """Enter one value; return False where a newer one of this metric is known."""
     known = summary.latest.get(metric)
-    if known is not None and _is_newer(known, said, latest):
+    if known is not None and _is_newer(known, said, horizon):
         return False
     if known is None and len(summary.latest) >= METRICS_KEPT:
         return True
@@ -175,11 +175,11 @@ def _take(
     return True
 
 
-def _is_newer(known: dict[str, Any], said: _Said, latest: str) -> bool:
+def _is_newer(known: dict[str, Any], said: _Said, horizon: str) -> bool:
     """Say whether what is known was measured later, by the device's own count.
 
     Without one, by the time of the message: where its clock is right, its own. What is
-    later than ``latest`` is from before our own clock was set back.
+    later than ``horizon`` is from before our own clock was set back.
     """
     boot, seq = known.get("boot"), known.get("seq")
     if boot is not None and said.boot is not None:
@@ -187,7 +187,7 @@ def _is_newer(known: dict[str, Any], said: _Said, latest: str) -> bool:
             return bool(boot > said.boot)
         if seq is not None and said.seq is not None:
             return bool(seq >= said.seq)
-    return bool(said.stamp < known["at"] <= latest)
+    return bool(said.stamp < known["at"] <= horizon)
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:

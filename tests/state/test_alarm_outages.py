@@ -38,7 +38,8 @@ def rule() -> AlarmRule:
 
 
 def device_of(rule: AlarmRule) -> Device:
-    return DeviceFactory.create(tenant=rule.tenant, product=rule.product)
+    device: Device = DeviceFactory.create(tenant=rule.tenant, product=rule.product)
+    return device
 
 
 @pytest.mark.parametrize("off", [FAST, 0, SLOW])
@@ -77,7 +78,7 @@ def test_a_complaint_after_an_outage_counts_by_our_clock(
 
 @pytest.fixture
 def fleet(rule: AlarmRule) -> dict[str, Device]:
-    """Devices that have just begun to complain: one goes on, one ends, one is silent."""
+    """Devices that have just begun to complain: one goes on, one ends, one is mute."""
     fleet = {fate: device_of(rule) for fate in ("warm", "mended", "silent")}
     keep_listening(t(0), t(1))
     for device in fleet.values():
