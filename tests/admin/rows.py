@@ -55,11 +55,12 @@ def make_world() -> FullRows:
     space = rows.of(Space)
     floor = Space.objects.create(tenant=rows.tenant, site=space.site, slug="floor")
     Space.objects.filter(pk=space.pk).update(parent=floor)
-    _of_platform(rows.of(User))
+    make_sign_ins(rows.of(User))
     return rows
 
 
-def _of_platform(user: User) -> None:
+def make_sign_ins(user: User) -> None:
+    """Make what a person's signing in leaves, and the platform's own rows."""
     number = next(_numbers)
     EmailAddress.objects.create(user=user, email=f"{number}@example.org")
     Authenticator.objects.create(

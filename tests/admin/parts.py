@@ -1,0 +1,111 @@
+"""Two places of a tenant, another tenant, and everybody at the door of the admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from fleet.models import Cohort
+from registry.models import (
+    Batch,
+    Credential,
+    DeviceImport,
+    FirmwareHardware,
+    FirmwareProduct,
+    FirmwareRelease,
+    HardwareRevision,
+    Product,
+    User,
+)
+from state.models import AlarmRule
+from tests.admin.forms import body_for
+from tests.admin.pages import MODELS, url_of
+from tests.admin.roles import ADD, TABLE, Door, Part, Person, people_of
+from tests.admin.rows import FullRows, make_sign_ins
+from tests.factories import TenantFactory
+from tests.wall.walk import everything_of
+
+# Of the whole tenant: both places of ours have the same ones.
+SHARED = (
+    *(Product, HardwareRevision, Batch, AlarmRule, Cohort, DeviceImport),
+    *(FirmwareRelease, FirmwareProduct, FirmwareHardware),
+)
+
+
+@dataclass
+class World:
+    """Rows near and far of a limited member's places, another's, and the people."""
+
+    near: Part
+    far: Part
+    theirs: Part
+    people: dict[str, Person]
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """All rows there are."""
+        return self.near, self.far, self.theirs
+
+    def is_beyond(self, person: Person, part: Part, door: Door) -> bool:
+        """Whether a part's rows of a tenant are none of the person's."""
+        if person.is_superuser or part is self.near:
+            return False
+        return part is self.theirs or bool(person.limit and not door.is_of_whole_tenant)
+
+    def tells(self, person: Person, text: str) -> bool:
+        """Whether a text says something that the person should not read."""
+        beyond = [self.theirs] if not person.is_superuser else []
+        beyond += [self.far] if person.limit else []
+        return any(
+            word in text
+            for part in beyond
+            for word in (part.rows.text, part.rows.short)
+        )
+
+    def everything(self) -> list[dict[str, list[str]]]:
+        """Return every row of both tenants as text."""
+        return [everything_of(self.near.rows), everything_of(self.theirs.rows)]
+
+
+def make_world() -> World:
+    """Make them, each with one row more that nothing hangs on, made in the admin."""
+    near, theirs = (
+        FullRows(TenantFactory(slug=word, name=word), word, short=short)
+        for word, short in ((_word("x"), "ꙮꙬ"), (_word("z"), "ꙮꙘ"))
+    )
+    near.make_all()
+    far = FullRows(near.tenant, _word("y"), short="ꙮꙚ")
+    far.made |= {model: near.made[model] for model in SHARED}
+    far.make_all()
+    theirs.make_all()
+    make_sign_ins(near.of(User))
+    Credential.objects.update(revoked_at=None)
+    world = World(Part(near), Part(far), Part(theirs), people_of(near))
+    boss = world.people["superuser"].client
+    for part in world.parts:
+        for model in MODELS:
+            door = TABLE.get(model._meta.label)
+            if door and ADD in door.writes | door.platform_writes:
+                part.spare[model] = _added(boss, model, part)
+    return world
+
+
+def _word(letter: str) -> str:
+    # Eight letters, which have room in a key's prefix with a number behind.
+    return f"q{letter}{token_hex(3)}"
+
+
+def _added(boss: Any, model: Any, part: Part) -> Any:
+    last = newest(model)
+    answer = boss.post(url_of(model, "add"), body_for(model, part.rows))
+    row = model._default_manager.order_by("pk").last()
+    assert row is not None
+    assert row.pk != last, (model, getattr(answer.context, "get", dict)("errors"))
+    return row
+
+
+def newest(model: Any) -> Any:
+    """Return the key of the row that was made last."""
+    keys = model._default_manager.order_by("-pk").values_list("pk", flat=True)
+    return keys.first()
