@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
@@ -19,7 +19,7 @@ from registry.models import (
     User,
 )
 from state.models import AlarmRule
-from tests.admin.forms import body_for
+from tests.admin.forms import Body, body_for, sent_by
 from tests.admin.pages import MODELS, url_of
 from tests.admin.roles import ADD, TABLE, Door, Part, Person, people_of
 from tests.admin.rows import FullRows, make_sign_ins
@@ -41,6 +41,9 @@ class World:
     far: Part
     theirs: Part
     people: dict[str, Person]
+    # Read once, before anybody tries: all is undone afterwards.
+    _before: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _forms: dict[Any, tuple[str, Body]] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[Part, Part, Part]:
@@ -62,6 +65,20 @@ class World:
             for part in beyond
             for word in (part.rows.text, part.rows.short)
         )
+
+    def before(self, part: Part) -> dict[str, list[str]]:
+        """Return every row of a part's tenant as it was when nobody had tried."""
+        return self._before[part.rows.text]
+
+    def form_of(self, model: Any, part: Part) -> tuple[str, Body]:
+        """Return the address of a row's page, and what its form sends untouched."""
+        row = part.row(model)
+        if (model, row.pk) not in self._forms:
+            url = url_of(model, "change", row.pk)
+            page = self.people["superuser"].client.get(url).content.decode()
+            sent = sent_by(page, f"{model._meta.model_name}_form")
+            self._forms[model, row.pk] = url, sent
+        return self._forms[model, row.pk]
 
     def everything(self) -> list[dict[str, list[str]]]:
         """Return every row of both tenants as text."""
@@ -88,6 +105,8 @@ def make_world() -> World:
             door = TABLE.get(model._meta.label)
             if door and ADD in door.writes | door.platform_writes:
                 part.spare[model] = _added(boss, model, part)
+    for part in (world.near, world.theirs):
+        world._before[part.rows.text] = everything_of(part.rows)
     return world
 
 
