@@ -66,6 +66,7 @@ class Door:
     # Rows that belong to no place: a limited member sees them, and these are theirs.
     is_of_whole_tenant: bool = False
     limited_writes: frozenset[str] = ALL
+    limits: frozenset[str] = frozenset({"site", "project"})  # that reach such rows
     platform_writes: frozenset[str] = NONE  # by a superuser beside what others may
     actions: dict[str, Act] = field(default_factory=dict)
 
@@ -146,7 +147,9 @@ TABLE: dict[str, Door] = {
         None, platform_writes=frozenset({ADD}), actions={"revoke": Act(None)}
     ),
     "registry.Tenant": Door(is_of_whole_tenant=True, platform_writes=ALL),
-    "registry.Project": Door(writes=ALL, limited_writes=NONE),
+    "registry.Project": Door(
+        writes=ALL, limited_writes=NONE, limits=frozenset({"project"})
+    ),
     "registry.Site": PLACED,
     "registry.Space": PLACED,
     **dict.fromkeys(

@@ -57,6 +57,7 @@ class Tries:
         answer = client.get(url) if sent is None else client.post(url, sent)
         self.counted[COUNTED] += 1
         text = answer.getvalue().decode(errors="replace") + str(answer.headers)
+        answer.text_read = text  # a stream is read once
         if answer.status_code >= 500:
             self.wrong.append((what, url, sent, answer.status_code))
         if self.world.tells(self.person, text):
