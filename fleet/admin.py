@@ -15,6 +15,7 @@ from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
+from registry.admin.base import ServiceAdmin
 from registry.admin.filters import TenantFilter
 from registry.admin.paging import Bounded
 from registry.admin.reach import OfDevices, OfTenants
@@ -46,7 +47,7 @@ class CohortForm(forms.ModelForm[Cohort]):
 
 
 @admin.register(Cohort)
-class CohortAdmin(OfTenants, Bounded, admin.ModelAdmin[Cohort]):
+class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
     """Saved queries."""
 
     form = CohortForm

@@ -62,9 +62,8 @@ class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
     search_help_text = "The beginning of a uid, a name or a serial"
     autocomplete_fields = (
         *("tenant", "site", "space", "project"),
-        *("product", "hardware_revision", "batch"),
+        *("product", "hardware_revision", "batch", "gateway"),
     )
-    raw_id_fields = ("gateway",)
     ordering = ("uid",)
 
     def reached(self, tenants: list[Tenant]) -> Q:
@@ -76,7 +75,8 @@ class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
         always = ("public_id", "lifecycle", "created_at", "updated_at")
         if obj is None:
             return always
-        return (*always, "uid", "tenant", "took_the_place_of", "replaced_by")
+        fixed = (*always, "uid", "tenant", "took_the_place_of", "replaced_by")
+        return (*fixed, *self.out_of_reach(request, obj))
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

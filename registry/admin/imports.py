@@ -7,12 +7,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.validators import FileExtensionValidator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 
 from registry.admin.base import ServiceAdmin
-from registry.admin.reach import OfTenants
+from registry.admin.reach import OfTenants, tenants_of
 from registry.models import DeviceImport
 from registry.models.imports import ImportStatus
 from registry.services.imports.importing import READERS
@@ -47,6 +48,16 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
     list_filter = ("status", "is_dry_run")
     autocomplete_fields = ("tenant",)
     ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceImport]:
+        """Of a limited member's tenant: their own, as errors name devices anywhere."""
+        rows = super().get_queryset(request)
+        limited = [
+            row.pk
+            for row in tenants_of(request, self.right)
+            if row.limit is not None and not request.user.is_superuser
+        ]
+        return rows.exclude(~Q(actor=request.user.pk), tenant__in=limited)
 
     def get_fields(self, request: HttpRequest, obj: DeviceImport | None = None) -> Any:
         """Ask for a file, or say what became of it."""

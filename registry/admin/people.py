@@ -147,6 +147,7 @@ class ApiTokenAdmin(ServiceAdmin[ApiToken]):
     list_select_related = ("user",)
     search_fields = ("name", "user__username", "prefix")
     autocomplete_fields = ("user",)
+    ordering = ("-pk",)
     actions = ("revoke",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -100,6 +100,11 @@ class SiteAdmin(OfTenantAdmin):
         """Return the condition of those within reach."""
         return sites_within(tenants)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Fix the project where the person reaches the site alone."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else (*fixed, *self.out_of_reach(request, obj))
+
     def save_model(
         self, request: HttpRequest, obj: Site, form: Any, change: bool
     ) -> None:

@@ -58,6 +58,23 @@ class OfTenants(Base):
             return related.get_queryset(request)
         return super().get_field_queryset(db, db_field, request)
 
+    def out_of_reach(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Name the fields of a row whose value the person's own lists do not show.
+
+        A device may stand at a site within reach and be of a project that is not: such
+        a field cannot be offered, and whoever saves the rest must not empty it.
+        """
+        if all(row.limit is None for row in tenants_of(request, self.right)):
+            return ()
+        found = []
+        for key in self.opts.fields:
+            related = self.admin_site._registry.get(key.related_model)
+            value = getattr(obj, key.attname)
+            if value is not None and isinstance(related, OfTenants):
+                if not related.get_queryset(request).filter(pk=value).exists():
+                    found.append(key.name)
+        return tuple(found)
+
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
         """Give the row the person's own tenant, whose limit the services obey."""
         row = super().save_form(request, form, change)

@@ -205,6 +205,8 @@ BODIES: dict[str, Callable[[Rows, str], Body]] = {
         **_at("until", 2),
     },
 }
+# What only one row of a tenant has, where that is no slug.
+TAKEN = {"fleet.Cohort": "name", "state.AlarmRule": "code"}
 # What a person changes of a row, so that one sees whether it was.
 CHANGES: dict[str, Body] = {
     **{

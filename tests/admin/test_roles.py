@@ -21,7 +21,14 @@ from django.urls import reverse
 
 from registry.lifecycle import Role
 from registry.models import Device
-from tests.admin.forms import CHANGES, REFERENCES, Body, body_for, with_others_rows
+from tests.admin.forms import (
+    CHANGES,
+    REFERENCES,
+    TAKEN,
+    Body,
+    body_for,
+    with_others_rows,
+)
 from tests.admin.pages import MODELS, url_of
 from tests.admin.parts import World, make_world, newest
 from tests.admin.roles import ADD, CHANGE, DELETE, TABLE, Act, Door, Part, Person
@@ -217,6 +224,8 @@ def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]
     world, person = tries.world, tries.person
     row, changed = part.row(model), CHANGES.get(model._meta.label, {})
     url, sent = world.form_of(model, part)
+    if person.limit == "site":  # to whom the project of a site is not offered
+        sent = {name: values for name, values in sent.items() if name != "project"}
     beyond = door.right is not None and world.is_beyond(person, part, door)
     may = bool(changed) and person.may(door, CHANGE) and not beyond
 
@@ -230,6 +239,10 @@ def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]
     if may and part is world.near:
         for body in with_others_rows(sent | changed, world.theirs.rows):
             yield change(body, is_allowed=False)
+        name = TAKEN.get(model._meta.label, "slug")
+        if name in sent:
+            taken = {name: getattr(part.rows.made[model], name)}
+            yield change(sent | changed | taken, is_allowed=False)
 
 
 def _deleting(tries: Tries, model: Any, door: Door, part: Part) -> Try:
