@@ -55,6 +55,7 @@ class OfTenantAdmin(OfTenants, ServiceAdmin[Any]):
     """Objects with a slug in a tenant; which tenant is fixed once they exist."""
 
     search_fields = ("slug", "name")
+    ordering = ("tenant_id", "slug")  # which the slugs' own index has
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix the tenant of what exists."""

@@ -54,7 +54,7 @@ class AlarmChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     list_display = ("at", "device", "code", "move", "reason", "severity", "by")
     list_filter = ("move", "reason", "severity")
     list_select_related = ("device", "by")
-    ordering = ("-at",)
+    ordering = ("-pk",)
 
 
 @admin.register(ConnectivityTransition)
@@ -138,7 +138,7 @@ class TwinChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
     list_display = ("at", "device", "side", "version", "changes")
     list_filter = ("side",)
     list_select_related = ("device",)
-    ordering = ("-at",)
+    ordering = ("-pk",)
 
 
 @admin.register(AdapterPath)
