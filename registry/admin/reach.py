@@ -68,8 +68,8 @@ class OfTenants(Base):
             return ()
         found = []
         for key in self.opts.fields:
-            related = self.admin_site._registry.get(key.related_model)
             value = getattr(obj, key.attname)
+            related: Any = self.admin_site._registry.get(cast("Any", key.related_model))
             if value is not None and isinstance(related, OfTenants):
                 if not related.get_queryset(request).filter(pk=value).exists():
                     found.append(key.name)

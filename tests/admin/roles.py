@@ -66,6 +66,7 @@ class Door:
     # Rows that belong to no place: a limited member sees them, and these are theirs.
     is_of_whole_tenant: bool = False
     limited_writes: frozenset[str] = ALL
+    writes_of_a_site: frozenset[str] = ALL  # by whose limit is a site
     limits: frozenset[str] = frozenset({"site", "project"})  # that reach such rows
     platform_writes: frozenset[str] = NONE  # by a superuser beside what others may
     actions: dict[str, Act] = field(default_factory=dict)
@@ -150,7 +151,8 @@ TABLE: dict[str, Door] = {
     "registry.Project": Door(
         writes=ALL, limited_writes=NONE, limits=frozenset({"project"})
     ),
-    "registry.Site": PLACED,
+    # Who reaches the project makes and ends its sites.
+    "registry.Site": Door(writes=ALL, writes_of_a_site=frozenset({CHANGE})),
     "registry.Space": PLACED,
     **dict.fromkeys(
         (
@@ -205,6 +207,8 @@ class Person:
         if self.is_superuser:
             return what in door.writes | door.platform_writes
         allowed = door.writes & door.limited_writes if self.limit else door.writes
+        if self.limit == "site":
+            allowed &= door.writes_of_a_site
         return self.sees(door) and what in allowed
 
 

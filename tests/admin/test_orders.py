@@ -20,8 +20,8 @@ FEW = {
 
 
 @pytest.fixture
-def client(db: None) -> Iterator[Client]:
-    yield boss()
+def client(db: None) -> Client:
+    return boss()
 
 
 def plan_of(sql: str) -> Any:

@@ -82,7 +82,8 @@ def test_every_admin_and_action_and_address_stands_in_the_table() -> None:
     assert sorted(TABLE.keys() ^ registered.keys()) == []
 
     for label, page in registered.items():
-        named = {name for _, name, _ in page._get_base_actions()} - {"delete_selected"}
+        base: Any = page
+        named = {name for _, name, _ in base._get_base_actions()} - {"delete_selected"}
         assert named == TABLE[label].actions.keys() - {"delete_selected"}, label
         info = page.opts.app_label, page.opts.model_name
         stock = {"{}_{}_{}".format(*info, end) for end in STOCK}
@@ -229,8 +230,9 @@ def _is_all_of_one(person: Person, body: Body) -> bool:
 
 def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]:
     world, person = tries.world, tries.person
-    row, changed = part.row(model), CHANGES.get(model._meta.label, {})
-    url, sent = world.form_of(model, part)
+    row = world.row_for(person, part, model)
+    changed = CHANGES.get(model._meta.label, {})
+    url, sent = world.form_of(model, row)
     if person.limit == "site":  # to whom the project of a site is not offered
         sent = {name: values for name, values in sent.items() if name != "project"}
     beyond = door.right is not None and world.is_beyond(person, part, door)
@@ -248,16 +250,18 @@ def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]
             yield change(body, is_allowed=False)
         name = TAKEN.get(model._meta.label, "slug")
         if name in sent:
-            taken = {name: getattr(part.rows.made[model], name)}
+            rows = {part.rows.made[model], part.spare[model]} - {row}
+            taken = {name: getattr(rows.pop(), name)}
             yield change(sent | changed | taken, is_allowed=False)
 
 
 def _deleting(tries: Tries, model: Any, door: Door, part: Part) -> Try:
-    person, found = tries.person, model._default_manager.filter(pk=part.row(model).pk)
+    person, row = tries.person, tries.world.row_for(tries.person, part, model)
+    found = model._default_manager.filter(pk=row.pk)
     beyond = door.right is not None and tries.world.is_beyond(person, part, door)
     return Try(
         "delete",
-        url_of(model, "delete", part.row(model).pk),
+        url_of(model, "delete", row.pk),
         {"post": "yes"},
         person.may(door, DELETE) and not beyond,
         lambda: not found.exists(),

@@ -53,7 +53,7 @@ class Tries:
 
     def ask(self, what: str, url: str, sent: Body | None = None) -> Any:
         """Ask for a page, or send a form; no failure, and nothing told."""
-        client = self.person.client
+        client: Any = self.person.client
         answer = client.get(url) if sent is None else client.post(url, sent)
         self.counted[COUNTED] += 1
         text = answer.getvalue().decode(errors="replace") + str(answer.headers)
