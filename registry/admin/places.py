@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from registry.admin.base import ServiceAdmin
 from registry.admin.filters import TenantFilter, Typed
-from registry.admin.reach import OfTenants
+from registry.admin.reach import OfTenants, tenants_of
 from registry.models import Project, Site, Space, Tenant
 from registry.selectors.reach import at_site_within, projects_within, sites_within
 from registry.services import places, spaces, tenants
@@ -100,6 +100,29 @@ class SiteAdmin(OfTenantAdmin):
     def reached(self, tenants: list[Tenant]) -> Q:
         """Return the condition of those within reach."""
         return sites_within(tenants)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who reaches single sites makes no others."""
+        return super().has_add_permission(request) and self._reaches_project(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nor do they end those."""
+        may = super().has_delete_permission(request, obj)
+        return may and self._reaches_project(request, obj)
+
+    def _reaches_project(self, request: HttpRequest, obj: Site | None = None) -> bool:
+        if request.user.is_superuser:
+            return True
+        return any(
+            row.limit is None
+            or (
+                row.limit.projects
+                if obj is None
+                else obj.project_id in row.limit.projects
+            )
+            for row in tenants_of(request, self.right)
+            if obj is None or obj.tenant_id == row.pk
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Fix the project where the person reaches the site alone."""
