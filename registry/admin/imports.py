@@ -52,11 +52,10 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceImport]:
         """Of a limited member's tenant: their own, as errors name devices anywhere."""
         rows = super().get_queryset(request)
-        limited = [
-            row.pk
-            for row in tenants_of(request, self.right)
-            if row.limit is not None and not request.user.is_superuser
-        ]
+        if request.user.is_superuser:
+            return rows
+        tenants = tenants_of(request, self.right)
+        limited = [row.pk for row in tenants if row.limit is not None]
         return rows.exclude(~Q(actor=request.user.pk), tenant__in=limited)
 
     def get_fields(self, request: HttpRequest, obj: DeviceImport | None = None) -> Any:
