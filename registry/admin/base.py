@@ -7,18 +7,48 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import JSONField, Model
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from rest_framework.exceptions import ParseError
 
+from iotplatform.common.parsers import check_text
 from iotplatform.common.problems import Problem
 from registry.admin.paging import Bounded
 
 Row = TypeVar("Row", bound=Model)
 
 
+class DocumentField(forms.JSONField):
+    """A document that a table can keep; REST's parser refuses the same."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the document; refuse NUL, half surrogates and great depth."""
+        try:
+            document = super().to_python(value)
+            check_text(document)
+        except RecursionError as error:
+            raise forms.ValidationError("The JSON is nested too deeply.") from error
+        except ParseError as error:
+            raise forms.ValidationError(str(error.detail)) from error
+        except Problem as refusal:
+            raise forms.ValidationError(refusal.detail) from refusal
+        return document
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what a page shows again: as it was sent where it was refused."""
+        try:
+            self.to_python(data)
+        except forms.ValidationError:
+            return InvalidJSONInput(data)
+        return super().bound_data(data, initial)
+
+
 class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
     """Rows whose saving and deleting may be refused by a service."""
+
+    formfield_overrides = {JSONField: {"form_class": DocumentField}}
 
     def changeform_view(
         self,
