@@ -16,6 +16,16 @@ def asked(name: str, value: Any, media_type: str = "application/json") -> Any:
     return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
 
 
+def answered(name: str, value: Any) -> Any:
+    """Return an example of an answer."""
+    return OpenApiExample(name, value=value, response_only=True, status_codes=["200"])
+
+
+def said(name: str, value: Any, where: str) -> Any:
+    """Return an example of a parameter of the query."""
+    return OpenApiExample(name, value=value, parameter_only=(where, "query"))
+
+
 EXAMPLES: dict[str, list[OpenApiExample]] = {
     "POST devices/": [
         asked(
@@ -73,14 +83,8 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         asked("All of a product", {"name": "Sensors", "query": "product:sensor-s1"})
     ],
     "GET fleet/search/": [
-        OpenApiExample(
-            "Of one product", value="product:sensor-s1", parameter_only=("q", "query")
-        ),
-        OpenApiExample(
-            "How many of each",
-            value="site,lifecycle",
-            parameter_only=("facets", "query"),
-        ),
+        said("Of one product", "product:sensor-s1", "q"),
+        said("How many of each", "site,lifecycle", "facets"),
     ],
     "POST memberships/": [
         asked(
@@ -138,5 +142,60 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
             "A sensor that registers itself",
             {"key": "the enrolment key", "uid": "pump-10", "serial": "SN-0010"},
         )
+    ],
+    "POST /device/v1/status/": [
+        asked("Birth", {"status": "online", "boot": 7, "heartbeat_seconds": 60})
+    ],
+    "POST /device/v1/heartbeat/": [asked("A sign of life", {"boot": 7, "seq": 41})],
+    "POST /device/v1/telemetry/": [
+        asked("Two metrics", {"metrics": {"temperature": 21.5, "battery": 80}}),
+        asked(
+            "What was kept while offline, the oldest first",
+            [
+                {"boot": 7, "seq": 42, "metrics": {"temperature": 21.4}},
+                {"boot": 7, "seq": 43, "metrics": {"temperature": 21.6}},
+            ],
+        ),
+    ],
+    "POST /device/v1/reported/": [
+        asked("All of it", {"version": 8, "reported": {"firmware": "1.4.2"}})
+    ],
+    "POST /device/v1/event/": [
+        asked(
+            "A door that stands open",
+            {"code": "door-open", "severity": "warning", "state": "raised"},
+        )
+    ],
+    "GET /device/v1/commands/": [
+        said("Half a minute at most", 30, "wait"),
+        said("The third version is in force", 3, "desired_version"),
+        answered(
+            "One thing to do",
+            {
+                "commands": [
+                    {
+                        "id": "0197a3c2-6f00-7000-8000-5f3a91c0d2e4",
+                        "name": "identify",
+                        "params": {"seconds": 3},
+                        "attempt": 1,
+                        "expires_at": "2030-03-01T09:00:00.000Z",
+                        "device": "dev-2",
+                    }
+                ],
+                "desired": None,
+                "children_desired": [],
+            },
+        ),
+    ],
+    "POST /device/v1/commands/{command_id}/ack/": [
+        asked("The device has it", {"status": "received"}),
+        asked("Not now", {"status": "rejected", "reason": "The valve is moving."}),
+    ],
+    "POST /device/v1/commands/{command_id}/progress/": [
+        asked("Half of it", {"payload": {"percent": 50}})
+    ],
+    "POST /device/v1/commands/{command_id}/result/": [
+        asked("It is done", {"status": "succeeded", "payload": {"took_ms": 120}}),
+        asked("It went wrong", {"status": "failed", "code": "jammed"}),
     ],
 }

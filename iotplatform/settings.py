@@ -255,12 +255,15 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Registry, state, commands and fleet search of device fleets.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Operations are named by what follows; devices have a prefix of their own.
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "registry.openapi.add_problems",
+        "iotplatform.adapters.http.openapi.add_shapes",
     ],
     # Fields of one name that hold different choices need names of their own.
     "ENUM_NAME_OVERRIDES": {

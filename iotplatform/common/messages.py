@@ -132,19 +132,17 @@ TOPIC = re.compile(
     rf"(?:(status|heartbeat|telemetry|reported|event)"
     rf"|command/({UUID_TEXT})/(ack|progress|result))"
 )
-DECODE = {
-    kind: msgspec.json.Decoder(struct).decode
-    for kind, struct in {
-        "status": Status,
-        "heartbeat": Heartbeat,
-        "telemetry": Telemetry,
-        "reported": Reported,
-        "event": Event,
-        "ack": Acknowledgement,
-        "progress": Progress,
-        "result": Result,
-    }.items()
+STRUCTS: dict[Kind, type[Message]] = {
+    "status": Status,
+    "heartbeat": Heartbeat,
+    "telemetry": Telemetry,
+    "reported": Reported,
+    "event": Event,
+    "ack": Acknowledgement,
+    "progress": Progress,
+    "result": Result,
 }
+DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
 decode_any = msgspec.json.Decoder().decode
 
 

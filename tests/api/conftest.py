@@ -27,6 +27,8 @@ def world(
         patch.setattr(django_settings, "INDEX_DIR", folder)
         for name in api_settings.DEFAULT_THROTTLE_RATES:
             patch.setitem(api_settings.DEFAULT_THROTTLE_RATES, name, "0/min")
+        # A made-up poll is answered at once: no more of them may wait.
+        patch.setattr(django_settings, "DEVICE_POLLS", 0)
         with transaction.atomic():
             indexer = Indexer(folder)
             indexer.open()

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
 from iotplatform.api_examples import EXAMPLES, FORM
-from tests.api.world import API, LATER, World
+from tests.api.world import API, DEVICE_DOORS, LATER, World
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -20,37 +20,54 @@ pytestmark = pytest.mark.django_db
 DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 
 
-def shown() -> list[tuple[str, str, str, Any, Any]]:
+def summed_up(shown: Any) -> list[tuple[str, Any]]:
+    """Return the examples of a part of the document, by the names they were given."""
+    return [(e.get("summary", k), e) for k, e in shown.get("examples", {}).items()]
+
+
+def shown(where: str) -> list[tuple[str, str, str, Any, Any]]:
     """Return every example of a body: operation, media type, name, schema, value."""
     found = []
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
-            bodies = [
-                operation.get("requestBody", {}),
-                *operation["responses"].values(),
-            ]
-            for body in bodies:
+            bodies = {
+                "requests": [operation.get("requestBody", {})],
+                "answers": operation["responses"].values(),
+            }
+            for body in bodies[where]:
                 for media, content in body.get("content", {}).items():
-                    for name, example in content.get("examples", {}).items():
+                    for name, example in summed_up(content):
                         label = f"{method.upper()} {path.removeprefix(API)}"
                         schema, value = content["schema"], example["value"]
                         found.append((label, media, name, schema, value))
     return found
 
 
-SHOWN = shown()
+SENT, ANSWERED = shown("requests"), shown("answers")
+CHILD = "child/{child}/"  # of a path: a child's message is its gateway's, relayed
+POLL = f"GET {DEVICE_DOORS}commands/"
 
 
 def test_every_example_that_was_written_is_in_the_document() -> None:
-    written = sum(e.parameter_only is None for row in EXAMPLES.values() for e in row)
-    parameters = DOCUMENT["paths"][f"{API}fleet/search/"]["get"]["parameters"]
+    written = [
+        (label, example.name)
+        for label, examples in EXAMPLES.items()
+        for example in examples
+    ]
+    found = [(label.replace(CHILD, ""), name) for label, _, name, *_ in SENT + ANSWERED]
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            label = f"{method.upper()} {path.removeprefix(API)}"
+            for parameter in operation.get("parameters", []):
+                found += [(label, name) for name, _ in summed_up(parameter)]
 
-    assert len(SHOWN) == written
-    assert {label for label, *_ in SHOWN} == EXAMPLES.keys() - {"GET fleet/search/"}
-    assert sum("examples" in parameter for parameter in parameters) == 2
+    assert set(found) == set(written)
+    assert len(written) == len(set(written))
 
 
-@pytest.mark.parametrize("example", SHOWN, ids=lambda row: f"{row[0]} {row[2]}")
+@pytest.mark.parametrize(
+    "example", SENT + ANSWERED, ids=lambda row: f"{row[0]} {row[2]}"
+)
 def test_an_example_fits_its_schema(example: Any) -> None:
     *_, schema, value = example
     whole = {
@@ -75,10 +92,15 @@ def as_json_schema(schema: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize("example", SHOWN, ids=lambda row: f"{row[0]} {row[2]}")
+@pytest.mark.parametrize("example", SENT, ids=lambda row: f"{row[0]} {row[2]}")
 def test_an_example_works(example: Any, world: World) -> None:
     label, media, _, _, value = example
-    path = label.removeprefix("POST ").format(uid="dev-1")
+    path = label.removeprefix("POST ")
+    child = "kid-1" if CHILD in path else ""
+    names = {"uid": "dev-1", "child": child}
+    if "{command_id}" in path:
+        names["command_id"] = command_of(world, child or "dev-2")
+    path = path.format(**names)
     if path == "enrol/":
         value = value | {"key": enrolment_key(world)}
     if media == FORM:
@@ -86,8 +108,9 @@ def test_an_example_works(example: Any, world: World) -> None:
     raw = isinstance(value, str)
     with transaction.atomic():
         UserFactory(username="newcomer")
-        client = world.client()
-        url = f"{API}{path}"
+        client, url = world.client(), f"{API}{path}"
+        if path.startswith(DEVICE_DOORS):
+            client, url = world.device("hub-2" if child else "dev-2"), path
         if media == FORM:
             answer = client.post(url, value, format="multipart")
         else:
@@ -99,13 +122,37 @@ def test_an_example_works(example: Any, world: World) -> None:
 
 
 def test_the_example_of_a_search_finds_something(world: World) -> None:
-    rows = EXAMPLES["GET fleet/search/"]
-    query = {str(e.parameter_only[0]): e.value for e in rows if e.parameter_only}
-
-    answer = world.client().get(f"{API}fleet/search/", query)
+    answer = world.client().get(f"{API}fleet/search/", queried("GET fleet/search/"))
 
     assert answer.status_code == 200, answer.content
     assert answer.json()["results"]
+
+
+def test_the_example_of_a_poll_is_handed_out_as_it_is_shown(world: World) -> None:
+    (shown_answer,) = (value for label, *_, value in ANSWERED if label == POLL)
+    with transaction.atomic():
+        answer = world.device("dev-2").get(f"{DEVICE_DOORS}commands/", queried(POLL))
+        transaction.set_rollback(True)
+
+    assert answer.status_code == 200, answer.content
+    handed = answer.json()
+    (command,) = handed["commands"]
+    shown_command = shown_answer["commands"][0]
+    own = {name: shown_command[name] for name in ("id", "expires_at")}
+    assert handed | {"commands": [command | own]} == shown_answer
+
+
+def queried(label: str) -> dict[str, Any]:
+    """Return the examples of an operation's query."""
+    rows = EXAMPLES[label]
+    return {str(e.parameter_only[0]): e.value for e in rows if e.parameter_only}
+
+
+def command_of(world: World, uid: str) -> str:
+    """Return a command that this device has been handed."""
+    rows = world.list("commands")
+    handed = [row for row in rows if row["device"] == uid and row["sent_at"]]
+    return str(handed[0]["id"])
 
 
 def enrolment_key(world: World) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
+from uuid import uuid4
 
 from rest_framework.test import APIClient
 
@@ -20,12 +21,15 @@ API = "/api/v1/"
 LATER = "2031-01-01T00:00:00Z"
 METRICS = [{"name": "temperature", "unit": "°C", "dead_band": 0.5}]
 
+HTTP = {"adapter": "http"}
+
 # What is made, in this order: the collection, and what is posted to it.
 OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("projects", {"slug": "north"}),
     ("sites", {"slug": "shanghai-01", "project": "north", "region": "East China"}),
     ("products", {"slug": "sensor-s1", "metrics": METRICS}),
     ("products", {"slug": "hub-h1", "kind": "gateway"}),
+    ("products", {"slug": "child-c1", "kind": "child"}),
     ("spaces", {"slug": "hq", "site": "shanghai-01", "kind": "building"}),
     ("spaces", {"slug": "floor-2", "site": "shanghai-01", "parent": "hq"}),
     ("hardware-revisions", {"slug": "rev-b", "product": "sensor-s1"}),
@@ -42,10 +46,28 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ),
     ("devices", {"uid": "hub-1", "site": "shanghai-01", "product": "hub-h1"}),
     ("devices", {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1"}),
+    # Those that speak HTTP: one by itself, one for another.
+    (
+        "devices",
+        {"uid": "dev-2", "site": "shanghai-01", "product": "sensor-s1"} | HTTP,
+    ),
+    ("devices", {"uid": "hub-2", "site": "shanghai-01", "product": "hub-h1"} | HTTP),
+    (
+        "devices",
+        {
+            "uid": "kid-1",
+            "site": "shanghai-01",
+            "product": "child-c1",
+            "gateway": "hub-2",
+        }
+        | HTTP,
+    ),
     ("devices/dev-1/lifecycle", {"to": "active", "reason": "in service"}),
     ("devices/dev-1/credentials", {}),
     ("devices/hub-1/credentials", {}),
     ("commands", {"device": "dev-1", "name": "reboot", "params": {}}),
+    ("commands", {"device": "dev-2", "name": "reboot", "params": {}}),
+    ("commands", {"device": "kid-1", "name": "reboot", "params": {}}),
     ("cohorts", {"name": "All of them", "query": "*"}),
     (
         "alarm-rules",
@@ -93,6 +115,9 @@ OBJECTS += [
     ("products", {"slug": "spare"}),
     ("hardware-revisions", {"slug": "spare", "product": "sensor-s1"}),
 ]
+# Whose secrets are known: one that speaks MQTT, and two that speak HTTP.
+WITH_SECRETS = ("dev-1", "dev-2", "hub-2")
+DEVICE_DOORS = "/device/v1/"
 # Fields that are files.
 UPLOADS = {"firmware-releases": ["file"]}
 # What is not listed anywhere under the path that shows one: found in another's answer.
@@ -105,6 +130,8 @@ class World:
 
     tenant: Tenant
     keys: dict[str, str]
+    # By the uid of their device.
+    secrets: dict[str, str]
     # By collection, as in "devices/dev-1/credentials": the objects as they are shown.
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -113,6 +140,18 @@ class World:
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Token {self.keys[caller]}")
         return client
+
+    def device(self, uid: str) -> APIClient:
+        """Return a client that acts as this device."""
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Device {uid}:{self.secrets[uid]}")
+        return client
+
+    def callers(self, path: str) -> dict[str, str]:
+        """Return who may be let in at a path, and the header that each sends."""
+        if path.startswith(DEVICE_DOORS):
+            return {u: f"Device {u}:{secret}" for u, secret in self.secrets.items()}
+        return {role: f"Token {key}" for role, key in self.keys.items()}
 
     def list(self, collection: str) -> list[dict[str, Any]]:
         """Return the objects of a collection, as an administrator sees them."""
@@ -134,10 +173,13 @@ def build_world(drain: Callable[[], object]) -> World:
     keys["superuser"] = create_token(
         user=UserFactory(is_superuser=True), name="all", scopes=Scope.values
     )[1]
-    world = World(tenant, keys)
+    world = World(tenant, keys, {})
     for collection, body in OBJECTS:
         _post(world, collection, body)
-    _let_devices_speak()
+    for uid in WITH_SECRETS:
+        made = _post(world, f"devices/{uid}/credentials", {})
+        world.secrets[uid] = made["secret"]
+    _let_devices_speak(world)
     drain()
     for collection, (parent, action) in MADE_FROM.items():
         first = world.list(parent)[0]["id"]
@@ -151,7 +193,7 @@ def _key(tenant: Tenant, role: str, *scopes: str) -> str:
 
 
 def _post(world: World, collection: str, body: dict[str, Any]) -> Any:
-    headers = {"Idempotency-Key": f"{collection} of the world"}
+    headers = {"Idempotency-Key": str(uuid4())}
     files = {name: BytesIO(b"x") for name in UPLOADS.get(collection, ())}
     form = "multipart" if files else "json"
     answer = world.client().post(
@@ -161,8 +203,15 @@ def _post(world: World, collection: str, body: dict[str, Any]) -> Any:
     return answer.json()
 
 
-def _let_devices_speak() -> None:
-    """One device is online, reports, measures, complains, and babbles once."""
+def _let_devices_speak(world: World) -> None:
+    """Those of HTTP ask for their commands, and of one another is asked meanwhile.
+
+    One of MQTT is online, reports, measures, complains, and babbles once.
+    """
+    for uid in ("dev-2", "hub-2"):
+        assert world.device(uid).get(f"{DEVICE_DOORS}commands/").json()["commands"]
+    identify = {"device": "dev-2", "name": "identify", "params": {"seconds": 3}}
+    _post(world, "commands", identify)
     unit = Unit(Device.objects.get(uid="dev-1"))
     unit.come_online()
     unit.report(1, {"firmware": "1.4.2", "interval": 10})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.utils import timezone
+from msgspec import Meta
 
 from commands.services import dispatch
 from iotplatform.adapters.http.reading import ADAPTER
@@ -15,6 +16,37 @@ from state.selectors import desired_of
 # A device works them off one by one; what it does not get now waits for its next poll.
 HANDED_OUT_AT_ONCE = 50
 LEASE_SECONDS = 30.0  # marked right after the claim
+LONGEST_WAIT_SECONDS = 60
+
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Command(TypedDict):
+    """What ``down/command`` carries, and whose it is: the device's or a child's."""
+
+    id: str
+    name: str
+    params: dict[str, Any]
+    attempt: int
+    expires_at: Instant
+    device: str
+
+
+class Configuration(TypedDict):
+    """What ``down/desired`` carries; that of a child says whose it is."""
+
+    version: int
+    desired: dict[str, Any]
+    command_id: str | None
+    device: NotRequired[str]
+
+
+class Polled(TypedDict):
+    """What a poll is answered with."""
+
+    commands: list[Command]
+    desired: Configuration | None
+    children_desired: list[Configuration]
 
 
 def hand_out(device_ids: Collection[int]) -> list[dict[str, Any]]:
@@ -38,7 +70,7 @@ def hand_out(device_ids: Collection[int]) -> list[dict[str, Any]]:
     ]
 
 
-def desired_unless(device_id: int, known_version: int | None) -> dict[str, Any] | None:
+def desired_unless(device_id: int, known_version: int | None) -> Configuration | None:
     """Return the configuration that a device asks for by the version it has."""
     if known_version is None:
         return None
@@ -48,9 +80,9 @@ def desired_unless(device_id: int, known_version: int | None) -> dict[str, Any] 
     return {"version": version, "desired": document, "command_id": None}
 
 
-def answer(handed: list[dict[str, Any]], uid: str) -> dict[str, Any]:
+def answer(handed: list[dict[str, Any]], uid: str) -> Polled:
     """Shape a poll's answer; a child's part says whose it is."""
-    shown: dict[str, Any] = {"commands": [], "desired": None, "children_desired": []}
+    shown: Polled = {"commands": [], "desired": None, "children_desired": []}
     for item in handed:
         tree, _, kind = item["topic"].rpartition("/down/")
         of = tree.rpartition("/")[2]

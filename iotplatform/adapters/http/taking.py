@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypedDict
 
 from django.db import InterfaceError, OperationalError
 
@@ -16,7 +17,14 @@ from state.services.dead_letters import DeadLetterDraft
 
 logger = logging.getLogger(__name__)
 
+
 REFUSED = "refused"  # it reads well, and the platform could not take it
+
+
+class Taken(TypedDict):
+    """The answer to messages."""
+
+    taken: int  # how many
 
 
 def take(

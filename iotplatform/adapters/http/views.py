@@ -20,14 +20,16 @@ from iotplatform.adapters.http.authentication import (
     DeviceCaller,
     DeviceThrottle,
 )
+from iotplatform.adapters.http.openapi import MessageSchema, PollSchema
+from iotplatform.adapters.http.polling import LONGEST_WAIT_SECONDS, Polled
 from iotplatform.adapters.http.reading import ADAPTER, MOST_BYTES, Reading, read
+from iotplatform.adapters.http.taking import Taken
 from iotplatform.adapters.http.waiting import waiters
-from iotplatform.common.messages import UID_PATTERN
+from iotplatform.common.messages import UID_PATTERN, Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
 from registry.lifecycle import DeviceKind
 from registry.selectors.devices import children_across_tenants
 
-LONGEST_WAIT_SECONDS = 60
 ASK_AGAIN_SECONDS = 5  # where no more polls may wait
 
 
@@ -36,7 +38,6 @@ class DeviceView(APIView):
 
     authentication_classes = [DeviceAuthentication]
     throttle_classes = [DeviceThrottle]
-    schema = None  # the device guide describes them, as it does the topics
 
     @property
     def caller(self) -> DeviceCaller:
@@ -49,7 +50,8 @@ class DeviceView(APIView):
 class MessageView(DeviceView):
     """One kind of message, of the device itself or of a child that it relays."""
 
-    kind = ""
+    kind: Kind = "heartbeat"  # each path says its own
+    schema = MessageSchema()
 
     def post(self, request: Request, **path: Any) -> Response:
         """Take one message or a list; bad ones are named, and good ones are taken."""
@@ -67,7 +69,7 @@ class MessageView(DeviceView):
             raise problem
         if reading.errors:
             raise _refusal(reading)
-        return Response({"taken": len(reading.uplinks)})
+        return Response(Taken(taken=len(reading.uplinks)))
 
     def _branch(self, **path: Any) -> str:
         return self.kind
@@ -83,6 +85,8 @@ class AnswerView(MessageView):
 
 class CommandsView(DeviceView):
     """The commands of a device, and of the children of a gateway."""
+
+    schema = PollSchema()
 
     def get(self, request: Request) -> Response:
         """Hand out what is due; with ``wait``, as soon as there is something.
@@ -119,7 +123,7 @@ class CommandsView(DeviceView):
                     found = self._found(ids, known)
         return Response(found or polling.answer([], device.uid))
 
-    def _found(self, ids: list[int], known: int | None) -> dict[str, Any] | None:
+    def _found(self, ids: list[int], known: int | None) -> Polled | None:
         device = self.caller.device
         shown = polling.answer(polling.hand_out(ids), device.uid)
         shown["desired"] = shown["desired"] or polling.desired_unless(device.id, known)
