@@ -208,6 +208,8 @@ def _let_devices_speak(world: World) -> None:
 
     One of MQTT is online, reports, measures, complains, and babbles once.
     """
+    heard = f"{DEVICE_DOORS}child/kid-1/heartbeat/"
+    assert world.device("hub-2").post(heard, {}, format="json").status_code == 200
     for uid in ("dev-2", "hub-2"):
         assert world.device(uid).get(f"{DEVICE_DOORS}commands/").json()["commands"]
     identify = {"device": "dev-2", "name": "identify", "params": {"seconds": 3}}
