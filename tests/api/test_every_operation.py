@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -156,13 +155,10 @@ def send_as(case: Case[Any], authorization: str) -> int:
 def names_in(world: World, path: str) -> list[dict[str, str]]:
     """Return the parameters of a path that name objects of the world."""
     if path.startswith(DEVICE_DOORS):
-        of_devices = {
-            "child": ["kid-1"],
-            "command_id": [row["id"] for row in world.list("commands")],
-        }
-        asked = PARAMETER.findall(path)
-        some = product(*(of_devices[parameter] for parameter in asked))
-        return [dict(zip(asked, names, strict=True)) for names in some if names]
+        uid = "kid-1" if "{child}" in path else "dev-2"
+        names = {"child": uid, "command_id": world.handed_to(uid)}
+        asked = {name: names[name] for name in PARAMETER.findall(path)}
+        return [asked] if asked else []
     found: list[dict[str, str]] = [{}]
     collection = ""
     for part in path.removeprefix(API).strip("/").split("/"):

@@ -99,7 +99,7 @@ def test_an_example_works(example: Any, world: World) -> None:
     child = "kid-1" if CHILD in path else ""
     names = {"uid": "dev-1", "child": child}
     if "{command_id}" in path:
-        names["command_id"] = command_of(world, child or "dev-2")
+        names["command_id"] = world.handed_to(child or "dev-2")
     path = path.format(**names)
     if path == "enrol/":
         value = value | {"key": enrolment_key(world)}
@@ -146,13 +146,6 @@ def queried(label: str) -> dict[str, Any]:
     """Return the examples of an operation's query."""
     rows = EXAMPLES[label]
     return {str(e.parameter_only[0]): e.value for e in rows if e.parameter_only}
-
-
-def command_of(world: World, uid: str) -> str:
-    """Return a command that this device has been handed."""
-    rows = world.list("commands")
-    handed = [row for row in rows if row["device"] == uid and row["sent_at"]]
-    return str(handed[0]["id"])
 
 
 def enrolment_key(world: World) -> str:

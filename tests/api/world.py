@@ -147,6 +147,12 @@ class World:
         client.credentials(HTTP_AUTHORIZATION=f"Device {uid}:{self.secrets[uid]}")
         return client
 
+    def handed_to(self, uid: str) -> str:
+        """Return the id of a command that this device has been handed."""
+        rows = self.list("commands")
+        handed = (row for row in rows if row["device"] == uid and row["sent_at"])
+        return str(next(handed)["id"])
+
     def callers(self, path: str) -> dict[str, str]:
         """Return who may be let in at a path, and the header that each sends."""
         if path.startswith(DEVICE_DOORS):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from django.core.management import call_command
 from drf_spectacular.generators import SchemaGenerator
+
+from iotplatform.common.messages import STRUCTS
 
 # Everything that answers a GET with many of something.
 LISTS = (
@@ -54,3 +57,41 @@ def test_the_schema_allows_what_answers_hold(schema: Any) -> None:
     two_letters, nothing = shapes["Site"]["properties"]["country"]["oneOf"]
     assert two_letters["pattern"] == "^[A-Z]{2}$"
     assert nothing["maxLength"] == 0
+
+
+def test_the_schema_says_who_may_enter_the_doors_of_devices_and_what_refusals_are(
+    schema: Any,
+) -> None:
+    doors = {path: item for path, item in schema["paths"].items() if "/device/" in path}
+    operations = {
+        (path, method): operation
+        for path, item in doors.items()
+        for method, operation in item.items()
+    }
+    scheme = schema["components"]["securitySchemes"]["device"]
+
+    assert len(operations) == 17
+    assert scheme["description"].startswith("`Device <uid>:<secret>`")
+    for operation in operations.values():
+        assert operation["security"] == [{"device": []}]
+        refusals = {s: a for s, a in operation["responses"].items() if s != "200"}
+        assert {"400", "401", "409", "429", "503", "default"} <= refusals.keys()
+        for answer in refusals.values():
+            assert list(answer["content"]) == ["application/problem+json"]
+    posts = [o for (_, method), o in operations.items() if method == "post"]
+    assert len(posts) == 16
+    assert all(operation["requestBody"]["required"] for operation in posts)
+
+
+def test_the_shape_of_a_message_is_the_protocols_own(schema: Any) -> None:
+    shapes = schema["components"]["schemas"]
+
+    for struct in STRUCTS.values():
+        shape, fields = (
+            shapes[f"Device{struct.__name__}"],
+            msgspec.structs.fields(struct),
+        )
+        assert shape["properties"].keys() == {field.name for field in fields}
+        required = {field.name for field in fields if field.required}
+        assert set(shape.get("required", [])) == required
+    assert shapes["DeviceStatus"]["properties"]["boot"]["nullable"] is True
