@@ -38,6 +38,20 @@ class Bounded:
     show_full_result_count = False
     paginator: type = BoundedPaginator
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Fill a form in from its address; leave out a key that can be of no row."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
+        keys = {
+            field.name
+            for field in self.opts.fields  # type: ignore[attr-defined]
+            if field.is_relation
+        }
+        return {
+            name: value
+            for name, value in given.items()
+            if name not in keys or (value.isascii() and value.isdigit())
+        }
+
     def get_deleted_objects(
         self, objs: Iterable[Model], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
