@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -34,14 +33,12 @@ class PlatformAdminSite(admin.AdminSite):
             return True
         return user.is_staff and bool(tenants_where(user, Right.MANAGE))
 
-    def admin_view(
-        self, view: Callable[..., HttpResponse], cacheable: bool = False
-    ) -> Callable[..., HttpResponse]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Refuse an address with NUL in it, which no text of a table has."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             asked = (text for values in request.GET.lists() for text in values[1])
             if any("\0" in text for text in (request.path, *request.GET, *asked)):
                 raise BadRequest("An address cannot hold the character NUL.")
