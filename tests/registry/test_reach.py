@@ -26,6 +26,7 @@ from tests.factories import (
 # Selectors of what belongs to the whole tenant, and so to every member of it.
 OF_THE_TENANT = {
     "registry/admin/reach.py",  # what is of the whole tenant; devices have OfDevices
+    "registry/admin/imports.py",  # of a limited member only their own
     "registry/selectors/firmware.py",
     "registry/selectors/people.py",
     "registry/selectors/products.py",
