@@ -26,7 +26,6 @@ from tests.factories import DeviceFactory
 from tests.registry.certificates import Authority, fingerprint
 
 SECRET = "a-secret-of-the-broker-0123456789abcdef"
-FORM = {"User-Agent": "Go-http-client/1.1", "Accept-Encoding": "gzip"}
 FORM = "application/x-www-form-urlencoded"
 
 
