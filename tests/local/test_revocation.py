@@ -229,7 +229,7 @@ def test_with_a_hundred_thousand_lines_a_new_secret_is_good_within_seconds(
 def fill_file(tenant: Tenant) -> list[Device]:
     """Put as many lines into the password file as files are meant for.
 
-    All have the secret "secret" and one verifier: each costs a tenth of a second.
+    All have the secret "secret" and one verifier, made once.
     """
     rows = many_devices(tenant, 100_000)
     verifier = make_verifier("secret")
