@@ -105,10 +105,10 @@ class Shell:
         return get_trust()
 
     @property
-    def nav(self) -> list[NavItem]:
-        """What there is, and only that."""
-        path, user = self._request.path, self._request.user
-        items = [
+    def daily(self) -> list[NavItem]:
+        """The pages of the daily work."""
+        path = self._request.path
+        return [
             NavItem(
                 label=label,
                 icon=name,
@@ -117,8 +117,13 @@ class Shell:
             )
             for name, label, prefixes in PAGES
         ]
+
+    @property
+    def beyond(self) -> list[NavItem]:
+        """The other pages that this person may open; a phone has them in a menu."""
+        path, user = self._request.path, self._request.user
         url = reverse("console:dead-letters")
-        items.append(NavItem("Dead letters", "letters", url, path.startswith(url)))
+        items = [NavItem("Dead letters", "letters", url, path.startswith(url))]
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
             url = reverse("console:audit")
             items.append(NavItem("Audit", "audit", url, path.startswith(url)))
