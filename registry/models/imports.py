@@ -55,6 +55,4 @@ class DeviceImport(PublicIdModel):
         ]
 
     def __str__(self) -> str:
-        return (
-            f"{self.file_format} of {self.created_at:%Y-%m-%d %H:%M} UTC: {self.status}"
-        )
+        return f"{self.file_format} file: {self.status}"

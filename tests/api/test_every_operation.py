@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # Of each operation; each is sent as every caller. The 50 of each role and more are
 # those of `make test-long`; `make test` sends fewer of the same kinds.
-EXAMPLES, EXAMPLES_LONG = 15, 500
+EXAMPLES, EXAMPLES_LONG = 15, 60
 # What has something in it, whichever one it is: nobody deletes that.
 STAYS = {"DELETE /api/v1/tenants/{slug}/"}
 MOSTLY = [True] * 9 + [False]
