@@ -3,12 +3,17 @@
 The batches' own statement, with the autovacuum of the embedded PostgreSQL beside it. As
 fast as it goes, vacuum has less time for it than in a real hour; ``--rate`` paces it:
 ``python -m bench.heartbeats --rate 5500 --heartbeats 19800000`` is that hour.
+
+Devices speak in an order of their own, the same in each round, as a fleet does.
+``--in-turn`` has neighbours in the table speak in one batch: each page is then written
+whole, and needs room for every row twice.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +26,7 @@ from bench.report import Figure, write_report
 from bench.traffic import register_devices
 
 BATCH = 500
+SEED = 20_261_126
 HEARD = """
     INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
         session, seq_window, repeats, left_how, left_session, clock_skew, connectivity,
@@ -42,6 +48,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--heartbeats", type=int, default=2_000_000)
     parser.add_argument("--rate", type=float, help="heartbeats a second, at most")
+    parser.add_argument("--in-turn", action="store_true", help="in the table's order")
     asked = parser.parse_args()
     with open_lab() as lab:
         register_devices(lab, asked.devices)
@@ -56,7 +63,8 @@ def main() -> None:
             database.execute("VACUUM ANALYZE state_presence")
             before = figures(database)
             started = time.monotonic()
-            beat(database, asked.heartbeats, rate=asked.rate)
+            ids = speakers(database, are_in_turn=asked.in_turn)
+            beat(ids, asked.heartbeats, rate=asked.rate)
             seconds = time.monotonic() - started
             after = figures(database)
     done, hot = after[0] - before[0], after[1] - before[1]
@@ -75,12 +83,19 @@ def main() -> None:
     )
 
 
-def beat(database: psycopg.Connection[Any], count: int, *, rate: float | None) -> None:
-    """Write so many heartbeats, batch by batch, the devices in turn."""
+def speakers(database: psycopg.Connection[Any], *, are_in_turn: bool) -> list[int]:
+    """Return the devices in the order in which they speak."""
+    rows = database.execute("SELECT id FROM registry_device ORDER BY id")
+    ids = [row[0] for row in rows]
+    if not are_in_turn:
+        random.Random(SEED).shuffle(ids)
+    return ids
+
+
+def beat(ids: list[int], count: int, *, rate: float | None) -> None:
+    """Write so many heartbeats, batch by batch."""
     from state.services.rows import lock_rows
 
-    ids = [row[0] for row in database.execute("SELECT id FROM registry_device")]
-    ids.sort()
     started = time.monotonic()
     for begin in range(0, count, BATCH):
         if rate:
