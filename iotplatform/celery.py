@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from celery import Celery
+from celery.schedules import schedule
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 
@@ -12,62 +15,83 @@ app = Celery("iotplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
-SECOND = 1.0
+STARTED_AT, STARTED = datetime.now(UTC), monotonic()
+
+
+def steady_now() -> datetime:
+    """Return the time as if nobody had set the clock since this process started.
+
+    Beat asks when an entry ran last: set back by an hour, it would rest for an hour.
+    """
+    return STARTED_AT + timedelta(seconds=monotonic() - STARTED)
+
+
+def every(seconds: float) -> schedule:
+    """Return a schedule that goes on whatever the clock is set to."""
+    return schedule(timedelta(seconds=seconds), nowfun=steady_now)
+
+
+# What is rare is due at the start: beat keeps no file of when an entry ran last, which
+# would be of another clock.
+AT_START = STARTED_AT - timedelta(days=1)
+app.conf.beat_scheduler = "celery.beat:Scheduler"
 # A sweep that is late is useless twice, so each entry expires before it would pile up.
 app.conf.beat_schedule = {
     "registry.run_imports": {
         "task": "registry.run_imports",
-        "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND},
+        "schedule": every(10),
+        "options": {"expires": 10},
     },
     "state.sweep": {
         "task": "state.sweep",
-        "schedule": SECOND,
-        "options": {"expires": SECOND},
+        "schedule": every(1),
+        "options": {"expires": 1},
     },
     "state.rescore": {
         "task": "state.rescore",
-        "schedule": SECOND,
-        "options": {"expires": SECOND},
+        "schedule": every(1),
+        "options": {"expires": 1},
     },
     "state.tidy": {
         "task": "state.tidy",
-        "schedule": 60 * SECOND,
-        "options": {"expires": 60 * SECOND},
+        "schedule": every(60),
+        "options": {"expires": 60},
     },
     "state.keep_history": {
         "task": "state.keep_history",
-        "schedule": 3_600 * SECOND,
-        "options": {"expires": 3_600 * SECOND},
+        "schedule": every(3_600),
+        "last_run_at": AT_START,
+        "options": {"expires": 3_600},
     },
     "commands.look_at_due": {
         "task": "commands.look_at_due",
-        "schedule": SECOND,
-        "options": {"expires": SECOND},
+        "schedule": every(1),
+        "options": {"expires": 1},
     },
     "commands.advance_jobs": {
         "task": "commands.advance_jobs",
-        "schedule": SECOND,
-        "options": {"expires": SECOND},
+        "schedule": every(1),
+        "options": {"expires": 1},
     },
     "commands.tell_outcomes": {
         "task": "commands.tell_outcomes",
-        "schedule": 2 * SECOND,
-        "options": {"expires": 2 * SECOND},
+        "schedule": every(2),
+        "options": {"expires": 2},
     },
     "commands.tell_deliveries": {
         "task": "commands.tell_deliveries",
-        "schedule": 30 * SECOND,
-        "options": {"expires": 30 * SECOND},
+        "schedule": every(30),
+        "options": {"expires": 30},
     },
     "commands.tidy": {
         "task": "commands.tidy",
-        "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND},
+        "schedule": every(10),
+        "options": {"expires": 10},
     },
     "commands.keep_history": {
         "task": "commands.keep_history",
-        "schedule": 3_600 * SECOND,
-        "options": {"expires": 3_600 * SECOND},
+        "schedule": every(3_600),
+        "last_run_at": AT_START,
+        "options": {"expires": 3_600},
     },
 }

@@ -104,7 +104,6 @@ def app_programs(
     worker = [*celery, "worker", "--concurrency", "2", "--hostname", "worker@local"]
     worker += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
-    beat += ["--schedule", str(layout.run / "beat-schedule")]
     as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/processes.py
     programs = [
         Program("web", web, environment=as_web),
