@@ -1,6 +1,6 @@
 """Columns and constraints of state: evidence, and the verdicts made from it."""
 
-from state.models.alarms import Alarm, AlarmChange
+from state.models.alarms import Alarm, AlarmChange, EventOrder
 from state.models.field import FieldFeedback
 from state.models.ingest import (
     BlindSpan,
@@ -26,6 +26,7 @@ __all__ = [
     "ConnectivityTransition",
     "DeadLetter",
     "DeadLetterCount",
+    "EventOrder",
     "ExpectedDisconnect",
     "FieldFeedback",
     "HeldAlarm",

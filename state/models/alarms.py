@@ -135,3 +135,22 @@ class AlarmChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.code} {self.move}"
+
+
+class EventOrder(models.Model):
+    """The newest event of a device on each code, by its own count; one row a device.
+
+    A row is there once an event said boot and seq. That it is cleared must be known
+    also where there never was an alarm: the raise may come later than the clear.
+    """
+
+    device = models.OneToOneField(
+        Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    words = models.JSONField(default=dict)  # {code: [boot, seq]}, bounded
+
+    def __str__(self) -> str:
+        return f"{self.device_id}: {len(self.words)} codes"

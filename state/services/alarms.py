@@ -15,6 +15,7 @@ from state.lifecycle import AlarmMove, AlarmReason, AlarmState
 from state.models import Alarm
 from state.services import flapping, held
 from state.services.alarm_rows import AlarmBook, lock_open
+from state.services.event_order import take_in_order
 from state.services.evidence import device_time
 from state.services.flapping import Key, Raises
 from state.services.said import Said
@@ -36,10 +37,12 @@ def take_events(
 
     A device that is not in service raises none, and may still clear what it raised.
     What one under maintenance complains about is held until that is over.
-    ``late`` are the values (place in the batch, metric) that are not the newest.
+    ``late`` are the values (place in the batch, metric) that are not the newest; of
+    events that is found here.
     The presence rows are locked, so nobody else raises for these devices meanwhile.
     """
-    said = [*map(_said, [a for a in arrivals if a.uplink.kind == "event"])]
+    events = [arrival for arrival in arrivals if arrival.uplink.kind == "event"]
+    said = [*map(_said, take_in_order(events))]
     said += said_by_values(arrivals, late)
     if not said:
         return

@@ -43,6 +43,7 @@ _ANEW = (
         SELECT tenant_id, device_id, id, cleared_at, 'cleared', 'handed_over', code,
             severity, count, message FROM ended""",
     "DELETE FROM state_heldalarm WHERE device_id = %(device)s",
+    "DELETE FROM state_eventorder WHERE device_id = %(device)s",
     "DELETE FROM state_risk WHERE device_id = %(device)s",
     "DELETE FROM state_commandtally WHERE device_id = %(device)s",
 )

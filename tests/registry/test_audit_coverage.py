@@ -26,6 +26,7 @@ MACHINES = {
     "state_blindspan",
     "state_commandtally",
     "state_deadlettercount",
+    "state_eventorder",
     "state_expecteddisconnect",
     "state_heldalarm",
     "state_listeningslot",

@@ -32,6 +32,7 @@ DOCUMENTS: dict[str, Any] = {
     "registry.Product.attributes_schema": lambda text: {
         "properties": {text: {"type": "string", "searchable": True}}
     },
+    "state.EventOrder.words": lambda text: {text: [1, 1]},
     "state.TelemetrySummary.latest": lambda text: {
         text: {"value": 1.5, "at": "2026-01-01T00:00:00+00:00"}
     },
