@@ -119,7 +119,7 @@ class Shell:
         ]
 
     @property
-    def beyond(self) -> list[NavItem]:
+    def further(self) -> list[NavItem]:
         """The other pages that this person may open; a phone has them in a menu."""
         path, user = self._request.path, self._request.user
         url = reverse("console:dead-letters")

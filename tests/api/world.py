@@ -65,6 +65,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("devices/dev-1/lifecycle", {"to": "active", "reason": "in service"}),
     ("devices/dev-1/credentials", {}),
     ("devices/hub-1/credentials", {}),
+    ("devices/kid-1/credentials", {}),
     ("commands", {"device": "dev-1", "name": "reboot", "params": {}}),
     ("commands", {"device": "dev-2", "name": "reboot", "params": {}}),
     ("commands", {"device": "kid-1", "name": "reboot", "params": {}}),
@@ -115,6 +116,7 @@ OBJECTS += [
     ("products", {"slug": "spare"}),
     ("hardware-revisions", {"slug": "spare", "product": "sensor-s1"}),
 ]
+IDENTIFY = {"device": "dev-2", "name": "identify", "params": {"seconds": 3}}
 # Whose secrets are known: one that speaks MQTT, and two that speak HTTP.
 WITH_SECRETS = ("dev-1", "dev-2", "hub-2")
 DEVICE_DOORS = "/device/v1/"
@@ -140,6 +142,17 @@ class World:
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Token {self.keys[caller]}")
         return client
+
+    def post(self, collection: str, body: dict[str, Any]) -> Any:
+        """Make an object as an administrator; return it as it is shown."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        files = {name: BytesIO(b"x") for name in UPLOADS.get(collection, ())}
+        form = "multipart" if files else "json"
+        answer = self.client().post(
+            f"{API}{collection}/", body | files, format=form, headers=headers
+        )
+        assert answer.status_code in (200, 201), (collection, answer.content)
+        return answer.json()
 
     def device(self, uid: str) -> APIClient:
         """Return a client that acts as this device."""
@@ -181,32 +194,21 @@ def build_world(drain: Callable[[], object]) -> World:
     )[1]
     world = World(tenant, keys, {})
     for collection, body in OBJECTS:
-        _post(world, collection, body)
+        world.post(collection, body)
     for uid in WITH_SECRETS:
-        made = _post(world, f"devices/{uid}/credentials", {})
+        made = world.post(f"devices/{uid}/credentials", {})
         world.secrets[uid] = made["secret"]
     _let_devices_speak(world)
     drain()
     for collection, (parent, action) in MADE_FROM.items():
         first = world.list(parent)[0]["id"]
-        world.objects[collection] = [_post(world, f"{parent}/{first}/{action}", {})]
+        world.objects[collection] = [world.post(f"{parent}/{first}/{action}", {})]
     return world
 
 
 def _key(tenant: Tenant, role: str, *scopes: str) -> str:
     user = MembershipFactory(tenant=tenant, role=role).user
     return create_token(user=user, name=role, scopes=scopes or Scope.values)[1]
-
-
-def _post(world: World, collection: str, body: dict[str, Any]) -> Any:
-    headers = {"Idempotency-Key": str(uuid4())}
-    files = {name: BytesIO(b"x") for name in UPLOADS.get(collection, ())}
-    form = "multipart" if files else "json"
-    answer = world.client().post(
-        f"{API}{collection}/", body | files, format=form, headers=headers
-    )
-    assert answer.status_code in (200, 201), (collection, answer.content)
-    return answer.json()
 
 
 def _let_devices_speak(world: World) -> None:
@@ -218,8 +220,7 @@ def _let_devices_speak(world: World) -> None:
     assert world.device("hub-2").post(heard, {}, format="json").status_code == 200
     for uid in ("dev-2", "hub-2"):
         assert world.device(uid).get(f"{DEVICE_DOORS}commands/").json()["commands"]
-    identify = {"device": "dev-2", "name": "identify", "params": {"seconds": 3}}
-    _post(world, "commands", identify)
+    world.post("commands", IDENTIFY)
     unit = Unit(Device.objects.get(uid="dev-1"))
     unit.come_online()
     unit.report(1, {"firmware": "1.4.2", "interval": 10})
