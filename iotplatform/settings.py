@@ -126,6 +126,9 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 MQTT_URL = env.str("MQTT_URL", default="mqtt://127.0.0.1:1883?version=5&share=bridge")
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
 BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
+# A bridge that processes nothing of what waits for so long ends itself, to be started
+# anew: longer than any batch, and than any store takes to say that it is away.
+BRIDGE_STILL_SECONDS = env.float("BRIDGE_STILL_SECONDS", default=60.0)
 # How a broker learns device credentials: "files" (manage.py mosquitto_files writes
 # them, and a credential's POST waits for that), "http" (it asks under /broker/v1/, with
 # BROKER_SECRET) or "none" (something of the operator's).

@@ -29,13 +29,15 @@ def database_url() -> str:
 class BridgeProcess:
     """`manage.py mqtt_bridge`, to be stopped, killed and started again."""
 
-    def __init__(self, mqtt_url: str, *, slots: int = 1) -> None:
+    def __init__(self, mqtt_url: str, *, slots: int = 1, **settings: str) -> None:
         self._env = os.environ | {
             "DATABASE_URL": database_url(),
             "MQTT_URL": mqtt_url,
             "BRIDGE_SLOTS": str(slots),
             "PROCESS_NAME": "bridge",
             "LOG_LEVEL": "INFO",
+            "DEBUG": "0",  # Django would keep its last 9,000 statements
+            **settings,
         }
         self._log = tempfile.TemporaryFile("w+")
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,6 +74,11 @@ class BridgeProcess:
         self._process.terminate()
         return self._process.wait(timeout=15)
 
+    def wait(self, seconds: float) -> int:
+        """Return the exit status with which it ends by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout=seconds)
+
     def log(self) -> str:
         self._log.seek(0)
         return self._log.read()
@@ -84,3 +91,15 @@ def wait_for_listening(*bridges: BridgeProcess, slots: int = 1) -> None:
         seconds=20,
         what="all slots are read",
     )
+
+
+def waiting_for_locks() -> int:
+    """Return how many sessions of bridges wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT a.pid) FROM pg_locks l JOIN pg_stat_activity a"
+            " USING (pid) WHERE NOT l.granted AND a.application_name = 'bridge'"
+            " AND a.datname = current_database()"
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0

@@ -1,13 +1,17 @@
-"""A broker for tests of bridges."""
+"""A broker for tests of bridges, bridges that are gone afterwards, and a device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.adapters.bridge_process import BridgeProcess
+from tests.adapters.sender import Sender
 from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
+from tests.factories import DeviceFactory
 
 
 @pytest.fixture
@@ -18,3 +22,26 @@ def broker() -> Iterator[BrokerProcess]:
     process.start()
     yield process
     process.stop()
+
+
+@pytest.fixture
+def start(broker: BrokerProcess) -> Iterator[Callable[..., BridgeProcess]]:
+    """Start bridges that are gone when the test is over."""
+    started: list[BridgeProcess] = []
+
+    def start_one(*, slots: int = 1, **settings: str) -> BridgeProcess:
+        started.append(BridgeProcess(broker.url, slots=slots, **settings).start())
+        return started[-1]
+
+    yield start_one
+    for bridge in started:
+        bridge.send(signal.SIGCONT)
+        bridge.kill()
+
+
+@pytest.fixture
+def sender(broker: BrokerProcess) -> Iterator[Sender]:
+    """A device whose every event is known."""
+    sender = Sender(broker, DeviceFactory.create())
+    yield sender
+    sender.close()

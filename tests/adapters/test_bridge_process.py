@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import paho.mqtt.client as mqtt
 import pytest
 from django.db import connection, transaction
-from paho.mqtt.enums import CallbackAPIVersion
 
 from commands.models import Command
-from registry.models import Device
-from state.models import Alarm, Presence
-from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
+from state.models import Presence
+from tests.adapters.bridge_process import (
+    BridgeProcess,
+    wait_for_listening,
+    waiting_for_locks,
+)
+from tests.adapters.sender import Sender
 from tests.broker_process import BrokerProcess
 from tests.commands.field import Unit, ask
 from tests.factories import DeviceFactory
@@ -23,68 +23,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Start = Callable[..., BridgeProcess]
-
-
-@pytest.fixture
-def start(broker: BrokerProcess) -> Iterator[Start]:
-    """Start bridges that are gone when the test is over."""
-    started: list[BridgeProcess] = []
-
-    def start_one(*, slots: int = 1) -> BridgeProcess:
-        started.append(BridgeProcess(broker.url, slots=slots).start())
-        return started[-1]
-
-    yield start_one
-    for bridge in started:
-        bridge.send(signal.SIGCONT)
-        bridge.kill()
-
-
-class Sender:
-    """A device that publishes events and knows which the broker took."""
-
-    def __init__(self, broker: BrokerProcess, device: Device) -> None:
-        self.device = device
-        self.sent: set[str] = set()
-        secret = broker.add_device(device.uid)
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, device.uid)
-        self._client.max_inflight_messages_set(1_000)
-        self._client.username_pw_set(device.uid, secret)
-        self._client.connect("127.0.0.1", broker.port)
-        self._client.loop_start()
-        self.come_back()
-
-    def come_back(self) -> None:
-        """Wait for the connection."""
-        wait_until(self._client.is_connected, what="the device is connected")
-
-    def raise_alarms(self, count: int, prefix: str) -> None:
-        """Publish, and wait until the broker has taken all of them."""
-        topic = f"iot/v1/{self.device.uid}/event"
-        published = []
-        for number in range(count):
-            code = f"{prefix}-{number}"
-            body = {"code": code, "severity": "info", "state": "raised"}
-            published.append(self._client.publish(topic, json.dumps(body), qos=1))
-            self.sent.add(code)
-        for info in published:
-            info.wait_for_publish(20)
-
-    def missing(self) -> set[str]:
-        """Return what was sent and is not in the database."""
-        stored = Alarm.objects.filter(device=self.device).values_list("code", flat=True)
-        return self.sent - set(stored)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-@pytest.fixture
-def sender(broker: BrokerProcess) -> Iterator[Sender]:
-    sender = Sender(broker, DeviceFactory.create())
-    yield sender
-    sender.close()
 
 
 def test_a_message_becomes_state_and_a_command_gets_out(
@@ -133,25 +71,12 @@ def test_nothing_is_acknowledged_before_its_commit(
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE state_presence")
         sender.raise_alarms(50, "held")
-        wait_until(
-            lambda: _waits_for_lock(bridge), what="the bridge is about to commit"
-        )
+        wait_until(waiting_for_locks, what="the bridge is about to commit")
         bridge.kill()
 
     start()
 
     wait_until(lambda: not sender.missing(), seconds=20, what="all came again")
-
-
-def _waits_for_lock(bridge: BridgeProcess) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-            " WHERE NOT l.granted AND a.application_name = 'bridge'"
-            " AND a.datname = current_database()"
-        )
-        row = cursor.fetchone()
-    return bool(row and row[0])
 
 
 def test_no_message_is_missing_after_kills_under_traffic(

@@ -18,7 +18,7 @@ from iotplatform.local.broker import BRIDGE_USER
 from state.models import ListeningSlot, Presence
 from state.selectors.listening import blind_since
 from state.services.sweep import sweep_across_tenants
-from tests.adapters.bridge_process import BridgeProcess
+from tests.adapters.bridge_process import BridgeProcess, waiting_for_locks
 from tests.adapters.traffic import Traffic, offline_moves, wait_until_stored_once
 from tests.broker_process import BrokerProcess
 from tests.factories import DeviceFactory
@@ -120,7 +120,9 @@ def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE state_alarm")
         traffic.publish(300)
-        wait_until(lambda: waiting() == 2, seconds=20, what="both wait in a batch")
+        wait_until(
+            lambda: waiting_for_locks() == 2, seconds=20, what="both wait in a batch"
+        )
         victim, survivor = bridges
         victim.send(signal.SIGSTOP)
         begin = time.monotonic()
@@ -136,18 +138,6 @@ def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
     )
     assert took < ADOPTED_WITHIN_SECONDS
     wait_until_stored_once(traffic, {f"c-{n}" for n in range(1, 301)})
-
-
-def waiting() -> int:
-    """Return how many sessions of bridges wait for a lock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(DISTINCT a.pid) FROM pg_locks l JOIN pg_stat_activity a"
-            " USING (pid) WHERE NOT l.granted AND a.application_name = 'bridge'"
-            " AND a.datname = current_database()"
-        )
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
 
 
 def test_a_bridge_that_comes_back_is_given_a_slot_by_one_that_has_several(

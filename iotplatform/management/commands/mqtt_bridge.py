@@ -19,8 +19,6 @@ from iotplatform.adapters.mqtt.bridge import Bridge
 
 logger = logging.getLogger(__name__)
 
-# Longer than any batch, and than any store takes to say that it is away.
-STUCK_SECONDS = 60.0
 STUCK_EXIT = 70
 COLLECT_AFTER = 50_000  # objects more than were freed; a few batches hold that many
 
@@ -58,8 +56,9 @@ def _collect_rarely() -> None:
 def _watch(bridge: Bridge) -> None:
     """End a process that stands still, so that its supervisor starts it anew."""
     pause = threading.Event()
-    while bridge.still_seconds < STUCK_SECONDS:
-        pause.wait(STUCK_SECONDS / 10)
-    logger.critical("nothing was processed for %d s", STUCK_SECONDS)
+    longest = settings.BRIDGE_STILL_SECONDS
+    while bridge.still_seconds < longest:
+        pause.wait(longest / 10)
+    logger.critical("nothing was processed for %g s", longest)
     faulthandler.dump_traceback()
     os._exit(STUCK_EXIT)
