@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 from django.db import connection
 
 from iotplatform.local.accounts import dying_with_parent
@@ -24,6 +27,24 @@ def database_url() -> str:
     account = f"{at['USER']}:{quote(at['PASSWORD'], safe='')}"
     host = at["HOST"] or "localhost"
     return f"postgres://{account}@{host}:{at['PORT']}/{at['NAME']}"
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    """Throw the bridges out of the database, and let nobody in meanwhile."""
+    name = connection.settings_dict["NAME"]
+    server = database_url().rpartition("/")[0]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        try:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'bridge' AND datname = %s",
+                [name],
+            )
+            yield
+        finally:
+            other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 class BridgeProcess:

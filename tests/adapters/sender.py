@@ -43,6 +43,7 @@ class Sender:
             self.sent.add(code)
         for info in published:
             info.wait_for_publish(20)
+        assert all(info.is_published() for info in published)
 
     def missing(self) -> set[str]:
         """Return what was sent and is not in the database."""
