@@ -17,7 +17,6 @@ from state.services.dead_letters import DeadLetterDraft
 
 logger = logging.getLogger(__name__)
 
-
 REFUSED = "refused"  # it reads well, and the platform could not take it
 
 
