@@ -118,7 +118,7 @@ def run_consumer(lab: Lab, traffic: Traffic, module: str) -> Run:
 
 def with_bridges(lab: Lab, count: int, use: Callable[[list[str]], Run]) -> Run:
     """Start so many bridges, wait until each reads its slot, and use them."""
-    command = [sys.executable, str(BASE / "manage.py"), "mqtt_bridge"]
+    command = [sys.executable, "-m", "bench.held_bridge"]
     names = [f"bridge-{count}-{number}" for number in range(count)]
     started: list[subprocess.Popen[bytes]] = []
     try:
