@@ -9,6 +9,7 @@ from celery import shared_task
 from state.services.alarm_ends import (
     end_orphans_across_tenants,
     forget_cleared_across_tenants,
+    set_back_settling_across_tenants,
     settle_across_tenants,
 )
 from state.services.dead_letters import trim_dead_letters_across_tenants
@@ -54,6 +55,7 @@ def tidy() -> int:
     """Delete what is beyond what is kept, end what nobody ends; return how many."""
     now = datetime.now(UTC)
     set_back_across_tenants(now=now)
+    set_back_settling_across_tenants(now=now)
     forget_old_spans(now=now)
     end_orphans_across_tenants(now=now)
     forget_cleared_across_tenants(now=now)

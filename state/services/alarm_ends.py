@@ -13,6 +13,7 @@ from state.lifecycle import AlarmMove, AlarmReason, AlarmState
 from state.models import Alarm
 from state.services import bulk, flapping
 from state.services.alarm_rows import AlarmBook
+from state.services.evidence import SET_BACK
 
 BATCH = 1_000  # alarms locked at a time: some 50 ms for a bridge that meets them
 BATCHES_A_RUN = 50
@@ -23,6 +24,16 @@ CLEARED_KEPT = timedelta(days=400)
 _SETTLED = """
     SELECT id FROM state_alarm WHERE settles_at <= %s
     ORDER BY settles_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+# What a clock that has been set back since would keep unsettled until then.
+_SET_BACK = """
+    UPDATE state_alarm a SET settles_at = v.settles_at,
+        calm_since = least(a.calm_since, v.now)
+    FROM (SELECT %s::timestamptz AS settles_at, %s::timestamptz AS now) v
+    WHERE a.id IN (
+        SELECT id FROM state_alarm WHERE settles_at > %s
+        ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+    )
 """
 # A batch that was under way may raise for a rule that is off or gone by then.
 _RULE_IS_OFF = """
@@ -65,6 +76,13 @@ def close_alarms(
 def settle_across_tenants(*, now: datetime) -> int:
     """End the flapping of what has not turned for long enough; return how many."""
     return _in_batches(partial(_settle, now))
+
+
+def set_back_settling_across_tenants(*, now: datetime) -> int:
+    """Have what turned before our clock was set back settle from now on."""
+    latest = now + flapping.SETTLE_AFTER
+    params = [latest, now, latest + SET_BACK, BATCH]
+    return _in_batches(partial(bulk.run, _SET_BACK, params))
 
 
 def end_orphans_across_tenants(*, now: datetime) -> int:

@@ -12,7 +12,7 @@ from iotplatform.common.ids import new_public_id
 from registry.lifecycle import RAISES_ALARMS
 from state.lifecycle import AlarmMove, AlarmReason
 from state.models import Alarm
-from state.selectors.listening import blind_spans_of_doors, doors_blind_since
+from state.selectors.listening import Door, blind_spans_of_doors, doors_blind_since
 from state.services import bulk, flapping
 from state.services.alarm_rows import AlarmBook, lock_open
 from state.services.evidence import SET_BACK
@@ -207,12 +207,13 @@ def raise_held_across_tenants(*, now: datetime) -> int:
     another one, or a bridge, holds is left to it and looked at a second later.
     """
     total, after = 0, 0
+    heard_from = _heard_from(now)
     for _ in range(BATCHES_A_RUN):
         due = [row[0] for row in bulk.fetch(_DUE, [now, after, BATCH])]
         if not due:
             break
         after = due[-1]
-        total += _raise(due, now=now)
+        total += _raise(due, heard_from, now=now)
     return total
 
 
@@ -228,14 +229,18 @@ def set_back_across_tenants(*, now: datetime) -> int:
 
 
 @transaction.atomic
-def _raise(device_ids: list[int], *, now: datetime) -> int:
+def _raise(
+    device_ids: list[int], heard_from: dict[Door, datetime], *, now: datetime
+) -> int:
     """Raise what these devices still complain about; look again at who rests."""
     mine = [row[0] for row in bulk.fetch(_TAKE, [device_ids])]
     resting = under_maintenance(mine, now=now)
     if resting:
         columns = bulk.columns_of(sorted(resting.items()), 2)
         bulk.run(_LOOK_LATER, [now + LOOK_EVERY, *columns, now])
-    _hear_again(mine, now=now)
+    if heard_from:
+        columns = bulk.columns_of(sorted(heard_from.items()), 2)
+        bulk.run(_HEAR_AGAIN, [*columns, mine, now, now])
     # What left service meanwhile, or whose rule is off, complains no more; it goes too.
     found = [
         (_unheld(*row[:8], now=now), row[8])
@@ -255,19 +260,17 @@ def _raise(device_ids: list[int], *, now: datetime) -> int:
     return len(book.raised)
 
 
-def _hear_again(device_ids: list[int], *, now: datetime) -> None:
-    """Begin anew the hold times of who has said nothing since we were blind.
+def _heard_from(now: datetime) -> dict[Door, datetime]:
+    """Return since when we hear again at each door that was blind lately.
 
     What would have ended a complaint may be what we did not hear: else each outage of
-    ours would raise whatever a fleet had just begun to complain about.
+    ours would raise whatever a fleet had just begun to complain about. So who has said
+    nothing since then begins his hold time anew.
     """
-    heard_from = {
+    ends = {
         door: spans[-1][1] for door, spans in blind_spans_of_doors().items() if spans
     }
-    heard_from |= {door: now for door, since in doors_blind_since(now).items() if since}
-    if heard_from:
-        columns = bulk.columns_of(sorted(heard_from.items()), 2)
-        bulk.run(_HEAR_AGAIN, [*columns, device_ids, now, now])
+    return ends | {door: now for door, since in doors_blind_since(now).items() if since}
 
 
 def _unheld(

@@ -17,7 +17,10 @@ from hypothesis.stateful import (
 from registry.models import Device
 from state.models import Alarm, AlarmChange
 from state.selectors import get_state
-from state.services.alarm_ends import settle_across_tenants
+from state.services.alarm_ends import (
+    set_back_settling_across_tenants,
+    settle_across_tenants,
+)
 from state.services.alarms import acknowledge_alarm
 from state.services.flapping import FLAP_RAISES, FLAP_WINDOW, SETTLE_AFTER
 from state.services.held import raise_held_across_tenants
@@ -76,6 +79,25 @@ def test_one_that_stays_away_is_cleared_and_one_that_stays_is_an_alarm_again() -
     clear(there, 30)
     stayed.refresh_from_db()
     assert stayed.state == "cleared"
+
+
+@pytest.mark.django_db
+def test_what_turned_before_our_clock_was_set_back_settles_in_time() -> None:
+    device = DeviceFactory.create()
+    flap(device, 3)
+
+    set_back_settling_across_tenants(now=t(-57))
+
+    assert settle_across_tenants(now=t(-57) + SETTLE_AFTER - timedelta(seconds=1)) == 0
+    assert settle_across_tenants(now=t(-57) + SETTLE_AFTER) == 1
+    assert Alarm.objects.latest("pk").state == "cleared"
+
+
+@pytest.mark.django_db
+def test_what_turns_now_is_not_set_back() -> None:
+    device = DeviceFactory.create()
+    flap(device, 3)
+    assert set_back_settling_across_tenants(now=t(2)) == 0
 
 
 @pytest.mark.django_db
