@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import psutil
@@ -33,7 +34,7 @@ def stop_presence() -> None:
         cursor.execute("LOCK TABLE state_presence")
 
 
-def test_a_broker_that_falls_silent_is_left_and_found_again(
+def test_a_broker_that_falls_silent_is_left_and_its_session_found_again(
     start: Start, broker: BrokerProcess, sender: Sender
 ) -> None:
     bridge = start()
@@ -44,10 +45,13 @@ def test_a_broker_that_falls_silent_is_left_and_found_again(
     wait_until(
         lambda: "Keep alive timeout" in bridge.log(), seconds=40, what="it is noticed"
     )
+    bridge.send(signal.SIGSTOP)  # so that it is away while the broker takes more
     broker.go_on()
+    sender.come_back()
+    sender.raise_alarms(10, "between")
+    bridge.send(signal.SIGCONT)
 
     wait_for_listening(bridge, slots=2)
-    sender.come_back()
     sender.raise_alarms(10, "after")
     wait_until(lambda: not sender.missing(), seconds=20, what="all is stored")
 
