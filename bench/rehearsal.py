@@ -1,0 +1,184 @@
+"""How long a rule's trial against the last week takes with a large fleet behind it.
+
+A week of one metric is 2,016 buckets a device, and the trial reads a sample of 1,000
+devices: some two million. The baseline reads the same buckets by the ORM and judges
+them one by one; on a product of few devices both must find as many alarms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.lab import BASE, Lab, open_lab
+from bench.report import Figure, write_report
+from bench.risk import timed
+from bench.sweep import connect, fill
+
+if TYPE_CHECKING:
+    from registry.models import Product
+    from state.selectors.rehearsal import Trial
+
+FEW = 100  # devices of the product that the baseline goes through
+ROUNDS = 5
+FEW_APART = """
+    WITH second AS (
+        INSERT INTO registry_product (public_id, tenant_id, slug, name, kind,
+            attributes_schema, metrics, reported_keys, heartbeat_seconds,
+            takes_commands, created_at)
+        SELECT gen_random_uuid(), tenant_id, 'bench-p2', name, kind,
+            attributes_schema, metrics, reported_keys, heartbeat_seconds,
+            takes_commands, created_at
+        FROM registry_product RETURNING id
+    )
+    UPDATE registry_device d SET product_id = second.id FROM second
+    WHERE d.id IN (SELECT id FROM registry_device ORDER BY id LIMIT %s)
+"""
+# Those that a sample takes, more that it leaves, and the few. A day's course of warm
+# and cold with a little chance, so that a threshold is crossed now and then.
+BUCKETS = """
+    INSERT INTO state_telemetryrollup (device_id, metric, step, at, tenant_id, minimum,
+        maximum, total, count, last, last_at)
+    SELECT d.id, 'temperature', 300, at, d.tenant_id, v - 1, v + 1, v * 5, 5, v, at
+    FROM (
+        (SELECT d.id, d.tenant_id FROM registry_device d
+            JOIN registry_product p ON p.id = d.product_id AND p.slug = 'bench-p1'
+            ORDER BY hashint8(d.id), d.id LIMIT %s)
+        UNION ALL
+        SELECT d.id, d.tenant_id FROM registry_device d
+            JOIN registry_product p ON p.id = d.product_id AND p.slug = 'bench-p2'
+    ) d,
+    generate_series(%s::timestamptz, %s::timestamptz, interval '5 minutes') AS at,
+    LATERAL (SELECT 20 + 10 * sin(extract(epoch FROM at) / 13750 + d.id)
+        + 4 * random() AS v) AS value
+    ORDER BY d.id, at
+"""
+
+
+def main() -> None:
+    """Measure and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--measured", type=int, default=5_000)
+    options = parser.parse_args()
+    with open_lab() as lab:
+        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
+        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
+        import django
+
+        django.setup()
+        report(lab, options.devices, options.measured)
+
+
+def report(lab: Lab, devices: int, measured: int) -> None:
+    """Measure in one lab."""
+    from registry.models import Product
+    from state.lifecycle import Comparison
+    from state.selectors.rehearsal import Trial, try_rule
+
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    fill(lab, devices, now)
+    lay_buckets(lab, measured, now)
+    trial = Trial(
+        "temperature", Comparison.ABOVE, 32.0, hold_seconds=600, hysteresis=2.0
+    )
+    large, small = (Product.objects.get(slug=slug) for slug in ("bench-p1", "bench-p2"))
+    found = try_rule(large, trial, now=now)
+    raises, buckets, by_one = one_by_one(small, trial, now)
+    of_few = try_rule(small, trial, now=now)["raises"]
+    if of_few != raises:
+        raise SystemExit(f"The trial finds {of_few} alarms, the baseline {raises}.")
+    tried = found["devices"]["tried"]
+    taken = [timed(lambda: try_rule(large, trial, now=now)) for _ in range(ROUNDS)]
+    middle = statistics.median(taken)
+    write_report(
+        "rehearsal",
+        figures=[
+            Figure("a trial, median", middle, "s"),
+            Figure("a trial, longest", max(taken), "s"),
+            Figure("buckets read", buckets / FEW * tried / middle, "per s"),
+            Figure("alarms that it finds", found["raises"], ""),
+        ],
+        ratio=by_one / FEW * tried / middle,
+        baseline=f"buckets by the ORM, judged one by one (measured on {FEW} devices)",
+        data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
+        notes={
+            "devices": devices,
+            "measured": measured,
+            "tried": tried,
+            "load_average": os.getloadavg()[0],
+        },
+    )
+
+
+def lay_buckets(lab: Lab, measured: int, now: datetime) -> None:
+    """Store a week of five-minute buckets, a day at a time."""
+    from iotplatform.common.partitions import ensure_partitions
+
+    for days in range(8):
+        ensure_partitions("state_telemetryrollup", today=(now - timedelta(days)).date())
+    # Whole buckets, in which any moment of the week has its own.
+    first = now - timedelta(days=7, minutes=now.minute % 5 - 5)
+    with connect(lab) as database:
+        database.execute("SET session_replication_role = replica")
+        database.execute(FEW_APART, [FEW])
+        for day in range(7):
+            begin = first + timedelta(days=day)
+            end = begin + timedelta(days=1, minutes=-5)
+            database.execute(BUCKETS, [measured, begin, end])
+    with connect(lab) as database:
+        database.autocommit = True
+        database.execute("VACUUM ANALYZE")
+
+
+def one_by_one(product: Product, trial: Trial, now: datetime) -> tuple[int, int, float]:
+    """Return the alarms that a loop finds, the buckets that it read, its seconds."""
+    from state.models import TelemetryRollup
+    from state.selectors.rehearsal import WEEK
+    from state.services.thresholds import Threshold, is_beyond
+
+    rule = Threshold(
+        product.pk,
+        trial.metric,
+        trial.comparison,
+        trial.threshold,
+        trial.hysteresis,
+        trial.hold_seconds,
+        severity="warning",
+        code="",
+    )
+    hold = timedelta(seconds=rule.hold_seconds)
+    raises = buckets = 0
+
+    def loop() -> None:
+        nonlocal raises, buckets
+        beyond_since: dict[int, datetime | None] = {}
+        for row in TelemetryRollup.objects.filter(
+            device__product=product,
+            metric=rule.metric,
+            step=300,
+            at__gte=now - WEEK,
+            at__lt=now,
+        ).order_by("device_id", "at"):
+            buckets += 1
+            since = beyond_since.get(row.device_id)
+            verdict = is_beyond(rule, row.maximum)
+            if verdict is True and since is None:
+                beyond_since[row.device_id] = row.at
+            elif verdict is False and since is not None:
+                raises += row.at - since >= hold
+                beyond_since[row.device_id] = None
+        raises += sum(
+            since is not None and now - since >= hold for since in beyond_since.values()
+        )
+
+    seconds = timed(loop)
+    return raises, buckets, seconds
+
+
+if __name__ == "__main__":
+    main()
