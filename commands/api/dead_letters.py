@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commands.services.replays import MOST_AT_ONCE, replay_letters
+from iotplatform.common.instants import InstantFilter
 from iotplatform.common.problems import BadInput
 from iotplatform.common.serializers import StrictSerializer
 from registry.api_base import TenantScopedMixin
@@ -108,8 +109,8 @@ class DeadLetterFilter(django_filters.FilterSet):  # type: ignore[misc]
         choices=[*ReplayOutcome.choices, ("none", "not replayed")],
         method="by_outcome",
     )
-    before = django_filters.IsoDateTimeFilter("at", lookup_expr="lt")
-    since = django_filters.IsoDateTimeFilter("at", lookup_expr="gte")
+    before = InstantFilter("at", lookup_expr="lt")
+    since = InstantFilter("at", lookup_expr="gte")
 
     def by_outcome(
         self, rows: QuerySet[DeadLetter], name: str, value: str

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.urls import get_resolver
+from django_filters import FilterSet, IsoDateTimeFilter
 from rest_framework.test import APIClient
 
-from iotplatform.common.instants import read_instant
+from iotplatform.common.instants import InstantFilter, read_instant
 from tests.factories import DeviceFactory, MembershipFactory
 
 ODD = "2026-01-01T00:00:00+16:30"  # more than PostgreSQL takes
@@ -42,3 +44,23 @@ def test_an_odd_offset_is_taken_and_an_instant_out_of_range_is_named() -> None:
     assert refused(timeline, "before", BEYOND) == ["before"]
     assert refused("/api/v1/commands/", "created_after", ODD) == []
     assert refused("/api/v1/commands/", "created_after", BEYOND) == ["created_after"]
+
+
+def filter_sets(kind: type[FilterSet] = FilterSet) -> list[type[FilterSet]]:
+    found = kind.__subclasses__()
+    return [*found, *(deeper for each in found for deeper in filter_sets(each))]
+
+
+def test_no_list_is_narrowed_by_instants_that_postgresql_may_refuse() -> None:
+    assert get_resolver().url_patterns  # which imports every view, and its filters
+    found = {
+        f"{kind.__module__}.{kind.__name__}.{name}": each
+        for kind in filter_sets()
+        for name, each in kind.base_filters.items()
+        if isinstance(each, IsoDateTimeFilter)
+    }
+
+    assert len(found) > 5
+    assert not [
+        name for name, each in found.items() if not isinstance(each, InstantFilter)
+    ]
