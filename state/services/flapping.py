@@ -28,11 +28,12 @@ FLAP_WINDOW = timedelta(minutes=30)
 # slower than that it is at most four alarms an hour.
 SETTLE_AFTER = FLAP_WINDOW / (FLAP_RAISES - 1)
 
+# What was held back is raised after the last word on it.
 _RAISED_LATELY = """
     SELECT a.device_id, a.code, a.raised_at, a.last_at, a.flaps FROM state_alarm a
     JOIN unnest(%s::bigint[], %s::text[]) AS v(device_id, code)
         ON a.device_id = v.device_id AND a.code = v.code
-    WHERE a.last_at > %s
+    WHERE greatest(a.raised_at, a.last_at) > %s
 """
 
 

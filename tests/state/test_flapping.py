@@ -138,6 +138,21 @@ def test_the_list_says_in_words_that_an_alarm_comes_and_goes() -> None:
     assert "came back once" in listed[0]["text"]
 
 
+@pytest.mark.django_db
+def test_what_was_raised_after_work_counts_from_when_it_was_raised() -> None:
+    device = DeviceFactory.create()
+    until = t(10)
+    open_for_devices([device.pk], from_at=T0, until=until, reason="filters")
+    raise_alarm(device, 0)
+    raise_held_across_tenants(now=t(16))
+
+    for minute in (17, 32):
+        clear(device, minute)
+        raise_alarm(device, minute + 0.1)
+
+    assert Alarm.objects.latest("pk").flapping_since == t(32.1)
+
+
 class AlarmStory(RuleBasedStateMachine):
     """One code of one device against a model that reads like the documentation."""
 
