@@ -47,10 +47,12 @@ class Alarm(PublicIdModel):
         db_constraint=False,
         related_name="+",
     )
-    # While it comes and goes it is held open as one: since when, how often it came
-    # back, since when it is away (null: it is there), and when it will have settled.
+    # While it comes and goes it is held open as one: since when, how often and when
+    # last it came back, since when it is away (null: it is there), and when it will
+    # have settled.
     flapping_since = models.DateTimeField(null=True, blank=True)
     flaps = models.PositiveIntegerField(default=0)
+    back_at = models.DateTimeField(null=True, blank=True)
     calm_since = models.DateTimeField(null=True, blank=True)
     settles_at = models.DateTimeField(null=True, blank=True)
 

@@ -28,6 +28,7 @@ _COLUMNS = {
     "cleared_at": "timestamptz",
     "flapping_since": "timestamptz",
     "flaps": "integer",
+    "back_at": "timestamptz",
     "calm_since": "timestamptz",
     "settles_at": "timestamptz",
 }

@@ -28,12 +28,13 @@ FLAP_WINDOW = timedelta(minutes=30)
 # slower than that it is at most four alarms an hour.
 SETTLE_AFTER = FLAP_WINDOW / (FLAP_RAISES - 1)
 
-# What was held back is raised after the last word on it.
+# Not by the last word on it: what was held back is raised after that, and what stays
+# is spoken of without coming back.
 _RAISED_LATELY = """
-    SELECT a.device_id, a.code, a.raised_at, a.last_at, a.flaps FROM state_alarm a
+    SELECT a.device_id, a.code, a.raised_at, a.back_at, a.flaps FROM state_alarm a
     JOIN unnest(%s::bigint[], %s::text[]) AS v(device_id, code)
         ON a.device_id = v.device_id AND a.code = v.code
-    WHERE greatest(a.raised_at, a.last_at) > %s
+    WHERE greatest(a.raised_at, a.back_at) > %s
 """
 
 
@@ -45,12 +46,12 @@ class Raises:
         if not keys:
             return
         params = [*bulk.columns_of(sorted(keys), 2), now - FLAP_WINDOW]
-        for device_id, code, raised_at, last_at, flaps in bulk.fetch(
+        for device_id, code, raised_at, back_at, flaps in bulk.fetch(
             _RAISED_LATELY, params
         ):
             moments = self._moments[device_id, code]
             moments.append(raised_at)
-            moments += [last_at] * min(flaps, FLAP_RAISES)
+            moments += [back_at] * min(flaps, FLAP_RAISES) if back_at else []
 
     def is_one_too_many(self, key: Key, at: datetime) -> bool:
         """Enter one more raise; say whether it comes too often."""
@@ -73,6 +74,7 @@ def repeat(alarm: Alarm, word: Said) -> None:
     alarm.message = word.message or alarm.message
     if alarm.flapping_since is not None and alarm.calm_since is not None:
         alarm.flaps += 1
+        alarm.back_at = word.heard_at
         alarm.calm_since = None
         alarm.settles_at = word.heard_at + SETTLE_AFTER
 

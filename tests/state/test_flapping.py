@@ -139,6 +139,21 @@ def test_the_list_says_in_words_that_an_alarm_comes_and_goes() -> None:
 
 
 @pytest.mark.django_db
+def test_what_came_back_long_ago_counts_no_more_though_it_was_spoken_of_since() -> None:
+    device = DeviceFactory.create()
+    flap(device, 3, every=0.1)
+    raise_alarm(device, 1)  # it comes back, and stays
+    settle_across_tenants(now=t(40))
+    raise_alarm(device, 40)
+
+    for minute in (41, 42):
+        clear(device, minute)
+        raise_alarm(device, minute + 0.5)
+
+    assert Alarm.objects.latest("pk").flapping_since is None
+
+
+@pytest.mark.django_db
 def test_what_was_raised_after_work_counts_from_when_it_was_raised() -> None:
     device = DeviceFactory.create()
     until = t(10)
@@ -165,7 +180,8 @@ class AlarmStory(RuleBasedStateMachine):
         self.is_held = False
         self.is_open = self.is_seen = self.is_flapping = self.is_there = False
         self.turned_at = T0
-        self.raised: list[datetime] = []  # lately, and each coming back as one
+        self.raised: list[datetime] = []
+        self.backs: list[tuple[datetime, int]] = []  # of each: the last one, how many
         self.opened = self.closed = 0
 
     @rule(minutes=st.sampled_from([0.5, 1, 3, 8, 16, 40]))
@@ -209,7 +225,7 @@ class AlarmStory(RuleBasedStateMachine):
                 self.is_held = False
                 self._open()
         elif self.is_flapping and not self.is_there:
-            self.raised.append(self.now)
+            self.backs[-1] = (self.now, self.backs[-1][1] + 1)
             self.turned_at = self.now
             self.is_there = True
 
@@ -240,10 +256,13 @@ class AlarmStory(RuleBasedStateMachine):
         return self.work_until is not None and self.work_until > self.now
 
     def _open(self) -> None:
+        since = self.now - FLAP_WINDOW
         self.raised.append(self.now)
-        lately = [at for at in self.raised if at > self.now - FLAP_WINDOW]
+        lately = sum(at > since for at in self.raised)
+        lately += sum(count for at, count in self.backs if at > since)
+        self.backs.append((self.now, 0))
         self.is_open = self.is_there = True
-        self.is_flapping = len(lately) >= FLAP_RAISES
+        self.is_flapping = lately >= FLAP_RAISES
         self.turned_at = self.now
         self.opened += 1
 
