@@ -25,10 +25,11 @@ _SETTLED = """
     SELECT id FROM state_alarm WHERE settles_at <= %s
     ORDER BY settles_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
-# What a clock that has been set back since would keep unsettled until then.
+# What a clock that has been set back since would keep unsettled until then. What is
+# there stays there: least() would make an instant of no instant.
 _SET_BACK = """
     UPDATE state_alarm a SET settles_at = v.settles_at,
-        calm_since = least(a.calm_since, v.now)
+        calm_since = CASE WHEN a.calm_since > v.now THEN v.now ELSE a.calm_since END
     FROM (SELECT %s::timestamptz AS settles_at, %s::timestamptz AS now) v
     WHERE a.id IN (
         SELECT id FROM state_alarm WHERE settles_at > %s

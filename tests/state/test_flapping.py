@@ -83,14 +83,19 @@ def test_one_that_stays_away_is_cleared_and_one_that_stays_is_an_alarm_again() -
 
 @pytest.mark.django_db
 def test_what_turned_before_our_clock_was_set_back_settles_in_time() -> None:
-    device = DeviceFactory.create()
-    flap(device, 3)
+    away, there = DeviceFactory.create_batch(2)
+    for device in (away, there):
+        flap(device, 3)
+    raise_alarm(there, 3)
 
     set_back_settling_across_tenants(now=t(-57))
 
     assert settle_across_tenants(now=t(-57) + SETTLE_AFTER - timedelta(seconds=1)) == 0
-    assert settle_across_tenants(now=t(-57) + SETTLE_AFTER) == 1
-    assert Alarm.objects.latest("pk").state == "cleared"
+    assert settle_across_tenants(now=t(-57) + SETTLE_AFTER) == 2
+    gone, stayed = (
+        Alarm.objects.filter(device=device).latest("pk") for device in (away, there)
+    )
+    assert (gone.state, stayed.state) == ("cleared", "raised")
 
 
 @pytest.mark.django_db
