@@ -137,6 +137,7 @@ def lay_buckets(lab: Lab, measured: int, now: datetime) -> None:
 
 def one_by_one(product: Product, trial: Trial, now: datetime) -> tuple[int, int, float]:
     """Return the alarms that a loop finds, the buckets that it read, its seconds."""
+    from state.lifecycle import RollupStep
     from state.models import TelemetryRollup
     from state.selectors.rehearsal import WEEK
     from state.services.thresholds import Threshold, is_beyond
@@ -160,7 +161,7 @@ def one_by_one(product: Product, trial: Trial, now: datetime) -> tuple[int, int,
         for row in TelemetryRollup.objects.filter(
             device__product=product,
             metric=rule.metric,
-            step=300,
+            step=RollupStep.FIVE_MINUTES,
             at__gte=now - WEEK,
             at__lt=now,
         ).order_by("device_id", "at"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -31,18 +32,9 @@ ADOPTED_WITHIN_SECONDS = 10.0
 
 
 @pytest.fixture
-def start(broker: BrokerProcess) -> Iterator[Start]:
-    """Start bridges that are gone when the test is over."""
-    started: list[BridgeProcess] = []
-
-    def start_one(*, slots: int = 2) -> BridgeProcess:
-        started.append(BridgeProcess(broker.url, slots=slots).start())
-        return started[-1]
-
-    yield start_one
-    for bridge in started:
-        bridge.send(signal.SIGCONT)
-        bridge.kill()
+def start(start: Start) -> Start:
+    """Start bridges that share two slots, where a test says nothing else."""
+    return partial(start, slots=2)
 
 
 @pytest.fixture
