@@ -21,7 +21,7 @@ django.setup()
 from django.test import Client  # noqa: E402
 
 from iotplatform.settled import settle  # noqa: E402
-from registry.lifecycle import Role, Scope  # noqa: E402
+from registry.choices import Role, Scope  # noqa: E402
 from registry.models import Device, Tenant  # noqa: E402
 from registry.services.people import create_user, set_membership  # noqa: E402
 from registry.services.tokens import create_token  # noqa: E402

@@ -15,12 +15,12 @@ from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
-from registry.admin.base import ServiceAdmin
-from registry.admin.filters import TenantFilter
-from registry.admin.paging import Bounded
-from registry.admin.reach import OfDevices, OfTenants
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.large_lists import Bounded
+from registry.admin.shared.tenant_rows import OfDevices, OfTenants
 from registry.models import Tenant, User
-from registry.selectors.reach import sets_within
+from registry.selectors.access import sets_within
 
 
 class ReadOnlyAdmin(ReadOnly, Bounded, admin.ModelAdmin[Any]):

@@ -17,7 +17,7 @@ from registry.permissions import Right, tenants_where
 class PlatformAdminSite(admin.AdminSite):
     """The stock admin, for platform superusers and the tenants' own staff.
 
-    What staff see there is theirs: ``registry.admin.reach``.
+    What staff see there is theirs: ``registry.admin.shared.tenant_rows``.
     """
 
     site_header = "iotplatform administration"

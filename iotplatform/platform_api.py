@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.figures import platform_figures
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 
 
 class IngestFiguresSerializer(serializers.Serializer[object]):

@@ -265,15 +265,15 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "registry.openapi.add_problems",
+        "registry.api.openapi.add_problems",
         "iotplatform.adapters.http.openapi.add_shapes",
     ],
     # Fields of one name that hold different choices need names of their own.
     "ENUM_NAME_OVERRIDES": {
-        "DeviceKindEnum": "registry.lifecycle.DeviceKind",
+        "DeviceKindEnum": "registry.choices.DeviceKind",
         "CredentialKindEnum": "registry.models.credentials.CredentialKind",
         "KnownByEnum": "state.lifecycle.KnownBy",
-        "LifecycleEnum": "registry.lifecycle.Lifecycle",
+        "LifecycleEnum": "registry.choices.Lifecycle",
         "CommandStatusEnum": "commands.lifecycle.CommandStatus",
         "JobStatusEnum": "commands.lifecycle.JobStatus",
         "ReplayOutcomeEnum": "state.lifecycle.ReplayOutcome",

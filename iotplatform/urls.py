@@ -10,7 +10,7 @@ from iotplatform import error_pages, views
 from iotplatform.platform_api import PlatformView
 
 api: list[URLPattern | URLResolver] = [
-    path("", include("registry.api_urls")),
+    path("", include("registry.api.urls")),
     path("", include("state.api_urls")),
     path("", include("commands.api_urls")),
     path("", include("fleet.api_urls")),
@@ -48,7 +48,7 @@ urlpatterns = [
     ),
     re_path(r"^api/", error_pages.unknown_path),
     re_path(r"^device/", error_pages.unknown_path),
-    path("broker/v1/", include("registry.broker_urls")),
+    path("broker/v1/", include("registry.api.broker_urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include(accounts)),
     path("", include("console.urls")),

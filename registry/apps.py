@@ -10,4 +10,4 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell drf-spectacular of our authentication."""
-        from registry import openapi  # noqa: F401
+        from registry.api import openapi  # noqa: F401

@@ -11,7 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from registry.permissions import rights_of_scopes
 from registry.selectors.tokens import find_token_across_tenants
 from registry.services.tokens import note_use
-from registry.walls import let_in
+from registry.tenant_scope import let_in
 
 if TYPE_CHECKING:
     from rest_framework.request import Request

@@ -15,7 +15,7 @@ from django.http import (
 from django.utils.functional import SimpleLazyObject
 
 from iotplatform.common import wall
-from registry.walls import let_in
+from registry.tenant_scope import let_in
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 
-from registry.lifecycle import Role, Scope
-from registry.limits import Limit
+from registry.choices import Role, Scope
+from registry.member_limit import Limit
 from registry.models import Membership, MembershipLimit, Tenant
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def rights_in(user: User | AnonymousUser, tenant_id: int) -> frozenset[Right]:
 def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
     """Return the tenants where the user may do this, by slug; a superuser: all.
 
-    Each carries the limit of its member, which ``registry.selectors.reach`` obeys.
+    Each carries the limit of its member, which ``registry.selectors.access`` obeys.
     """
     if not user.is_authenticated or not user.is_active:
         return []

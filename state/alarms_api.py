@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from iotplatform.common.instants import InstantFilter
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from state.lifecycle import OPEN_ALARMS, AlarmState, Severity
 from state.models import Alarm

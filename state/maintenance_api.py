@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.serializers import StrictSerializer
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
 from registry.selectors.places import list_sites

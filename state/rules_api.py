@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from iotplatform.common.serializers import StrictSerializer
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.models import Product, Tenant
 from registry.permissions import Right
 from registry.selectors.products import get_product

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 from iotplatform.common.problems import BadInput
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.selectors.devices import get_device
 from state.lifecycle import RollupStep
 from state.selectors.course import get_course

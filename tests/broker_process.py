@@ -13,7 +13,7 @@ from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import answers, free_port
-from registry.verifier import make_verifier
+from registry.device_secrets import make_verifier
 from tests.waiting import wait_until
 
 BASE = Path(__file__).resolve().parent.parent

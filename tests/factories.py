@@ -7,7 +7,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from registry.models import (
     Batch,
     Device,

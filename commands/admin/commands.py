@@ -10,12 +10,16 @@ from django.http import HttpRequest
 
 from commands.models import Attempt, Command, CommandEvent, Job, JobTarget, JobWave
 from iotplatform.common.admin import ReadOnly, ReadOnlyInline
-from registry.admin.filters import TenantFilter, Typed
-from registry.admin.paging import HUNG, Bounded, BoundedFormSet
-from registry.admin.reach import OfDevices, OfTenants
-from registry.admin.searching import ByDevice
+from registry.admin.shared.filters import TenantFilter, Typed
+from registry.admin.shared.large_lists import (
+    HUNG,
+    Bounded,
+    BoundedFormSet,
+)
+from registry.admin.shared.search import ByDevice
+from registry.admin.shared.tenant_rows import OfDevices, OfTenants
 from registry.models import Tenant
-from registry.selectors.reach import sets_within
+from registry.selectors.access import sets_within
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

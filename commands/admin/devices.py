@@ -17,13 +17,13 @@ from commands.selectors.hanging import what_hangs_on
 from commands.services.lifecycle import move_device
 from commands.services.transfer import transfer_device
 from iotplatform.common.problems import Problem
-from registry.admin.base import words_of
-from registry.admin.choosing import searched_one
-from registry.admin.confirming import Confirmation, ReasonForm
 from registry.admin.device_actions import actor_of
 from registry.admin.devices import DeviceAdmin
-from registry.admin.reach import tenants_of
-from registry.lifecycle import Lifecycle
+from registry.admin.shared.base import words_of
+from registry.admin.shared.choice_fields import searched_one
+from registry.admin.shared.confirm_page import Confirmation, ReasonForm
+from registry.admin.shared.tenant_rows import tenants_of
+from registry.choices import Lifecycle
 from registry.models import (
     Device,
     LifecycleMove,

@@ -37,7 +37,7 @@ from commands.services import actions
 from commands.services.commands import request_command
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 

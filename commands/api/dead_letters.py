@@ -20,7 +20,7 @@ from commands.services.replays import MOST_AT_ONCE, replay_letters
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.problems import BadInput
 from iotplatform.common.serializers import StrictSerializer
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right, is_platform_admin
 from state.lifecycle import ReplayOutcome
 from state.models import DeadLetter

@@ -25,7 +25,7 @@ from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 from iotplatform.common.pagination import read_limit
 from iotplatform.common.parsers import MergePatchParser, StrictJSONParser
 from iotplatform.common.problems import BadInput, PreconditionFailed
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 

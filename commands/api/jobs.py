@@ -36,7 +36,7 @@ from commands.serializers import ReasonSerializer
 from commands.services import jobs
 from commands.services.job_retries import retry_failed
 from iotplatform.common.pagination import OpaqueCursorPagination
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 
 

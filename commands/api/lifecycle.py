@@ -10,11 +10,15 @@ from commands.services.lifecycle import move_device
 from commands.services.transfer import transfer_device
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceView, validated
-from registry.api.naming import with_objects
-from registry.lifecycle import CONNECTS
+from registry.api.references import with_objects
+from registry.api.serializers.devices import (
+    DeviceSerializer,
+    MoveSerializer,
+    TransferSerializer,
+)
+from registry.choices import CONNECTS
 from registry.models import Tenant
 from registry.permissions import Right, tenants_where
-from registry.serializers import DeviceSerializer, MoveSerializer, TransferSerializer
 from registry.services.credentials import await_withdrawal
 from registry.services.transfer import Destination
 

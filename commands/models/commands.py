@@ -14,7 +14,7 @@ from commands.lifecycle import (
 )
 from commands.models.jobs import Job
 from iotplatform.common.models import PublicIdModel
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 from registry.models import Device, Tenant
 
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from commands.exceptions import CommandNotFound
 from commands.models import Attempt, Command, CommandEvent
 from registry.models import Tenant
-from registry.selectors.reach import carry, within
+from registry.selectors.access import carry, within
 
 # An event may carry a clock that is a little behind the row's: partitions are pruned
 # by time, and this keeps the first event in.

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from commands.lifecycle import JOB_HOLDS_BACK, CommandStatus, JobStatus, WaitsFor
 from commands.models import Command
-from registry.lifecycle import TAKES_COMMANDS, Lifecycle
+from registry.choices import TAKES_COMMANDS, Lifecycle
 from state.lifecycle import Connectivity
 from state.models import Presence
 

@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from commands.lifecycle import CommandStatus
 from commands.models import Command
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 
 S = CommandStatus
 LATENCY_WINDOW = timedelta(hours=1)

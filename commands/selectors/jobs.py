@@ -13,7 +13,7 @@ from commands.exceptions import JobNotFound
 from commands.models import Job, JobEvent, JobTarget, JobWave
 from commands.selectors.job_tallies import Tally, tally_jobs
 from registry.models import Tenant
-from registry.selectors.reach import carry, sets_within
+from registry.selectors.access import carry, sets_within
 
 
 @dataclass

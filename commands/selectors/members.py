@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from django.db import connection
 
 from commands.models import JobTarget
-from registry.lifecycle import JOINS_JOBS, Lifecycle
+from registry.choices import JOINS_JOBS, Lifecycle
 from registry.models import Device, Tenant
-from registry.selectors.reach import sql_within
+from registry.selectors.access import sql_within
 
 # One array parameter: an IN list of 100,000 would be 100,000 parameters.
 FACTS = """

@@ -23,7 +23,7 @@ from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.idempotency import claim_key, fingerprint
 from commands.services.moves import Moves, lock_commands
 from iotplatform.common.ids import new_public_id
-from registry.lifecycle import TAKES_COMMANDS
+from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
 from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired

@@ -27,7 +27,7 @@ from commands.services import retries, work
 from commands.services.moves import Moves, lock_commands, seconds
 from commands.services.retained import remember_retained
 from iotplatform.common.notify import notify
-from registry.lifecycle import TAKES_COMMANDS, Adapter, DeviceKind
+from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
 from state.lifecycle import Connectivity
 from state.selectors import desired_of, reach_of

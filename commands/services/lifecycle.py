@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commands.services.replacement import replace_device
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import Device, LifecycleMove, User
 from registry.services.lifecycle import move_lifecycle
 

@@ -36,7 +36,7 @@ from commands.services.commands import (
 )
 from commands.services.moves import Moves, lock_commands
 from commands.services.retained import clear_retained_below
-from registry.lifecycle import JOINS_JOBS
+from registry.choices import JOINS_JOBS
 from registry.models import Device, LifecycleMove, User
 from registry.services.replacement import Replaced, take_place
 from state.selectors import reach_of

@@ -21,7 +21,7 @@ from commands.selectors.evidence import (
 from commands.services import evidence, retries
 from commands.services.dispatch import wake_adapters
 from commands.services.moves import Moves, lock_commands
-from registry.lifecycle import CONNECTS
+from registry.choices import CONNECTS
 from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
 from state.selectors import reported_of
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters

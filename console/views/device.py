@@ -29,7 +29,7 @@ from console.selectors.story import get_story
 from console.words import ago, cause_in_words, moment_of
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.problems import Problem
-from registry.lifecycle import MOVES, TAKES_COMMANDS, Lifecycle
+from registry.choices import MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.selectors.places import path_of

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Scope
+from registry.choices import Scope
 from registry.selectors.tokens import get_token, list_tokens
 from registry.services.tokens import create_token, revoke_token
 

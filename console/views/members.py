@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput, NotFound, Problem
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.permissions import Right
 from registry.selectors.people import (
     find_places,

@@ -34,7 +34,7 @@ from fleet.services.cohorts import (
 )
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.pagination import OpaqueCursorPagination
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 
 

@@ -15,7 +15,7 @@ from fleet.knowledge import how_known
 from fleet.selectors.search import DEFAULT_LIMIT, list_fields, search
 from fleet.serializers import FieldListSerializer, SearchResultSerializer
 from iotplatform.common.pagination import read_limit
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
 
 PARAMETERS = [
     OpenApiParameter("q", str, required=True, description="The query; * is all."),

@@ -39,7 +39,7 @@ from fleet.query.tree import (
 )
 from fleet.query.values import as_number
 from fleet.versions import version_key
-from registry.limits import Limit
+from registry.member_limit import Limit
 
 Query: TypeAlias = tantivy.Query
 MUST, SHOULD, MUST_NOT = (

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from fleet.exceptions import NoSuchCohort, NoSuchSnapshot
 from fleet.models import Cohort, Snapshot, SnapshotMember
 from registry.models import Tenant
-from registry.selectors.reach import carry, sets_within
+from registry.selectors.access import carry, sets_within
 
 
 def list_cohorts(*, tenants: Sequence[Tenant]) -> QuerySet[Cohort]:

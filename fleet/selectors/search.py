@@ -22,7 +22,7 @@ from fleet.fields import FIELDS, Field, FieldRef, Kind, resolve_field
 from fleet.query.parser import parse
 from fleet.selectors.lag import current_reader, index_lag_seconds
 from registry.models import Tenant
-from registry.selectors.reach import sql_within
+from registry.selectors.access import sql_within
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000
 DEFAULT_SORT = "uid"

@@ -13,7 +13,7 @@ from iotplatform.common.broker_rights import device_acl, user_acl
 from iotplatform.local.accounts import Account, account_for, acting_as, give
 from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
-from registry.verifier import make_verifier
+from registry.device_secrets import make_verifier
 
 BRIDGE_USER = "@bridge"
 CONFIG = """\

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iotplatform.common.broker_rights import covers, matches
-from registry.verifier import verify_secret
+from registry.device_secrets import verify_secret
 
 
 @dataclass

@@ -19,7 +19,7 @@ import psutil
 from iotplatform.common.broker_rights import device_acl, user_acl
 from iotplatform.local.accounts import Account
 from iotplatform.local.layout import write_private
-from registry.verifier import make_verifier
+from registry.device_secrets import make_verifier
 
 if TYPE_CHECKING:
     from registry.selectors.credentials import BrokerLine

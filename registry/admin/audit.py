@@ -7,12 +7,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.base import ServiceAdmin
-from registry.admin.filters import TenantFilter, Typed
-from registry.admin.reach import OfTenants
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.filters import TenantFilter, Typed
+from registry.admin.shared.tenant_rows import OfTenants
 from registry.models import AuditEntry, Tenant
 from registry.permissions import Right
-from registry.selectors.reach import within
+from registry.selectors.access import within
 
 
 @admin.register(AuditEntry)

@@ -8,8 +8,8 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from registry.admin.filters import TenantFilter
 from registry.admin.places import OfTenantAdmin
+from registry.admin.shared.filters import TenantFilter
 from registry.models import Batch, HardwareRevision, Product
 from registry.services import products
 

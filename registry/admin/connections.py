@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.paging import Bounded
+from registry.admin.shared.large_lists import Bounded
 
 # The provider stands in the settings, and no token of it is kept.
 admin.site.unregister([SocialAccount, SocialApp, SocialToken])

@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 
 from iotplatform.common.problems import Problem
-from registry.admin.base import show_once, words_of
-from registry.admin.confirming import Confirmation, ReasonForm
-from registry.admin.reach import tenants_of
-from registry.exporting import CSV, NDJSON, export_response
-from registry.lifecycle import CONNECTS, Lifecycle
+from registry.admin.shared.base import show_once, words_of
+from registry.admin.shared.confirm_page import Confirmation, ReasonForm
+from registry.admin.shared.tenant_rows import tenants_of
+from registry.choices import CONNECTS, Lifecycle
+from registry.file_responses import CSV, NDJSON, export_response
 from registry.models import Device
 from registry.permissions import Right
 from registry.services.credentials import issue_credential

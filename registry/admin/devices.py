@@ -12,18 +12,18 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.base import (
-    ServiceAdmin,
-    add_errors,
-    for_each,
-)
 from registry.admin.device_actions import DeviceActions, actor_of
-from registry.admin.filters import TenantFilter
-from registry.admin.reach import OfDevices, OfTenants, tenants_of
-from registry.admin.searching import ByDevice
+from registry.admin.shared.base import ServiceAdmin, add_errors, for_each
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.search import ByDevice
+from registry.admin.shared.tenant_rows import (
+    OfDevices,
+    OfTenants,
+    tenants_of,
+)
 from registry.models import Credential, Device, LifecycleMove, Tenant
+from registry.selectors.access import within
 from registry.selectors.devices import other_units
-from registry.selectors.reach import within
 from registry.services.credentials import withdraw_credential
 from registry.services.device_rules import device_errors
 from registry.services.devices import (

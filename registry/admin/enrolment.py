@@ -9,11 +9,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from registry.admin.base import ServiceAdmin, for_each, show_once
-from registry.admin.filters import TenantFilter
-from registry.admin.reach import OfTenants
+from registry.admin.shared.base import ServiceAdmin, for_each, show_once
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.tenant_rows import OfTenants
 from registry.models import EnrolmentKey, Tenant
-from registry.selectors.reach import at_site_within
+from registry.selectors.access import at_site_within
 from registry.services.enrolment import (
     CHANGEABLE,
     create_enrolment_key,

@@ -14,11 +14,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from iotplatform.common.problems import NotFound
-from registry.admin.base import ServiceAdmin
-from registry.admin.choosing import searched
-from registry.admin.filters import TenantFilter
-from registry.admin.reach import OfTenants
-from registry.firmware_files import file_response
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.choice_fields import searched
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.tenant_rows import OfTenants
+from registry.file_responses import file_response
 from registry.models import (
     FirmwareHardware,
     FirmwareProduct,

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 
-from registry.admin.base import ServiceAdmin
-from registry.admin.reach import OfTenants, tenants_of
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import DeviceImport
 from registry.models.imports import ImportStatus
 from registry.services.imports.importing import READERS

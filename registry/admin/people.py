@@ -12,12 +12,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from registry.admin.base import ServiceAdmin, for_each, show_once
-from registry.admin.choosing import searched
-from registry.admin.filters import TenantFilter
-from registry.admin.paging import Bounded
-from registry.admin.reach import OfTenants
-from registry.lifecycle import Scope
+from registry.admin.shared.base import ServiceAdmin, for_each, show_once
+from registry.admin.shared.choice_fields import searched
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.large_lists import Bounded
+from registry.admin.shared.tenant_rows import OfTenants
+from registry.choices import Scope
 from registry.models import (
     ApiToken,
     Membership,

@@ -8,11 +8,15 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from registry.admin.base import ServiceAdmin
-from registry.admin.filters import TenantFilter, Typed
-from registry.admin.reach import OfTenants, tenants_of
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.filters import TenantFilter, Typed
+from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import Project, Site, Space, Tenant
-from registry.selectors.reach import at_site_within, projects_within, sites_within
+from registry.selectors.access import (
+    at_site_within,
+    projects_within,
+    sites_within,
+)
 from registry.services import places, spaces, tenants
 
 

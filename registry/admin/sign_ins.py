@@ -17,7 +17,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.paging import Bounded
+from registry.admin.shared.large_lists import Bounded
 
 OURS = (
     *(EmailAddress, Authenticator, UserSession),

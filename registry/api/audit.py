@@ -14,8 +14,8 @@ from rest_framework.response import Response
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
 from iotplatform.common.problems import Forbidden
-from registry.api_base import TenantScopedMixin
-from registry.audit_serializers import AuditEntrySerializer
+from registry.api.base import TenantScopedMixin
+from registry.api.serializers.audit import AuditEntrySerializer
 from registry.models import AuditAction, AuditEntry
 from registry.permissions import Right, is_platform_admin, may
 from registry.selectors.audit import find_object, list_entries, tell

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api.devices import DeviceView
-from registry.credential_serializers import (
+from registry.api.serializers.credentials import (
     CredentialSerializer,
     IssuedCredentialSerializer,
     NewCredentialSerializer,

@@ -13,14 +13,14 @@ from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
-from registry.api.naming import with_objects
-from registry.api_base import TenantScopedMixin
-from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.api.base import TenantScopedMixin
+from registry.api.references import with_objects
+from registry.api.serializers.devices import DeviceSerializer
+from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import NAMES, get_device, list_devices
 from registry.selectors.places import spaces_in
-from registry.serializers import DeviceSerializer
 from registry.services.devices import (
     DeviceDraft,
     lock_device,

@@ -17,9 +17,9 @@ from iotplatform.common import wall
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
 from iotplatform.common.throttling import PerKeyThrottle
-from registry.api.naming import with_objects
-from registry.api_base import TenantScopedMixin
-from registry.enrolment_serializers import (
+from registry.api.base import TenantScopedMixin
+from registry.api.references import with_objects
+from registry.api.serializers.enrolment import (
     EnrolledSerializer,
     EnrolmentKeySerializer,
     EnrolSerializer,

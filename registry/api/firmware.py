@@ -19,13 +19,13 @@ from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden
+from registry.api.base import TenantScopedMixin
 from registry.api.negotiation import FileNegotiation
-from registry.api_base import TenantScopedMixin
-from registry.firmware_files import file_response
-from registry.firmware_serializers import (
+from registry.api.serializers.firmware import (
     FirmwareReleaseSerializer,
     NewFirmwareReleaseSerializer,
 )
+from registry.file_responses import file_response
 from registry.models import FirmwareRelease, Tenant
 from registry.permissions import Right
 from registry.selectors.firmware import get_release, list_releases

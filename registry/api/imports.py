@@ -15,11 +15,11 @@ from rest_framework.response import Response
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceFilter, DeviceView
 from registry.api.negotiation import FileNegotiation
-from registry.exporting import CSV, EXPORTS, NDJSON, export_response
+from registry.api.serializers.devices import ImportedSerializer
+from registry.file_responses import CSV, EXPORTS, NDJSON, export_response
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
-from registry.serializers import ImportedSerializer
 from registry.services.imports.importing import import_devices
 
 if TYPE_CHECKING:

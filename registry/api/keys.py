@@ -10,13 +10,13 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.api_base import TenantScopedMixin
-from registry.models import ApiToken
-from registry.people_serializers import (
+from registry.api.base import TenantScopedMixin
+from registry.api.serializers.people import (
     ApiTokenSerializer,
     IssuedTokenSerializer,
     NewTokenSerializer,
 )
+from registry.models import ApiToken
 from registry.selectors.tokens import get_token, list_tokens
 from registry.services.tokens import create_token, revoke_token
 

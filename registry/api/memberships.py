@@ -15,10 +15,10 @@ from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
-from registry.api_base import TenantScopedMixin
-from registry.lifecycle import Role
+from registry.api.base import TenantScopedMixin
+from registry.api.serializers.people import MembershipSerializer
+from registry.choices import Role
 from registry.models import Membership, Project, Site, Tenant
-from registry.people_serializers import MembershipSerializer
 from registry.permissions import Right, may
 from registry.selectors.people import (
     find_places,

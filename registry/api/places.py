@@ -7,7 +7,12 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
-from registry.api.slugged import SluggedViewSet
+from registry.api.serializers.devices import (
+    ProjectSerializer,
+    SiteSerializer,
+    SpaceSerializer,
+)
+from registry.api.slug_viewset import SluggedViewSet
 from registry.models import Project, Site, Space
 from registry.selectors.places import (
     get_project,
@@ -18,7 +23,6 @@ from registry.selectors.places import (
     list_spaces,
     spaces_in,
 )
-from registry.serializers import ProjectSerializer, SiteSerializer, SpaceSerializer
 from registry.services import places, spaces
 
 

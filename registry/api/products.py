@@ -10,8 +10,13 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.api.slugged import SluggedViewSet
-from registry.lifecycle import DeviceKind
+from registry.api.serializers.devices import (
+    BatchSerializer,
+    HardwareRevisionSerializer,
+    ProductSerializer,
+)
+from registry.api.slug_viewset import SluggedViewSet
+from registry.choices import DeviceKind
 from registry.models import Batch, HardwareRevision, Product
 from registry.selectors.products import (
     get_batch,
@@ -20,11 +25,6 @@ from registry.selectors.products import (
     list_batches,
     list_products,
     list_revisions,
-)
-from registry.serializers import (
-    BatchSerializer,
-    HardwareRevisionSerializer,
-    ProductSerializer,
 )
 from registry.services import products
 

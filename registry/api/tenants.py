@@ -11,11 +11,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from iotplatform.common.etags import VersionedView
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
+from registry.api.serializers.devices import TenantSerializer
 from registry.exceptions import NoSuchObject
 from registry.models import Tenant
 from registry.selectors.tenants import list_tenants_across_tenants
-from registry.serializers import TenantSerializer
 from registry.services.tenants import create_tenant, delete_tenant, update_tenant
 
 

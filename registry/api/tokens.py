@@ -13,10 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.problems import BadInput, Forbidden
-from registry.lifecycle import Scope
+from registry.api.serializers.devices import (
+    SignInSerializer,
+    TokenSerializer,
+)
+from registry.choices import Scope
 from registry.models import User
 from registry.selectors.second_factors import has_second_factor
-from registry.serializers import SignInSerializer, TokenSerializer
 from registry.services.tokens import create_token
 
 LIFETIME = timedelta(days=30)

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
-from registry.lifecycle import DeviceKind
+from registry.choices import DeviceKind
 from registry.models.places import Tenant
 from registry.validators import (
     validate_json_schema,

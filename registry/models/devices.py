@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from iotplatform.common.models import PublicIdModel
-from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.models.catalogue import Batch, HardwareRevision, Product
 from registry.models.places import Project, Site, Space, Tenant
 from registry.validators import validate_tag, validate_uid, validate_uid_is_free

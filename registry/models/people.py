@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.models.places import Project, Site, Tenant
 
 

@@ -5,7 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
-from registry.limits import Limit
+from registry.member_limit import Limit
 from registry.paths import PathField
 from registry.validators import validate_slug, validate_time_zone
 

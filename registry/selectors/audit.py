@@ -14,7 +14,7 @@ from django.db.models import ForeignKey, Model, Q, QuerySet
 
 from registry.models import AuditEntry, Device, Tenant
 from registry.models.audit import AuditAction
-from registry.selectors.reach import within
+from registry.selectors.access import within
 
 # The first that a model has is what people call its rows.
 NAMES = ("uid", "slug", "username", "name", "target_hash", "public_id")

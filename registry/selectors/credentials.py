@@ -10,11 +10,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from iotplatform.common.broker_rights import UID
+from registry.choices import CONNECTS
+from registry.device_secrets import VerifiedSecrets
 from registry.exceptions import NoSuchObject
-from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device
 from registry.models.credentials import CredentialKind
-from registry.verifier import VerifiedSecrets
 
 CHUNK = 5_000  # rows of about 200 bytes held at once while a file is written
 LONGEST_SECRET = 1_024  # ours have 43; a longer one is not worth the hashing

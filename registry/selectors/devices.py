@@ -10,10 +10,10 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from iotplatform.common.arrays import array_of
+from registry.choices import Lifecycle
 from registry.exceptions import NoSuchObject
-from registry.lifecycle import Lifecycle
 from registry.models import Device, LifecycleMove, Tenant
-from registry.selectors.reach import carry, within
+from registry.selectors.access import carry, within
 from registry.validators import UID
 
 NAMES = (

@@ -8,10 +8,10 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 
+from registry.choices import CONNECTS
 from registry.exceptions import NoSuchObject
-from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device, EnrolmentKey, Tenant
-from registry.selectors.reach import at_site_within
+from registry.selectors.access import at_site_within
 from registry.selectors.tokens import digest_of
 
 

@@ -9,7 +9,11 @@ from django.db.models import QuerySet
 
 from registry.models import Project, Site, Space, Tenant
 from registry.paths import path_in_words
-from registry.selectors.reach import at_site_within, projects_within, sites_within
+from registry.selectors.access import (
+    at_site_within,
+    projects_within,
+    sites_within,
+)
 from registry.selectors.slugs import get_by_slug
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Membership
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from django.db import models
 
 from registry.exceptions import AmbiguousSlug, NoSuchObject
 from registry.models import Tenant
-from registry.selectors.reach import carry
+from registry.selectors.access import carry
 
 Row = TypeVar("Row", bound=models.Model)
 

@@ -16,7 +16,7 @@ from registry.selectors.connections import (
     find_people_by_address_across_tenants,
     list_uids_of,
 )
-from registry.services.rows import save_checked
+from registry.services.constraint_errors import save_checked
 
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialAccount

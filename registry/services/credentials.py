@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from iotplatform.common.notify import notify
 from iotplatform.common.problems import Conflict
+from registry.choices import CONNECTS
+from registry.device_secrets import make_verifier, new_secret
 from registry.exceptions import BrokerDoesNotAnswer, LifecycleRefuses
-from registry.lifecycle import CONNECTS
 from registry.models import Credential, Device, Tenant
 from registry.models.credentials import CredentialKind
-from registry.services.rows import refusal
-from registry.verifier import make_verifier, new_secret
+from registry.services.constraint_errors import refusal
 
 CHANNEL = "registry_credentials"
 WAIT_SECONDS = 10.0

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from registry.lifecycle import DeviceKind
+from registry.choices import DeviceKind
 from registry.models import Device, Product
 
 Errors = list[dict[str, Any]]

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.models import (
     Batch,
     Device,
@@ -23,9 +23,9 @@ from registry.models import (
     Tenant,
     User,
 )
-from registry.selectors.reach import within
+from registry.selectors.access import within
+from registry.services.constraint_errors import refusal, save_checked
 from registry.services.device_rules import device_errors
-from registry.services.rows import refusal, save_checked
 
 BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statement
 CHANGEABLE = frozenset(

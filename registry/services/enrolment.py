@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from iotplatform.common import wall
 from iotplatform.common.problems import BadInput, Conflict, Forbidden
+from registry.choices import Adapter, DeviceKind
+from registry.device_secrets import make_verifier, new_secret
 from registry.exceptions import BrokerDoesNotAnswer
-from registry.lifecycle import Adapter, DeviceKind
 from registry.models import (
     Batch,
     Credential,
@@ -30,7 +31,6 @@ from registry.selectors.enrolment import claimable_devices
 from registry.selectors.tokens import digest_of
 from registry.services.credentials import bring_into_force, create_credential
 from registry.services.devices import DeviceDraft, register_device
-from registry.verifier import make_verifier, new_secret
 
 KEY_MARK = "enrol_"  # so that a scanner of leaked secrets recognises one
 KEY_BYTES = 32

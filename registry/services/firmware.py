@@ -21,7 +21,7 @@ from registry.models import (
     Tenant,
     User,
 )
-from registry.services.rows import refusal, save_checked
+from registry.services.constraint_errors import refusal, save_checked
 
 CHANGEABLE = frozenset({"signature", "notes", "products", "hardware_revisions"})
 

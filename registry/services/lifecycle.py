@@ -12,10 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from iotplatform.common.problems import BadInput
+from registry.choices import CONNECTS, MOVES, Lifecycle
 from registry.exceptions import MoveRefused
-from registry.lifecycle import CONNECTS, MOVES, Lifecycle
 from registry.models import Device, LifecycleMove, Tenant, User
-from registry.selectors.reach import within
+from registry.selectors.access import within
 from registry.services.credentials import revoke_credentials_of
 
 BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statement

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from iotplatform.common.problems import BadInput
+from registry.choices import Role
 from registry.exceptions import LastAdmin
-from registry.lifecycle import Role
 from registry.models import (
     Membership,
     MembershipLimit,
@@ -19,7 +19,7 @@ from registry.models import (
     Tenant,
     User,
 )
-from registry.services.rows import save_checked
+from registry.services.constraint_errors import save_checked
 
 Places = Sequence[Project | Site]
 

@@ -8,7 +8,10 @@ from django.db import transaction
 
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Project, Site, Space, Tenant
-from registry.services.rows import delete_unused, save_checked
+from registry.services.constraint_errors import (
+    delete_unused,
+    save_checked,
+)
 
 
 def create_project(*, tenant: Tenant, slug: str, name: str = "") -> Project:

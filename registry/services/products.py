@@ -8,7 +8,10 @@ from django.db import transaction
 
 from iotplatform.common.problems import BadInput
 from registry.models import Batch, Device, HardwareRevision, Product, Tenant
-from registry.services.rows import delete_unused, save_checked
+from registry.services.constraint_errors import (
+    delete_unused,
+    save_checked,
+)
 from registry.services.schema_changes import refuse_unfit
 
 

@@ -10,11 +10,11 @@ from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from iotplatform.common.problems import BadInput, Conflict
-from registry.lifecycle import CONNECTS, DeviceKind, Lifecycle
+from registry.choices import CONNECTS, DeviceKind, Lifecycle
 from registry.models import Device, LifecycleMove, Product, User
+from registry.services.constraint_errors import save_checked
 from registry.services.device_rules import attribute_errors, device_errors
 from registry.services.lifecycle import check_move, record_moves
-from registry.services.rows import save_checked
 
 IN_SERVICE = frozenset({Lifecycle.ACTIVE, Lifecycle.IN_REPAIR})
 

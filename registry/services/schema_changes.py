@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Count, Min, Q
 
 from iotplatform.common.problems import Conflict
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import Device, Product
 from registry.services.device_rules import attribute_errors
 

@@ -8,7 +8,10 @@ from django.db import connection, transaction
 
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Space, Tenant
-from registry.services.rows import delete_unused, save_checked
+from registry.services.constraint_errors import (
+    delete_unused,
+    save_checked,
+)
 
 # As in the trigger that keeps the paths (registry/migrations/_spaces.py).
 LOCK_TREE = "SELECT pg_advisory_xact_lock(1936744307, %s::integer)"

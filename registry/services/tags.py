@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Tenant
-from registry.selectors.reach import within
+from registry.selectors.access import within
 from registry.services.device_rules import MAX_TAGS
 from registry.validators import validate_tag
 

@@ -7,7 +7,10 @@ from typing import Any
 from django.db import transaction
 
 from registry.models import Device, Product, Project, Site, Tenant
-from registry.services.rows import delete_unused, save_checked
+from registry.services.constraint_errors import (
+    delete_unused,
+    save_checked,
+)
 
 
 def create_tenant(*, slug: str, name: str = "") -> Tenant:

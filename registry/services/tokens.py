@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Scope
+from registry.choices import Scope
 from registry.models import ApiToken, User
 from registry.selectors.tokens import digest_of
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 from iotplatform.common.problems import BadInput, Conflict
 from registry.exceptions import InUse
 from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
+from registry.services.constraint_errors import save_checked
 from registry.services.credentials import revoke_credentials_of
 from registry.services.device_rules import attribute_errors, device_errors
 from registry.services.replacement import lock_devices
-from registry.services.rows import save_checked
 
 
 @dataclass(frozen=True, kw_only=True)

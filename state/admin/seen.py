@@ -8,12 +8,12 @@ from django.contrib import admin
 from django.db.models import Q
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.filters import TenantFilter, Typed
-from registry.admin.paging import Bounded
-from registry.admin.reach import OfDevices, OfTenants
-from registry.admin.searching import ByDevice
+from registry.admin.shared.filters import TenantFilter, Typed
+from registry.admin.shared.large_lists import Bounded
+from registry.admin.shared.search import ByDevice
+from registry.admin.shared.tenant_rows import OfDevices, OfTenants
 from registry.models import Tenant
-from registry.selectors.reach import at_site_within, uids_within, within
+from registry.selectors.access import at_site_within, uids_within, within
 from state.models import (
     AdapterPath,
     Alarm,

@@ -11,13 +11,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnlyInline
-from registry.admin.base import ServiceAdmin
-from registry.admin.choosing import searched
 from registry.admin.device_actions import actor_of
-from registry.admin.filters import TenantFilter
-from registry.admin.paging import HUNG, BoundedFormSet
-from registry.admin.reach import OfTenants, tenants_of
-from registry.admin.searching import ByDevice
+from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.choice_fields import searched
+from registry.admin.shared.filters import TenantFilter
+from registry.admin.shared.large_lists import HUNG, BoundedFormSet
+from registry.admin.shared.search import ByDevice
+from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import Device, Site, Tenant
 from state.models import AlarmRule, MaintenancePlace, MaintenanceWindow
 from state.selectors.maintenance import list_windows, require_all_of

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 from registry.models import Device, Tenant
 
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from registry.models import Device, Tenant
-from registry.selectors.reach import carry, within
+from registry.selectors.access import carry, within
 from state.exceptions import AlarmNotFound
 from state.lifecycle import OPEN_ALARMS, AlarmState
 from state.models import Alarm, AlarmChange

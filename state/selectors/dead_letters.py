@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 
 from registry.models import Device, Tenant
-from registry.selectors.reach import uids_within, within
+from registry.selectors.access import uids_within, within
 from state.exceptions import LetterNotFound
 from state.models import DeadLetter, Presence
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import Device, Product, Site, Tenant
 from state.diagnosis import NEAR, Diagnosis, Evidence, Group, PathFigures, diagnose
 from state.lifecycle import (

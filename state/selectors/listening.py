@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import QuerySet
 
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 from state.models import ListeningSlot
 from state.models.ingest import HTTP_DOOR
 

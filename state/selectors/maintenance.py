@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.db.models.functions import RowNumber
 
 from registry.models import Device, Tenant
-from registry.selectors.reach import at_site_within, carry, within
+from registry.selectors.access import at_site_within, carry, within
 from state.exceptions import WindowBeyondReach, WindowNotFound, WindowRefused
 from state.models import MaintenancePlace, MaintenanceWindow
 

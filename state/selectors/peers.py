@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import connection
 from redis.exceptions import RedisError
 
-from registry.selectors.reach import sql_within
+from registry.selectors.access import sql_within
 from state.lifecycle import Trouble
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from registry.lifecycle import RAISES_ALARMS
+from registry.choices import RAISES_ALARMS
 from registry.models import Product
 from state.lifecycle import Comparison, RollupStep
 

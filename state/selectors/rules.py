@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from registry.models import Tenant
-from registry.selectors.reach import carry
+from registry.selectors.access import carry
 from state.exceptions import RuleNotFound
 from state.models import AlarmRule
 

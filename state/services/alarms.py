@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
-from registry.lifecycle import RAISES_ALARMS
+from registry.choices import RAISES_ALARMS
 from state.exceptions import AlarmIsCleared
 from state.lifecycle import AlarmMove, AlarmReason, AlarmState
 from state.models import Alarm

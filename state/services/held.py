@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
-from registry.lifecycle import RAISES_ALARMS
+from registry.choices import RAISES_ALARMS
 from state.lifecycle import AlarmMove, AlarmReason
 from state.models import Alarm
 from state.selectors.listening import Door, blind_spans_of_doors, doors_blind_since

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from state.lifecycle import Connectivity
 from state.services import bulk
 from state.services.risk import Assessment, RiskFacts, assess

@@ -14,7 +14,7 @@ from secrets import token_hex
 import pytest
 
 from commands.models import Command
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device
 from state.models import Alarm, DeadLetter, TelemetrySummary, Twin
 from tests.adapters.bridge_process import BridgeProcess, wait_for_listening

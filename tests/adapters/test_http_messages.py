@@ -11,7 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from commands.services import uplink
-from registry.lifecycle import Scope
+from registry.choices import Scope
 from registry.services.credentials import revoke_credentials_of
 from registry.services.lifecycle import move_lifecycle
 from registry.services.tokens import create_token

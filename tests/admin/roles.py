@@ -12,7 +12,7 @@ from typing import Any
 
 from django.test import Client
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import (
     Device,
     Membership,

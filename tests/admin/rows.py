@@ -16,7 +16,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from fleet.models import IndexState
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 from registry.models import ApiToken, Space, Tenant, User
 from state.models import AdapterPath, ListeningSlot
 from tests.factories import TenantFactory

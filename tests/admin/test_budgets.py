@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 
 from commands.models import Command, CommandEvent
-from registry.admin.filters import FEW as LINKS
-from registry.admin.paging import HUNG
+from registry.admin.shared.filters import FEW as LINKS
+from registry.admin.shared.large_lists import HUNG
 from registry.models import Device
 from tests.admin.conftest import Measured
 from tests.admin.pages import MODELS, open_page, url_of

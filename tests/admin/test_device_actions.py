@@ -8,7 +8,7 @@ import pytest
 
 from commands.definitions import DEFINITIONS
 from commands.policies import complete_policy
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from registry.models import (
     AuditEntry,
     Credential,

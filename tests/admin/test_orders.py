@@ -11,8 +11,8 @@ from django.contrib import admin
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
-from registry.admin.paging import Bounded
 from registry.admin.places import OfTenantAdmin
+from registry.admin.shared.large_lists import Bounded
 from registry.models import Device, Site
 from tests.admin.pages import MODELS, open_page, url_of
 from tests.admin.people import boss

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import AuditEntry, Product, Tenant
 from state.models import AlarmRule, MaintenancePlace, MaintenanceWindow
 from tests.admin.pages import url_of

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.models import AuditEntry, Device, Tenant
 from registry.services.tokens import create_token
 from state.models import Alarm, DeadLetter

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.models import Device, Tenant
 from registry.services.tokens import create_token
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters

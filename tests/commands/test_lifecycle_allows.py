@@ -6,8 +6,8 @@ import pytest
 
 from commands.exceptions import CommandRefused
 from commands.selectors.members import member_facts
+from registry.choices import Lifecycle
 from registry.exceptions import LifecycleRefuses
-from registry.lifecycle import Lifecycle
 from registry.models import Device
 from registry.services.credentials import create_credential
 from state.models import Alarm, Presence

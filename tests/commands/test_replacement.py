@@ -13,11 +13,11 @@ from commands.selectors.jobs import counts_of
 from commands.services.jobs import start_job
 from commands.services.replacement import replace_device
 from iotplatform.common.problems import BadInput, Conflict, Problem
+from registry.api.serializers.devices import DeviceSerializer
+from registry.choices import Lifecycle
 from registry.exceptions import MoveRefused
-from registry.lifecycle import Lifecycle
 from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.selectors.devices import get_device
-from registry.serializers import DeviceSerializer
 from registry.services.products import create_batch, create_revision
 from registry.services.spaces import create_space
 from state.models import Alarm, Presence, TelemetrySummary, Twin

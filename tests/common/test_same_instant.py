@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import connection
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Scope
+from registry.choices import Scope
 from registry.services.tokens import create_token
 from tests.api.test_versions import VERSIONED, make
 from tests.api.world import API, OBJECTS

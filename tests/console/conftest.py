@@ -13,7 +13,7 @@ from django.test import Client
 from commands.models import Command
 from commands.services.commands import request_command
 from fleet.services.indexing import Indexer
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device, Tenant, User
 from tests.factories import (
     DeviceFactory,

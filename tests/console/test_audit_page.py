@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from commands.services.replacement import replace_device
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device
 from tests.acting import acting
 from tests.console.conftest import Fleet

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from console.payloads import shown, ways_of
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Tenant
 from state.models import Alarm
 from tests.factories import DeviceFactory, MembershipFactory, UserFactory

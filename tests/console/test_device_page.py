@@ -8,7 +8,7 @@ import pytest
 
 from commands.models import Command
 from commands.services.replacement import replace_device
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from registry.services.lifecycle import move_lifecycle
 from tests.commands.field import Unit, deliver, now
 from tests.console.conftest import Fleet

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from state.models import FieldFeedback, Presence
 from state.services.rescoring import rescore_devices
 from tests.commands.field import Unit

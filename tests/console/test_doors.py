@@ -13,7 +13,7 @@ from django.utils import timezone
 from commands.models import Job
 from console.urls import urlpatterns
 from fleet.models import Cohort
-from registry.lifecycle import Role
+from registry.choices import Role
 from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from tests.console.conftest import Fleet
 from tests.factories import MembershipFactory, UserFactory
 from tests.fleet.rows import make_twin

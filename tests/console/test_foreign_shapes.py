@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.services.tokens import create_token
 from tests.adapters.http_client import http_unit
 from tests.commands.field import ask, fresh

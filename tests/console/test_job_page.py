@@ -9,7 +9,7 @@ import pytest
 from commands.models import Job
 from commands.services.advance import advance_jobs_across_tenants
 from commands.services.jobs import start_job
-from registry.lifecycle import Role
+from registry.choices import Role
 from tests.commands.field import Unit, deliver, now
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from commands.models import Command, Job, JobTarget
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from tests.console.conftest import Fleet
 from tests.fleet.rows import make_presence
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device
 from state.models import MaintenanceWindow
 from state.selectors.timeline import timeline_entries

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from fleet.models import Cohort
-from registry.lifecycle import Role
+from registry.choices import Role
 from state.models import ListeningSlot
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from tests.console.conftest import Fleet

@@ -7,7 +7,7 @@ import re
 import pytest
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import ApiToken, Membership
 from registry.services.tokens import create_token
 from tests.console.conftest import Fleet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Membership, MembershipLimit
 from state.models import AlarmRule
 from tests.console.conftest import Fleet

@@ -8,7 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from commands.models import Command, Job, JobTarget
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device, Product
 from tests.console.conftest import Fleet
 from tests.console.test_job_wizard import CONFIG, confirm_page, hidden, step

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from fleet.models import Cohort
 from fleet.services.indexing import Indexer
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device, Membership
 from tests.factories import DeviceFactory, MembershipFactory
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from commands.models import Job, JobTarget
 from fleet.services.indexing import Indexer
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from registry.models import Device
 from tests.factories import DeviceFactory, MembershipFactory
 from tests.fleet.rows import make_command, make_presence

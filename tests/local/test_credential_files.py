@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from iotplatform.local.credential_files import DeviceFiles, may_connect
 from iotplatform.management.commands.mosquitto_files import synchronise
+from registry.device_secrets import make_verifier
 from registry.models import Credential, Device
 from registry.selectors.credentials import BrokerLine
-from registry.verifier import make_verifier
 from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from registry.device_secrets import make_verifier
 from registry.models import Credential, Device, Tenant
 from registry.services.credentials import (
     BATCH,
@@ -24,7 +25,6 @@ from registry.services.credentials import (
     revoke_credential,
     withdraw_credential,
 )
-from registry.verifier import make_verifier
 from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, TenantFactory

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.models import Product, Site, Tenant, User
 from registry.services.tokens import create_token
 from tests.factories import (

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from registry.device_secrets import verify_secret
 from registry.models import (
     ApiToken,
     Credential,
@@ -20,7 +21,6 @@ from registry.models import (
     User,
 )
 from registry.services.credentials import issue_credential
-from registry.verifier import verify_secret
 from tests.factories import (
     DeviceFactory,
     MembershipFactory,

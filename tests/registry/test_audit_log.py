@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import ApiToken, AuditEntry, Credential, Device, Tenant, User
 from registry.services.tokens import create_token
 from tests.acting import acting

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from registry.device_secrets import make_verifier, verify_secret
 from registry.models import Credential, Device, Tenant
 from registry.selectors.credentials import (
     awaiting_withdrawal_across_tenants,
@@ -24,7 +25,6 @@ from registry.services.credentials import (
     revoke_credential,
 )
 from registry.services.lifecycle import move_lifecycle
-from registry.verifier import make_verifier, verify_secret
 from tests.factories import DeviceFactory
 
 

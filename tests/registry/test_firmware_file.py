@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import FirmwareRelease, Product, Site, Tenant
 from registry.services.firmware import create_release
 from tests.admin.people import boss, said, staff_of

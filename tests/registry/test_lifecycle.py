@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from registry.lifecycle import CONNECTS, MOVES, Lifecycle
+from registry.choices import CONNECTS, MOVES, Lifecycle
 from registry.models import Credential, LifecycleMove, Tenant
 from registry.services.lifecycle import move_lifecycle
 from tests.factories import DeviceFactory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Membership, Site, Tenant
 from tests.factories import (
     DeviceFactory,

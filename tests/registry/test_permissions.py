@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Tenant
 from registry.permissions import (
     RIGHTS_OF_ROLE,

@@ -11,7 +11,7 @@ from iotplatform.common.problems import BadInput
 from registry.exceptions import NoSuchObject
 from registry.models import Membership, MembershipLimit, Tenant, User
 from registry.permissions import Right, tenants_where
-from registry.selectors import reach
+from registry.selectors import access
 from registry.selectors.devices import get_device, list_devices
 from registry.selectors.places import list_projects, list_sites
 from registry.services.devices import DeviceDraft, register_device, update_device
@@ -25,13 +25,14 @@ from tests.factories import (
 
 # Selectors of what belongs to the whole tenant, and so to every member of it.
 OF_THE_TENANT = {
-    "registry/admin/reach.py",  # what is of the whole tenant; devices have OfDevices
+    # What is of the whole tenant; devices have OfDevices.
+    "registry/admin/shared/tenant_rows.py",
     "registry/admin/imports.py",  # of a limited member only their own
     "registry/selectors/firmware.py",
     "registry/selectors/people.py",
     "registry/selectors/products.py",
     "registry/selectors/slugs.py",  # narrows what its caller narrowed already
-    "registry/selectors/reach.py",
+    "registry/selectors/access.py",
     "state/selectors/rules.py",  # of products, which are the whole tenant's
     "fleet/selectors/cohorts.py",  # saved queries; what they find is narrowed
 }
@@ -139,7 +140,7 @@ def test_the_condition_in_sql_is_the_one_of_the_orm(
     user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
     MembershipFactory(tenant=globex, user=user)
 
-    text, values = reach.sql_within(tenants_where(user, Right.VIEW), "d")
+    text, values = access.sql_within(tenants_where(user, Right.VIEW), "d")
     rows = type(inside).objects.raw(
         f"SELECT * FROM registry_device d WHERE {text} ORDER BY id", values
     )

@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLPattern
 from rest_framework.test import APIClient
 
-from registry.api_urls import urlpatterns
+from registry.api.urls import urlpatterns
 from registry.models import Device, LifecycleMove, Product, Site, Tenant
 from registry.validators import NO_UIDS
 from tests.factories import (

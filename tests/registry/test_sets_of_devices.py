@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import AuditEntry, Credential, Device, LifecycleMove, Tenant
 from registry.services.lifecycle import move_devices
 from registry.services.tags import edit_tags

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from iotplatform.common.admin import ReadOnly
-from registry.lifecycle import Lifecycle, Role
+from registry.choices import Lifecycle, Role
 from registry.models import Device, Membership, MembershipLimit, Site, Tenant, User
 from tests.factories import (
     DeviceFactory,

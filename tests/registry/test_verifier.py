@@ -6,7 +6,12 @@ import hmac
 import math
 from base64 import b64decode
 
-from registry.verifier import VerifiedSecrets, make_verifier, new_secret, verify_secret
+from registry.device_secrets import (
+    VerifiedSecrets,
+    make_verifier,
+    new_secret,
+    verify_secret,
+)
 
 
 def pbkdf2_sha512(secret: bytes, salt: bytes, iterations: int) -> bytes:

@@ -17,6 +17,7 @@ from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.demo.targets import demo_targets_across_tenants
 from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.targets import grouped
+from registry.device_secrets import verify_secret
 from registry.models import (
     Credential,
     Device,
@@ -27,7 +28,6 @@ from registry.models import (
     User,
 )
 from registry.selectors.places import path_of
-from registry.verifier import verify_secret
 from state.models import ConnectivityTransition, Presence
 
 KEY = b"0123456789abcdef0123456789abcdef"

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from registry.lifecycle import Role, Scope
+from registry.choices import Role, Scope
 from registry.models import Membership
 from registry.services.tokens import create_token
 from tests.emptying import empty_database

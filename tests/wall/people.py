@@ -9,7 +9,7 @@ from typing import Any
 
 from django.test import Client
 
-from registry.lifecycle import Adapter, DeviceKind, Role, Scope
+from registry.choices import Adapter, DeviceKind, Role, Scope
 from registry.models import Tenant
 from registry.services.credentials import issue_credential
 from registry.services.tokens import create_token

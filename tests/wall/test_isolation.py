@@ -21,7 +21,7 @@ from rest_framework.settings import api_settings
 from fleet.fields import FIELDS
 from fleet.fields import Kind as FieldKind
 from fleet.services.indexing import Indexer
-from registry.lifecycle import Role
+from registry.choices import Role
 from tests.factories import TenantFactory
 from tests.wall.bodies import about_others, body_for
 from tests.wall.people import (

@@ -18,10 +18,10 @@ from django.test import RequestFactory
 from psycopg.pq import TransactionStatus
 
 from iotplatform.common import wall
-from registry import exporting
+from registry import file_responses
 from registry.api import devices as devices_api
 from registry.api import imports as imports_api
-from registry.lifecycle import Role
+from registry.choices import Role
 from registry.models import Device
 from registry.selectors import exports
 from tests.wall.conftest import Two
@@ -177,8 +177,8 @@ def broke_in_the_middle(two: Two) -> None:
         raise RuntimeError("in the middle")
 
     with pytest.MonkeyPatch.context() as patch:
-        kind = exporting.EXPORTS["ndjson"][1]
-        patch.setitem(exporting.EXPORTS, "ndjson", (broken, kind))
+        kind = file_responses.EXPORTS["ndjson"][1]
+        patch.setitem(file_responses.EXPORTS, "ndjson", (broken, kind))
         answer = _begun(two)
         with pytest.raises(RuntimeError):
             list(answer)

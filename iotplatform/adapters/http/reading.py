@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from iotplatform.common.messages import Undecodable, Uplink, parse
-from registry.lifecycle import Adapter
+from registry.choices import Adapter
 from state.services.dead_letters import DeadLetterDraft
 
 ADAPTER = Adapter.HTTP.value

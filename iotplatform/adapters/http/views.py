@@ -27,7 +27,7 @@ from iotplatform.adapters.http.taking import Taken
 from iotplatform.adapters.http.waiting import waiters
 from iotplatform.common.messages import UID_PATTERN, Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
-from registry.lifecycle import DeviceKind
+from registry.choices import DeviceKind
 from registry.selectors.devices import children_across_tenants
 
 ASK_AGAIN_SECONDS = 5  # where no more polls may wait

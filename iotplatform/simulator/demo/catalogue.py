@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.lifecycle import DeviceKind, Role
+from registry.choices import DeviceKind, Role
 
 TENANTS = {"acme": "ACME Cold Chain", "globex": "Globex Energy"}
 PROJECTS = {

@@ -20,7 +20,7 @@ from iotplatform.simulator.profiles import (
     OLD_FIRMWARE,
     choose,
 )
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 
 ROOMS = [slug for slug, _name, kind, _parent in SPACES if kind == "room"]
 BLOCK = 10

@@ -9,7 +9,7 @@ from django.db.models import Max
 
 from iotplatform.simulator.demo.fleet import DemoDevice
 from iotplatform.simulator.demo.past import SPAN, Change, changes_of, drops_of
-from registry.lifecycle import Lifecycle
+from registry.choices import Lifecycle
 from registry.models import Device
 from state.lifecycle import Cause, Connectivity
 from state.models import Presence

@@ -25,7 +25,8 @@ from iotplatform.simulator.demo.catalogue import (
 from iotplatform.simulator.demo.fleet import BLOCK, DemoDevice, demo_devices
 from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.secrets import device_secret
-from registry.lifecycle import CONNECTS
+from registry.choices import CONNECTS
+from registry.device_secrets import SALT_BYTES, make_verifier
 from registry.models import Batch, Device, Product, Project, Site, Space, Tenant, User
 from registry.services.credentials import import_verifiers
 from registry.services.devices import DeviceDraft, register_devices
@@ -34,7 +35,6 @@ from registry.services.places import create_project, create_site
 from registry.services.products import create_batch, create_product, create_revision
 from registry.services.spaces import create_space
 from registry.services.tenants import create_tenant
-from registry.verifier import SALT_BYTES, make_verifier
 
 # Whole blocks, so that a gateway and its children come in one transaction.
 BATCH = 200 * BLOCK

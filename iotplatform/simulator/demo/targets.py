@@ -8,7 +8,7 @@ from iotplatform.simulator.demo.fleet import (
     demo_device_of,
 )
 from iotplatform.simulator.targets import Target
-from registry.lifecycle import CONNECTS
+from registry.choices import CONNECTS
 from registry.models import Device
 
 

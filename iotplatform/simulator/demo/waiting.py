@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from iotplatform.simulator.demo.fleet import SIMULATED_TAG
-from registry.lifecycle import CONNECTS
+from registry.choices import CONNECTS
 from registry.models import Device
 from state.models import Twin
 from state.selectors.listening import list_slots

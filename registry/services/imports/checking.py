@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iotplatform.common.problems import BadInput
-from registry.lifecycle import Adapter, DeviceKind
+from registry.choices import Adapter, DeviceKind
 from registry.models import Product
 from registry.services.device_rules import MAX_TAGS, attribute_errors
 from registry.services.imports.catalogue import Catalogue, Part, Place

@@ -9,9 +9,9 @@ from typing import Any
 from django.db import connection
 
 from iotplatform.common.ids import new_public_id
-from registry.lifecycle import DeviceKind, Lifecycle
+from registry.choices import DeviceKind, Lifecycle
 from registry.models import Tenant
-from registry.selectors.reach import sql_within
+from registry.selectors.access import sql_within
 from registry.services.imports.checking import Candidate
 from registry.services.imports.reading import Errors, complaint
 

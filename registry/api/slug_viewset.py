@@ -12,8 +12,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from iotplatform.common.etags import VersionedView, lock_row
 from iotplatform.common.problems import BadInput, Forbidden
-from registry.api.naming import with_objects
-from registry.api_base import TenantScopedMixin
+from registry.api.base import TenantScopedMixin
+from registry.api.references import with_objects
 from registry.models import Tenant
 from registry.permissions import Right
 

@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 
 from iotplatform.common.parsers import check_text
 from iotplatform.common.problems import Problem
-from registry.admin.paging import Bounded
+from registry.admin.shared.large_lists import Bounded
 
 Row = TypeVar("Row", bound=Model)
 

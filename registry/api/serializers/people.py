@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import NameField
-from registry.lifecycle import Role, Scope
+from registry.api.serializers.fields import NameField
+from registry.choices import Role, Scope
 from registry.models import ApiToken, Membership
 
 MOST_PLACES = 200

@@ -8,8 +8,8 @@ from django.conf import settings
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import NameField, OwnNameField
-from registry.lifecycle import Adapter
+from registry.api.serializers.fields import NameField, OwnNameField
+from registry.choices import Adapter
 from registry.models.enrolment import MOST_DEVICES
 from registry.validators import validate_uid
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import NameField, OwnNameField
-from registry.lifecycle import Adapter, DeviceKind, Lifecycle
+from registry.api.serializers.fields import NameField, OwnNameField
+from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.validators import (
     validate_json_schema,
     validate_reported_keys,

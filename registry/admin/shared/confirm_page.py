@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 from iotplatform.common.problems import Problem
-from registry.admin.base import add_errors
+from registry.admin.shared.base import add_errors
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.fields import NameField, NamesField
+from registry.api.serializers.fields import NameField, NamesField
 from registry.validators import validate_version
 
 MOST_NAMES = 100

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from registry.permissions import Right, is_platform_admin, may, tenants_where
-from registry.walls import let_in
+from registry.tenant_scope import let_in
 
 if TYPE_CHECKING:
     from rest_framework.request import Request

@@ -1,14 +1,15 @@
-"""The answer that streams devices as a file; REST and the admin give the same."""
+"""Answers that hand out files; REST and the admin give the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 
 from iotplatform.common import wall
-from registry.models import Device
+from iotplatform.common.problems import NotFound
+from registry.models import Device, FirmwareRelease
 from registry.selectors.exports import export_csv, export_ndjson
 
 CSV, NDJSON = "csv", "ndjson"
@@ -24,4 +25,21 @@ def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpRespon
     lines = wall.stream(export(devices))
     answer = StreamingHttpResponse(lines, content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="devices.{name}"'
+    return answer
+
+
+def file_response(release: FirmwareRelease) -> FileResponse:
+    """Return a release's file, a piece at a time; raises NotFound where it is gone."""
+    try:
+        file = release.file.open("rb")
+    except FileNotFoundError as error:
+        raise NotFound("The file is not in the storage any more.") from error
+    answer = FileResponse(
+        file,
+        as_attachment=True,
+        filename=f"firmware-{release.version}.bin",
+        content_type="application/octet-stream",
+    )
+    answer["Content-Length"] = str(release.size)
+    answer["Cache-Control"] = "private, no-store"
     return answer

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from registry.models import Tenant
 from registry.permissions import Right, tenants_where
-from registry.selectors.reach import carry, within
+from registry.selectors.access import carry, within
 
 if TYPE_CHECKING:
     from registry.models import User

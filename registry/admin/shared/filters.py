@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from registry.admin.reach import OfTenants, tenants_of
+from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import Tenant
 
 FEW = 20  # links that a person reads; of more, they type the one they want
