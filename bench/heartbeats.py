@@ -94,7 +94,7 @@ def speakers(database: psycopg.Connection[Any], *, are_in_turn: bool) -> list[in
 
 def beat(ids: list[int], count: int, *, rate: float | None) -> None:
     """Write so many heartbeats, batch by batch."""
-    from state.services.rows import lock_rows
+    from state.services.presence.locked_rows import lock_rows
 
     started = time.monotonic()
     for begin in range(0, count, BATCH):

@@ -21,7 +21,7 @@ from bench.sweep import connect, fill
 
 if TYPE_CHECKING:
     from registry.models import Product
-    from state.selectors.rehearsal import Trial
+    from state.selectors.rule_trial import Trial
 
 FEW = 100  # devices of the product that the baseline goes through
 ROUNDS = 5
@@ -77,8 +77,8 @@ def main() -> None:
 def report(lab: Lab, devices: int, measured: int) -> None:
     """Measure in one lab."""
     from registry.models import Product
-    from state.lifecycle import Comparison
-    from state.selectors.rehearsal import Trial, try_rule
+    from state.choices import Comparison
+    from state.selectors.rule_trial import Trial, try_rule
 
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     fill(lab, devices, now)
@@ -137,10 +137,10 @@ def lay_buckets(lab: Lab, measured: int, now: datetime) -> None:
 
 def one_by_one(product: Product, trial: Trial, now: datetime) -> tuple[int, int, float]:
     """Return the alarms that a loop finds, the buckets that it read, its seconds."""
-    from state.lifecycle import RollupStep
+    from state.choices import RollupStep
     from state.models import TelemetryRollup
-    from state.selectors.rehearsal import WEEK
-    from state.services.thresholds import Threshold, is_beyond
+    from state.selectors.rule_trial import WEEK
+    from state.services.alarms.thresholds import Threshold, is_beyond
 
     rule = Threshold(
         product.pk,

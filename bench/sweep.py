@@ -125,7 +125,7 @@ def hear_all(lab: Lab, now: datetime) -> None:
 
 def time_all_due(lab: Lab, devices: int, now: datetime) -> float:
     """Make every device due, all heard lately; return the seconds of one sweep."""
-    from state.services.sweep import sweep_across_tenants
+    from state.services.presence.sweep import sweep_across_tenants
 
     with connect(lab) as database:
         database.execute("SET session_replication_role = replica")
@@ -144,7 +144,7 @@ def time_all_due(lab: Lab, devices: int, now: datetime) -> float:
 def time_one_by_one(now: datetime, *, sample: int) -> float:
     """Return the seconds that the judgment alone takes for so many devices."""
     from state.models import Presence
-    from state.services.sweep import BATCH, _judge
+    from state.services.presence.sweep import BATCH, _judge
 
     ids = list(Presence.objects.order_by("pk").values_list("pk", flat=True)[:sample])
     Presence.objects.filter(pk__in=ids).update(next_change_at=now)
@@ -157,7 +157,7 @@ def time_one_by_one(now: datetime, *, sample: int) -> float:
 def time_steady(lab: Lab, devices: int, now: datetime) -> tuple[float, float, float]:
     """Let seconds pass, with their heartbeats; return mean, worst, and the pushes."""
     from state.models import Presence
-    from state.services.sweep import sweep_across_tenants
+    from state.services.presence.sweep import sweep_across_tenants
 
     ids = list(Presence.objects.order_by("pk").values_list("pk", flat=True))
     a_second = len(ids) // HEARTBEAT_SECONDS
@@ -181,7 +181,7 @@ def time_steady(lab: Lab, devices: int, now: datetime) -> tuple[float, float, fl
 def time_outage(lab: Lab, lost: int) -> float:
     """Let some devices have been silent for five intervals; return the seconds."""
     from state.models import Presence
-    from state.services.sweep import sweep_across_tenants
+    from state.services.presence.sweep import sweep_across_tenants
 
     ids = Presence.objects.order_by("-pk").values_list("pk", flat=True)[:lost]
     at = datetime.now(UTC)

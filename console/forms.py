@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from commands.definitions import DEFINITIONS, Definition
 from commands.lifecycle import CommandClass
-from state.lifecycle import Observation
+from state.choices import Observation
 
 CLASS_WORDS = {
     CommandClass.CONTROL: "Real time: refused at once unless the device is online.",

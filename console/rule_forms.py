@@ -9,8 +9,8 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.forms import BoundField
 
-from state.lifecycle import Comparison, Severity
-from state.selectors.rehearsal import Trial
+from state.choices import Comparison, Severity
+from state.selectors.rule_trial import Trial
 
 if TYPE_CHECKING:
     from registry.models import Product

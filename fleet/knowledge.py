@@ -5,8 +5,12 @@ The times stand with the values of one device, in the answer about its state.
 
 from __future__ import annotations
 
-from state.lifecycle import KnownBy
-from state.selectors.knowledge import CONNECTIVITY_RULE, DELTA_RULE, RISK_RULE
+from state.choices import KnownBy
+from state.selectors.provenance import (
+    CONNECTIVITY_RULE,
+    DELTA_RULE,
+    RISK_RULE,
+)
 
 JUDGED = {
     **dict.fromkeys(

@@ -13,7 +13,7 @@ from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.services.targets import MOST_DEVICES
 from iotplatform.common.serializers import StrictSerializer
-from state.lifecycle import KnownBy
+from state.choices import KnownBy
 
 Plain = serializers.Serializer[Any]
 

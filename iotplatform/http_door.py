@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from django.db import Error, connection
 
 from iotplatform.common import wall
-from state.services.listening import beat_of_door
+from state.services.presence.adapter_liveness import beat_of_door
 
 logger = logging.getLogger(__name__)
 

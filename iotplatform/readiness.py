@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from fleet.exceptions import IndexUnavailable
 from fleet.selectors.lag import current_reader
-from state.selectors.listening import BLIND_AFTER, list_slots
+from state.selectors.adapter_liveness import BLIND_AFTER, list_slots
 
 logger = logging.getLogger(__name__)
 

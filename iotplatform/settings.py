@@ -272,11 +272,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "DeviceKindEnum": "registry.choices.DeviceKind",
         "CredentialKindEnum": "registry.models.credentials.CredentialKind",
-        "KnownByEnum": "state.lifecycle.KnownBy",
+        "KnownByEnum": "state.choices.KnownBy",
         "LifecycleEnum": "registry.choices.Lifecycle",
         "CommandStatusEnum": "commands.lifecycle.CommandStatus",
         "JobStatusEnum": "commands.lifecycle.JobStatus",
-        "ReplayOutcomeEnum": "state.lifecycle.ReplayOutcome",
+        "ReplayOutcomeEnum": "state.choices.ReplayOutcome",
     },
 }
 

@@ -6,20 +6,26 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from state.services.alarm_ends import (
+from state.services.alarms.closing import (
     end_orphans_across_tenants,
     forget_cleared_across_tenants,
     set_back_settling_across_tenants,
     settle_across_tenants,
 )
+from state.services.alarms.held_back import (
+    raise_held_across_tenants,
+    set_back_across_tenants,
+)
 from state.services.dead_letters import trim_dead_letters_across_tenants
-from state.services.held import raise_held_across_tenants, set_back_across_tenants
-from state.services.listening import forget_old_spans
 from state.services.maintenance import forget_windows_across_tenants
 from state.services.partitions import keep_partitions
+from state.services.presence.adapter_liveness import forget_old_spans
+from state.services.presence.sweep import (
+    sweep_across_tenants,
+    wake_children_across_tenants,
+)
 from state.services.rescoring import BATCH as RISK_BATCH
 from state.services.rescoring import rescore_across_tenants
-from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
 
 # A run that goes on for longer leaves the rest to the next one, a second later.
 BATCHES_A_RUN = 50

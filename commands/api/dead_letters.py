@@ -22,7 +22,7 @@ from iotplatform.common.problems import BadInput
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right, is_platform_admin
-from state.lifecycle import ReplayOutcome
+from state.choices import ReplayOutcome
 from state.models import DeadLetter
 from state.selectors.dead_letters import (
     get_dead_letter,

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from commands.lifecycle import JOB_HOLDS_BACK, CommandStatus, JobStatus, WaitsFor
 from commands.models import Command
 from registry.choices import TAKES_COMMANDS, Lifecycle
-from state.lifecycle import Connectivity
+from state.choices import Connectivity
 from state.models import Presence
 
 S = CommandStatus

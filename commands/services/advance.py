@@ -19,7 +19,7 @@ from commands.services.commands import new_command, save_new, supersede_configs
 from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
 from commands.services.moves import PLATFORM, Moves
-from state.lifecycle import Connectivity
+from state.choices import Connectivity
 from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired_many
 

@@ -29,9 +29,9 @@ from commands.services.retained import remember_retained
 from iotplatform.common.notify import notify
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
-from state.lifecycle import Connectivity
+from state.choices import Connectivity
 from state.selectors import desired_of, reach_of
-from state.services.presence import expect_disconnect
+from state.services.presence.expected_disconnects import expect_disconnect
 
 CHANNEL = "commands_due"
 # Who cannot be reached for sure; whoever is suspect or stale may well listen.

@@ -39,8 +39,12 @@ from commands.services.retained import clear_retained_below
 from registry.choices import JOINS_JOBS
 from registry.models import Device, LifecycleMove, User
 from registry.services.replacement import Replaced, take_place
+from state.judgment.twin_documents import (
+    Document,
+    merge_patch,
+    patch_between,
+)
 from state.selectors import reach_of
-from state.services.documents import Document, merge_patch, patch_between
 from state.services.twin import lock_desired, merge_desired
 
 S = CommandStatus

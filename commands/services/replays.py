@@ -19,7 +19,7 @@ from psycopg.errors import DeadlockDetected
 from commands.services.uplink import TRIES, take_again
 from iotplatform.common import wall
 from iotplatform.common.messages import Undecodable, Uplink, parse
-from state.lifecycle import ReplayOutcome
+from state.choices import ReplayOutcome
 from state.selectors.dead_letters import last_heard_across_tenants
 from state.services.dead_letters import lock_letter, mark_replayed
 

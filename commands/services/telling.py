@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from commands.selectors.facts import deliveries, outcomes_of
 from commands.services import work
-from state.services.outcomes import (
+from state.services.delivery_outcomes import (
     Delivery,
     Outcomes,
     note_deliveries,

@@ -23,7 +23,7 @@ from commands.services.retained import clear_retained_below
 from registry.models import Device, User
 from registry.services.replacement import lock_devices
 from registry.services.transfer import Destination, hand_over
-from state.services.handover import begin_anew
+from state.services.tenant_transfer import begin_anew
 
 S = CommandStatus
 WHY = "the device went to another tenant"

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from state.lifecycle import RollupStep
-from state.selectors.course import get_course
+from state.choices import RollupStep
+from state.selectors.metric_history import get_course
 
 if TYPE_CHECKING:
     from registry.models import Device

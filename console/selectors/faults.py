@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from console import querytext
 from console.selectors.findings import fleet_url
 from fleet.selectors.search import list_members
-from state.lifecycle import Trouble, Verdict
+from state.choices import Trouble, Verdict
 from state.selectors.diagnosis import diagnose_set
-from state.selectors.knowledge import DIAGNOSIS_RULE
+from state.selectors.provenance import DIAGNOSIS_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

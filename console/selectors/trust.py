@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from fleet.selectors.lag import get_index_state, index_lag_seconds
-from state.selectors.listening import BLIND_AFTER, ingest_figures, list_slots
+from state.selectors.adapter_liveness import (
+    BLIND_AFTER,
+    ingest_figures,
+    list_slots,
+)
 
 # More than this and a person may decide upon what is no longer so.
 INGEST_LAG_LIMIT = 5.0

@@ -16,14 +16,14 @@ from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import Conflict
 from registry.permissions import Right
-from state.lifecycle import OPEN_ALARMS, AlarmState, Severity
+from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.selectors.alarms import (
     flapping_in_words,
     get_alarm,
     history_of,
     list_alarms,
 )
-from state.services.alarms import acknowledge_alarm
+from state.services.alarms.ingest import acknowledge_alarm
 
 if TYPE_CHECKING:
     from state.models import Alarm

@@ -23,7 +23,7 @@ from console.payloads import shown, ways_of
 from console.scope import ConsoleRequest, page
 from console.words import REASONS, reason_in_words
 from registry.permissions import Right, is_platform_admin
-from state.lifecycle import ReplayOutcome
+from state.choices import ReplayOutcome
 from state.selectors.dead_letters import (
     count_by_reason,
     get_dead_letter,

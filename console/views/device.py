@@ -33,8 +33,7 @@ from registry.choices import MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.selectors.places import path_of
-from state.selectors.console import get_device_facts
-from state.selectors.device import get_state, latest_telemetry
+from state.selectors.device import get_device_facts, get_state, latest_telemetry
 from state.selectors.maintenance import windows_in_force
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from console.forms import FeedbackForm
 from console.scope import ConsoleRequest, page
 from console.views.device import again, course_context, find
 from registry.permissions import Right
-from state.lifecycle import Observation
+from state.choices import Observation
 from state.services.feedback import give_feedback
 
 

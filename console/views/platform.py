@@ -16,8 +16,12 @@ from console.selectors.trust import get_trust
 from console.words import reason_in_words
 from fleet.selectors.lag import count_outbox, get_index_state
 from registry.permissions import is_platform_admin
-from state.selectors.console import latest_dead_letters_across_tenants
-from state.selectors.listening import BLIND_AFTER, ingest_figures, list_slots
+from state.selectors.adapter_liveness import (
+    BLIND_AFTER,
+    ingest_figures,
+    list_slots,
+)
+from state.selectors.device import latest_dead_letters_across_tenants
 from state.selectors.platform import count_risk_marks, dead_letter_figures
 
 LETTERS = 25

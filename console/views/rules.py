@@ -18,9 +18,13 @@ from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
 from registry.permissions import Right
 from registry.selectors.products import list_products
-from state.selectors.rehearsal import try_rule
+from state.selectors.rule_trial import try_rule
 from state.selectors.rules import get_rule, list_rules
-from state.services.rules import change_rule, create_rule, delete_rule
+from state.services.alarms.rules import (
+    change_rule,
+    create_rule,
+    delete_rule,
+)
 
 if TYPE_CHECKING:
     from registry.models import Product, Tenant

@@ -1,5 +1,5 @@
 """Django admin of state: what is judged, to look at; what people say, by services."""
 
-from state.admin import seen, written
+from state.admin import alarms, read_only
 
-__all__ = ["seen", "written"]
+__all__ = ["alarms", "read_only"]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 from django.db.models import Q
 
 from iotplatform.common.partitions import ensure_partitions, partitioned_table_sql
-from state.lifecycle import AlarmMove, AlarmReason, AlarmState, Severity
+from state.choices import AlarmMove, AlarmReason, AlarmState, Severity
 
 CHANGES = "state_alarmchange"
 CHANGE_COLUMNS = """

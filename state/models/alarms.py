@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Tenant
-from state.lifecycle import AlarmMove, AlarmReason, AlarmState, Severity
+from state.choices import AlarmMove, AlarmReason, AlarmState, Severity
 from state.models.rules import AlarmRule
 
 

@@ -5,7 +5,7 @@ from django.db import models
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Tenant
-from state.lifecycle import Observation
+from state.choices import Observation
 
 
 class FieldFeedback(PublicIdModel):

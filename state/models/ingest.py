@@ -5,7 +5,7 @@ from django.db import models
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Tenant
-from state.lifecycle import ReplayOutcome
+from state.choices import ReplayOutcome
 
 # The row of the HTTP door, beside those of the bridges' slots, which count from 1.
 HTTP_DOOR = 0

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Site, Tenant
-from state.lifecycle import Severity
+from state.choices import Severity
 from state.models.rules import AlarmRule
 
 

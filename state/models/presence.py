@@ -3,7 +3,7 @@
 from django.db import models
 
 from registry.models import Device, Tenant
-from state.lifecycle import Cause, Connectivity, Departure
+from state.choices import Cause, Connectivity, Departure
 
 
 class Presence(models.Model):

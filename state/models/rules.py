@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Product, Tenant
-from state.lifecycle import Comparison, Severity
+from state.choices import Comparison, Severity
 
 
 class AlarmRule(PublicIdModel):

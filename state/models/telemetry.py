@@ -3,7 +3,7 @@
 from django.db import models
 
 from registry.models import Device, Tenant
-from state.lifecycle import RollupStep
+from state.choices import RollupStep
 
 
 class TelemetrySummary(models.Model):

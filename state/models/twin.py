@@ -3,7 +3,7 @@
 from django.db import models
 
 from registry.models import Device, Tenant
-from state.lifecycle import TwinSide
+from state.choices import TwinSide
 
 
 class Twin(models.Model):

@@ -1,14 +1,14 @@
 """Reads of state."""
 
+from state.selectors.adapter_liveness import ingest_figures, list_slots
 from state.selectors.alarms import get_alarm, list_alarms
-from state.selectors.device import get_state, latest_telemetry
-from state.selectors.listening import ingest_figures, list_slots
-from state.selectors.many import (
+from state.selectors.by_device_ids import (
     count_by_connectivity,
     desired_of,
     reach_of,
     reported_of,
 )
+from state.selectors.device import get_state, latest_telemetry
 from state.selectors.platform import dead_letter_figures
 from state.selectors.timeline import timeline_entries
 

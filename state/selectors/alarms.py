@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from registry.models import Device, Tenant
 from registry.selectors.access import carry, within
+from state.choices import OPEN_ALARMS, AlarmState
 from state.exceptions import AlarmNotFound
-from state.lifecycle import OPEN_ALARMS, AlarmState
 from state.models import Alarm, AlarmChange
 
 CLOCK_TOLERANCE = timedelta(minutes=10)  # of a device's own times

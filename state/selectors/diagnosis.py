@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from registry.choices import Lifecycle
 from registry.models import Device, Product, Site, Tenant
-from state.diagnosis import NEAR, Diagnosis, Evidence, Group, PathFigures, diagnose
-from state.lifecycle import (
+from state.choices import (
     OPEN_ALARMS,
     Cause,
     Connectivity,
@@ -19,9 +18,17 @@ from state.lifecycle import (
     Severity,
     Trouble,
 )
+from state.judgment.diagnosis import (
+    NEAR,
+    Diagnosis,
+    Evidence,
+    Group,
+    PathFigures,
+    diagnose,
+)
 from state.models import AdapterPath, Alarm, CommandTally, FieldFeedback, Presence, Twin
 from state.selectors import peers
-from state.selectors.listening import blind_since, blind_spans
+from state.selectors.adapter_liveness import blind_since, blind_spans
 from state.selectors.peers import FLEET, TRAITS, Count, Counts
 
 FEEDBACK_HOLDS = timedelta(hours=72)  # what the field saw longer ago says little

@@ -15,7 +15,7 @@ from django.db import connection
 from redis.exceptions import RedisError
 
 from registry.selectors.access import sql_within
-from state.lifecycle import Trouble
+from state.choices import Trouble
 
 if TYPE_CHECKING:
     from registry.models import Tenant

@@ -10,7 +10,7 @@ from django.db.models import DateTimeField
 from django.db.models.functions import Least, Now
 
 from registry.models import Device
-from state.lifecycle import (
+from state.choices import (
     AlarmMove,
     AlarmReason,
     Cause,

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.messages import MAX_PAYLOAD_BYTES, UID_PATTERN
 from state.models import DeadLetter
-from state.services import bulk
 
 if TYPE_CHECKING:
     from registry.models import User
-    from state.lifecycle import ReplayOutcome
+    from state.choices import ReplayOutcome
 
 KEPT = 10_000  # dead letters that stay, of all tenants together
 KEPT_BYTES = 256 * 1024 * 1024  # of their payloads: no disk is filled by them
@@ -104,11 +104,11 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
     )
     _trim_senders({draft.sender for draft in drafts})
     counts = sorted(Counter(draft.reason for draft in drafts).items())
-    bulk.run(
+    bulk_sql.run(
         "INSERT INTO state_deadlettercount AS c (reason, total)"
         " SELECT * FROM unnest(%s::text[], %s::bigint[])"
         " ON CONFLICT (reason) DO UPDATE SET total = c.total + excluded.total",
-        bulk.columns_of(counts, 2),
+        bulk_sql.columns_of(counts, 2),
     )
 
 
@@ -117,7 +117,7 @@ def trim_dead_letters_across_tenants(
 ) -> int:
     """Delete what is old or too much, of those first who have most; return how many."""
     bounds = [keep, keep_bytes, now - KEPT_FOR, DELETED_AT_ONCE]
-    return bulk.run(_TRIM, [KEPT_PAYLOAD, *bounds])
+    return bulk_sql.run(_TRIM, [KEPT_PAYLOAD, *bounds])
 
 
 def lock_letter(pk: int) -> DeadLetter | None:
@@ -152,7 +152,7 @@ def _newest_of_each(drafts: Sequence[DeadLetterDraft]) -> list[DeadLetterDraft]:
 
 def _trim_senders(senders: Collection[str]) -> None:
     bounds = [KEPT_OF_SENDER, KEPT_BYTES_OF_SENDER]
-    bulk.run(_TRIM_SENDERS, [KEPT_PAYLOAD, sorted(senders), *bounds])
+    bulk_sql.run(_TRIM_SENDERS, [KEPT_PAYLOAD, sorted(senders), *bounds])
 
 
 def _storable(text: str) -> str:

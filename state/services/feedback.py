@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from state.lifecycle import Observation
+from state.choices import Observation
 from state.models import FieldFeedback
 
 if TYPE_CHECKING:

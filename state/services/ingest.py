@@ -11,11 +11,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from state.services import alarms, evidence, telemetry, twin
+from state.services import telemetry, twin
+from state.services.alarms import ingest
 from state.services.arrivals import Arrival, Report
-from state.services.rows import PresenceRow, lock_or_create_rows
+from state.services.presence import evidence
+from state.services.presence.apply_verdicts import (
+    judge_rows,
+    listening_until,
+    recount,
+)
+from state.services.presence.locked_rows import (
+    PresenceRow,
+    lock_or_create_rows,
+)
 from state.services.twin import TwinNow
-from state.services.verdicts import judge_rows, listening_until, recount
 
 if TYPE_CHECKING:
     from registry.selectors.devices import IngestDevice
@@ -73,7 +82,7 @@ def judge(
     locked.write()
     judged.reported = twin.take_reports(reports)
     late = telemetry.take_measurements(judged.fresh, now=now)
-    alarms.take_events(judged.fresh, now=now, late=late)
+    ingest.take_events(judged.fresh, now=now, late=late)
     return judged
 
 

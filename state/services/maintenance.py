@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id
 from state.exceptions import WindowNotFound, WindowRefused
 from state.models import MaintenancePlace, MaintenanceWindow
-from state.services import bulk
 
 if TYPE_CHECKING:
     from registry.models import Device, Site, Tenant, User
@@ -185,16 +185,16 @@ def open_for_devices(
     devices join, or stay in for longer.
     """
     ids = sorted(device_ids)
-    tenants = sorted(row[0] for row in bulk.fetch(_TENANTS, [ids]))
+    tenants = sorted(row[0] for row in bulk_sql.fetch(_TENANTS, [ids]))
     if not tenants:
         return 0
     public_ids = [new_public_id() for _ in tenants]
-    windows = bulk.fetch(
+    windows = bulk_sql.fetch(
         _OPEN,
         [from_at, until, reason, origin, from_at, public_ids, tenants],
     )
-    columns = bulk.columns_of(sorted(windows), 2)
-    return bulk.run(_PLACES, [from_at, until, *columns, ids])
+    columns = bulk_sql.columns_of(sorted(windows), 2)
+    return bulk_sql.run(_PLACES, [from_at, until, *columns, ids])
 
 
 @transaction.atomic
@@ -202,19 +202,21 @@ def end_for_devices(
     device_ids: Collection[int], *, reason: str, at: datetime, origin: str = ""
 ) -> int:
     """End the work that began at these devices for this reason; return at how many."""
-    ended = bulk.fetch(_END, [at, sorted(device_ids), reason, origin, origin, at, at])
+    ended = bulk_sql.fetch(
+        _END, [at, sorted(device_ids), reason, origin, origin, at, at]
+    )
     if ended:
-        bulk.run(_FOLLOW, [sorted({row[0] for row in ended})])
-        bulk.run(_LOOK_AGAIN, [sorted(row[1] for row in ended)])
+        bulk_sql.run(_FOLLOW, [sorted({row[0] for row in ended})])
+        bulk_sql.run(_LOOK_AGAIN, [sorted(row[1] for row in ended)])
     return len(ended)
 
 
 @transaction.atomic
 def forget_windows_across_tenants(*, now: datetime) -> int:
     """Delete a batch of windows that ended long ago; return how many."""
-    ids = [row[0] for row in bulk.fetch(_OLD, [now - KEPT, FORGOTTEN_AT_ONCE])]
-    bulk.run(_FORGET_PLACES, [ids])
-    return bulk.run(_FORGET, [ids])
+    ids = [row[0] for row in bulk_sql.fetch(_OLD, [now - KEPT, FORGOTTEN_AT_ONCE])]
+    bulk_sql.run(_FORGET_PLACES, [ids])
+    return bulk_sql.run(_FORGET, [ids])
 
 
 def _lock(window: MaintenanceWindow) -> MaintenanceWindow | None:
@@ -223,8 +225,8 @@ def _lock(window: MaintenanceWindow) -> MaintenanceWindow | None:
 
 
 def _look_again_at(window: MaintenanceWindow) -> None:
-    ids = [row[0] for row in bulk.fetch(_HELD_AT_WINDOW, [window.pk])]
-    bulk.run(_LOOK_AGAIN, [sorted(ids)])
+    ids = [row[0] for row in bulk_sql.fetch(_HELD_AT_WINDOW, [window.pk])]
+    bulk_sql.run(_LOOK_AGAIN, [sorted(ids)])
 
 
 def _ids(rows: Sequence[Device] | Sequence[Site]) -> list[int]:

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
+from iotplatform.common import bulk_sql
 from registry.choices import Lifecycle
-from state.lifecycle import Connectivity
-from state.services import bulk
-from state.services.risk import Assessment, RiskFacts, assess
+from state.choices import Connectivity
+from state.judgment.risk import Assessment, RiskFacts, assess
 
 BATCH = 2_000  # devices of one transaction: some 100 ms, and a mark seldom waits longer
 
@@ -75,8 +75,8 @@ Stored = tuple[int, Any, datetime | None]
 @transaction.atomic
 def rescore_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
     """Judge the risk of up to ``limit`` marks and as many due; return how many."""
-    claimed = [row[0] for row in bulk.fetch(_CLAIM, [limit])]
-    due = [row[0] for row in bulk.fetch(_DUE, [now, limit])]
+    claimed = [row[0] for row in bulk_sql.fetch(_CLAIM, [limit])]
+    due = [row[0] for row in bulk_sql.fetch(_DUE, [now, limit])]
     rescore_devices({*claimed, *due}, now=now)
     return max(len(claimed), len(due))
 
@@ -93,14 +93,14 @@ def rescore_devices(device_ids: Collection[int], *, now: datetime) -> None:
         elif device_id in stored:
             found[device_id] = assess(facts, now=now)
     if gone:
-        bulk.run(_DROP, [gone])
+        bulk_sql.run(_DROP, [gone])
     rows = [
         (device_id, *_values(found[device_id]))
         for device_id in sorted(found)
         if _values(found[device_id], encode=False) != stored[device_id]
     ]
     if rows:
-        bulk.run(_WRITE, [now, *bulk.columns_of(rows, 4)])
+        bulk_sql.run(_WRITE, [now, *bulk_sql.columns_of(rows, 4)])
 
 
 def _values(judged: Assessment, *, encode: bool = True) -> tuple[Any, ...]:
@@ -111,11 +111,11 @@ def _values(judged: Assessment, *, encode: bool = True) -> tuple[Any, ...]:
 
 
 def _lock_or_create(device_ids: Collection[int], now: datetime) -> dict[int, Stored]:
-    found = bulk.fetch(_LOCK, [sorted(device_ids)])
+    found = bulk_sql.fetch(_LOCK, [sorted(device_ids)])
     missing = sorted(set(device_ids) - {row[0] for row in found})
     if missing:
-        bulk.run(_CREATE, [now, missing, list(OUT_OF_SERVICE)])
-        found += bulk.fetch(_LOCK, [missing])
+        bulk_sql.run(_CREATE, [now, missing, list(OUT_OF_SERVICE)])
+        found += bulk_sql.fetch(_LOCK, [missing])
     return {
         device_id: (score, msgspec.json.decode(reasons), next_change_at)
         for device_id, score, reasons, next_change_at in found
@@ -123,7 +123,7 @@ def _lock_or_create(device_ids: Collection[int], now: datetime) -> dict[int, Sto
 
 
 def _facts(device_ids: Collection[int]) -> Iterator[tuple[int, str, RiskFacts]]:
-    for row in bulk.fetch(_FACTS, [sorted(device_ids)]):
+    for row in bulk_sql.fetch(_FACTS, [sorted(device_ids)]):
         device_id, lifecycle, connectivity, cause, since, disconnects = row[:6]
         has_drift, desired_at, battery, ended, failed = row[6:11]
         info, warning, critical = row[11:]

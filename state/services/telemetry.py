@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import Struct
 
-from state.lifecycle import RollupStep
-from state.services import bulk
-from state.services.evidence import CLOCK_TOLERANCE, SET_BACK, device_time
-from state.services.marks import mark_for_risk
+from iotplatform.common import bulk_sql
+from state.choices import RollupStep
+from state.services.presence.evidence import (
+    CLOCK_TOLERANCE,
+    SET_BACK,
+    device_time,
+)
+from state.services.risk_marks import mark_for_risk
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Telemetry
@@ -146,7 +150,7 @@ def take_measurements(
         (*key, b.tenant_id, b.minimum, b.maximum, b.total, b.count, b.last, b.last_at)
         for key, b in sorted(buckets.items(), key=lambda item: item[0])
     ]
-    bulk.run(_ROLL_UP, bulk.columns_of(rows, 11))
+    bulk_sql.run(_ROLL_UP, bulk_sql.columns_of(rows, 11))
     return late
 
 
@@ -214,11 +218,11 @@ def _add(
 
 
 def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
-    found = bulk.fetch(_LOCK, [sorted(devices)])
+    found = bulk_sql.fetch(_LOCK, [sorted(devices)])
     missing = sorted(set(devices) - {row[0] for row in found})
     if missing:
-        bulk.run(_CREATE, [missing])
-        found += bulk.fetch(_LOCK, [missing])
+        bulk_sql.run(_CREATE, [missing])
+        found += bulk_sql.fetch(_LOCK, [missing])
     bands: dict[int, dict[str, float]] = {}  # one a product
     summaries = {}
     for device_id, latest, indexed in found:
@@ -240,10 +244,10 @@ def _write(summaries: dict[int, _Summary], newest: dict[int, datetime]) -> None:
         else:
             steady.append(row)
     if moved:
-        bulk.run(_WRITE_INDEXED, bulk.columns_of(moved, 4))
+        bulk_sql.run(_WRITE_INDEXED, bulk_sql.columns_of(moved, 4))
         mark_for_risk([pk for pk, s in summaries.items() if s.is_battery_moved])
     if steady:
-        bulk.run(_WRITE_LATEST, bulk.columns_of(steady, 3))
+        bulk_sql.run(_WRITE_LATEST, bulk_sql.columns_of(steady, 3))
 
 
 def _encode(document: dict[str, Any]) -> str:

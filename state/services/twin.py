@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from django.db import transaction
 
+from iotplatform.common import bulk_sql
+from state.choices import TwinSide
 from state.exceptions import DesiredRefused, DesiredVersionMoved
-from state.lifecycle import TwinSide
-from state.services import bulk
-from state.services.documents import (
+from state.judgment.twin_documents import (
     DESIRED_BYTES,
     Document,
     changes_of,
@@ -129,9 +129,9 @@ def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
         )
     if changed:
         written = [_reported_values(rows[key], changed[key]) for key in sorted(changed)]
-        bulk.run(_WRITE_REPORTED, bulk.columns_of(written, 9))
+        bulk_sql.run(_WRITE_REPORTED, bulk_sql.columns_of(written, 9))
     if history:
-        bulk.run(_REMEMBER_REPORTED, bulk.columns_of(history, 5))
+        bulk_sql.run(_REMEMBER_REPORTED, bulk_sql.columns_of(history, 5))
     return changed
 
 
@@ -175,8 +175,8 @@ def merge_desired_many(
             version = row.desired_version + 1
             written.append((row.device_id, text, version, delta))
             history.append((row.device_id, version, _encode(differing)))
-        bulk.run(_WRITE_DESIRED, [at, *bulk.columns_of(written, 4)])
-        bulk.run(_REMEMBER_DESIRED, [at, *bulk.columns_of(history, 3)])
+        bulk_sql.run(_WRITE_DESIRED, [at, *bulk_sql.columns_of(written, 4)])
+        bulk_sql.run(_REMEMBER_DESIRED, [at, *bulk_sql.columns_of(history, 3)])
     return {device_id: version for device_id, _, version, _ in written}
 
 
@@ -216,11 +216,11 @@ def _reported_values(row: _TwinRow, now: TwinNow) -> tuple[Any, ...]:
 
 def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
     """Lock the twins of these devices in key order, making those that are missing."""
-    found = bulk.fetch(_LOCK, [sorted(device_ids)])
+    found = bulk_sql.fetch(_LOCK, [sorted(device_ids)])
     missing = sorted(set(device_ids) - {row[0] for row in found})
     if missing:
-        bulk.run(_CREATE, [missing])
-        found += bulk.fetch(_LOCK, [missing])
+        bulk_sql.run(_CREATE, [missing])
+        found += bulk_sql.fetch(_LOCK, [missing])
     decode = msgspec.json.decode
     return {
         device_id: _TwinRow(

@@ -17,8 +17,8 @@ from paho.mqtt.properties import Properties
 
 from iotplatform.local.broker import BRIDGE_USER
 from state.models import ListeningSlot, Presence
-from state.selectors.listening import blind_since
-from state.services.sweep import sweep_across_tenants
+from state.selectors.adapter_liveness import blind_since
+from state.services.presence.sweep import sweep_across_tenants
 from tests.adapters.bridge_process import BridgeProcess, waiting_for_locks
 from tests.adapters.traffic import Traffic, offline_moves, wait_until_stored_once
 from tests.broker_process import BrokerProcess

@@ -31,7 +31,10 @@ from commands.services.sweeps import (
     release_waiting_across_tenants,
 )
 from state.models import ExpectedDisconnect, Presence
-from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
+from state.services.presence.sweep import (
+    sweep_across_tenants,
+    wake_children_across_tenants,
+)
 from tests.commands.field import (
     Unit,
     ask,

@@ -10,7 +10,7 @@ from commands.services.jobs import start_job
 from commands.services.telling import tell_outcomes_across_tenants
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.selectors.maintenance import windows_in_force
-from state.services.held import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_across_tenants
 from tests.commands.field import Unit, ask, deliver, now
 from tests.commands.test_jobs import commands_of, fleet_of, make_job, tick
 

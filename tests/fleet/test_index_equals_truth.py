@@ -16,7 +16,7 @@ from fleet.services.indexing import Indexer
 from fleet.services.verifying import verify_index
 from registry.models import Device, Product, Site, Space
 from state.models import Alarm, Presence
-from state.services.sweep import sweep_across_tenants
+from state.services.presence.sweep import sweep_across_tenants
 from tests.commands.field import Unit, ask, deliver, sweep
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, SpaceFactory
 

@@ -11,9 +11,12 @@ from commands.services.uplink import take_in
 from iotplatform.common.messages import Uplink, parse
 from registry.models import Device, Site
 from state.models import ConnectivityTransition, MaintenanceWindow, Presence, Twin
-from state.services.listening import Beat, beat
 from state.services.maintenance import open_window
-from state.services.sweep import sweep_across_tenants, wake_children_across_tenants
+from state.services.presence.adapter_liveness import Beat, beat
+from state.services.presence.sweep import (
+    sweep_across_tenants,
+    wake_children_across_tenants,
+)
 from tests.factories import DeviceFactory, UserFactory
 
 T0 = datetime.now(UTC).replace(microsecond=0)

@@ -8,12 +8,12 @@ from django.db import ProgrammingError, connection, transaction
 from iotplatform.common import wall
 from registry.models import Device
 from state.models import Alarm, AlarmChange
-from state.services.alarm_ends import (
+from state.services.alarms.closing import (
     CLEARED_KEPT,
     end_orphans_across_tenants,
     forget_cleared_across_tenants,
 )
-from state.services.handover import begin_anew
+from state.services.tenant_transfer import begin_anew
 from tests.factories import DeviceFactory, TenantFactory
 from tests.state.scene import say, t
 from tests.state.test_alarms import client_of, raise_alarm

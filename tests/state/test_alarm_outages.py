@@ -6,9 +6,12 @@ import pytest
 
 from registry.models import Device
 from state.models import Alarm, AlarmRule
-from state.selectors.listening import blind_spans
-from state.services.held import raise_held_across_tenants, set_back_across_tenants
-from state.services.listening import open_slots
+from state.selectors.adapter_liveness import blind_spans
+from state.services.alarms.held_back import (
+    raise_held_across_tenants,
+    set_back_across_tenants,
+)
+from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
 from tests.state.scene import MINUTE, announce, keep_listening, listen, say, t
 from tests.state.test_alarm_rules import rule_for

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from registry.models import Device, Membership, MembershipLimit
 from state.models import Alarm, AlarmChange, AlarmRule, HeldAlarm
 from state.selectors import latest_telemetry
-from state.services.alarm_ends import end_orphans_across_tenants
-from state.services.held import raise_held_across_tenants
-from state.services.listening import open_slots
-from state.services.rules import change_rule, create_rule
-from state.services.thresholds import Threshold, is_beyond
+from state.services.alarms.closing import end_orphans_across_tenants
+from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.rules import change_rule, create_rule
+from state.services.alarms.thresholds import Threshold, is_beyond
+from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
 from tests.state.scene import arrive, keep_listening, listen, say, t, uplink
 from tests.state.test_alarms import client_of

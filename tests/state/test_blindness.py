@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from state.selectors import ingest_figures
-from state.selectors.listening import blind_since, blind_spans
-from state.services.listening import open_slots
+from state.selectors.adapter_liveness import blind_since, blind_spans
+from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
 from tests.state.scene import (
     SECOND,

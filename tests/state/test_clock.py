@@ -8,8 +8,8 @@ import pytest
 
 from registry.models import Device
 from state.models import Alarm, ConnectivityTransition
-from state.selectors.listening import blind_since
-from state.services.listening import open_slots
+from state.selectors.adapter_liveness import blind_since
+from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
 from tests.state.scene import (
     SECOND,

@@ -6,8 +6,14 @@ from collections import Counter
 
 import pytest
 
-from state.diagnosis import Diagnosis, Evidence, Group, PathFigures, diagnose
-from state.lifecycle import Observation, Trouble
+from state.choices import Observation, Trouble
+from state.judgment.diagnosis import (
+    Diagnosis,
+    Evidence,
+    Group,
+    PathFigures,
+    diagnose,
+)
 from tests.state.diagnosis_scenarios import SCENARIOS, Scenario
 
 

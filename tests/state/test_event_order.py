@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from commands.services.uplink import take_in
 from registry.models import Device
 from state.models import Alarm, EventOrder, HeldAlarm
-from state.services.alarm_ends import settle_across_tenants
-from state.services.event_order import CODES_KEPT
-from state.services.flapping import SETTLE_AFTER
-from state.services.handover import begin_anew
-from state.services.held import raise_held_across_tenants
+from state.services.alarms.closing import settle_across_tenants
+from state.services.alarms.event_order import CODES_KEPT
+from state.services.alarms.flapping import SETTLE_AFTER
+from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.tenant_transfer import begin_anew
 from tests.factories import DeviceFactory
 from tests.state.scene import SECOND, announce, arrive, say, t, uplink
 

@@ -17,13 +17,17 @@ from hypothesis.stateful import (
 from registry.models import Device
 from state.models import Alarm, AlarmChange
 from state.selectors import get_state
-from state.services.alarm_ends import (
+from state.services.alarms.closing import (
     set_back_settling_across_tenants,
     settle_across_tenants,
 )
-from state.services.alarms import acknowledge_alarm
-from state.services.flapping import FLAP_RAISES, FLAP_WINDOW, SETTLE_AFTER
-from state.services.held import raise_held_across_tenants
+from state.services.alarms.flapping import (
+    FLAP_RAISES,
+    FLAP_WINDOW,
+    SETTLE_AFTER,
+)
+from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.ingest import acknowledge_alarm
 from state.services.maintenance import open_for_devices
 from tests.factories import DeviceFactory, UserFactory
 from tests.state.scene import T0, say, t

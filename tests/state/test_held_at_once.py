@@ -10,8 +10,8 @@ from django.db import connection, transaction
 
 from registry.models import Device
 from state.models import Alarm, AlarmChange, HeldAlarm
-from state.services import held
-from state.services.held import raise_held_across_tenants
+from state.services.alarms import held_back
+from state.services.alarms.held_back import raise_held_across_tenants
 from tests.factories import DeviceFactory, ProductFactory
 from tests.state.scene import arrive, t, uplink
 from tests.state.test_alarm_rules import rule_for
@@ -39,7 +39,7 @@ def warm() -> list[Device]:
 def test_sweeps_side_by_side_raise_each_alarm_once(
     warm: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held, "BATCH", 5)  # many transactions, so that they meet
+    monkeypatch.setattr(held_back, "BATCH", 5)  # many transactions, so that they meet
 
     def sweep(_: int) -> int:
         try:

@@ -11,8 +11,15 @@ from registry.models import Device
 from state.models import ListeningSlot
 from state.models.ingest import HTTP_DOOR
 from state.selectors import list_slots
-from state.selectors.listening import beats_of_slots, blind_since, blind_spans
-from state.services.listening import beat_of_door, open_slots
+from state.selectors.adapter_liveness import (
+    beats_of_slots,
+    blind_since,
+    blind_spans,
+)
+from state.services.presence.adapter_liveness import (
+    beat_of_door,
+    open_slots,
+)
 from tests.factories import DeviceFactory
 from tests.state.scene import (
     MINUTE,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.lifecycle import Cause, Connectivity, Departure
-from state.services.judgment import (
+from state.choices import Cause, Connectivity, Departure
+from state.judgment.connectivity import (
     Evidence,
     Gateway,
     Listening,

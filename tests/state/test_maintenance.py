@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from registry.models import Device, Membership, MembershipLimit
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
-from state.services.held import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_across_tenants
 from state.services.maintenance import (
     KEPT,
     change_window,

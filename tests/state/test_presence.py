@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from state.models import ConnectivityTransition
-from state.services.history import PastTransition, load_history
-from state.services.presence import expect_disconnect
+from state.services.presence.backfill import PastTransition, load_history
+from state.services.presence.expected_disconnects import expect_disconnect
 from tests.factories import DeviceFactory
 from tests.state.scene import (
     arrive,

@@ -9,7 +9,7 @@ import pytest
 
 from registry.models import Device
 from state.models import Alarm, TelemetryRollup
-from state.selectors.rehearsal import Trial, try_rule
+from state.selectors.rule_trial import Trial, try_rule
 from state.services.partitions import keep_partitions
 from tests.factories import DeviceFactory
 from tests.state.scene import T0, t

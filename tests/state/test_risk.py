@@ -19,12 +19,12 @@ from commands.services.moves import Moves, lock_commands
 from commands.services.telling import tell_outcomes_across_tenants
 from fleet.models import Outbox
 from registry.models import Device
-from state.lifecycle import Cause, Connectivity
+from state.choices import Cause, Connectivity
+from state.judgment.risk import MOST, WEIGHTS, RiskFacts, assess
 from state.models import Alarm, Presence, Risk, RiskMark, TelemetrySummary, Twin
-from state.services.history import PastTransition, load_history
-from state.services.outcomes import Outcomes, note_outcomes
+from state.services.delivery_outcomes import Outcomes, note_outcomes
+from state.services.presence.backfill import PastTransition, load_history
 from state.services.rescoring import rescore_across_tenants
-from state.services.risk import MOST, WEIGHTS, RiskFacts, assess
 from tests.factories import DeviceFactory, MembershipFactory, ProductFactory
 from tests.fleet.rows import make_command
 from tests.state.scene import T0, be_born, say, sweep, t, will

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.models import Device
-from state.lifecycle import Connectivity, Departure
+from state.choices import Connectivity, Departure
 from state.models import BlindSpan, ConnectivityTransition, ListeningSlot, Presence
-from state.services import steady
-from state.services.sweep import _judge, sweep_across_tenants
+from state.services.presence import steady_devices
+from state.services.presence.sweep import _judge, sweep_across_tenants
 from tests.factories import DeviceFactory
 from tests.state.scene import MINUTE, be_born, make_family, presence, say, t
 
@@ -138,7 +138,7 @@ def test_steady_devices_are_pushed_forward_without_being_judged() -> None:
     for device in (*devices, gateway, child):
         say(device, "heartbeat", t(1.5))
 
-    assert steady.changed_across_tenants(now=t(2), limit=100) == []
+    assert steady_devices.changed_across_tenants(now=t(2), limit=100) == []
     assert sweep_across_tenants(now=t(2)) == 0
 
     for device in (*devices, gateway):
@@ -164,8 +164,8 @@ def test_a_sweep_of_many_steady_devices_takes_a_handful_of_statements() -> None:
 def test_what_one_run_leaves_is_judged_rightly_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(steady, "PUSHED_AT_ONCE", 1)
-    monkeypatch.setattr(steady, "PUSHES_A_RUN", 1)
+    monkeypatch.setattr(steady_devices, "PUSHED_AT_ONCE", 1)
+    monkeypatch.setattr(steady_devices, "PUSHES_A_RUN", 1)
     devices = DeviceFactory.create_batch(3)
     for device in devices:
         be_born(device, t(0))

@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.exceptions import DesiredRefused, DesiredVersionMoved
+from state.judgment.twin_documents import (
+    changes_of,
+    delta_of,
+    merge_patch,
+)
 from state.selectors import desired_of, get_state, reported_of, timeline_entries
-from state.services.documents import changes_of, delta_of, merge_patch
 from state.services.twin import merge_desired, merge_desired_many
 from tests.factories import DeviceFactory
 from tests.state.scene import arrive, be_born, presence, say, t, twin, uplink

@@ -26,8 +26,8 @@ from iotplatform.adapters.mqtt.downlink import Downlink
 from iotplatform.adapters.mqtt.figures import Figures
 from iotplatform.adapters.mqtt.link import Link, Received
 from iotplatform.adapters.mqtt.slots import Slots
-from state.selectors.listening import beats_of_slots
-from state.services import listening
+from state.selectors.adapter_liveness import beats_of_slots
+from state.services.presence import adapter_liveness
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Bridge:
         count = settings.BRIDGE_SLOTS
         beats = beats_of_slots()
         if not beats.keys() >= set(range(1, count + 1)):
-            listening.open_slots(count, now=now)
+            adapter_liveness.open_slots(count, now=now)
             beats = beats_of_slots()
         self._slots.keep(beats, mine=self._links.keys(), now=now)
         for slot in self._slots.held - self._links.keys():
@@ -119,7 +119,7 @@ class Bridge:
         if (spare := self._slots.to_give()) is not None:
             logger.info("slot %d: left to a bridge that has none", spare)
             self._leave(spare)
-        listening.beat(
+        adapter_liveness.beat(
             [
                 self._figures[slot].beat(link, self._pending)
                 for slot, link in sorted(self._links.items())
@@ -128,7 +128,7 @@ class Bridge:
         )
         for slot in [slot for slot, link in self._links.items() if link.is_drained]:
             logger.info("slot %d: drained, and given up", slot)
-            listening.forget_slot(slot)
+            adapter_liveness.forget_slot(slot)
             self._leave(slot)
         self._commands_due = True
         self._downlink.clear(list(self._links.values()))

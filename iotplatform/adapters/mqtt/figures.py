@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from iotplatform.adapters.mqtt.link import Link, Received
-from state.services.listening import Beat
+from state.services.presence.adapter_liveness import Beat
 
 SMOOTHING = 0.3  # weight of the newest second in the shown rate
 

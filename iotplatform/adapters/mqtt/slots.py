@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 from django.db import Error, connection
 
+from iotplatform.common import bulk_sql
 from iotplatform.common.notify import listen
-from state.services import bulk
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Slots:
                 is_orphan or slot in mine or not (self.held or mine)
             ):
                 continue
-            if bulk.fetch(_LOCK, [LOCK_CLASS, slot])[0][0]:
+            if bulk_sql.fetch(_LOCK, [LOCK_CLASS, slot])[0][0]:
                 logger.info("slot %d: taken", slot)
                 self.held.add(slot)
             elif now - beat_at > END_AFTER:
@@ -105,13 +105,13 @@ class Slots:
                 self._still[slot] = beat_at
         if self._is_spare == bool(self.held):
             self._is_spare = not self.held
-            bulk.fetch(_BE_SPARE if self._is_spare else _BE_NO_SPARE, [SPARE_CLASS])
+            bulk_sql.fetch(_BE_SPARE if self._is_spare else _BE_NO_SPARE, [SPARE_CLASS])
 
     def to_give(self) -> int | None:
         """Return a slot to leave to a bridge that has none, while we have several."""
         if len(self.held) < 2 or monotonic() < self._give_at:
             return None
-        if not bulk.fetch(_SPARES, [SPARE_CLASS])[0][0]:
+        if not bulk_sql.fetch(_SPARES, [SPARE_CLASS])[0][0]:
             return None
         self._give_at = monotonic() + GIVE_SECONDS
         return max(self.held)
@@ -120,7 +120,7 @@ class Slots:
         """Leave a slot to others."""
         self.held.discard(slot)
         if self.are_ours:
-            bulk.fetch(_UNLOCK, [LOCK_CLASS, slot])
+            bulk_sql.fetch(_UNLOCK, [LOCK_CLASS, slot])
 
     def notified(self) -> bool:
         """Say whether something was notified since the last look."""
@@ -146,14 +146,14 @@ class Slots:
             self.held.clear()
             self._is_spare = False
             self._session = connection.connection
-            bulk.fetch(_LEASE, [f"{STILL_SECONDS}s", f"{STILL_SECONDS}s"])
-            bulk.fetch(_PLAN_ONCE)
+            bulk_sql.fetch(_LEASE, [f"{STILL_SECONDS}s", f"{STILL_SECONDS}s"])
+            bulk_sql.fetch(_PLAN_ONCE)
             self._session.prepare_threshold = PREPARED_AFTER
 
     def _end_holder(self, slot: int) -> None:
         logger.warning("slot %d: its bridge does not move; ending it", slot)
         try:
-            bulk.fetch(_END_HOLDER, [LOCK_CLASS, slot])
+            bulk_sql.fetch(_END_HOLDER, [LOCK_CLASS, slot])
         except Error as error:  # of another login: then the server's patience decides
             logger.warning("slot %d: %s", slot, str(error).strip())
             if not self.are_ours:

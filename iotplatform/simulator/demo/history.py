@@ -11,9 +11,9 @@ from iotplatform.simulator.demo.fleet import DemoDevice
 from iotplatform.simulator.demo.past import SPAN, Change, changes_of, drops_of
 from registry.choices import Lifecycle
 from registry.models import Device
-from state.lifecycle import Cause, Connectivity
+from state.choices import Cause, Connectivity
 from state.models import Presence
-from state.services.history import PastTransition, load_history
+from state.services.presence.backfill import PastTransition, load_history
 
 BATCH = 5_000
 # Shorter gaps are left as they are: a restart is no history.

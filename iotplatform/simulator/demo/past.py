@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from random import Random
 
-from state.lifecycle import Cause, Connectivity
+from state.choices import Cause, Connectivity
 
 SPAN = timedelta(days=3)
 SLOT_SECONDS = 6 * 3_600

@@ -8,7 +8,7 @@ from iotplatform.simulator.demo.fleet import SIMULATED_TAG
 from registry.choices import CONNECTS
 from registry.models import Device
 from state.models import Twin
-from state.selectors.listening import list_slots
+from state.selectors.adapter_liveness import list_slots
 
 
 def count_silent_across_tenants() -> tuple[int, int]:

@@ -1,0 +1,86 @@
+"""REST: the course of a metric over time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
+from iotplatform.common.problems import BadInput
+from registry.api.base import TenantScopedMixin
+from registry.selectors.devices import get_device
+from state.api.serializers import CourseSerializer
+from state.choices import RollupStep
+from state.selectors.metric_history import get_course
+
+STEPS = {str(step.value): step.value for step in RollupStep}
+USUAL_RANGE = timedelta(hours=24)
+LONGEST_NAME = 64
+
+
+class TelemetryView(TenantScopedMixin, APIView):
+    """How a metric went."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("metric", str, required=True),
+            OpenApiParameter("from", datetime, description="A day before `to`."),
+            OpenApiParameter("to", datetime, description="Now."),
+            OpenApiParameter(
+                "step",
+                str,
+                enum=[*STEPS, "auto"],
+                description="Seconds of a bucket; `auto` takes what a chart has room"
+                " for.",
+            ),
+        ],
+        responses=CourseSerializer,
+    )
+    def get(self, request: Request, uid: str) -> Response:
+        """Return the buckets of a range; an empty one is not there."""
+        device = get_device(tenants=self.tenants, uid=uid)
+        params = request.query_params
+        to_at = _instant(params, "to") or timezone.now()
+        from_at = _instant(params, "from") or to_at - USUAL_RANGE
+        found = get_course(
+            device,
+            metric=_metric(params),
+            from_at=from_at,
+            to_at=to_at,
+            step=_step(params),
+        )
+        return Response(CourseSerializer(found).data)
+
+
+def _metric(params: Any) -> str:
+    name = str(params.get("metric") or "")
+    if not name:
+        raise BadInput(metric="Name the metric, as in ?metric=temperature.")
+    if len(name) > LONGEST_NAME or "\0" in name:
+        raise BadInput(metric=f"No metric has this name: up to {LONGEST_NAME} letters.")
+    return name
+
+
+def _step(params: Any) -> int | None:
+    text = params.get("step", "auto")
+    if text == "auto":
+        return None
+    if text not in STEPS:
+        raise BadInput(step=f"One of {', '.join(STEPS)} or auto.")
+    return STEPS[text]
+
+
+def _instant(params: Any, name: str) -> datetime | None:
+    text = params.get(name)
+    if not text:
+        return None
+    found = read_instant(text)
+    if found is None:
+        raise BadInput(errors=[{"field": name, "message": NOT_AN_INSTANT}])
+    return found

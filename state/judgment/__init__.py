@@ -1,0 +1,1 @@
+"""Verdicts as pure functions: no database, no clock."""

@@ -1,0 +1,59 @@
+"""What the apps above ask of many devices at once: ids in, one query, ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import connection
+
+from state.choices import Cause, Connectivity
+from state.models import Presence, Twin
+
+# One array parameter, for a job may ask about 100,000; never heard is offline.
+COUNT = """
+    SELECT coalesce(p.connectivity, %s), count(*)
+    FROM unnest(%s::bigint[]) AS d(id)
+    LEFT JOIN state_presence p ON p.device_id = d.id GROUP BY 1
+"""
+
+
+def connectivity_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the connectivity of each device; offline where none was ever heard."""
+    found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
+    rows = Presence.objects.filter(pk__in=device_ids)
+    return found | dict(rows.values_list("pk", "connectivity"))
+
+
+def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
+    """Return how many of the devices are online, suspect and so on, of any number."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [str(Connectivity.OFFLINE.value), list(device_ids)])
+        return dict(cursor.fetchall())
+
+
+def reach_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the connectivity of each device as far as delivery is concerned.
+
+    A child whose gateway is away cannot be reached: for whoever sends, it is offline.
+    """
+    found = connectivity_of(device_ids)
+    cut_off = Presence.objects.filter(
+        pk__in=device_ids,
+        connectivity=Connectivity.STALE,
+        cause=Cause.GATEWAY_OFFLINE,
+    )
+    offline = str(Connectivity.OFFLINE.value)
+    return found | dict.fromkeys(cut_off.values_list("pk", flat=True), offline)
+
+
+def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], int]]:
+    """Return the desired document and its version; those devices that have one."""
+    rows = Twin.objects.filter(pk__in=device_ids)
+    found = rows.values_list("pk", "desired", "desired_version")
+    return {device_id: (desired, version) for device_id, desired, version in found}
+
+
+def reported_of(device_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return the reported document; those devices that have a twin."""
+    return dict(Twin.objects.filter(pk__in=device_ids).values_list("pk", "reported"))

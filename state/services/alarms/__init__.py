@@ -1,0 +1,1 @@
+"""Raising, holding back and closing alarms."""

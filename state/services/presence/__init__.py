@@ -1,0 +1,1 @@
+"""What devices were heard to say, and the connectivity judged from it."""

@@ -1,0 +1,253 @@
+"""How one message changes what is known of its device.
+
+Two bridges share the uplink, so messages of one device may come out of order. What
+they change is therefore ordered by (boot, seq) or by arrival where that is known, and
+merged by maximum where it is not.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from state.choices import Departure
+
+if TYPE_CHECKING:
+    from iotplatform.common.messages import Status, Uplink
+    from state.services.presence.locked_rows import PresenceRow
+
+WINDOW = 64
+MASK = (1 << WINDOW) - 1
+CLOCK_TOLERANCE = timedelta(minutes=10)
+LONGEST_SLEEP = timedelta(days=31)
+# What was heard later than now was heard before our own clock was set back; hosts that
+# keep time are not so far apart.
+SET_BACK = timedelta(minutes=1)
+
+
+def take(row: PresenceRow, uplink: Uplink) -> bool:
+    """Enter one message; return False for a repeat, which is counted and no more."""
+    if uplink.kind == "status" and _status(uplink).status == "offline":
+        _take_will(row, uplink)  # the broker sent it: no activity, no place in the row
+        return True
+    if _is_repeat(row, uplink.message.boot, uplink.message.seq):
+        row.repeats += 1
+        return False
+    is_newest = row.last_activity_at is None or uplink.at >= row.last_activity_at
+    note_activity(row, uplink.at)
+    if is_newest and uplink.message.ts is not None:
+        row.clock_skew = device_time(uplink) is None
+    if uplink.kind == "status":
+        _take_status(row, uplink, is_newest=is_newest)
+    return True
+
+
+def set_back(row: PresenceRow, now: datetime) -> None:
+    """Bring evidence from before our clock was set back to now, as the latest it is.
+
+    Left in the future, it would hide all silence and every will until then.
+    """
+    if row.last_seen_at is None or row.last_seen_at <= now:
+        return
+    if row.last_seen_at <= now + SET_BACK:
+        return
+    row.last_seen_at = now
+    if row.last_activity_at is not None:
+        row.last_activity_at = min(row.last_activity_at, now)
+    if row.left_at is not None:
+        row.left_at = min(row.left_at, now)
+    if row.waiting_at is not None:
+        row.waiting_at = min(row.waiting_at, now)
+
+
+def is_birth(uplink: Uplink) -> bool:
+    """Say whether a device says that it has connected."""
+    return uplink.kind == "status" and _status(uplink).status == "online"
+
+
+def is_leaving(uplink: Uplink) -> bool:
+    """Say whether it tells that a device has left: its will, or a goodbye."""
+    return uplink.kind == "status" and _status(uplink).status in ("offline", "goodbye")
+
+
+def note_activity(row: PresenceRow, at: datetime) -> None:
+    """Enter something valid from the device, or relayed by it."""
+    is_newest = row.last_activity_at is None or at >= row.last_activity_at
+    if is_newest:
+        row.last_activity_at = at
+        if row.sleeping_until is not None:
+            row.sleeping_until = None
+            _end_waiting(row, row.waiting_at or at)
+    note_seen(row, at)
+
+
+def note_seen(row: PresenceRow, at: datetime) -> None:
+    """Enter that something arrived, readable or not: whoever speaks has not left."""
+    if row.last_seen_at is None or at > row.last_seen_at:
+        row.last_seen_at = at
+    is_effective = row.left_session in ("", row.session)
+    if is_effective and row.left_at is not None and at > row.left_at:
+        _forget_departure(row)
+
+
+def device_time(uplink: Uplink) -> datetime | None:
+    """Return the device's own time of a message, or None where it cannot be right."""
+    if uplink.message.ts is None:
+        return None
+    at = from_milliseconds(uplink.message.ts)
+    if at is None or abs(at - uplink.at) > CLOCK_TOLERANCE:
+        return None
+    return at
+
+
+def from_milliseconds(milliseconds: int) -> datetime | None:
+    """Return a moment, or None where the number is none."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
+    """Say whether (boot, seq) was taken before, and remember it."""
+    if boot is None:
+        return False
+    if row.boot is None or boot > row.boot:
+        row.boot, row.seq_high, row.seq_window = boot, None, 0
+        # Its session was of an earlier start: over, though the birth of the next one,
+        # which another bridge has, is not here yet. Its will tells nothing any more.
+        row.session, row.session_seq = "", None
+    if seq is None:
+        return False
+    if boot == row.boot and row.seq_high is None:
+        row.seq_high, row.seq_window = seq, 1
+        return False
+    # Of an earlier start, or from before the window: it cannot be told, so it is taken
+    # (at least once) rather than lost.
+    if boot < row.boot or row.seq_high is None or seq <= row.seq_high - WINDOW:
+        return False
+    window = row.seq_window & MASK
+    if seq > row.seq_high:
+        window = (window << min(seq - row.seq_high, WINDOW)) & MASK
+        row.seq_high = seq
+    bit = 1 << (row.seq_high - seq)
+    if window & bit:
+        return True
+    window |= bit
+    row.seq_window = window - (1 << WINDOW) if window >> (WINDOW - 1) else window
+    return False
+
+
+def _take_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
+    message = _status(uplink)
+    if message.status == "online":
+        if _is_old_birth(row, message):
+            return
+        row.session = message.session or ""
+        row.session_seq = message.seq
+        row.heartbeat_seconds = message.heartbeat_seconds
+        _settle_departures(row, uplink.at)
+    elif not is_newest:
+        return
+    elif message.status == "goodbye":
+        _depart(row, Departure.GOODBYE, message.session or "", uplink.at)
+    elif message.status == "sleeping":
+        row.heartbeat_seconds = message.heartbeat_seconds or row.heartbeat_seconds
+        row.sleeping_until = _sleeping_until(uplink)
+        if (left_at := row.left_at) and row.left_how != Departure.GOODBYE:
+            how, session = row.left_how, row.left_session
+            _forget_departure(row)
+            _depart(row, how, session, left_at)  # it may wait now
+
+
+def _is_old_birth(row: PresenceRow, message: Status) -> bool:
+    """Say whether another birth came after this one, by the device's own count."""
+    if message.boot is None or row.boot is None:
+        return False
+    if message.boot != row.boot:
+        return bool(message.boot < row.boot)
+    if message.seq is None or row.session_seq is None:
+        return False
+    return bool(message.seq < row.session_seq)
+
+
+def _take_will(row: PresenceRow, uplink: Uplink) -> None:
+    """Keep a will as evidence; the judgment asks whether it is of this session."""
+    message = _status(uplink)
+    session = message.session or ""
+    if session in ("", row.session):
+        if row.last_activity_at is not None and uplink.at < row.last_activity_at:
+            return  # any later message cancels it
+    elif _is_of_an_old_boot(row, message):
+        return
+    how = Departure.WILL if session else Departure.WILL_WITHOUT_SESSION
+    _depart(row, how, session, uplink.at)
+
+
+def _is_of_an_old_boot(row: PresenceRow, message: Status) -> bool:
+    if message.boot is None or row.boot is None:
+        return False
+    return bool(message.boot < row.boot)
+
+
+def _depart(row: PresenceRow, how: str, session: str, at: datetime) -> None:
+    """Enter how a session ended, or have it wait.
+
+    A session that is not the current one is over, or it is not born here yet: another
+    bridge may have its birth still. One that ends while it sleeps has said so; only if
+    it turns out that it was awake by then has it left. The latest such end waits.
+    """
+    is_will = how != Departure.GOODBYE
+    if session in ("", row.session) and not (is_will and _sleeps_at(row, at)):
+        if row.left_at is None or at >= row.left_at:
+            row.left_how, row.left_session, row.left_at = how, session, at
+    elif row.waiting_at is None or at >= row.waiting_at:
+        row.waiting_how, row.waiting_session, row.waiting_at = how, session, at
+
+
+def _settle_departures(row: PresenceRow, born_at: datetime) -> None:
+    """Keep of the departures what concerns the session that has just begun."""
+    is_of_it = bool(row.session) and row.left_session == row.session
+    came_after = not row.left_session and row.left_at and row.left_at > born_at
+    if not (is_of_it or came_after):
+        _forget_departure(row)
+    _end_waiting(row, born_at)
+
+
+def _end_waiting(row: PresenceRow, began_at: datetime) -> None:
+    """Enter a departure that waited, if it is the current session's after all.
+
+    ``began_at`` is when that showed; only what was heard later cancels it.
+    """
+    at = row.waiting_at
+    if at is None or row.waiting_session not in ("", row.session):
+        return
+    how, session = row.waiting_how, row.waiting_session
+    row.waiting_how, row.waiting_session, row.waiting_at = Departure.NONE, "", None
+    if row.last_activity_at is None or max(at, began_at) >= row.last_activity_at:
+        _depart(row, how, session, at)
+
+
+def _sleeps_at(row: PresenceRow, at: datetime | None) -> bool:
+    """Say whether it has said that it would be away then."""
+    return bool(at and row.sleeping_until and row.sleeping_until > at)
+
+
+def _sleeping_until(uplink: Uplink) -> datetime | None:
+    """Return when it will wake, in our time where its message carries its own."""
+    message = _status(uplink)
+    if message.until is None or (until := from_milliseconds(message.until)) is None:
+        return None
+    if message.ts is not None and (said_at := from_milliseconds(message.ts)):
+        until = uplink.at + (until - said_at)
+    if until <= uplink.at:
+        return None
+    return min(until, uplink.at + LONGEST_SLEEP)
+
+
+def _status(uplink: Uplink) -> Status:
+    return cast("Status", uplink.message)
+
+
+def _forget_departure(row: PresenceRow) -> None:
+    row.left_how, row.left_session, row.left_at = Departure.NONE, "", None
