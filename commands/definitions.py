@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from commands.lifecycle import CommandClass, FailureClass, OnFailure
+from commands.choices import CommandClass, FailureClass, OnFailure
 
 F, A = FailureClass, OnFailure
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

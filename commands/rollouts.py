@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from commands.exceptions import InvalidRollout
-from commands.policies import schema_errors
+from commands.validation import schema_errors
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 
 DAY = 86_400

@@ -8,12 +8,12 @@ from celery import shared_task
 from django.utils import timezone
 
 from commands.services import (
-    advance,
-    history,
     idempotency,
-    retained,
+    job_advance,
+    outcome_reports,
+    partitions,
+    retained_config,
     sweeps,
-    telling,
 )
 
 # A run ends after so many batches, so that a flood after an outage does not keep one
@@ -48,7 +48,7 @@ def look_at_due() -> int:
 @shared_task(name="commands.advance_jobs")
 def advance_jobs() -> int:
     """Judge the waves of running jobs, and release the next members."""
-    return advance.advance_jobs_across_tenants(timezone.now())
+    return job_advance.advance_jobs_across_tenants(timezone.now())
 
 
 @shared_task(name="commands.tidy")
@@ -59,7 +59,7 @@ def tidy() -> int:
         for sweep in (
             sweeps.release_waiting_across_tenants,
             sweeps.cancel_for_ended_devices_across_tenants,
-            retained.find_retained_to_clear_across_tenants,
+            retained_config.find_retained_to_clear_across_tenants,
         )
     )
 
@@ -67,13 +67,15 @@ def tidy() -> int:
 @shared_task(name="commands.tell_outcomes")
 def tell_outcomes() -> int:
     """Tell state how the commands of devices ended."""
-    return _until_empty(telling.tell_outcomes_across_tenants, batch=telling.BATCH)
+    return _until_empty(
+        outcome_reports.tell_outcomes_across_tenants, batch=outcome_reports.BATCH
+    )
 
 
 @shared_task(name="commands.tell_deliveries")
 def tell_deliveries() -> int:
     """Tell state how the adapter paths deliver."""
-    return telling.tell_deliveries(now=timezone.now())
+    return outcome_reports.tell_deliveries(now=timezone.now())
 
 
 @shared_task(name="commands.keep_history")
@@ -82,4 +84,4 @@ def keep_history() -> int:
     forgotten = _until_empty(
         idempotency.forget_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
     )
-    return history.keep_partitions(now=timezone.now()) + forgotten
+    return partitions.keep_partitions(now=timezone.now()) + forgotten

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commands.lifecycle import CommandStatus, FailureClass
+from commands.choices import CommandStatus, FailureClass
 
 S = CommandStatus
 F = FailureClass

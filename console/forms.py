@@ -10,8 +10,8 @@ from django import forms
 from django.forms import BoundField
 from django.utils import timezone
 
+from commands.choices import CommandClass
 from commands.definitions import DEFINITIONS, Definition
-from commands.lifecycle import CommandClass
 from state.choices import Observation
 
 CLASS_WORDS = {

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from commands.lifecycle import CommandStatus, JobStatus, WaitsFor, WaveStatus
+from commands.choices import (
+    CommandStatus,
+    JobStatus,
+    WaitsFor,
+    WaveStatus,
+)
 from commands.selectors.job_tallies import Tally
 from console.delivery import FAILURE_WORDS
 from console.words import ACTIONS, clock

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from commands.serializers import ObjectField
+from commands.api.serializers.commands import ObjectField
 from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.services.targets import MOST_DEVICES

@@ -9,7 +9,10 @@ from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
+from commands.selectors.delivery_stats import (
+    adapter_latencies,
+    queue_depths_across_tenants,
+)
 from fleet.selectors.lag import count_outbox, get_index_state, index_lag_seconds
 from state.selectors.adapter_liveness import ingest_figures, list_slots
 from state.selectors.platform import count_risk_marks, dead_letter_figures

@@ -274,8 +274,8 @@ SPECTACULAR_SETTINGS = {
         "CredentialKindEnum": "registry.models.credentials.CredentialKind",
         "KnownByEnum": "state.choices.KnownBy",
         "LifecycleEnum": "registry.choices.Lifecycle",
-        "CommandStatusEnum": "commands.lifecycle.CommandStatus",
-        "JobStatusEnum": "commands.lifecycle.JobStatus",
+        "CommandStatusEnum": "commands.choices.CommandStatus",
+        "JobStatusEnum": "commands.choices.JobStatus",
         "ReplayOutcomeEnum": "state.choices.ReplayOutcome",
     },
 }

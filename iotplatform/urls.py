@@ -12,7 +12,7 @@ from iotplatform.platform_api import PlatformView
 api: list[URLPattern | URLResolver] = [
     path("", include("registry.api.urls")),
     path("", include("state.api.urls")),
-    path("", include("commands.api_urls")),
+    path("", include("commands.api.urls")),
     path("", include("fleet.api_urls")),
     path("platform/", PlatformView.as_view()),
 ]

@@ -13,9 +13,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from commands.selectors.hanging import what_hangs_on
-from commands.services.lifecycle import move_device
-from commands.services.transfer import transfer_device
+from commands.selectors.device_dependents import what_hangs_on
+from commands.services.device_lifecycle import move_device
+from commands.services.device_transfer import transfer_device
 from iotplatform.common.problems import Problem
 from registry.admin.device_actions import actor_of
 from registry.admin.devices import DeviceAdmin

@@ -17,21 +17,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commands.api.serializers.commands import (
+    CommandDefinitionListSerializer,
+    CommandDefinitionSerializer,
+    CommandRequestSerializer,
+    CommandSerializer,
+    ReasonSerializer,
+)
+from commands.choices import CommandClass, CommandStatus, FailureClass
 from commands.definitions import DEFINITIONS
-from commands.lifecycle import CommandClass, CommandStatus, FailureClass
 from commands.models import Command
 from commands.selectors.commands import (
     attempts_of,
     events_of,
     get_command,
     list_commands,
-)
-from commands.serializers import (
-    CommandDefinitionListSerializer,
-    CommandDefinitionSerializer,
-    CommandRequestSerializer,
-    CommandSerializer,
-    ReasonSerializer,
 )
 from commands.services import actions
 from commands.services.commands import request_command

@@ -16,7 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from commands.services.replays import MOST_AT_ONCE, replay_letters
+from commands.services.dead_letter_replay import (
+    MOST_AT_ONCE,
+    replay_letters,
+)
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.problems import BadInput
 from iotplatform.common.serializers import StrictSerializer

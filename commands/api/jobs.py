@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commands.api.commands import NewestFirst
-from commands.job_serializers import (
+from commands.api.serializers.commands import ReasonSerializer
+from commands.api.serializers.jobs import (
     TARGET_STATUSES,
     JobEventListSerializer,
     JobEventSerializer,
@@ -22,7 +23,7 @@ from commands.job_serializers import (
     JobTargetSerializer,
     RetryJobSerializer,
 )
-from commands.lifecycle import FailureClass, JobStatus
+from commands.choices import FailureClass, JobStatus
 from commands.models import Job, JobTarget
 from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import (
@@ -32,9 +33,8 @@ from commands.selectors.jobs import (
     list_jobs,
     list_targets,
 )
-from commands.serializers import ReasonSerializer
 from commands.services import jobs
-from commands.services.job_retries import retry_failed
+from commands.services.job_rerun import retry_failed
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from commands.lifecycle import (
+from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,

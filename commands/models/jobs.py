@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from commands.lifecycle import CommandClass, JobStatus, WaveStatus
+from commands.choices import CommandClass, JobStatus, WaveStatus
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Tenant
 

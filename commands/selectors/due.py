@@ -7,7 +7,8 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from commands.lifecycle import JOB_HOLDS_BACK, CommandStatus, JobStatus, WaitsFor
+from commands.choices import CommandStatus, JobStatus, WaitsFor
+from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Command
 from registry.choices import TAKES_COMMANDS, Lifecycle
 from state.choices import Connectivity

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Case, Count, Q, Value, When
 
-from commands.lifecycle import CommandStatus, WaitsFor
+from commands.choices import CommandStatus, WaitsFor
 from commands.models import Command, JobTarget
 
 S = CommandStatus

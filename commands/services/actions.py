@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from commands.choices import AttemptOutcome, CommandStatus
 from commands.definitions import DEFINITIONS
 from commands.exceptions import TransitionRefused
-from commands.lifecycle import AttemptOutcome, CommandStatus
 from commands.models import Command
-from commands.services import retries, retrying
+from commands.services import rerun, retry_policy
 from commands.services.commands import actor_name, check_device, check_reachable
 from commands.services.dispatch import wake_adapters
-from commands.services.moves import Moves, lock_commands
+from commands.services.transitions import Moves, lock_commands
 from registry.models import Device, User
 from state.selectors import reach_of
 
@@ -31,7 +31,7 @@ def cancel_command(*, command: Command, actor: User | None, reason: str) -> Comm
             f"The command is {locked.get_status_display()}: too late to cancel it."
         )
     if was == S.QUEUED:
-        retries.close_attempts([locked], AttemptOutcome.STOPPED)
+        retry_policy.close_attempts([locked], AttemptOutcome.STOPPED)
     moves.write()
     return locked
 
@@ -50,17 +50,17 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
     check_reachable(device, DEFINITIONS[command.name], connectivity[device.pk])
     locked = lock_commands([command.pk])[command.pk]
     locked.device = device
-    is_outdated = bool(retrying.outdated_among([locked]))
-    if refusal := retrying.why_not_again(locked, is_outdated=is_outdated):
+    is_outdated = bool(rerun.outdated_among([locked]))
+    if refusal := rerun.why_not_again(locked, is_outdated=is_outdated):
         raise TransitionRefused(refusal)
     cause = "tried again" + (f": {reason}" if reason else "")
     moves = Moves(now=timezone.now())
-    if retrying.ended_by_device(locked):
-        (successor,) = retrying.make_successors(
+    if rerun.ended_by_device(locked):
+        (successor,) = rerun.make_successors(
             [locked], moves, connectivity=connectivity, actor=actor, cause=cause
         )
         return successor
-    retrying.queue_again(
+    rerun.queue_again(
         locked,
         moves,
         connectivity=connectivity[device.pk],

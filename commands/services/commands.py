@@ -9,19 +9,19 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from commands.definitions import DEFINITIONS, Definition
-from commands.exceptions import CommandRefused
-from commands.lifecycle import (
+from commands.choices import (
     CommandClass,
     CommandStatus,
     KeyKind,
     WaitsFor,
 )
+from commands.definitions import DEFINITIONS, Definition
+from commands.exceptions import CommandRefused
 from commands.models import Command, Job
-from commands.policies import checked_definition, complete_policy
 from commands.services.dispatch import AWAY, wake_adapters
 from commands.services.idempotency import claim_key, fingerprint
-from commands.services.moves import Moves, lock_commands
+from commands.services.transitions import Moves, lock_commands
+from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User

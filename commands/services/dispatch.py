@@ -14,18 +14,18 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 
-from commands.definitions import DEFINITIONS
-from commands.lifecycle import (
-    JOB_HOLDS_BACK,
+from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,
     FailureClass,
 )
+from commands.definitions import DEFINITIONS
+from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Attempt, Command
-from commands.services import retries, work
-from commands.services.moves import Moves, lock_commands, seconds
-from commands.services.retained import remember_retained
+from commands.services import job_maintenance, retry_policy
+from commands.services.retained_config import remember_retained
+from commands.services.transitions import Moves, lock_commands, seconds
 from iotplatform.common.notify import notify
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
@@ -127,7 +127,7 @@ def claim_due(
     # Before the publish, and after the commit: presence rows are locked before commands
     # everywhere else.
     _expect_disconnects(commands, now)
-    work.begin(commands, now)
+    job_maintenance.begin(commands, now)
     return downlinks
 
 
@@ -170,7 +170,9 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
         )
         command.claimed_until = None
         if connectivity.get(command.device_id) in AWAY:
-            retries.wait_for_device(command, moves, cause="retained for the device")
+            retry_policy.wait_for_device(
+                command, moves, cause="retained for the device"
+            )
     moves.write()
     _mark_attempts(commands, at)
     return {command.public_id for command in commands}
@@ -180,12 +182,12 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
 def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
     """Record that they did not get out; they are tried again as their policy says."""
     commands = [c for c in _locked_claims(claims) if c.status == S.QUEUED]
-    retries.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
-    losses = retries.count_losses(commands)
+    retry_policy.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
+    losses = retry_policy.count_losses(commands)
     moves = Moves(now=at)
     for command in commands:
         command.uncounted_attempts += 1
-        retries.retry_or_end(
+        retry_policy.retry_or_end(
             command,
             moves,
             FailureClass.ADAPTER_ERROR,
@@ -311,7 +313,7 @@ def _locked_claims(claims: Collection[Claim]) -> list[Command]:
 
 
 def _mark_attempts(commands: Sequence[Command], at: datetime) -> None:
-    for attempts in retries.newest_attempts(commands):
+    for attempts in retry_policy.newest_attempts(commands):
         attempts.update(
             sent_at=Coalesce("sent_at", Value(at)),
             # What the device has answered already keeps that outcome.

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from commands.choices import KeyKind
 from commands.exceptions import IdempotencyKeyReused, InvalidCommand
-from commands.lifecycle import KeyKind
 from commands.models import IdempotencyKey
 from registry.models import Tenant
 

@@ -10,10 +10,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from commands.choices import JobStatus, KeyKind, WaveStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
-from commands.lifecycle import JOB_SOURCES, JobStatus, KeyKind, WaveStatus
+from commands.lifecycle import JOB_SOURCES
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
-from commands.policies import checked_definition, complete_policy
 from commands.rollouts import (
     MAX_MEMBERS,
     complete_rollout,
@@ -21,11 +21,12 @@ from commands.rollouts import (
     plan_waves,
     spread,
 )
+from commands.selectors.job_members import member_facts
 from commands.selectors.job_tallies import tally_waves
-from commands.selectors.members import member_facts
 from commands.services.commands import actor_name
 from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
+from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.models import Tenant, User
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from commands.lifecycle import (
+from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,
@@ -29,10 +29,10 @@ from commands.selectors.due import (
     open_of_ended_devices,
     unsent_of_cancelled_jobs,
 )
-from commands.services import evidence, retries, retrying
+from commands.services import device_responses, rerun, retry_policy
 from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY, wake_adapters
-from commands.services.moves import Moves, lock_commands
+from commands.services.transitions import Moves, lock_commands
 from registry.models import Device
 from state.selectors import reach_of, reported_of
 
@@ -68,7 +68,9 @@ def expire_queued_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
     commands = _lock(expired_in_queue(now=now), limit)
     moves = Moves(now=now)
     for command in commands:
-        retries.end(command, moves, F.EXPIRED, cause="its time was over in the queue")
+        retry_policy.end(
+            command, moves, F.EXPIRED, cause="its time was over in the queue"
+        )
     moves.write()
     return len(commands)
 
@@ -82,7 +84,9 @@ def release_waiting_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
     """
     commands = _lock(held_for_devices_online(), limit)
     moves = Moves(now=now)
-    released = [evidence.release_at_birth(command, moves) for command in commands]
+    released = [
+        device_responses.release_at_birth(command, moves) for command in commands
+    ]
     moves.write()
     if any(released):
         wake_adapters()
@@ -120,7 +124,7 @@ class _Facts:
 
     def __init__(self, commands: Sequence[Command]) -> None:
         lost = [c for c in commands if c.status == S.QUEUED]
-        self.losses = retries.count_losses(lost)
+        self.losses = retry_policy.count_losses(lost)
         unanswered = [c for c in commands if c.status == S.SENT]
         self.connectivity = reach_of([c.device_id for c in unanswered])
         checked = [
@@ -133,15 +137,15 @@ class _Facts:
             {c.device_id for c in checked}
         )
         executed = [c for c in checked if c.status == S.SUCCEEDED]
-        self.outdated = retrying.outdated_among(executed)
+        self.outdated = rerun.outdated_among(executed)
 
 
 def _facts(commands: Sequence[Command]) -> _Facts:
     facts = _Facts(commands)
-    retries.close_attempts(
+    retry_policy.close_attempts(
         [c for c in commands if c.status == S.QUEUED], AttemptOutcome.LOST
     )
-    retries.close_attempts(
+    retry_policy.close_attempts(
         [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK
     )
     return facts
@@ -153,7 +157,7 @@ def _look_at(command: Command, moves: Moves, facts: _Facts) -> None:
     # Said before it was sent, or while nobody expected it: it is so, that is enough.
     if reported is not None and command.attempt_count:
         cause = "the reported state said so already"
-        if evidence.verify_if_met(
+        if device_responses.verify_if_met(
             command, moves, reported=reported, at=moves.now, cause=cause
         ):
             return
@@ -162,7 +166,7 @@ def _look_at(command: Command, moves: Moves, facts: _Facts) -> None:
 
 def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
     """Make the new tries that policies want of what devices have ended."""
-    outdated = retrying.outdated_among(commands)
+    outdated = rerun.outdated_among(commands)
     ready = []
     for command in commands:
         command.due_at = None
@@ -175,7 +179,7 @@ def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
     for command in ready:
         command.device = devices[command.device_id]
     own = Moves(now=moves.now)
-    retrying.make_successors(
+    rerun.make_successors(
         ready,
         own,
         connectivity=reach_of(list(devices)),
@@ -192,7 +196,7 @@ def _held(command: Command, moves: Moves, facts: _Facts) -> None:
             if command.waits_for == WaitsFor.DEVICE
             else "its time was over before the time to which the device deferred it"
         )
-        retries.end(command, moves, F.EXPIRED, cause=what)
+        retry_policy.end(command, moves, F.EXPIRED, cause=what)
         return
     moves.move(
         command, S.QUEUED, cause="the time it waited for has come", due_at=moves.now
@@ -201,7 +205,7 @@ def _held(command: Command, moves: Moves, facts: _Facts) -> None:
 
 def _lost_lease(command: Command, moves: Moves, facts: _Facts) -> None:
     command.uncounted_attempts += 1
-    retries.retry_or_end(
+    retry_policy.retry_or_end(
         command,
         moves,
         F.ADAPTER_ERROR,
@@ -213,12 +217,12 @@ def _lost_lease(command: Command, moves: Moves, facts: _Facts) -> None:
 def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
     if command.expires_at <= moves.now:
         cause = "its time was over before the device acknowledged it"
-        retries.end(command, moves, F.EXPIRED, cause=cause)
+        retry_policy.end(command, moves, F.EXPIRED, cause=cause)
         return
     away = facts.connectivity.get(command.device_id, "offline") in AWAY
     waits = away and command.command_class != CommandClass.CONTROL
     if waits:
-        retries.wait_for_device(command, moves, cause="no acknowledgement")
+        retry_policy.wait_for_device(command, moves, cause="no acknowledgement")
         return
     # Of a repeat nothing was heard, but of the command there was.
     unheard = (
@@ -226,7 +230,7 @@ def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
         if command.received_at is not None and is_repeatable(command)
         else F.NO_ACK
     )
-    retries.retry_or_end(
+    retry_policy.retry_or_end(
         command,
         moves,
         F.UNREACHABLE if away else unheard,
@@ -238,14 +242,16 @@ def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
 
 def _no_result(command: Command, moves: Moves, facts: _Facts) -> None:
     if not is_repeatable(command):
-        retries.end(
+        retry_policy.end(
             command,
             moves,
             F.UNKNOWN_OUTCOME,
             cause="the device has it, and never said what came of it",
         )
         return
-    retries.retry_or_end(command, moves, F.EXECUTION_TIMEOUT, cause="no result in time")
+    retry_policy.retry_or_end(
+        command, moves, F.EXECUTION_TIMEOUT, cause="no result in time"
+    )
 
 
 def _not_verified(command: Command, moves: Moves, facts: _Facts) -> None:
@@ -254,7 +260,7 @@ def _not_verified(command: Command, moves: Moves, facts: _Facts) -> None:
         cause = "a newer configuration took its place"
         moves.move(command, S.SUPERSEDED, cause=cause)
         return
-    retries.end(
+    retry_policy.end(
         command, moves, F.UNVERIFIED, cause="the reported state does not say so"
     )
 

@@ -13,14 +13,14 @@ from django.db import OperationalError, transaction
 from psycopg.errors import DeadlockDetected
 
 from commands.models import Command
-from commands.selectors.evidence import (
+from commands.selectors.affected_commands import (
     concerned_by_evidence,
     concerned_by_reports,
     waiting_for,
 )
-from commands.services import evidence, retries
+from commands.services import device_responses, retry_policy
 from commands.services.dispatch import wake_adapters
-from commands.services.moves import Moves, lock_commands
+from commands.services.transitions import Moves, lock_commands
 from registry.choices import CONNECTS
 from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
 from state.selectors import reported_of
@@ -152,11 +152,13 @@ def _apply(
     for command in commands.values():
         twin = judged.reported.get(command.device_id)
         if twin is not None and command.attempt_count:
-            evidence.verify_if_met(command, moves, reported=twin.reported, at=now)
+            device_responses.verify_if_met(
+                command, moves, reported=twin.reported, at=now
+            )
         if command.device_id in judged.born:
-            due |= evidence.release_at_birth(command, moves)
+            due |= device_responses.release_at_birth(command, moves)
     moves.write()
-    retries.answered_attempts(answered, now)
+    retry_policy.answered_attempts(answered, now)
     return due
 
 
@@ -178,7 +180,7 @@ def _apply_one(
 ) -> None:
     message: Any = uplink.message
     if uplink.kind == "ack":
-        evidence.take_acknowledgement(
+        device_responses.take_acknowledgement(
             command,
             moves,
             status=message.status,
@@ -187,11 +189,11 @@ def _apply_one(
             at=moves.now,
         )
     elif uplink.kind == "progress":
-        evidence.take_progress(
+        device_responses.take_progress(
             command, moves, payload=message.payload or {}, at=moves.now
         )
     else:
-        evidence.take_result(
+        device_responses.take_result(
             command,
             moves,
             status=message.status,

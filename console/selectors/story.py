@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 from django.utils import timezone
 
-from commands.lifecycle import CommandStatus, is_verdict
+from commands.choices import CommandStatus
+from commands.lifecycle import is_verdict
 from commands.selectors.timeline import merged_timeline
 from console.delivery import EVENT_WORDS
 from console.words import cause_in_words

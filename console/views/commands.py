@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import conditional_page, require_POST
 
+from commands.choices import CommandStatus
 from commands.definitions import DEFINITIONS
 from commands.exceptions import CommandRefused, TransitionRefused
-from commands.lifecycle import UNDERWAY, UNSENT, VERDICTS, CommandStatus
+from commands.lifecycle import UNDERWAY, UNSENT, VERDICTS
 from commands.selectors.commands import (
     get_command,
     list_attempts,

@@ -16,7 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from commands.services.replays import MOST_AT_ONCE, replay_letters
+from commands.services.dead_letter_replay import (
+    MOST_AT_ONCE,
+    replay_letters,
+)
 from console.days import within_days
 from console.paging import page_of
 from console.payloads import shown, ways_of

@@ -20,7 +20,7 @@ from commands.exceptions import (
 )
 from commands.selectors.commands import list_commands
 from commands.services.commands import request_command
-from commands.services.lifecycle import move_device
+from commands.services.device_lifecycle import move_device
 from console.forms import FeedbackForm, chosen_form, command_choices
 from console.scope import ConsoleRequest, page
 from console.selectors.course import courses_of

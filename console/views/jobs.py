@@ -11,8 +11,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import conditional_page, require_POST
 
+from commands.choices import FailureClass, JobStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
-from commands.lifecycle import JOB_FINAL, FailureClass, JobStatus
+from commands.lifecycle import JOB_FINAL
 from commands.selectors.job_tallies import tally_jobs, tally_waves
 from commands.selectors.jobs import (
     get_job,

@@ -10,7 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
-from commands.selectors.facts import adapter_latencies, queue_depths_across_tenants
+from commands.selectors.delivery_stats import (
+    adapter_latencies,
+    queue_depths_across_tenants,
+)
 from console.scope import ConsoleRequest, page
 from console.selectors.trust import get_trust
 from console.words import reason_in_words

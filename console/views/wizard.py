@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from commands.lifecycle import JobStatus
+from commands.choices import JobStatus
 from commands.services.jobs import start_job
 from console.forms import (
     ConfirmForm,

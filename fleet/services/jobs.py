@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from commands.policies import checked_definition, complete_policy
 from commands.rollouts import complete_rollout, plan_waves
-from commands.selectors.members import member_facts
+from commands.selectors.job_members import member_facts
 from commands.services import jobs
 from commands.services.idempotency import fingerprint
+from commands.validation import checked_definition, complete_policy
 from fleet.selectors import previews
 from fleet.services.targets import (
     Targets,

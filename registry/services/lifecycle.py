@@ -1,6 +1,7 @@
 """Moves of lifecycles in the registry: who, when, why, and what follows of them.
 
-Doors call ``commands.services.lifecycle``, which also takes care of what was sent.
+Entry points call ``commands.services.device_lifecycle``, which also takes care of what
+was sent.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from commands.definitions import DEFINITIONS
-from commands.policies import complete_policy
+from commands.validation import complete_policy
 from registry.choices import Lifecycle, Role
 from registry.models import (
     AuditEntry,

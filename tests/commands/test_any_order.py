@@ -16,8 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from commands.choices import CommandStatus, FailureClass
 from commands.exceptions import TransitionRefused
-from commands.lifecycle import CommandStatus, FailureClass, is_verdict, may_enter
+from commands.lifecycle import is_verdict, may_enter
 from commands.models import Attempt, Command, CommandEvent
 from commands.selectors.commands import list_events
 from commands.services.actions import cancel_command, retry_command

@@ -21,7 +21,7 @@ from commands.services.dispatch import (
     mark_sent,
     still_mine,
 )
-from commands.services.retained import (
+from commands.services.retained_config import (
     clear_retained_due,
     find_retained_to_clear_across_tenants,
     retained_cleared,

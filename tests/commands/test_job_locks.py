@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from commands.choices import FailureClass
 from commands.exceptions import TransitionRefused
-from commands.lifecycle import FailureClass
 from commands.models import Command, Job
-from commands.services.advance import advance_job
-from commands.services.job_retries import retry_failed
+from commands.services.job_advance import advance_job
+from commands.services.job_rerun import retry_failed
 from commands.services.jobs import pause_job, start_job
 from tests.commands.field import now
 from tests.commands.test_jobs import fleet_of, make_job

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from commands.services.jobs import start_job
-from commands.services.telling import tell_outcomes_across_tenants
+from commands.services.outcome_reports import tell_outcomes_across_tenants
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.selectors.maintenance import windows_in_force
 from state.services.alarms.held_back import raise_held_across_tenants

@@ -15,7 +15,7 @@ from commands.exceptions import (
 )
 from commands.models import Command, Job, JobEvent, JobTarget
 from commands.selectors.jobs import counts_of
-from commands.services.advance import advance_jobs_across_tenants
+from commands.services.job_advance import advance_jobs_across_tenants
 from commands.services.jobs import (
     FrozenTarget,
     cancel_job,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from commands.exceptions import CommandRefused
-from commands.selectors.members import member_facts
+from commands.selectors.job_members import member_facts
 from registry.choices import Lifecycle
 from registry.exceptions import LifecycleRefuses
 from registry.models import Device

@@ -10,8 +10,8 @@ from django.db import connection
 
 from commands.models import Command, JobTarget, RetainedDesired
 from commands.selectors.jobs import counts_of
+from commands.services.device_replacement import replace_device
 from commands.services.jobs import start_job
-from commands.services.replacement import replace_device
 from iotplatform.common.problems import BadInput, Conflict, Problem
 from registry.api.serializers.devices import DeviceSerializer
 from registry.choices import Lifecycle

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.services.replays import Replayed, replay_letters
+from commands.services.dead_letter_replay import Replayed, replay_letters
 from commands.services.uplink import take_in
 from iotplatform.common import wall
 from iotplatform.common.messages import parse

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from commands.lifecycle import AttemptOutcome
+from commands.choices import AttemptOutcome
 from commands.models import Attempt, Command, OutcomeToTell
 from commands.services.commands import request_command
-from commands.services.telling import tell_deliveries, tell_outcomes_across_tenants
+from commands.services.outcome_reports import (
+    tell_deliveries,
+    tell_outcomes_across_tenants,
+)
 from commands.tasks import tell_deliveries as deliveries_task
 from commands.tasks import tell_outcomes as outcomes_task
 from iotplatform.celery import app

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from commands.models import Command, JobTarget, RetainedDesired
 from commands.selectors.timeline import merged_timeline
-from commands.services.transfer import transfer_device
+from commands.services.device_transfer import transfer_device
 from fleet.models import Outbox
 from iotplatform.common.problems import BadInput, Conflict
 from registry.models import AuditEntry, Credential, Device, Tenant, User

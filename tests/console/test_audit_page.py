@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from commands.services.replacement import replace_device
+from commands.services.device_replacement import replace_device
 from registry.choices import Role
 from registry.models import Device
 from tests.acting import acting

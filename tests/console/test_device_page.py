@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from commands.models import Command
-from commands.services.replacement import replace_device
+from commands.services.device_replacement import replace_device
 from registry.choices import Lifecycle, Role
 from registry.services.lifecycle import move_lifecycle
 from tests.commands.field import Unit, deliver, now

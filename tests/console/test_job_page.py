@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from commands.models import Job
-from commands.services.advance import advance_jobs_across_tenants
+from commands.services.job_advance import advance_jobs_across_tenants
 from commands.services.jobs import start_job
 from registry.choices import Role
 from tests.commands.field import Unit, deliver, now

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from commands.lifecycle import CommandStatus
-from commands.services.moves import Moves, lock_commands
-from commands.services.telling import tell_outcomes_across_tenants
+from commands.choices import CommandStatus
+from commands.services.outcome_reports import tell_outcomes_across_tenants
+from commands.services.transitions import Moves, lock_commands
 from fleet.models import Outbox
 from registry.models import Device
 from state.choices import Cause, Connectivity

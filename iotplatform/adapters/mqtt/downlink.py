@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from commands.services import dispatch
-from commands.services.retained import clear_retained_due, retained_cleared
+from commands.services.retained_config import (
+    clear_retained_due,
+    retained_cleared,
+)
 from iotplatform.adapters.mqtt.intake import ADAPTER
 from iotplatform.adapters.mqtt.link import Link, Published
 

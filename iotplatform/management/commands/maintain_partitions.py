@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from commands.services import history
-from state.services import partitions
+from commands.services import partitions as command_partitions
+from state.services import partitions as state_partitions
 
 
 class Command(BaseCommand):
@@ -23,6 +23,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Keep the partitions of state and commands."""
         now = datetime.now(UTC)
-        changed = partitions.keep_partitions(now=now)
-        changed += history.keep_partitions(now=now)
+        changed = state_partitions.keep_partitions(now=now)
+        changed += command_partitions.keep_partitions(now=now)
         self.stdout.write(f"{changed} partitions made or dropped.")

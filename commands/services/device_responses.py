@@ -5,18 +5,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from commands.definitions import is_met
-from commands.lifecycle import (
-    UNSENT,
+from commands.choices import (
     CommandClass,
     CommandStatus,
     FailureClass,
     WaitsFor,
-    is_verdict,
 )
+from commands.definitions import is_met
+from commands.lifecycle import UNSENT, is_verdict
 from commands.models import Command
-from commands.services import retries
-from commands.services.moves import DEVICE, Moves, fill_times, seconds
+from commands.services import retry_policy
+from commands.services.transitions import (
+    DEVICE,
+    Moves,
+    fill_times,
+    seconds,
+)
 
 S = CommandStatus
 NOT_YET_RUNNING = UNSENT | {S.SENT, S.RECEIVED}
@@ -100,7 +104,7 @@ def take_result(
         ):
             fill_times(command, at=at, upto=S.RUNNING)
             command.result = result
-            retries.follow_device_failure(command, moves)
+            retry_policy.follow_device_failure(command, moves)
         return
     moved = moves.move(
         command,
@@ -156,7 +160,7 @@ def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> Non
     ):
         fill_times(command, at=at, upto=S.RECEIVED)
         command.result = {"status": "rejected", "reason": reason}
-        retries.follow_device_failure(command, moves)
+        retry_policy.follow_device_failure(command, moves)
 
 
 def _defer(

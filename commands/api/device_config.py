@@ -12,13 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commands.api.commands import IDEMPOTENCY_KEY, command_data
-from commands.selectors.commands import get_command
-from commands.selectors.timeline import merged_timeline
-from commands.serializers import (
+from commands.api.serializers.commands import (
     CommandSerializer,
     TimelineEntrySerializer,
     TimelineSerializer,
 )
+from commands.selectors.commands import get_command
+from commands.selectors.timeline import merged_timeline
 from commands.services.commands import request_command
 from iotplatform.common.etags import if_match
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant

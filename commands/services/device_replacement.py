@@ -15,18 +15,16 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.utils import timezone
 
-from commands.definitions import DEFINITIONS
-from commands.lifecycle import (
-    JOB_FINAL,
-    UNSENT,
+from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,
     FailureClass,
 )
+from commands.definitions import DEFINITIONS
+from commands.lifecycle import JOB_FINAL, UNSENT
 from commands.models import Command, Job, JobTarget
-from commands.policies import complete_policy
-from commands.services import retries
+from commands.services import retry_policy
 from commands.services.commands import (
     actor_name,
     is_repeatable,
@@ -34,8 +32,9 @@ from commands.services.commands import (
     save_new,
     supersede_configs,
 )
-from commands.services.moves import Moves, lock_commands
-from commands.services.retained import clear_retained_below
+from commands.services.retained_config import clear_retained_below
+from commands.services.transitions import Moves, lock_commands
+from commands.validation import complete_policy
 from registry.choices import JOINS_JOBS
 from registry.models import Device, LifecycleMove, User
 from registry.services.replacement import Replaced, take_place
@@ -196,7 +195,7 @@ class _Work:
             command, to, cause=cause, actor=self.name, failure_class=failure
         )
         if was == S.QUEUED:
-            retries.close_attempts([command], AttemptOutcome.STOPPED)
+            retry_policy.close_attempts([command], AttemptOutcome.STOPPED)
 
     def _anew(self, command: Command, connectivity: str) -> Command:
         """Build the same command for the successor, within the time that was left."""

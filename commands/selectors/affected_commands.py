@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from commands.lifecycle import CommandStatus, FailureClass, WaitsFor
+from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.models import Command
 from iotplatform.common.arrays import array_of
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from commands.lifecycle import (
-    JOB_FINAL,
-    AttemptOutcome,
-    CommandStatus,
-    FailureClass,
-)
+from commands.choices import AttemptOutcome, CommandStatus, FailureClass
+from commands.lifecycle import JOB_FINAL
 from commands.models import Command, Job, JobTarget
-from commands.services import retries
+from commands.services import retry_policy
 from commands.services.commands import actor_name
-from commands.services.moves import Moves, lock_commands
-from commands.services.retained import clear_retained_below
+from commands.services.retained_config import clear_retained_below
+from commands.services.transitions import Moves, lock_commands
 from registry.models import Device, User
 from registry.services.replacement import lock_devices
 from registry.services.transfer import Destination, hand_over
@@ -72,5 +68,5 @@ def _end(open_ids: list[int], moves: Moves, *, actor: str) -> None:
             to, failure = S.UNKNOWN, FailureClass.UNKNOWN_OUTCOME
         moves.move(command, to, cause=WHY, actor=actor, failure_class=failure)
         if was == S.QUEUED:
-            retries.close_attempts([command], AttemptOutcome.STOPPED)
+            retry_policy.close_attempts([command], AttemptOutcome.STOPPED)
     moves.write()

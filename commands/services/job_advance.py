@@ -10,15 +10,18 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, Max, Q
 
+from commands.choices import CommandClass, JobStatus, WaveStatus
 from commands.definitions import DEFINITIONS
-from commands.lifecycle import CommandClass, JobStatus, WaveStatus
 from commands.models import Command, Job, JobTarget, JobWave
+from commands.selectors.job_members import (
+    devices_with_reasons,
+    next_targets,
+)
 from commands.selectors.job_tallies import Tally, has_open_commands, tally_waves
-from commands.selectors.members import devices_with_reasons, next_targets
 from commands.services.commands import new_command, save_new, supersede_configs
 from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
-from commands.services.moves import PLATFORM, Moves
+from commands.services.transitions import PLATFORM, Moves
 from state.choices import Connectivity
 from state.selectors import desired_of, reach_of
 from state.services.twin import merge_desired_many

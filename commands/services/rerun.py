@@ -12,13 +12,14 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
+from commands.choices import CommandClass, CommandStatus
 from commands.definitions import DEFINITIONS
-from commands.lifecycle import CommandClass, CommandStatus, is_verdict
+from commands.lifecycle import is_verdict
 from commands.models import Command
-from commands.services import retries
+from commands.services import retry_policy
 from commands.services.commands import is_repeatable, new_command, save_new
 from commands.services.dispatch import AWAY
-from commands.services.moves import PLATFORM, Moves
+from commands.services.transitions import PLATFORM, Moves
 from registry.models import User
 
 S = CommandStatus
@@ -78,7 +79,7 @@ def queue_again(
     command.uncounted_attempts = command.attempt_count
     moves.move(command, S.QUEUED, cause=cause, actor=actor, due_at=moves.now)
     if connectivity in AWAY and command.command_class != CommandClass.CONFIG:
-        retries.wait_for_device(command, moves, cause="the device is not there")
+        retry_policy.wait_for_device(command, moves, cause="the device is not there")
 
 
 def make_successors(
@@ -104,7 +105,7 @@ def make_successors(
             device=command.device,
             definition=DEFINITIONS[command.name],
             params=command.params,
-            policy={**command.policy, "attempts": retries.tries_left(command)}
+            policy={**command.policy, "attempts": retry_policy.tries_left(command)}
             if is_counted
             else command.policy,
             connectivity=connectivity.get(command.device_id, "offline"),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, QuerySet
 
-from commands.lifecycle import (
+from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,
@@ -18,7 +18,7 @@ from commands.lifecycle import (
     WaitsFor,
 )
 from commands.models import Attempt, Command
-from commands.services.moves import Moves, seconds
+from commands.services.transitions import Moves, seconds
 
 S = CommandStatus
 # A message that takes its adapter down with it must not do so for ever.

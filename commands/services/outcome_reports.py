@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from commands.selectors.facts import deliveries, outcomes_of
-from commands.services import work
+from commands.selectors.delivery_stats import deliveries, outcomes_of
+from commands.services import job_maintenance
 from state.services.delivery_outcomes import (
     Delivery,
     Outcomes,
@@ -33,7 +33,7 @@ def tell_outcomes_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
             claimed = [device_id for (device_id,) in cursor.fetchall()]
         found = outcomes_of(set(claimed))
         note_outcomes([Outcomes(*row) for row in found], at=now)
-        work.end(set(claimed), now=now)
+        job_maintenance.end(set(claimed), now=now)
     return len(claimed)
 
 

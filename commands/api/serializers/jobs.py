@@ -7,11 +7,20 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from commands.lifecycle import CommandStatus, FailureClass, JobStatus, WaveStatus
+from commands.api.serializers.commands import (
+    ObjectField,
+    Plain,
+    ReasonSerializer,
+)
+from commands.choices import (
+    CommandStatus,
+    FailureClass,
+    JobStatus,
+    WaveStatus,
+)
 from commands.models import Job, JobTarget
 from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import JobCounts
-from commands.serializers import ObjectField, Plain, ReasonSerializer
 
 # Where a member of a job may stand: at its command's status, or before that.
 TARGET_STATUSES = [PENDING, SKIPPED, *CommandStatus.values]

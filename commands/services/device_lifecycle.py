@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands.services.replacement import replace_device
+from commands.services.device_replacement import replace_device
 from iotplatform.common.problems import BadInput
 from registry.choices import Lifecycle
 from registry.models import Device, LifecycleMove, User

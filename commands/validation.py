@@ -8,9 +8,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from commands.choices import FailureClass, OnFailure
 from commands.definitions import DEFINITIONS, Definition
 from commands.exceptions import InvalidCommand
-from commands.lifecycle import FailureClass, OnFailure
 
 # A device must be able to take it, and the broker's limit is 64 KiB with the envelope.
 MAX_PARAMS_BYTES = 32_768

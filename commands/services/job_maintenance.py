@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from commands.models import Command, Job
-from commands.services.moves import seconds
+from commands.services.transitions import seconds
 from state.services.maintenance import end_for_devices, open_for_devices
 
 STEPS = ("receive_timeout", "execute_timeout", "verify_timeout")

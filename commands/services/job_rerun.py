@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from commands.choices import FailureClass, JobStatus
 from commands.exceptions import TransitionRefused
-from commands.lifecycle import FailureClass, JobStatus
 from commands.models import Command, Job, JobTarget
-from commands.services import retrying
+from commands.services import rerun
 from commands.services.commands import actor_name
 from commands.services.dispatch import wake_adapters
 from commands.services.jobs import (
@@ -16,7 +16,7 @@ from commands.services.jobs import (
     move_job,
     record_job_event,
 )
-from commands.services.moves import Moves, lock_commands
+from commands.services.transitions import Moves, lock_commands
 from registry.models import Device, User
 from state.selectors import reach_of
 
@@ -69,21 +69,21 @@ def retry_failed(
 
 def _retry_batch(ids: list[int], moves: Moves, actor: User | None, cause: str) -> int:
     commands = lock_commands(ids)
-    outdated = retrying.outdated_among(commands.values())
+    outdated = rerun.outdated_among(commands.values())
     ready = [
         command
         for command in commands.values()
-        if not retrying.why_not_again(command, is_outdated=command.pk in outdated)
+        if not rerun.why_not_again(command, is_outdated=command.pk in outdated)
     ]
     devices = Device.objects.in_bulk([command.device_id for command in ready])
     connectivity = reach_of(list(devices))
     successors: list[Command] = []
     for command in ready:
         command.device = devices[command.device_id]
-        if retrying.ended_by_device(command):
+        if rerun.ended_by_device(command):
             successors.append(command)
             continue
-        retrying.queue_again(
+        rerun.queue_again(
             command,
             moves,
             connectivity=connectivity[command.device_id],
@@ -92,7 +92,7 @@ def _retry_batch(ids: list[int], moves: Moves, actor: User | None, cause: str) -
         )
     if successors:
         own = Moves(now=moves.now)
-        retrying.make_successors(
+        rerun.make_successors(
             successors, own, connectivity=connectivity, actor=actor, cause=cause
         )
     return len(ready)

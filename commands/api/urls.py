@@ -2,7 +2,13 @@
 
 from django.urls import path
 
-from commands.api import commands, dead_letters, devices, jobs, lifecycle
+from commands.api import (
+    commands,
+    dead_letters,
+    device_config,
+    device_lifecycle,
+    jobs,
+)
 
 urlpatterns = [
     path("command-definitions/", commands.CommandDefinitionListView.as_view()),
@@ -11,10 +17,10 @@ urlpatterns = [
     path("commands/<str:command_id>/cancel/", commands.CancelCommandView.as_view()),
     path("commands/<str:command_id>/retry/", commands.RetryCommandView.as_view()),
     path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
-    path("devices/<str:uid>/desired/", devices.DesiredView.as_view()),
-    path("devices/<str:uid>/lifecycle/", lifecycle.LifecycleView.as_view()),
-    path("devices/<str:uid>/transfer/", lifecycle.TransferView.as_view()),
-    path("devices/<str:uid>/timeline/", devices.TimelineView.as_view()),
+    path("devices/<str:uid>/desired/", device_config.DesiredView.as_view()),
+    path("devices/<str:uid>/lifecycle/", device_lifecycle.LifecycleView.as_view()),
+    path("devices/<str:uid>/transfer/", device_lifecycle.TransferView.as_view()),
+    path("devices/<str:uid>/timeline/", device_config.TimelineView.as_view()),
     path("dead-letters/", dead_letters.DeadLetterListView.as_view()),
     path("dead-letters/replay/", dead_letters.ReplayLettersView.as_view()),
     path("dead-letters/<uuid:letter_id>/", dead_letters.DeadLetterView.as_view()),

@@ -15,14 +15,8 @@ from typing import Any
 
 from django.db import connection
 
-from commands.lifecycle import (
-    FINAL,
-    CommandStatus,
-    FailureClass,
-    WaitsFor,
-    is_verdict,
-    may_enter,
-)
+from commands.choices import CommandStatus, FailureClass, WaitsFor
+from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
 
 PLATFORM = "platform"

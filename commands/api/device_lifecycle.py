@@ -6,8 +6,8 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from commands.services.lifecycle import move_device
-from commands.services.transfer import transfer_device
+from commands.services.device_lifecycle import move_device
+from commands.services.device_transfer import transfer_device
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceView, validated
 from registry.api.references import with_objects

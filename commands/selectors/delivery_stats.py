@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count
 
-from commands.lifecycle import CommandStatus
+from commands.choices import CommandStatus
 from commands.models import Command
 from registry.choices import Adapter
 

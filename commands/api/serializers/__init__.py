@@ -1,0 +1,1 @@
+"""Serializers of the command plane, by noun."""
