@@ -13,7 +13,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("registry.api.urls")),
     path("", include("state.api.urls")),
     path("", include("commands.api.urls")),
-    path("", include("fleet.api_urls")),
+    path("", include("fleet.api.urls")),
     path("platform/", PlatformView.as_view()),
 ]
 

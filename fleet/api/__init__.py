@@ -1,1 +1,1 @@
-"""REST doors of the fleet index, cohorts, and the making of jobs."""
+"""REST of the fleet index, cohorts, and the making of jobs."""

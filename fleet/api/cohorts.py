@@ -12,19 +12,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from fleet.api.serializers import (
+    CohortChangeSerializer,
+    CohortRequestSerializer,
+    CohortSerializer,
+    MemberSerializer,
+    SnapshotSerializer,
+)
 from fleet.models import Cohort, SnapshotMember
 from fleet.selectors.cohorts import (
     get_cohort,
     get_snapshot,
     list_cohorts,
     list_snapshot_members,
-)
-from fleet.serializers import (
-    CohortChangeSerializer,
-    CohortRequestSerializer,
-    CohortSerializer,
-    MemberSerializer,
-    SnapshotSerializer,
 )
 from fleet.services.cohorts import (
     delete_cohort,

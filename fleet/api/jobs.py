@@ -10,7 +10,10 @@ from commands.api.commands import IDEMPOTENCY_KEY
 from commands.api.jobs import JobListView as JobHistoryView
 from commands.api.jobs import job_data
 from commands.api.serializers.jobs import JobSerializer
-from fleet.serializers import JobPreviewSerializer, JobRequestSerializer
+from fleet.api.serializers import (
+    JobPreviewSerializer,
+    JobRequestSerializer,
+)
 from fleet.services.jobs import JobRequest, launch_job, preview_job
 from fleet.services.targets import SOURCES
 from registry.permissions import Right

@@ -10,10 +10,13 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from fleet.api.serializers import (
+    FieldListSerializer,
+    SearchResultSerializer,
+)
 from fleet.fields import PATTERNED, RANGED, Field
-from fleet.knowledge import how_known
+from fleet.provenance import how_known
 from fleet.selectors.search import DEFAULT_LIMIT, list_fields, search
-from fleet.serializers import FieldListSerializer, SearchResultSerializer
 from iotplatform.common.pagination import read_limit
 from registry.api.base import TenantScopedMixin
 

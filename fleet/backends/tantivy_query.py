@@ -38,7 +38,7 @@ from fleet.query.tree import (
     Words,
 )
 from fleet.query.values import as_number
-from fleet.versions import version_key
+from fleet.version_key import version_key
 from registry.member_limit import Limit
 
 Query: TypeAlias = tantivy.Query

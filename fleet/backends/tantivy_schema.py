@@ -20,7 +20,7 @@ import tantivy
 
 from fleet.backends.documents import FleetDocument, Scalar, milliseconds
 from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind, fold, places_of, words_of
-from fleet.versions import version_key
+from fleet.version_key import version_key
 
 SCHEMA_VERSION = 1  # to be raised when the same fields are indexed in another way
 FOLDED, RAW, BLANKS = "folded", "raw", "whitespace"

@@ -13,7 +13,7 @@ from commands.selectors.job_members import member_facts
 from commands.services import jobs
 from commands.services.idempotency import fingerprint
 from commands.validation import checked_definition, complete_policy
-from fleet.selectors import previews
+from fleet.selectors import job_preview
 from fleet.services.targets import (
     Targets,
     check_expected_hash,
@@ -116,7 +116,7 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
                 {"reason": reason, "count": count}
                 for reason, count in left_out.most_common()
             ],
-            "sites": previews.sites_of(tenant=request.tenant, device_ids=joining),
+            "sites": job_preview.sites_of(tenant=request.tenant, device_ids=joining),
             "waves": [
                 {"number": wave.number, "canary": wave.is_canary, "size": wave.size}
                 for wave in waves
@@ -125,8 +125,8 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
         "risk": {
             "connectivity": connectivity,
             "not_online": len(joining) - connectivity.get("online", 0),
-            "in_other_jobs": previews.count_in_other_jobs(joining),
-            "with_open_commands": previews.count_with_open_commands(joining),
+            "in_other_jobs": job_preview.count_in_other_jobs(joining),
+            "with_open_commands": job_preview.count_with_open_commands(joining),
         },
     }
 

@@ -29,7 +29,7 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.versions import version_key
+from fleet.version_key import version_key
 
 
 def matches(node: Node, document: FleetDocument, now: datetime) -> bool:

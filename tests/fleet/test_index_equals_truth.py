@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from commands.models import Command
+from fleet.services.index_check import verify_index
 from fleet.services.indexing import Indexer
-from fleet.services.verifying import verify_index
 from registry.models import Device, Product, Site, Space
 from state.models import Alarm, Presence
 from state.services.presence.sweep import sweep_across_tenants

@@ -17,8 +17,8 @@ from fleet.documents import build_documents
 from fleet.exceptions import IndexUnavailable
 from fleet.models import IndexState, Outbox
 from fleet.services import indexing
+from fleet.services.indexer_process import run_indexer
 from fleet.services.indexing import Indexer, writer_lock
-from fleet.services.running import run_indexer
 from registry.models import Device
 from tests.factories import DeviceFactory, SiteFactory
 from tests.fleet.rows import (

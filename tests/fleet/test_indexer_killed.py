@@ -17,7 +17,7 @@ from django.db import connection
 
 from fleet.backends import generations
 from fleet.models import IndexState, Outbox
-from fleet.services.verifying import verify_index
+from fleet.services.index_check import verify_index
 from registry.models import Device
 from tests.factories import DeviceFactory
 from tests.fleet.rows import find

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.services.index_check import verify_index
 from fleet.services.indexing import Indexer
-from fleet.services.verifying import verify_index
 from registry.models import Space, Tenant
 from registry.services.spaces import update_space
 from tests.factories import (

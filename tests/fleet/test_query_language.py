@@ -14,7 +14,7 @@ from fleet.backends.tantivy_query import Compiler
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
 from fleet.query.parser import parse
-from fleet.versions import version_key
+from fleet.version_key import version_key
 from tests.fleet.index import fill
 from tests.fleet.strategies import NOW
 

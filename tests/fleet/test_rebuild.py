@@ -14,8 +14,8 @@ from django.db import connection
 from fleet.backends import generations
 from fleet.models import IndexState, Outbox
 from fleet.services import indexing
+from fleet.services.index_check import verify_index
 from fleet.services.indexing import Indexer, Stopped
-from fleet.services.verifying import verify_index
 from registry.models import Device, Tenant
 from tests.factories import DeviceFactory
 from tests.fleet.rows import find, uids_of

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from fleet.services.running import run_indexer
+from fleet.services.indexer_process import run_indexer
 
 
 class Command(BaseCommand):

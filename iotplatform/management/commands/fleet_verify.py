@@ -9,8 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from fleet.exceptions import IndexUnavailable
+from fleet.services.index_check import (
+    Differences,
+    repair_index,
+    verify_index,
+)
 from fleet.services.indexing import Indexer
-from fleet.services.verifying import Differences, repair_index, verify_index
 
 
 class Command(BaseCommand):

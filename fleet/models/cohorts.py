@@ -1,40 +1,10 @@
-"""The index's outbox and state (rebuildable); people's cohorts and snapshots (not)."""
+"""People's cohorts and the snapshots of them, which cannot be rebuilt."""
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
 
 from iotplatform.common.models import PublicIdModel
 from registry.models import Device, Tenant
-
-
-class Outbox(models.Model):
-    """A device whose document may have changed; written by triggers, drained by one."""
-
-    device_id = models.BigIntegerField()
-    at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return f"{self.device_id} at {self.at:%F %T}"
-
-
-class IndexState(models.Model):
-    """The one row about the embedded index: what it holds and how far it is."""
-
-    generation = models.CharField(max_length=100, blank=True)
-    documents = models.BigIntegerField(default=0)  # when the generation was built
-    rebuilt_at = models.DateTimeField(null=True)
-    # Set by somebody who wants a rebuild; the indexer that holds the writer does it.
-    rebuild_requested_at = models.DateTimeField(null=True)
-    drained_outbox_id = models.BigIntegerField(default=0)
-    drained_at = models.DateTimeField(null=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        verbose_name_plural = "index state"
-
-    def __str__(self) -> str:
-        return self.generation or "no index yet"
 
 
 class Cohort(PublicIdModel):

@@ -1,4 +1,4 @@
-"""Django admin of the fleet index: every write goes through a service."""
+"""Cohorts and snapshots in the admin: every write goes through a service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from fleet.exceptions import QueryError
-from fleet.models import Cohort, IndexState, Snapshot, SnapshotMember
+from fleet.models import Cohort, Snapshot, SnapshotMember
 from fleet.selectors.search import validate_query
 from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.admin import ReadOnly
@@ -21,10 +21,6 @@ from registry.admin.shared.large_lists import Bounded
 from registry.admin.shared.tenant_rows import OfDevices, OfTenants
 from registry.models import Tenant, User
 from registry.selectors.access import sets_within
-
-
-class ReadOnlyAdmin(ReadOnly, Bounded, admin.ModelAdmin[Any]):
-    """Shows rows that only services write."""
 
 
 class CohortForm(forms.ModelForm[Cohort]):
@@ -118,10 +114,3 @@ class SnapshotMemberAdmin(ReadOnly, OfDevices, Bounded, admin.ModelAdmin[Any]):
         except ValueError:
             return queryset.none(), False
         return found.filter(uid=uid.strip()) if uid else found, False
-
-
-@admin.register(IndexState)
-class IndexStateAdmin(ReadOnlyAdmin):
-    """The embedded index."""
-
-    list_display = ("generation", "documents", "rebuilt_at", "drained_at")

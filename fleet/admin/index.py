@@ -1,0 +1,18 @@
+"""The embedded index in the admin, to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from fleet.models import IndexState
+from iotplatform.common.admin import ReadOnly
+from registry.admin.shared.large_lists import Bounded
+
+
+@admin.register(IndexState)
+class IndexStateAdmin(ReadOnly, Bounded, admin.ModelAdmin[Any]):
+    """The embedded index."""
+
+    list_display = ("generation", "documents", "rebuilt_at", "drained_at")

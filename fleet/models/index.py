@@ -1,0 +1,33 @@
+"""The index's outbox and state, which can be rebuilt."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Outbox(models.Model):
+    """A device whose document may have changed; written by triggers, drained by one."""
+
+    device_id = models.BigIntegerField()
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.device_id} at {self.at:%F %T}"
+
+
+class IndexState(models.Model):
+    """The one row about the embedded index: what it holds and how far it is."""
+
+    generation = models.CharField(max_length=100, blank=True)
+    documents = models.BigIntegerField(default=0)  # when the generation was built
+    rebuilt_at = models.DateTimeField(null=True)
+    # Set by somebody who wants a rebuild; the indexer that holds the writer does it.
+    rebuild_requested_at = models.DateTimeField(null=True)
+    drained_outbox_id = models.BigIntegerField(default=0)
+    drained_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "index state"
+
+    def __str__(self) -> str:
+        return self.generation or "no index yet"
