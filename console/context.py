@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject, cached_property
 
+from console.auth.openid_connect import is_switched_on
+from console.presenters.platform_status import Trust, get_trust
 from console.scope import Scope, scope_of
-from console.selectors.trust import Trust, get_trust
-from console.single_sign_on import is_switched_on
 from registry.permissions import Right
 
 if TYPE_CHECKING:

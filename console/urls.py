@@ -18,7 +18,6 @@ from console.views import (
     members,
     platform,
     rules,
-    trust,
     wizard,
 )
 
@@ -28,7 +27,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:fleet"), name="home"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("find/", fleet.find, name="find"),
-    path("trust/", trust.trust, name="trust"),
+    path("trust/", platform.trust, name="trust"),
     path("devices/<str:uid>/", device.device, name="device"),
     path("devices/<str:uid>/now/", device.now, name="device-now"),
     path("devices/<str:uid>/story/", device.story, name="device-story"),

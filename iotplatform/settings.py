@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "registry.middleware.WallMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "console.sign_in.SessionRulesMiddleware",
+    "console.auth.session_policy.SessionRulesMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -175,7 +175,7 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_ADAPTER = "console.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "console.auth.allauth_adapters.AccountAdapter"
 # django-axes locks out, on every door; this is for the codes of the second factor.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key"}
 # Sign-in by an OpenID Connect provider: switched on by these three.
@@ -185,12 +185,12 @@ OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="") or "single sign-on"
 # Whether whom we do not know gets an account, of no tenant.
 OIDC_SIGN_UP = env.bool("OIDC_SIGN_UP", default=False)
-SOCIALACCOUNT_ADAPTER = "console.accounts.ProviderAdapter"
+SOCIALACCOUNT_ADAPTER = "console.auth.allauth_adapters.ProviderAdapter"
 SOCIALACCOUNT_PROVIDERS = {
-    "openid_connect": {"provider_class": "console.single_sign_on.SignInProvider"}
+    "openid_connect": {"provider_class": "console.auth.openid_connect.SignInProvider"}
 }
 SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
-MFA_ADAPTER = "console.accounts.SecondFactorAdapter"
+MFA_ADAPTER = "console.auth.allauth_adapters.SecondFactorAdapter"
 MFA_TOTP_ISSUER = env.str("SECOND_FACTOR_ISSUER", default="iotplatform")
 # Of whom a second factor is required: superusers, admins (of a tenant), everybody.
 SECOND_FACTOR_REQUIRED_OF = env.list("SECOND_FACTOR_REQUIRED_OF", default=[])
@@ -309,7 +309,7 @@ STATICFILES_DIRS: list[Any] = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
-    "console.finders.NpmFinder",
+    "console.npm_finder.NpmFinder",
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

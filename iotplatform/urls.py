@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from console import single_sign_on
+from console.auth import openid_connect
 from iotplatform import error_pages, views
 from iotplatform.platform_api import PlatformView
 
@@ -26,9 +26,9 @@ accounts: list[URLPattern | URLResolver] = [
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
     path("password/set/", account.password_set, name="account_set_password"),
-    path("oidc/login/", single_sign_on.begin, name="openid_connect_login"),
-    path("oidc/callback/", single_sign_on.finish, name="openid_connect_callback"),
-    path("connections/", single_sign_on.manage, name="socialaccount_connections"),
+    path("oidc/login/", openid_connect.begin, name="openid_connect_login"),
+    path("oidc/callback/", openid_connect.finish, name="openid_connect_callback"),
+    path("connections/", openid_connect.manage, name="socialaccount_connections"),
     path("2fa/", include("allauth.mfa.urls")),
     path("sessions/", include("allauth.usersessions.urls")),
 ]

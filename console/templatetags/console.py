@@ -10,7 +10,7 @@ from django.forms import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from console import delivery, words
+from console.presenters import delivery_track, labels
 
 register = template.Library()
 
@@ -59,32 +59,32 @@ def share_of(value: float, whole: float) -> str:
 @register.filter
 def seconds(value: float | None) -> str:
     """Return a lag."""
-    return words.duration(value)
+    return labels.duration(value)
 
 
 @register.filter
 def ago(value: Any) -> str:
     """Return how long ago."""
-    return words.ago(value)
+    return labels.ago(value)
 
 
 @register.filter
 def clock(value: Any) -> str:
     """Return a short time."""
-    return words.clock(value)
+    return labels.clock(value)
 
 
 @register.filter
 def iso(value: Any) -> str:
     """Return a time as RFC 3339, for a title or a time element."""
-    moment = words.moment_of(value)
+    moment = labels.moment_of(value)
     return moment.isoformat(timespec="seconds") if moment else ""
 
 
 @register.filter
 def cause(value: str | None) -> str:
     """Return a cause in words."""
-    return words.cause_in_words(value)
+    return labels.cause_in_words(value)
 
 
 @register.filter
@@ -132,12 +132,12 @@ def control(field: BoundField) -> SafeString:
 def chip(connectivity: str | None, size: str = "") -> SafeString:
     """Draw a condition: shape, word and colour."""
     word = connectivity or "unknown"
-    kind = word if word in words.CONNECTIVITY_MEANS else "plain"
+    kind = word if word in labels.CONNECTIVITY_MEANS else "plain"
     return format_html(
         '<span class="chip {} {}" title="{}"><i class="shape"></i>{}</span>',
         kind,
         size,
-        words.CONNECTIVITY_MEANS.get(word, ""),
+        labels.CONNECTIVITY_MEANS.get(word, ""),
         word,
     )
 
@@ -167,7 +167,9 @@ def job_chip(status: str, size: str = "") -> SafeString:
 @register.simple_tag
 def track(status: str, failure_class: str = "", reached: int = 0) -> SafeString:
     """Draw the delivery track with its accessible name, without the words."""
-    return _draw_track(delivery.track_of(status, failure_class or "", reached=reached))
+    return _draw_track(
+        delivery_track.track_of(status, failure_class or "", reached=reached)
+    )
 
 
 @register.simple_tag
@@ -185,26 +187,30 @@ def command_words(command: Any) -> str:
 @register.filter
 def status_words(status: str, failure_class: str = "") -> str:
     """Return a status and a failure class in words."""
-    return delivery.track_of(status, failure_class or "").words
+    return delivery_track.track_of(status, failure_class or "").words
 
 
 @register.filter
 def failure_words(failure_class: str) -> str:
     """Return a failure class in words."""
-    return delivery.FAILURE_WORDS.get(failure_class) or failure_class.replace("_", " ")
+    return delivery_track.FAILURE_WORDS.get(failure_class) or failure_class.replace(
+        "_", " "
+    )
 
 
-def _track_of_row(command: Any) -> delivery.Track:
-    reached = delivery.reached_by_times(
+def _track_of_row(command: Any) -> delivery_track.Track:
+    reached = delivery_track.reached_by_times(
         sent=command.sent_at,
         received=command.received_at,
         succeeded=command.succeeded_at,
         verified=command.verified_at,
     )
-    return delivery.track_of(command.status, command.failure_class, reached=reached)
+    return delivery_track.track_of(
+        command.status, command.failure_class, reached=reached
+    )
 
 
-def _draw_track(drawn: delivery.Track) -> SafeString:
+def _draw_track(drawn: delivery_track.Track) -> SafeString:
     return format_html(
         '<span class="track" role="img" aria-label="{}" title="{}">'
         '<i class="{}"></i><i class="{}"></i><i class="{}"></i><i class="{}"></i>'
@@ -218,7 +224,7 @@ def _draw_track(drawn: delivery.Track) -> SafeString:
 @register.simple_tag
 def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
     """Draw how we know it: fact, reported (when) or judged (by which rule, when)."""
-    when = words.clock(at) if at else ""
+    when = labels.clock(at) if at else ""
     label = f"{kind} {when}" if kind == "reported" and when else kind
     if kind != "judged":
         return format_html('<span class="tag {}">{}</span>', kind, label)

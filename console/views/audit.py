@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from console.days import within_days
+from console.forms.date_range import within_days
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right, is_platform_admin

@@ -11,17 +11,17 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from console import querytext
 from console.paging import page_of
-from console.scope import ConsoleRequest, page
-from console.selectors.faults import fault_of_set
-from console.selectors.findings import (
+from console.presenters.diagnosis import fault_of_set
+from console.presenters.search_results import (
     TRAIT_FIELDS,
     attribute_fields,
     found_rows,
     trait_rows,
 )
+from console.scope import ConsoleRequest, page
 from fleet.exceptions import IndexUnavailable, QueryError
+from fleet.query import clauses
 from fleet.selectors.cohorts import get_cohort, list_cohorts
 from fleet.selectors.search import count, search
 from fleet.services.cohorts import save_cohort
@@ -94,7 +94,7 @@ def _now(row: Any) -> dict[str, Any]:
 
 
 def _search(query: str, field: str, value: str) -> str:
-    narrowed = querytext.both(query, querytext.clause(field, value))
+    narrowed = clauses.both(query, clauses.clause(field, value))
     return f"{reverse('console:fleet')}?{urlencode({'q': narrowed})}"
 
 

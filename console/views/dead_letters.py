@@ -20,11 +20,11 @@ from commands.services.dead_letter_replay import (
     MOST_AT_ONCE,
     replay_letters,
 )
-from console.days import within_days
+from console.forms.date_range import within_days
 from console.paging import page_of
-from console.payloads import shown, ways_of
+from console.presenters.labels import REASONS, reason_in_words
+from console.presenters.payloads import shown, ways_of
 from console.scope import ConsoleRequest, page
-from console.words import REASONS, reason_in_words
 from registry.permissions import Right, is_platform_admin
 from state.choices import ReplayOutcome
 from state.selectors.dead_letters import (

@@ -21,12 +21,16 @@ from commands.exceptions import (
 from commands.selectors.commands import list_commands
 from commands.services.commands import request_command
 from commands.services.device_lifecycle import move_device
-from console.forms import FeedbackForm, chosen_form, command_choices
+from console.forms.commands import (
+    FeedbackForm,
+    chosen_form,
+    command_choices,
+)
+from console.presenters.device_timeline import get_story
+from console.presenters.diagnosis import fault
+from console.presenters.labels import ago, cause_in_words, moment_of
+from console.presenters.metric_charts import courses_of
 from console.scope import ConsoleRequest, page
-from console.selectors.course import courses_of
-from console.selectors.faults import fault
-from console.selectors.story import get_story
-from console.words import ago, cause_in_words, moment_of
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.problems import Problem
 from registry.choices import MOVES, TAKES_COMMANDS, Lifecycle

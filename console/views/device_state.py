@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console.forms import FeedbackForm
+from console.forms.commands import FeedbackForm
 from console.scope import ConsoleRequest, page
 from console.views.device import again, course_context, find
 from registry.permissions import Right

@@ -8,17 +8,17 @@ from typing import Any
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
-from console import querytext
-from console.scope import ConsoleRequest, page
-from console.selectors.faults import fault_of_set
-from console.selectors.findings import (
+from console.presenters.diagnosis import fault_of_set
+from console.presenters.search_results import (
     TRAIT_FIELDS,
     attribute_fields,
     fleet_url,
     found_rows,
     trait_rows,
 )
+from console.scope import ConsoleRequest, page
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
+from fleet.query import clauses
 from fleet.selectors.search import SearchResult, search
 from iotplatform.common.problems import NotFound
 from registry.permissions import Right
@@ -83,7 +83,7 @@ def find(request: ConsoleRequest) -> HttpResponseRedirect:
     try:
         device = get_device(tenants=request.scope.all_tenants, uid=text)
     except NotFound:
-        begins = querytext.clause("uid", text)
+        begins = clauses.clause("uid", text)
         return redirect(fleet_url(q=f"{begins}*" if '"' not in begins else text))
     return redirect("console:device", device.uid)
 
@@ -166,9 +166,9 @@ def _facet(
     counted = [row for row in result.facets.get(name, []) if row["value"] != ""]
     values = []
     for row in counted[:SHOWN_VALUES]:
-        extra = querytext.clause(name, str(row["value"]))
-        is_on = querytext.has(q, extra)
-        changed = querytext.without(q, extra) if is_on else querytext.both(q, extra)
+        extra = clauses.clause(name, str(row["value"]))
+        is_on = clauses.has(q, extra)
+        changed = clauses.without(q, extra) if is_on else clauses.both(q, extra)
         values.append(
             {
                 "text": str(row["value"]),
@@ -185,8 +185,8 @@ def _facet(
 def _conditions(q: str, sort: str) -> list[dict[str, str]]:
     """The query's conditions, each with the way to take it out."""
     return [
-        {"text": part, "url": fleet_url(q=querytext.without(q, part), sort=sort)}
-        for part in querytext.parts(q)
+        {"text": part, "url": fleet_url(q=clauses.without(q, part), sort=sort)}
+        for part in clauses.parts(q)
     ]
 
 

@@ -23,11 +23,11 @@ from commands.selectors.jobs import (
     list_waves,
 )
 from commands.services.jobs import cancel_job, pause_job, resume_job, start_job
-from console import progress as drawing
-from console.delivery import FAILURE_WORDS
 from console.paging import page_of
+from console.presenters import job_progress as drawing
+from console.presenters.delivery_track import FAILURE_WORDS
+from console.presenters.labels import clock, duration
 from console.scope import ConsoleRequest, page
-from console.words import clock, duration
 from registry.permissions import Right
 
 J = JobStatus

@@ -14,9 +14,9 @@ from commands.selectors.delivery_stats import (
     adapter_latencies,
     queue_depths_across_tenants,
 )
+from console.presenters.labels import reason_in_words
+from console.presenters.platform_status import get_trust
 from console.scope import ConsoleRequest, page
-from console.selectors.trust import get_trust
-from console.words import reason_in_words
 from fleet.selectors.lag import count_outbox, get_index_state
 from registry.permissions import is_platform_admin
 from state.selectors.adapter_liveness import (
@@ -67,3 +67,10 @@ def _context() -> dict[str, Any]:
         ],
         "letters": latest_dead_letters_across_tenants(limit=LETTERS),
     }
+
+
+@conditional_page
+@page
+def trust(request: ConsoleRequest) -> HttpResponse:
+    """The strip as it stands; 304 while nothing changed."""
+    return render(request, "console/_parts/_trust.html", {"trust": get_trust()})

@@ -12,8 +12,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from console.forms.alarm_rules import RuleForm
 from console.paging import page_of
-from console.rule_forms import RuleForm
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
 from registry.permissions import Right

@@ -15,16 +15,21 @@ from django.shortcuts import redirect, render
 
 from commands.choices import JobStatus
 from commands.services.jobs import start_job
-from console.forms import (
+from console.forms.commands import (
     ConfirmForm,
     ParamsForm,
     RolloutForm,
     chosen_form,
     command_choices,
 )
+from console.presenters.job_target import (
+    NoTarget,
+    Target,
+    preview_view,
+    read_target,
+)
+from console.presenters.search_results import fleet_url
 from console.scope import ConsoleRequest, page
-from console.selectors.findings import fleet_url
-from console.selectors.scoping import NoTarget, Target, preview_view, read_target
 from fleet.exceptions import IndexUnavailable, QueryError, TargetMoved
 from fleet.services.jobs import JobRequest, launch_job, preview_job
 from iotplatform.common.ids import new_public_id

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from console.payloads import shown, ways_of
+from console.presenters.payloads import shown, ways_of
 from registry.choices import Role
 from registry.models import Tenant
 from state.models import Alarm

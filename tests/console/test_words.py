@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from console import querytext
-from console.delivery import reached_by_times, track_of
-from console.selectors.traits import traits_of
-from console.words import duration
+from console.presenters.delivery_track import reached_by_times, track_of
+from console.presenters.labels import duration
+from console.presenters.shared_traits import traits_of
+from fleet.query import clauses
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_a_cancelled_command_keeps_what_it_reached() -> None:
     ],
 )
 def test_a_query_falls_into_its_conditions(query: str, parts: list[str]) -> None:
-    assert querytext.parts(query) == parts
+    assert clauses.parts(query) == parts
 
 
 def test_a_condition_is_added_to_the_whole_query() -> None:
-    assert querytext.both("*", "a:1") == "a:1"
-    assert querytext.both("a:1", "b:2") == "a:1 AND b:2"
-    assert querytext.both("a:1 OR b:2", "c:3") == "(a:1 OR b:2) AND c:3"
+    assert clauses.both("*", "a:1") == "a:1"
+    assert clauses.both("a:1", "b:2") == "a:1 AND b:2"
+    assert clauses.both("a:1 OR b:2", "c:3") == "(a:1 OR b:2) AND c:3"
 
 
 def test_a_value_is_quoted_where_it_needs_it() -> None:
-    assert querytext.clause("region", "East China") == 'region:"East China"'
-    assert querytext.clause("site", "shanghai-01") == "site:shanghai-01"
-    assert querytext.clause("name", 'say "OR"') == 'name:"say \\"OR\\""'
-    assert querytext.clause("tags", "OR") == 'tags:"OR"'
+    assert clauses.clause("region", "East China") == 'region:"East China"'
+    assert clauses.clause("site", "shanghai-01") == "site:shanghai-01"
+    assert clauses.clause("name", 'say "OR"') == 'name:"say \\"OR\\""'
+    assert clauses.clause("tags", "OR") == 'tags:"OR"'
 
 
 def test_traits_are_what_is_more_frequent_here_than_in_the_fleet() -> None:

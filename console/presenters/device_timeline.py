@@ -13,8 +13,8 @@ from django.utils import timezone
 from commands.choices import CommandStatus
 from commands.lifecycle import is_verdict
 from commands.selectors.timeline import merged_timeline
-from console.delivery import EVENT_WORDS
-from console.words import cause_in_words
+from console.presenters.delivery_track import EVENT_WORDS
+from console.presenters.labels import cause_in_words
 
 if TYPE_CHECKING:
     from registry.models import Device

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from console import querytext
-from console.delivery import short_words, track_of
-from console.selectors.traits import traits_of
-from console.words import ago, cause_in_words
+from console.presenters.delivery_track import short_words, track_of
+from console.presenters.labels import ago, cause_in_words
+from console.presenters.shared_traits import traits_of
+from fleet.query import clauses
 from registry.selectors.products import searchable_attributes
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def trait_rows(
 ) -> list[dict[str, Any]]:
     """Return what the matches share, without what the query asks for anyway."""
     labels = TRAIT_FIELDS | dict(attributes)
-    asked = {part.split(":", 1)[0].strip("( ") for part in querytext.parts(q)}
+    asked = {part.split(":", 1)[0].strip("( ") for part in clauses.parts(q)}
     here = {
         name: rows
         for name, rows in result.facets.items()
@@ -81,7 +81,7 @@ def trait_rows(
             "width": f"{100 * trait.share:.1f}%",
             "base_width": f"{100 * trait.base_share:.1f}%",
             "url": fleet_url(
-                q=querytext.both(q, querytext.clause(trait.field, trait.value)),
+                q=clauses.both(q, clauses.clause(trait.field, trait.value)),
                 sort=sort,
             ),
         }

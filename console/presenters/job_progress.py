@@ -16,8 +16,8 @@ from commands.choices import (
     WaveStatus,
 )
 from commands.selectors.job_tallies import Tally
-from console.delivery import FAILURE_WORDS
-from console.words import ACTIONS, clock
+from console.presenters.delivery_track import FAILURE_WORDS
+from console.presenters.labels import ACTIONS, clock
 
 if TYPE_CHECKING:
     from commands.models import Job, JobWave

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect, render
 from requests import RequestException
 
-from console import single_sign_on
+from console.auth import openid_connect
 from registry.exceptions import SignInRefused
 from registry.selectors.second_factors import must_have_one
 from registry.services.connections import connect_by_address
@@ -55,7 +55,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         self, request: HttpRequest, provider: Any = None, client_id: Any = None
     ) -> list[Any]:
         """Return the provider of the settings, if any; those of the database never."""
-        return [single_sign_on.make_app()] if single_sign_on.is_switched_on() else []
+        return [openid_connect.make_app()] if openid_connect.is_switched_on() else []
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Strangers are decided about in ``pre_social_login``."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from console import querytext
-from console.selectors.findings import fleet_url
+from console.presenters.search_results import fleet_url
+from fleet.query import clauses
 from fleet.selectors.search import list_members
 from state.choices import Trouble, Verdict
 from state.selectors.diagnosis import diagnose_set
@@ -69,5 +69,5 @@ def _counted(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "width": f"{100 * share:.1f}%",
         "base_width": f"{100 * base:.1f}%",
-        "url": fleet_url(q=querytext.clause(FIELDS[row["name"]], row["value"])),
+        "url": fleet_url(q=clauses.clause(FIELDS[row["name"]], row["value"])),
     }

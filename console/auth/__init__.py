@@ -1,0 +1,1 @@
+"""Signing in: allauth, sessions, OpenID Connect."""

@@ -1,0 +1,1 @@
+"""Forms of the console, by what they ask for."""

@@ -1,1 +1,0 @@
-"""What pages show that is read from several apps at once."""
