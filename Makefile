@@ -1,7 +1,7 @@
 # The two commands a newcomer needs: `make demo` and `make test`. Everything else of the
-# set-up stands in iotplatform/local/bootstrap.py, which needs only Python and its venv.
+# set-up stands in iotplatform/local/setup/, which needs only Python and its venv.
 PYTHON ?= python3
-BOOTSTRAP = $(PYTHON) iotplatform/local/bootstrap.py
+BOOTSTRAP = $(PYTHON) iotplatform/local/setup/bootstrap.py
 
 .PHONY: help demo up test test-long lint bench clean
 
@@ -21,16 +21,16 @@ up:
 	@$(BOOTSTRAP) local -- manage.py up
 
 test:
-	@$(BOOTSTRAP) test -- -m iotplatform.local.checks test $(TESTS)
+	@$(BOOTSTRAP) test -- -m iotplatform.local.setup.make_targets test $(TESTS)
 
 test-long:
-	@$(BOOTSTRAP) test -- -m iotplatform.local.checks test-long $(TESTS)
+	@$(BOOTSTRAP) test -- -m iotplatform.local.setup.make_targets test-long $(TESTS)
 
 lint:
-	@$(BOOTSTRAP) dev -- -m iotplatform.local.checks lint
+	@$(BOOTSTRAP) dev -- -m iotplatform.local.setup.make_targets lint
 
 bench:
-	@$(BOOTSTRAP) test -- -m iotplatform.local.checks bench $(BENCH)
+	@$(BOOTSTRAP) test -- -m iotplatform.local.setup.make_targets bench $(BENCH)
 
 clean:
-	@$(PYTHON) iotplatform/local/bootstrap.py clean
+	@$(PYTHON) iotplatform/local/setup/bootstrap.py clean

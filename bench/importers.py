@@ -21,7 +21,7 @@ django.setup()
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from iotplatform.common import wall  # noqa: E402
+from iotplatform.common import tenant_scope  # noqa: E402
 from registry.models import (  # noqa: E402
     Device,
     LifecycleMove,
@@ -75,7 +75,9 @@ if __name__ == "__main__":
     way = {"import": by_import, "orm": by_orm}[sys.argv[1]]
     person = int(sys.argv[3]) if sys.argv[3:] else None
     started = time.monotonic()
-    with wall.scoped(wall.Scope(wall.PLATFORM, user_id=person, door="rest")):
+    with tenant_scope.scoped(
+        tenant_scope.Scope(tenant_scope.PLATFORM, user_id=person, door="rest")
+    ):
         way(sys.argv[2])
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

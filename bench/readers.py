@@ -20,7 +20,7 @@ django.setup()
 
 from django.test import Client  # noqa: E402
 
-from iotplatform.settled import settle  # noqa: E402
+import iotplatform.wsgi  # noqa: E402, F401  (as in the web process)
 from registry.choices import Role, Scope  # noqa: E402
 from registry.models import Device, Tenant  # noqa: E402
 from registry.services.people import create_user, set_membership  # noqa: E402
@@ -91,7 +91,6 @@ def pages() -> dict[str, Callable[[], Any]]:
 
 def main() -> None:
     """Ask for every page in turn, several rounds."""
-    settle()  # as the web server does
     rounds = int(sys.argv[1])
     found: dict[str, list[float]] = {}
     shown: dict[str, int] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 
-from iotplatform.processes import OWNER, default_role
+from iotplatform.database.process_roles import OWNER, default_role
 
 # Admin and form classes name their model, as in ModelAdmin[Device], at run time too.
 django_stubs_ext.monkeypatch()
@@ -244,7 +244,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "iotplatform.common.pagination.OpaqueCursorPagination",
     "PAGE_SIZE": 100,
-    "DEFAULT_SCHEMA_CLASS": "iotplatform.schema.PlatformSchema",
+    "DEFAULT_SCHEMA_CLASS": "iotplatform.openapi.schema.PlatformSchema",
     "DEFAULT_THROTTLE_CLASSES": ["iotplatform.common.throttling.PerKeyThrottle"],
     "DEFAULT_THROTTLE_RATES": {
         "key": env.str("API_RATE", default="6000/min"),

@@ -6,8 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from console.auth import openid_connect
-from iotplatform import error_pages, views
-from iotplatform.platform_api import PlatformView
+from iotplatform import error_pages
+from iotplatform.monitoring import views
+from iotplatform.monitoring.api import PlatformView
 
 api: list[URLPattern | URLResolver] = [
     path("", include("registry.api.urls")),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from django.db.models import QuerySet
 from django.http import FileResponse, StreamingHttpResponse
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.problems import NotFound
 from registry.models import Device, FirmwareRelease
 from registry.selectors.exports import export_csv, export_ndjson
@@ -22,7 +22,7 @@ EXPORTS: dict[str, tuple[Callable[[QuerySet[Device]], Iterator[str]], str]] = {
 def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpResponse:
     """Return the devices as a file of this format, made while it is sent."""
     export, content_type = EXPORTS[name]
-    lines = wall.stream(export(devices))
+    lines = tenant_scope.stream(export(devices))
     answer = StreamingHttpResponse(lines, content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="devices.{name}"'
     return answer

@@ -14,7 +14,7 @@ from django.http import (
 )
 from django.utils.functional import SimpleLazyObject
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from registry.tenant_scope import let_in
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ class WallMiddleware:
         """Answer a request in a scope of its own."""
         door = DOORS.get(request.path.split("/")[1], CONSOLE)
         # Devices and brokers are no people of a tenant: they speak to the bridge.
-        role = wall.BRIDGE if door == DEVICE else wall.WEB
-        with wall.scoped(wall.Scope(door=door, role=role)):
+        role = tenant_scope.BRIDGE if door == DEVICE else tenant_scope.WEB
+        with tenant_scope.scoped(tenant_scope.Scope(door=door, role=role)):
             request.user = SimpleLazyObject(lambda: _known(request))  # type: ignore[assignment]
             answer = self.get_response(request)
             if isinstance(answer, StreamingHttpResponse) and not isinstance(
                 answer,
                 FileResponse,  # needs no database while it goes out
             ):
-                answer.streaming_content = wall.stream(answer)
+                answer.streaming_content = tenant_scope.stream(answer)
         return answer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from registry.models import Membership
 
 if TYPE_CHECKING:
@@ -19,19 +19,21 @@ def let_in(user: User | AnonymousUser, *, token_id: int | None = None) -> None:
 
     What they may do there is not asked here but by ``registry.permissions``.
     """
-    before = wall.current() or wall.Scope()
-    nobody = replace(before, role=wall.WEB, tenants=(), user_id=None, token_id=token_id)
+    before = tenant_scope.current() or tenant_scope.Scope()
+    nobody = replace(
+        before, role=tenant_scope.WEB, tenants=(), user_id=None, token_id=token_id
+    )
     if not user.is_authenticated or not user.is_active:
-        wall.enter(nobody)
+        tenant_scope.enter(nobody)
         return
     if (before.user_id, before.token_id) == (user.pk, token_id):
         return  # let in before, in this request
     known = replace(nobody, user_id=user.pk)
     if user.is_superuser:
-        wall.enter(replace(known, role=wall.PLATFORM))
+        tenant_scope.enter(replace(known, role=tenant_scope.PLATFORM))
         return
-    wall.enter(known)  # sees their own memberships, and nothing else
+    tenant_scope.enter(known)  # sees their own memberships, and nothing else
     rows = Membership.objects.filter(user_id=user.pk).order_by("tenant_id")
     # Kept, so that `registry.permissions` need not ask again.
     user.roles_by_tenant = dict(rows.values_list("tenant_id", "role"))
-    wall.enter(replace(known, tenants=tuple(user.roles_by_tenant)))
+    tenant_scope.enter(replace(known, tenants=tuple(user.roles_by_tenant)))

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from iotplatform.local.broker import find_mosquitto
-from iotplatform.local.test_packages import missing_packages
+from iotplatform.local.setup.test_packages import missing_packages
 from tests.broker_process import BrokerProcess
 from tests.emptying import empty_quickly
 from tests.identity_process import provider, provider_address  # noqa: F401

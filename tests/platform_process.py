@@ -21,7 +21,7 @@ import psycopg
 from supervisor.xmlrpc import SupervisorTransport
 
 from iotplatform.local.layout import read_env_file
-from iotplatform.local.leftovers import stop_leftovers
+from iotplatform.local.orphan_processes import stop_leftovers
 from iotplatform.local.ports import free_port
 from tests.waiting import wait_until
 

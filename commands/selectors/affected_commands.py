@@ -9,7 +9,7 @@ from django.db import connection
 
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.models import Command
-from iotplatform.common.arrays import array_of
+from iotplatform.common.bulk_sql import array_of
 
 # Every batch of messages asks these two; the ORM's IN of hundreds takes ten times as
 # long to write. What may still be corrected is said in the words of its index.

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from psycopg.errors import DeadlockDetected
 
 from commands.services.uplink import TRIES, take_again
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.messages import Undecodable, Uplink, parse
 from state.choices import ReplayOutcome
 from state.selectors.dead_letters import last_heard_across_tenants
@@ -82,7 +82,7 @@ def _behind_the_wall_of(letter: DeadLetter) -> AbstractContextManager[None]:
     """
     if letter.tenant_id is None:
         return nullcontext()
-    scope: AbstractContextManager[None] = wall.as_tenants([letter.tenant_id])
+    scope: AbstractContextManager[None] = tenant_scope.as_tenants([letter.tenant_id])
     return scope
 
 

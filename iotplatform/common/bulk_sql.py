@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
+from math import isfinite
+from types import NoneType
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 from django.db import connection
-
-from iotplatform.common.arrays import array_of
 
 
 def run(statement: LiteralString, params: Sequence[Any] = ()) -> int:
@@ -49,3 +51,31 @@ def _cursor() -> psycopg.Cursor[Any]:
     cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
     cursor.format = psycopg.pq.Format.BINARY  # times need no reading of text then
     return cursor
+
+
+_AS_JSON = frozenset({int, bool, datetime, NoneType})
+_NUMBERS = frozenset({int, float})
+
+_encoder = msgspec.json.Encoder()
+
+
+def array_of(values: Sequence[Any]) -> str:
+    """Write one column; most are of one type, and need no look at each value."""
+    kinds = set(map(type, values))
+    # JSON has no infinity and no NaN: msgspec would write null.
+    if kinds <= _AS_JSON or (kinds <= _NUMBERS and all(map(isfinite, values))):
+        return "{" + _encoder.encode(values)[1:-1].decode() + "}"
+    if kinds == {str}:
+        text = "".join(values)
+        if '"' not in text and "\\" not in text:
+            return '{"' + '","'.join(values) + '"}'
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)

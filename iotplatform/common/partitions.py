@@ -2,7 +2,8 @@
 
 A table is partitioned BY RANGE of a timestamptz column and has a DEFAULT partition, so
 that a row outside the prepared days is kept all the same. Functions of the database's
-owner (``iotplatform/policies.py``) make and drop them: who asks for it owns nothing.
+owner (``iotplatform/database/row_security.py``) make and drop them: who asks for it
+owns nothing.
 """
 
 from __future__ import annotations

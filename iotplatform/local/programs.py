@@ -104,7 +104,7 @@ def app_programs(
     worker = [*celery, "worker", "--concurrency", "2", "--hostname", "worker@local"]
     worker += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
-    as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/processes.py
+    as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/database/process_roles.py
     programs = [
         Program("web", web, environment=as_web),
         Program("bridge", manage("mqtt_bridge")),

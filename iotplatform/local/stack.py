@@ -16,7 +16,10 @@ from pathlib import Path
 
 from iotplatform.local.errors import SetupError
 from iotplatform.local.layout import Layout, write_private
-from iotplatform.local.leftovers import find_leftovers, stop_leftovers
+from iotplatform.local.orphan_processes import (
+    find_leftovers,
+    stop_leftovers,
+)
 from iotplatform.local.parent import ParentWatch
 from iotplatform.local.ports import LOOPBACK, answers, not_ready
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage

@@ -12,7 +12,7 @@ from iotplatform.local.external import (
     store_urls,
 )
 from iotplatform.local.layout import Layout, write_private
-from iotplatform.local.leftovers import MARK
+from iotplatform.local.orphan_processes import MARK
 from iotplatform.local.ports import free_port, public_port
 from iotplatform.local.postgres import ROLE, Postgres
 from iotplatform.local.programs import Program, store

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from iotplatform.simulator.journal import Execution, Journal
+from iotplatform.simulator.execution_journal import Execution, Journal
 
 # A device remembers this many command ids: more than a platform sends before it stops
 # repeating an older one.

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from random import Random
 
-from iotplatform.simulator.journal import Journal
+from iotplatform.simulator.command_handler import Obedience
+from iotplatform.simulator.device import Unit
+from iotplatform.simulator.execution_journal import Journal
 from iotplatform.simulator.link import Address, Link, Refused, Unreachable, Will
-from iotplatform.simulator.obedience import Obedience
 from iotplatform.simulator.report import Report
-from iotplatform.simulator.unit import Unit
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from iotplatform.simulator.device import Unit
 from iotplatform.simulator.link import Address
 from iotplatform.simulator.memory import Memory, Store
 from iotplatform.simulator.profiles import (
@@ -23,7 +24,6 @@ from iotplatform.simulator.report import Report
 from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.station import Station
 from iotplatform.simulator.targets import Group, Target, grouped
-from iotplatform.simulator.unit import Unit
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
 from iotplatform.common.throttling import PerKeyThrottle
@@ -149,10 +149,10 @@ class EnrolView(GenericAPIView[Any]):
         given.is_valid(raise_exception=True)
         said = dict(given.validated_data)
         key = said.pop("key")
-        with wall.as_role(wall.BRIDGE):
+        with tenant_scope.as_role(tenant_scope.BRIDGE):
             tenant_ids = tenants_of_key_across_tenants(key)
         # The key asks, not a person: it reaches its tenant, and no other.
-        with wall.as_tenants(tenant_ids):
+        with tenant_scope.as_tenants(tenant_ids):
             enrolled = enrol_across_tenants(key, Introduction(**said))
         context = self.get_serializer_context()
         return Response(EnrolledSerializer(enrolled, context=context).data, status=201)

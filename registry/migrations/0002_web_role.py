@@ -2,14 +2,14 @@
 
 Roles belong to the server, not to a database: another database of the same server may
 have made them already, and going back leaves them there. What they may do on a table,
-``migrate`` says at its end (``iotplatform/policies.py``).
+``migrate`` says at its end (``iotplatform/database/row_security.py``).
 """
 
 from typing import Any
 
 from django.db import migrations
 
-from iotplatform.policies import prepare_roles
+from iotplatform.database.row_security import prepare_roles
 
 
 def prepare(apps: Any, schema_editor: Any) -> None:

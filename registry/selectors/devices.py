@@ -9,7 +9,7 @@ import msgspec
 from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from iotplatform.common.arrays import array_of
+from iotplatform.common.bulk_sql import array_of
 from registry.choices import Lifecycle
 from registry.exceptions import NoSuchObject
 from registry.models import Device, LifecycleMove, Tenant

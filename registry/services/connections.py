@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.problems import BadInput
 from registry.exceptions import SignInRefused
 from registry.models import User
@@ -72,7 +72,9 @@ def connect_by_address(
         raise SignInRefused(NOBODY.format(email=email))
     account.user = user
     # Whoever proved to have the address is who acts here: the audit log names them.
-    with wall.scoped(replace(wall.current() or wall.Scope(), user_id=user.pk)):
+    with tenant_scope.scoped(
+        replace(tenant_scope.current() or tenant_scope.Scope(), user_id=user.pk)
+    ):
         account.save()
     return user
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.problems import BadInput, Conflict, Forbidden
 from registry.choices import Adapter, DeviceKind
 from registry.device_secrets import make_verifier, new_secret
@@ -175,7 +175,7 @@ def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, boo
         return device, True
     if not who.uid:
         raise BadInput(uid="A device that is not registered yet says its uid.")
-    with wall.as_role(wall.BRIDGE):  # a uid is one of all tenants
+    with tenant_scope.as_role(tenant_scope.BRIDGE):  # a uid is one of all tenants
         is_taken = Device.objects.filter(uid=who.uid).exists()
     if is_taken:
         raise Conflict(NOT_CLAIMABLE)

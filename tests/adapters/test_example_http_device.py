@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from commands.models import Command
-from iotplatform.adapters.http.waiting import waiters
+from iotplatform.adapters.http.long_poll import waiters
 from registry.services.credentials import issue_credential
 from state.models import Presence
 from tests.broker_process import BASE

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from commands.models import Attempt, Command, RetainedDesired
 from commands.services.actions import cancel_command
-from iotplatform.adapters.http.waiting import waiters
+from iotplatform.adapters.http.long_poll import waiters
 from tests.adapters.http_client import HttpUnit, http_unit
 from tests.commands.field import Unit, ask, claim, fresh, sweep
 from tests.factories import DeviceFactory

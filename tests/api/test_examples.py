@@ -11,7 +11,7 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from iotplatform.api_examples import EXAMPLES, FORM
+from iotplatform.openapi.examples import EXAMPLES, FORM
 from tests.api.world import API, DEVICE_DOORS, IDENTIFY, LATER, World
 from tests.factories import UserFactory
 

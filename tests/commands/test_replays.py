@@ -10,7 +10,7 @@ import pytest
 
 from commands.services.dead_letter_replay import Replayed, replay_letters
 from commands.services.uplink import take_in
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.messages import parse
 from registry.models import AuditEntry, Device, Tenant
 from state.models import Alarm, DeadLetter, DeadLetterCount, Presence, Twin
@@ -167,7 +167,9 @@ def test_who_replayed_what_is_in_the_audit_log() -> None:
     given_to(device.tenant, letter)
     user = UserFactory()
 
-    with wall.scoped(wall.Scope(wall.PLATFORM, user_id=user.pk, door="console")):
+    with tenant_scope.scoped(
+        tenant_scope.Scope(tenant_scope.PLATFORM, user_id=user.pk, door="console")
+    ):
         replay_letters([letter], by=user, now=now())
 
     entry = AuditEntry.objects.get(kind="dead_letter")

@@ -11,7 +11,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotplatform.common.arrays import array_of
+from iotplatform.common.bulk_sql import array_of
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from iotplatform import readiness
+from iotplatform.monitoring import readiness
 from registry.models import Tenant
 from state.models import DeadLetterCount, ListeningSlot
 from tests.factories import DeviceFactory

@@ -9,17 +9,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from iotplatform.local import bootstrap, installation
 from iotplatform.local.accounts import Account, acting_as
 from iotplatform.local.errors import SetupError
 from iotplatform.local.external import check_reachable, store_urls
-from iotplatform.local.installation import check_venv, fingerprint, npm_environment
 from iotplatform.local.layout import Layout
 from iotplatform.local.ports import free_port, public_port
 from iotplatform.local.programs import supervisor_config
+from iotplatform.local.setup import bootstrap, installation, python_version
+from iotplatform.local.setup.installation import (
+    check_venv,
+    fingerprint,
+    npm_environment,
+)
 from tests.platform_process import BASE, Platform
 
 
@@ -31,15 +36,16 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_python_that_is_too_old_is_told_which_is_needed() -> None:
-    complaint = bootstrap.complaint_about((3, 9, 2), "/usr/bin/python3")  # type: ignore[no-untyped-call]
+    complaint = python_version.complaint_about((3, 9, 2), "/usr/bin/python3")  # type: ignore[no-untyped-call]
 
     assert "Python 3.11 or newer is needed" in complaint
     assert "/usr/bin/python3 is 3.9" in complaint
-    assert not bootstrap.complaint_about((3, 11, 0), "python")  # type: ignore[no-untyped-call]
+    assert not python_version.complaint_about((3, 11, 0), "python")  # type: ignore[no-untyped-call]
 
 
-def test_the_first_script_is_read_by_old_pythons() -> None:
-    source = Path(bootstrap.__file__).read_text()
+@pytest.mark.parametrize("first", [bootstrap, python_version])
+def test_the_first_scripts_are_read_by_old_pythons(first: ModuleType) -> None:
+    source = Path(str(first.__file__)).read_text()
 
     ast.parse(source, feature_version=(3, 4))
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from iotplatform.local.layout import Layout
-from iotplatform.local.leftovers import MARK, find_leftovers
+from iotplatform.local.orphan_processes import MARK, find_leftovers
 from iotplatform.local.ports import free_port
 from iotplatform.local.programs import STORES, Program
 from iotplatform.local.supervision import Supervisor

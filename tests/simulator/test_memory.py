@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from iotplatform.simulator.journal import Execution
+from iotplatform.simulator.execution_journal import Execution
 from iotplatform.simulator.memory import DamagedMemory, Memory, Store, apply
 from iotplatform.simulator.profiles import BadMix, choose, parse_mix
 from iotplatform.simulator.targets import BadTargets, Target, grouped, read_uids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from registry.models import Device
 from state.models import Alarm, AlarmChange
 from state.services.alarms.closing import (
@@ -58,7 +58,9 @@ def test_the_timeline_tells_an_alarms_turns_with_who_and_why() -> None:
     assert told["Alarm hot acknowledged"]["actor"] not in ("device", "platform")
 
 
-@pytest.mark.parametrize("role", [wall.WEB, wall.WORKER, wall.PLATFORM])
+@pytest.mark.parametrize(
+    "role", [tenant_scope.WEB, tenant_scope.WORKER, tenant_scope.PLATFORM]
+)
 @pytest.mark.parametrize("change", ["UPDATE state_alarmchange SET count = 9", "DELETE"])
 def test_no_process_rewrites_history(role: str, change: str) -> None:
     device = DeviceFactory.create()
@@ -67,7 +69,7 @@ def test_no_process_rewrites_history(role: str, change: str) -> None:
 
     with (
         pytest.raises(ProgrammingError, match="permission denied"),
-        wall.scoped(wall.Scope(role=role, tenants=(device.tenant_id,))),
+        tenant_scope.scoped(tenant_scope.Scope(role=role, tenants=(device.tenant_id,))),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):

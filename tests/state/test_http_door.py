@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from iotplatform.http_door import DoorBeat
+from iotplatform.adapters.http.liveness import DoorBeat
 from registry.models import Device
 from state.models import ListeningSlot
 from state.models.ingest import HTTP_DOOR

@@ -245,6 +245,6 @@ def test_every_function_of_a_trigger_acts_as_its_owner_on_a_fixed_path(
 
 
 def test_raising_the_wall_again_changes_nothing(db: None) -> None:
-    from iotplatform.policies import raise_wall
+    from iotplatform.database.row_security import raise_wall
 
     assert raise_wall() == 0

@@ -17,7 +17,7 @@ from django.db import connection, connections, transaction
 from django.test import RequestFactory
 from psycopg.pq import TransactionStatus
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from registry import file_responses
 from registry.api import devices as devices_api
 from registry.api import imports as imports_api
@@ -41,7 +41,7 @@ def pooled(two: Two) -> Iterator[Any]:
     own = connections["default"]
     pooled: Any = own.copy()
     pooled.settings_dict["OPTIONS"] |= {
-        "options": f"-c role={wall.WEB}",
+        "options": f"-c role={tenant_scope.WEB}",
         "pool": {"min_size": 1, "max_size": 1, "timeout": 10},
     }
     connections["default"] = pooled
@@ -84,7 +84,7 @@ def devices_of(key: str) -> set[str]:
 
 def uids_of(two: Two) -> tuple[set[str], set[str]]:
     """Return what devices there are: ours, theirs."""
-    with wall.as_role(wall.PLATFORM):
+    with tenant_scope.as_role(tenant_scope.PLATFORM):
         rows = list(Device.objects.values_list("tenant", "uid"))
     connection.close()
     ours = {uid for tenant, uid in rows if tenant == two.ours.tenant.pk}
@@ -105,7 +105,7 @@ def left_behind(pooled: Any) -> tuple[dict[str, str], int, int]:
     return found, count, pid
 
 
-NOTHING = dict.fromkeys(SETTINGS, "") | {"role": wall.WEB}
+NOTHING = dict.fromkeys(SETTINGS, "") | {"role": tenant_scope.WEB}
 
 
 def answered(two: Two) -> None:
@@ -223,7 +223,9 @@ def test_an_export_is_walled_for_its_whole_length(
     told = []
     for piece in answer:
         told.append(json.loads(piece)["uid"])
-        assert wall.current() is None  # between two pieces the thread is nobody's
+        assert (
+            tenant_scope.current() is None
+        )  # between two pieces the thread is nobody's
     answer.close()
 
     assert sorted(told) == sorted(ours)
@@ -236,7 +238,7 @@ def test_who_has_no_tenant_any_more_has_no_rows(
     ours, _ = uids_of(two)
     assert devices_of(two.keys[role]) == ours
 
-    with wall.as_role(wall.PLATFORM):
+    with tenant_scope.as_role(tenant_scope.PLATFORM):
         two.members[role].delete()
     connection.close()
 

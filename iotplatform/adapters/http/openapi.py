@@ -13,12 +13,15 @@ import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from iotplatform.adapters.http.polling import LONGEST_WAIT_SECONDS, Polled
-from iotplatform.adapters.http.reading import MOST_MESSAGES
-from iotplatform.adapters.http.taking import Taken
-from iotplatform.api_examples import EXAMPLES
+from iotplatform.adapters.http.ingest import Taken
+from iotplatform.adapters.http.parse_body import MOST_MESSAGES
+from iotplatform.adapters.http.poll_answer import (
+    LONGEST_WAIT_SECONDS,
+    Polled,
+)
 from iotplatform.common.messages import STRUCTS, UID, Message
-from iotplatform.schema import PlatformSchema
+from iotplatform.openapi.examples import EXAMPLES
+from iotplatform.openapi.schema import PlatformSchema
 
 PREFIX = "Device"  # of the names of shapes, which stand beside those of the REST API
 SHAPES = "#/components/schemas/"

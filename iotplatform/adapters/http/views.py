@@ -14,17 +14,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from iotplatform.adapters.http import polling, taking
+from iotplatform.adapters.http import ingest, poll_answer
 from iotplatform.adapters.http.authentication import (
     DeviceAuthentication,
     DeviceCaller,
     DeviceThrottle,
 )
+from iotplatform.adapters.http.ingest import Taken
+from iotplatform.adapters.http.long_poll import waiters
 from iotplatform.adapters.http.openapi import MessageSchema, PollSchema
-from iotplatform.adapters.http.polling import LONGEST_WAIT_SECONDS, Polled
-from iotplatform.adapters.http.reading import ADAPTER, MOST_BYTES, Reading, read
-from iotplatform.adapters.http.taking import Taken
-from iotplatform.adapters.http.waiting import waiters
+from iotplatform.adapters.http.parse_body import (
+    ADAPTER,
+    MOST_BYTES,
+    Reading,
+    read,
+)
+from iotplatform.adapters.http.poll_answer import (
+    LONGEST_WAIT_SECONDS,
+    Polled,
+)
 from iotplatform.common.messages import UID_PATTERN, Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
 from registry.choices import DeviceKind
@@ -64,8 +72,8 @@ class MessageView(DeviceView):
         # Django's own reading refuses at 2.5 MB, and keeps all of it before that.
         body = request._request.read(MOST_BYTES + 1)
         reading = read(body, topic=topic, uid=child or uid, at=now)
-        letters = taking.take(reading.uplinks, reading.dead, now=now)
-        if problem := taking.problem_of(letters):
+        letters = ingest.take(reading.uplinks, reading.dead, now=now)
+        if problem := ingest.problem_of(letters):
             raise problem
         if reading.errors:
             raise _refusal(reading)
@@ -102,18 +110,18 @@ class CommandsView(DeviceView):
                 f"The commands of {device.uid} are sent by {device.adapter}: its"
                 " adapter is not http."
             )
-        taking.hear(device.uid, now=timezone.now())
+        ingest.hear(device.uid, now=timezone.now())
         ids = [device.id]
         if device.kind == DeviceKind.GATEWAY:
             ids += children_across_tenants(device.id)
         deadline = monotonic() + wait
         found = self._found(ids, known)
         if found is not None or not wait:
-            return Response(found or polling.answer([], device.uid))
+            return Response(found or poll_answer.answer([], device.uid))
         with waiters.place(ids) as event:
             if event is None:
                 return Response(
-                    polling.answer([], device.uid),
+                    poll_answer.answer([], device.uid),
                     headers={"Retry-After": str(ASK_AGAIN_SECONDS)},
                 )
             while found is None and (left := deadline - monotonic()) > 0:
@@ -121,12 +129,14 @@ class CommandsView(DeviceView):
                 if event.wait(left):
                     event.clear()
                     found = self._found(ids, known)
-        return Response(found or polling.answer([], device.uid))
+        return Response(found or poll_answer.answer([], device.uid))
 
     def _found(self, ids: list[int], known: int | None) -> Polled | None:
         device = self.caller.device
-        shown = polling.answer(polling.hand_out(ids), device.uid)
-        shown["desired"] = shown["desired"] or polling.desired_unless(device.id, known)
+        shown = poll_answer.answer(poll_answer.hand_out(ids), device.uid)
+        shown["desired"] = shown["desired"] or poll_answer.desired_unless(
+            device.id, known
+        )
         return shown if any(shown.values()) else None
 
 

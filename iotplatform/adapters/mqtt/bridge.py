@@ -23,8 +23,8 @@ from commands.services.dispatch import CHANNEL
 from iotplatform.adapters.mqtt import intake
 from iotplatform.adapters.mqtt.address import BrokerAddress
 from iotplatform.adapters.mqtt.downlink import Downlink
-from iotplatform.adapters.mqtt.figures import Figures
 from iotplatform.adapters.mqtt.link import Link, Received
+from iotplatform.adapters.mqtt.slot_stats import Figures
 from iotplatform.adapters.mqtt.slots import Slots
 from state.selectors.adapter_liveness import beats_of_slots
 from state.services.presence import adapter_liveness

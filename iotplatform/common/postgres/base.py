@@ -18,8 +18,8 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from iotplatform.common import wall
-from iotplatform.common.wall import Scope
+from iotplatform.common import tenant_scope
+from iotplatform.common.tenant_scope import Scope
 
 
 class WalledCursor(CursorWrapper):
@@ -96,7 +96,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return None  # only a rollback goes through
         if status == TransactionStatus.IDLE:
             self._stamped, self._was_stamped, self._is_unsure = None, False, False
-        wanted = wall.current()
+        wanted = tenant_scope.current()
         if wanted == self._stamped and not self._is_unsure:
             return None
         return wanted.stamp if wanted is not None else self._taken_back()
@@ -105,10 +105,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return the stamp of nobody: the role that the connection was opened with."""
         options = self.settings_dict["OPTIONS"].get("options", "")
         role = options.partition("-c role=")[2].split(" ")[0] or "none"
-        return wall.stamp_of(role, tenants="", user_id="", token_id="", door="")
+        return tenant_scope.stamp_of(role, tenants="", user_id="", token_id="", door="")
 
     def _note(self) -> None:
-        self._stamped = wall.current()
+        self._stamped = tenant_scope.current()
         self._was_stamped, self._is_unsure = True, False
 
     def _send(self, due: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from iotplatform.policies import prepare_roles, raise_wall
+from iotplatform.database.row_security import prepare_roles, raise_wall
 
 
 class Command(migrate.Command):

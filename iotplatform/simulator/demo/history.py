@@ -7,8 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max
 
+from iotplatform.simulator.demo.connectivity_history import (
+    SPAN,
+    Change,
+    changes_of,
+    drops_of,
+)
 from iotplatform.simulator.demo.fleet import DemoDevice
-from iotplatform.simulator.demo.past import SPAN, Change, changes_of, drops_of
 from registry.choices import Lifecycle
 from registry.models import Device
 from state.choices import Cause, Connectivity

@@ -17,7 +17,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 from redis.exceptions import RedisError
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from iotplatform.common.problems import Problem
 from registry.models import DeviceImport, Tenant, User
 from registry.models.imports import ImportStatus
@@ -59,7 +59,7 @@ def run_next_import_across_tenants(*, now: datetime) -> bool:
     A worker may not write the registry: the run's row is written as the platform, and
     the devices are, behind the wall, as the person who asked for them.
     """
-    with wall.as_role(wall.PLATFORM):
+    with tenant_scope.as_role(tenant_scope.PLATFORM):
         run = _claim(now)
         if run is None:
             return False
@@ -110,8 +110,14 @@ def _claim(now: datetime) -> DeviceImport | None:
 def _do(run: DeviceImport) -> None:
     """Import as the person who asked, with what they may do by now."""
     tenant = _tenant_of(run)
-    scope = wall.Scope(tenants=(run.tenant_id,), user_id=run.actor_id, door="admin")
-    with wall.scoped(scope), transaction.atomic(), run.file.open("rb") as stream:
+    scope = tenant_scope.Scope(
+        tenants=(run.tenant_id,), user_id=run.actor_id, door="admin"
+    )
+    with (
+        tenant_scope.scoped(scope),
+        transaction.atomic(),
+        run.file.open("rb") as stream,
+    ):
         run.devices = import_devices(
             tenant=tenant,
             stream=stream,

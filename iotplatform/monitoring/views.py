@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from iotplatform.figures import PlatformCollector
-from iotplatform.readiness import OK, check_parts
+from iotplatform.monitoring.metrics import PlatformCollector
+from iotplatform.monitoring.readiness import OK, check_parts
 
 
 @never_cache

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from django.db import Error, connection
 
-from iotplatform.common import wall
+from iotplatform.common import tenant_scope
 from state.services.presence.adapter_liveness import beat_of_door
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class DoorBeat:
 
     def _run(self) -> None:
         owner = f"{socket.gethostname()}:{os.getpid()}"
-        with wall.as_role(wall.BRIDGE):
+        with tenant_scope.as_role(tenant_scope.BRIDGE):
             while True:
                 try:
                     beat_of_door(owner, now=datetime.now(UTC))

@@ -10,7 +10,7 @@ from typing import TypedDict
 from django.db import InterfaceError, OperationalError
 
 from commands.services.uplink import take_in
-from iotplatform.adapters.http.reading import ADAPTER
+from iotplatform.adapters.http.parse_body import ADAPTER
 from iotplatform.common.messages import Heartbeat, Uplink
 from iotplatform.common.problems import Conflict, NotFound, Problem
 from state.services.dead_letters import DeadLetterDraft

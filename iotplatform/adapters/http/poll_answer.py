@@ -10,7 +10,7 @@ from django.utils import timezone
 from msgspec import Meta
 
 from commands.services import dispatch
-from iotplatform.adapters.http.reading import ADAPTER
+from iotplatform.adapters.http.parse_body import ADAPTER
 from state.selectors import desired_of
 
 # A device works them off one by one; what it does not get now waits for its next poll.

@@ -2,7 +2,9 @@
 
 Only the standard library: this runs before anything is installed.
 
-    python3 iotplatform/local/bootstrap.py local|dev|test|clean [-- arguments of Python]
+    python3 iotplatform/local/setup/bootstrap.py local|dev|test|clean [-- ARGUMENTS]
+
+The arguments are those of the Python of .venv.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from iotplatform.local.bootstrap import MINIMUM
 from iotplatform.local.errors import SetupError
+from iotplatform.local.setup.python_version import MINIMUM
 
-BASE = Path(__file__).resolve().parent.parent.parent
+BASE = Path(__file__).resolve().parent.parent.parent.parent
 VENV = BASE / ".venv"
 MODULES = BASE / "node_modules"
 # Which requirements each kind of work needs; the larger set contains the smaller.
@@ -159,7 +161,7 @@ def prepare(kind: str) -> Path:
     ensure_packages(python, SETS[kind])
     ensure_front_end(python)
     if kind == "test":
-        from iotplatform.local.test_packages import ensure_test_packages
+        from iotplatform.local.setup.test_packages import ensure_test_packages
 
         ensure_test_packages(say)
     return python

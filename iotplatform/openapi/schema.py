@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from iotplatform.api_examples import EXAMPLES
 from iotplatform.common.etags import VersionedView
+from iotplatform.openapi.examples import EXAMPLES
 
 IF_MATCH = OpenApiParameter(
     "If-Match",

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.figures import platform_figures
+from iotplatform.monitoring.metrics import platform_figures
 from registry.api.base import TenantScopedMixin
 
 

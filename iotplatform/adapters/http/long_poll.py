@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from commands.selectors.due import devices_with_due
 from commands.services.dispatch import CHANNEL
-from iotplatform.adapters.http.reading import ADAPTER
-from iotplatform.common import wall
+from iotplatform.adapters.http.parse_body import ADAPTER
+from iotplatform.common import tenant_scope
 from iotplatform.common.notify import listen
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ class Waiters:
 
     def _watch(self) -> None:
         """Look after each NOTIFY and every second, as long as somebody waits."""
-        with wall.as_role(wall.BRIDGE):  # a thread of its own begins without a scope
+        with tenant_scope.as_role(
+            tenant_scope.BRIDGE
+        ):  # a thread of its own begins without a scope
             self._watch_as_bridge()
 
     def _watch_as_bridge(self) -> None:

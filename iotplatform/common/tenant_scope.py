@@ -2,8 +2,9 @@
 
 A request begins in a scope without tenants, and a scope without tenants sees no row of
 any. ``iotplatform.common.postgres`` stamps the scope on every transaction, and the
-policies (``iotplatform/policies.py``) obey it. Processes that serve no caller (bridge,
-worker, indexer, commands) have no scope; they act as the role that they connect with.
+policies (``iotplatform/database/row_security.py``) obey it. Processes that serve no
+caller (bridge, worker, indexer, commands) have no scope; they act as the role that they
+connect with.
 """
 
 from __future__ import annotations

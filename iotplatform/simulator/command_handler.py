@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from iotplatform.simulator.journal import Execution, Journal
+from iotplatform.simulator.device import Unit
+from iotplatform.simulator.execution_journal import Execution, Journal
 from iotplatform.simulator.memory import apply
-from iotplatform.simulator.unit import Unit
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-BASE = Path(__file__).resolve().parent.parent.parent
+BASE = Path(__file__).resolve().parent.parent.parent.parent
 BIN = Path(sys.executable).parent
 CHECKS = {
     "ruff check": ["ruff", "check", "."],

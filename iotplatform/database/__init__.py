@@ -1,0 +1,1 @@
+"""Row security, roles of processes: what the database itself enforces."""
