@@ -4,10 +4,8 @@ from django.apps import AppConfig
 
 
 class RegistryConfig(AppConfig):
-    """Configuration of the registry app."""
-
     name = "registry"
 
     def ready(self) -> None:
-        """Tell drf-spectacular of our authentication."""
+        """Register our authentication with drf-spectacular."""
         from registry.api import openapi  # noqa: F401

@@ -1,4 +1,4 @@
-"""``Authorization: Token <key>``: who a script is."""
+"""``Authorization: Token <key>``: how a script authenticates."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from registry.permissions import rights_of_scopes
 from registry.selectors.tokens import find_token_across_tenants
-from registry.services.tokens import note_use
-from registry.tenant_scope import let_in
+from registry.services.tokens import record_use
+from registry.tenant_scope import enter_scope_of
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -22,7 +22,7 @@ SCHEME = "Token"
 
 
 class ApiTokenAuthentication(BaseAuthentication):
-    """Takes a key of ours; its scopes bind its user for the request."""
+    """Accepts an API key; its scopes limit its user for the request."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         """Return the user and the token; None where another scheme is used."""
@@ -35,12 +35,11 @@ class ApiTokenAuthentication(BaseAuthentication):
         token = find_token_across_tenants(words[1].decode("latin-1"), now=now)
         if token is None:
             raise AuthenticationFailed("The token is not valid, expired or revoked.")
-        note_use(token, now=now)
+        record_use(token, now=now)
         user: User = token.user
         user.rights_limit = rights_of_scopes(token.scopes)
-        let_in(user, token_id=token.pk)
+        enter_scope_of(user, token_id=token.pk)
         return user, token
 
     def authenticate_header(self, request: Request) -> str:
-        """Say in a 401 what we take."""
         return SCHEME

@@ -1,4 +1,4 @@
-"""Certificates of devices, known by the SHA-256 of their DER form."""
+"""Certificates of devices, identified by the SHA-256 of their DER form."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST_TEXT = 20_000  # a certificate has 1 to 3 thousand characters
 
 
 def fingerprint_of(text: str) -> str:
-    """Return the fingerprint of the one certificate in a PEM text.
+    """Return the fingerprint of the single certificate in a PEM text.
 
-    A broker hands it on in base64, of the PEM text or of the DER form: both are read
-    as well. Raises ValueError for anything else, and for a chain.
+    Brokers also pass the PEM text or the DER form in base64: both are read. Raises
+    ValueError for anything else, and for a chain.
     """
     if len(text) > LONGEST_TEXT:
         raise ValueError("It is too long for a certificate.")
@@ -31,19 +31,19 @@ def fingerprint_of(text: str) -> str:
             der = base64.b64decode("".join(text.split()), validate=True)
             if der.startswith(b"-----BEGIN"):
                 return fingerprint_of(der.decode("ascii"))
-        # OpenSSL's own word on whether it is a certificate; nothing is trusted by it.
+        # OpenSSL decides whether it is a certificate; this does not verify trust.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
     except (ssl.SSLError, Base64Error, ValueError):
-        raise ValueError("It is no X.509 certificate in PEM form.") from None
+        raise ValueError("It is not an X.509 certificate in PEM form.") from None
     return hashlib.sha256(der).hexdigest()
 
 
 def normal_fingerprint(text: str) -> str:
-    """Return a SHA-256 fingerprint as we keep it; openssl prints it with colons.
+    """Return a SHA-256 fingerprint in our form; openssl prints it with colons.
 
-    Raises ValueError for what is none.
+    Raises ValueError if it is not one.
     """
     plain = text.strip().removeprefix("SHA256:").replace(":", "").lower()
     if not FINGERPRINT.fullmatch(plain):
-        raise ValueError("It is no SHA-256 fingerprint: 64 hexadecimal digits.")
+        raise ValueError("It is not a SHA-256 fingerprint of 64 hexadecimal digits.")
     return plain

@@ -4,13 +4,13 @@ from django.db import models
 
 
 class Lifecycle(models.TextChoices):
-    """How far a device is in its life; moved by people, never by a message."""
+    """The phase of a device's life; people move it, messages never do."""
 
     PROVISIONED = "provisioned", "provisioned"  # registered; may connect, no alarms
     ACTIVE = "active", "active"  # in service
     IN_REPAIR = "in_repair", "in repair"  # out of service for a while, may connect
     RETIRED = "retired", "retired"  # out of service; its credentials are revoked
-    REPLACED = "replaced", "replaced"  # a successor stands in its place
+    REPLACED = "replaced", "replaced"  # another device has its place
 
 
 MOVES: dict[Lifecycle, frozenset[Lifecycle]] = {
@@ -34,32 +34,32 @@ RAISES_ALARMS = frozenset({Lifecycle.ACTIVE})
 
 
 class DeviceKind(models.TextChoices):
-    """Where a device stands in the traffic."""
+    """How a device exchanges messages."""
 
-    STANDALONE = "standalone", "standalone"  # speaks for itself
-    GATEWAY = "gateway", "gateway"  # speaks for itself and relays its children
-    CHILD = "child", "child"  # speaks through its gateway
+    STANDALONE = "standalone", "standalone"  # connects itself
+    GATEWAY = "gateway", "gateway"  # connects itself and relays its children
+    CHILD = "child", "child"  # connects through its gateway
 
 
 class Adapter(models.TextChoices):
-    """The path by which a device is reached."""
+    """The adapter that exchanges messages with a device."""
 
     MQTT = "mqtt", "MQTT"
     HTTP = "http", "HTTP"
 
 
 class Role(models.TextChoices):
-    """What a member of a tenant is; permissions.py says what each may do."""
+    """The role of a member; permissions.py says what each role may do."""
 
-    VIEWER = "viewer", "viewer"  # sees
-    OPERATOR = "operator", "operator"  # sends commands, starts jobs, takes up work
+    VIEWER = "viewer", "viewer"  # sees everything
+    OPERATOR = "operator", "operator"  # sends commands, starts jobs, works on incidents
     APPROVER = "approver", "approver"  # an operator who may approve others' jobs
     MANAGER = "manager", "manager"  # registers devices, edits products and places
     ADMIN = "admin", "admin"  # manages people and tokens
 
 
-class Scope(models.TextChoices):
-    """What an API token may be used for, at most; its user's roles bind as well."""
+class TokenScope(models.TextChoices):
+    """What an API token allows at most; the roles of its user limit it as well."""
 
     READ = "read", "read"
     OPERATE = "operate", "operate"

@@ -1,4 +1,4 @@
-"""Device secrets, kept only as verifiers in Mosquitto's ``$7$`` form."""
+"""Device secrets, stored only as verifiers in Mosquitto's ``$7$`` form."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from binascii import Error as Base64Error
 from collections import OrderedDict
 from threading import Lock
 
-# Mosquitto's own numbers. The secrets are random with at least 128 bits, so that the
-# iterations need not slow a guesser down, and a broker checks thousands a second.
+# Mosquitto's own numbers. The secrets are random with at least 128 bits, so the
+# iterations need not slow guessing down, and a broker can check thousands per second.
 ITERATIONS = 101
 SALT_BYTES = 12
 HASH_BYTES = 64
 SECRET_BYTES = 32
-REMEMBERED = 100_000  # devices that come back after an outage; about 200 bytes each
+REMEMBERED = 100_000  # devices that reconnect after an outage; about 200 bytes each
 
 
 def new_secret() -> str:
-    """Return a random secret of 256 bits that survives any shell and URL."""
+    """Return a random secret of 256 bits that is safe in shells and URLs."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    # A dash in front would read as an option of the stock clients' command line.
+    # The command line of the usual clients would read a leading dash as an option.
     return new_secret() if secret.startswith("-") else secret
 
 
@@ -35,7 +35,7 @@ def make_verifier(secret: str, *, salt: bytes | None = None) -> str:
 
 
 def verify_secret(secret: str, verifier: str) -> bool:
-    """Whether the secret is the verifier's, in a time that tells nothing."""
+    """Whether the secret matches the verifier, compared in constant time."""
     try:
         _, version, iterations, salt, expected = verifier.split("$")
         wanted = b64decode(expected, validate=True)
@@ -52,10 +52,10 @@ def _digest(secret: str, salt: bytes, iterations: int) -> bytes:
 
 
 class VerifiedSecrets:
-    """Secrets that were right before, so that a reconnect costs no PBKDF2 again.
+    """Secrets that were right before, so that a reconnect costs no second PBKDF2.
 
-    It keeps no secret: only an HMAC of verifier and secret under a key that is made
-    with the process and is nowhere else. A revoked verifier is never asked for again.
+    It stores no secret, only an HMAC of verifier and secret under a random key of this
+    process. A revoked verifier is never looked up again.
     """
 
     def __init__(self, most: int = REMEMBERED) -> None:
@@ -65,11 +65,10 @@ class VerifiedSecrets:
         self._lock = Lock()
 
     def __len__(self) -> int:
-        """How many are remembered."""
         return len(self._seen)
 
     def verify(self, secret: str, verifier: str) -> bool:
-        """Whether the secret is the verifier's; only a right one is remembered."""
+        """Whether the secret matches the verifier; only right ones are remembered."""
         mark = hmac.digest(self._key, f"{verifier}\n{secret}".encode(), "sha256")
         with self._lock:
             if mark in self._seen:

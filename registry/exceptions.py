@@ -14,14 +14,14 @@ from iotplatform.common.problems import (
 
 
 class NoSuchObject(NotFound):
-    """Nothing of that name is visible to this caller."""
+    """The caller can see no object of that name."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"There is no such {what}.")
 
 
 class AmbiguousSlug(BadInput):
-    """Two of the caller's tenants have an object of this slug."""
+    """Several of the caller's tenants have an object with this slug."""
 
     def __init__(self, what: str, slug: str) -> None:
         super().__init__(
@@ -37,7 +37,7 @@ class AmbiguousSlug(BadInput):
 
 
 class MoveRefused(Conflict):
-    """The lifecycle does not allow this move; says which ones it allows."""
+    """The lifecycle does not allow this move; names the allowed ones."""
 
     def __init__(self, current: str, to: str, allowed: Iterable[str]) -> None:
         self.allowed = sorted(allowed)
@@ -57,15 +57,15 @@ class LifecycleRefuses(Conflict):
 
 
 class BrokerDoesNotAnswer(Unavailable):
-    """The broker did not take a credential in time."""
+    """The broker did not confirm a change of a credential in time."""
 
 
 class LastAdmin(Conflict):
-    """A tenant that had an admin keeps one."""
+    """The last admin of a tenant cannot be removed or demoted."""
 
     def __init__(self) -> None:
         super().__init__("The tenant's last admin cannot be removed or demoted.")
 
 
 class SignInRefused(Forbidden):
-    """Who comes from an identity provider is nobody that may come in here."""
+    """A sign-in through the identity provider matches no person who may sign in."""

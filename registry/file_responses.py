@@ -1,4 +1,4 @@
-"""Answers that hand out files; REST and the admin give the same."""
+"""Answers that are files; REST and the admin share them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPORTS: dict[str, tuple[Callable[[QuerySet[Device]], Iterator[str]], str]] = {
 
 
 def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpResponse:
-    """Return the devices as a file of this format, made while it is sent."""
+    """Return the devices as a file of this format, written while it is sent."""
     export, content_type = EXPORTS[name]
     lines = tenant_scope.stream(export(devices))
     answer = StreamingHttpResponse(lines, content_type=content_type)
@@ -29,7 +29,7 @@ def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpRespon
 
 
 def file_response(release: FirmwareRelease) -> FileResponse:
-    """Return a release's file, a piece at a time; raises NotFound where it is gone."""
+    """Stream a release's file; raises NotFound if the storage has lost it."""
     try:
         file = release.file.open("rb")
     except FileNotFoundError as error:

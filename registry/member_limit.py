@@ -1,4 +1,4 @@
-"""How far a member reaches within a tenant: all of it, or some projects and sites."""
+"""What a member may access in a tenant: all of it, or some projects and sites."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The projects and sites, slugs by key, whose devices a limited member reaches.
+    """The projects and sites (slug by key) whose devices a limited member may access.
 
-    A device is within it when its project or its site is.
+    A device is within the limit when its project or its site is.
     """
 
     projects: Mapping[int, str]
     sites: Mapping[int, str]
 
     def holds(self, *, project_id: int | None, site_id: int | None) -> bool:
-        """Whether something of this project and at this site is within the limit."""
         return project_id in self.projects or site_id in self.sites

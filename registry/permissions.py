@@ -1,4 +1,4 @@
-"""What a role may do in its tenant: the one table that console, REST and admin ask."""
+"""What a role may do in its tenant: one table for console, REST and admin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.member_limit import Limit
 from registry.models import Membership, MembershipLimit, Tenant
 
@@ -25,7 +25,7 @@ class Right(models.TextChoices):
     """What may be done in a tenant."""
 
     VIEW = "view", "view"  # see everything of the tenant
-    OPERATE = "operate", "operate"  # send commands, start jobs, take up work
+    OPERATE = "operate", "operate"  # send commands, start jobs, work on incidents
     APPROVE = "approve", "approve"  # let another person's job start
     MANAGE = "manage", "manage"  # register devices, edit places and products
     ADMINISTER = "administer", "administer"  # people and their roles
@@ -46,16 +46,16 @@ RIGHTS_OF_ROLE: dict[str, frozenset[Right]] = {
     Role.ADMIN: _ADMIN,
 }
 
-# A token allows at most this, whatever its user may do.
+# A token never allows more than this, whatever its user may do.
 RIGHTS_OF_SCOPE: dict[str, frozenset[Right]] = {
-    Scope.READ: _VIEWER | {Right.AUDIT},  # to read it changes nothing
-    Scope.OPERATE: _APPROVER | {Right.AUDIT},
-    Scope.MANAGE: _ADMIN,
+    TokenScope.READ: _VIEWER | {Right.AUDIT},  # reading the log changes nothing
+    TokenScope.OPERATE: _APPROVER | {Right.AUDIT},
+    TokenScope.MANAGE: _ADMIN,
 }
 
 
 def rights_of_scopes(scopes: Iterable[str]) -> frozenset[Right]:
-    """Return what a token with these scopes allows at most."""
+    """Return the most that a token with these scopes allows."""
     allowed: frozenset[Right] = frozenset()
     for scope in scopes:
         allowed |= RIGHTS_OF_SCOPE.get(scope, frozenset())
@@ -63,7 +63,7 @@ def rights_of_scopes(scopes: Iterable[str]) -> frozenset[Right]:
 
 
 def may(user: User | AnonymousUser, tenant_id: int, right: Right) -> bool:
-    """Whether the user may do this in the tenant, by the token they came with too."""
+    """Whether the user, and the token in use, have this right in the tenant."""
     return right in rights_in(user, tenant_id)
 
 
@@ -80,9 +80,9 @@ def rights_in(user: User | AnonymousUser, tenant_id: int) -> frozenset[Right]:
 
 
 def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
-    """Return the tenants where the user may do this, by slug; a superuser: all.
+    """Return the tenants where the user has this right, by slug; for superusers, all.
 
-    Each carries the limit of its member, which ``registry.selectors.access`` obeys.
+    Each carries the member's limit, which ``registry.selectors.access`` applies.
     """
     if not user.is_authenticated or not user.is_active:
         return []
@@ -98,14 +98,14 @@ def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
 
 
 def is_platform_admin(user: User | AnonymousUser) -> bool:
-    """Whether the user stands above all tenants, with a token that lets them."""
+    """Whether the user is a superuser, with all rights of the token in use."""
     if not user.is_authenticated or not user.is_active or not user.is_superuser:
         return False
     return user.rights_limit is None or Right.ADMINISTER in user.rights_limit
 
 
 def _with_limits(rows: QuerySet[Tenant], user: User) -> list[Tenant]:
-    """Read tenants with the user's limit in each, in one query."""
+    """Read tenants and the user's limit in each, in one query."""
     limits = MembershipLimit.objects.filter(
         membership__user=user.pk, tenant=OuterRef("pk")
     ).order_by("pk")
@@ -132,7 +132,7 @@ def _with_limits(rows: QuerySet[Tenant], user: User) -> list[Tenant]:
 
 
 def _roles_of(user: User) -> dict[int, str]:
-    """Read the user's roles once for each user object, that is for each request."""
+    """Read the user's roles once per user object, which means once per request."""
     if user.roles_by_tenant is None:
         rows = Membership.objects.filter(user_id=user.pk)
         user.roles_by_tenant = dict(rows.values_list("tenant_id", "role"))

@@ -1,4 +1,4 @@
-"""The registry's errands: each says only "look at the table"."""
+"""Celery tasks of the registry; the tables say what there is to do."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from iotplatform.common.batches import until_drained
 from registry.services.imports.runs import run_next_import_across_tenants
 
 
 @shared_task(name="registry.run_imports")
 def run_imports() -> int:
-    """Do the imports that wait, one after the other; return how many."""
-    total = 0
-    while run_next_import_across_tenants(now=datetime.now(UTC)):
-        total += 1
-    return total
+    """Run the waiting imports one after the other; return how many."""
+    return until_drained(
+        lambda: run_next_import_across_tenants(now=datetime.now(UTC)), batch=1
+    )

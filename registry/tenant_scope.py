@@ -1,4 +1,4 @@
-"""Which rows a caller may reach at all: what the wall of the database is told."""
+"""From a caller to their tenant scope: the rows that the database lets them see."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from registry.models import User
 
 
-def let_in(user: User | AnonymousUser, *, token_id: int | None = None) -> None:
-    """Open the wall for the tenants that the caller belongs to; a superuser: all.
+def enter_scope_of(user: User | AnonymousUser, *, token_id: int | None = None) -> None:
+    """Set the scope to the tenants of the caller; for a superuser, to all.
 
-    What they may do there is not asked here but by ``registry.permissions``.
+    What they may do there is decided by ``registry.permissions``, not here.
     """
-    before = tenant_scope.current() or tenant_scope.Scope()
+    before = tenant_scope.current() or tenant_scope.TenantScope()
     nobody = replace(
         before, role=tenant_scope.WEB, tenants=(), user_id=None, token_id=token_id
     )
@@ -27,13 +27,13 @@ def let_in(user: User | AnonymousUser, *, token_id: int | None = None) -> None:
         tenant_scope.enter(nobody)
         return
     if (before.user_id, before.token_id) == (user.pk, token_id):
-        return  # let in before, in this request
+        return  # entered before, in this request
     known = replace(nobody, user_id=user.pk)
     if user.is_superuser:
         tenant_scope.enter(replace(known, role=tenant_scope.PLATFORM))
         return
-    tenant_scope.enter(known)  # sees their own memberships, and nothing else
+    tenant_scope.enter(known)  # sees their own memberships and nothing else
     rows = Membership.objects.filter(user_id=user.pk).order_by("tenant_id")
-    # Kept, so that `registry.permissions` need not ask again.
+    # Kept, so that `registry.permissions` needs no second query.
     user.roles_by_tenant = dict(rows.values_list("tenant_id", "role"))
     tenant_scope.enter(replace(known, tenants=tuple(user.roles_by_tenant)))

@@ -1,4 +1,4 @@
-"""What names and declarations of the registry may look like."""
+"""The allowed forms of names and declarations in the registry."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from django.core.validators import RegexValidator
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-# Addresses of the API stand where a device of such a uid would: devices/import/.
+from iotplatform.common.ids import UID
+
+# These uids are part of API paths, such as devices/import/.
 NO_UIDS = frozenset({"import", "export"})
-RESERVED = "An address of the API has this name."
-UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RESERVED = "A path of the API has this name."
+
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 REPORTED_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
 METRIC_FIELDS = {"name", "unit", "dead_band"}
@@ -33,13 +36,13 @@ validate_version = RegexValidator(
     "1 to 64 letters, digits, '.', '_', '+' or '-'.",
 )
 validate_tag = RegexValidator(
-    r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
+    rf"\A{TAG.pattern}\Z",
     "1 to 64 letters, digits, '.', '_' or '-'.",
 )
 
 
 def validate_uid_is_free(value: str) -> None:
-    """Refuse a uid whose device could not be addressed."""
+    """Refuse a uid that would make the device's URL another one."""
     if value in NO_UIDS:
         raise ValidationError(RESERVED)
 
@@ -51,9 +54,9 @@ def validate_time_zone(value: str) -> None:
 
 
 def validate_json_schema(value: Any) -> None:
-    """Refuse what is not a JSON Schema of an object (draft 2020-12)."""
+    """Refuse a value that is not a JSON Schema object (draft 2020-12)."""
     if not isinstance(value, dict):
-        raise ValidationError("A JSON Schema is an object.")
+        raise ValidationError("A JSON Schema must be an object.")
     try:
         Draft202012Validator.check_schema(value)
     except SchemaError as error:
@@ -61,7 +64,7 @@ def validate_json_schema(value: Any) -> None:
     for reference in _references(value):
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise ValidationError(
-                f"A $ref points into the schema itself, as in '#/$defs/…': {reference}"
+                f"A $ref must point into the schema, as in '#/$defs/…': {reference}"
             )
 
 
@@ -77,9 +80,9 @@ def _references(schema: Any) -> Iterator[Any]:
 
 
 def validate_metrics(value: Any) -> None:
-    """Refuse what is not ``[{"name", "unit", "dead_band"?}]`` with distinct names."""
+    """Refuse values other than ``[{"name", "unit", "dead_band"?}]``, each name once."""
     if not isinstance(value, list):
-        raise ValidationError("Metrics are a list of objects.")
+        raise ValidationError("Metrics must be a list of objects.")
     names = [_checked_metric_name(row) for row in value]
     if len(set(names)) != len(names):
         raise ValidationError("Two metrics have the same name.")
@@ -87,12 +90,10 @@ def validate_metrics(value: Any) -> None:
 
 def _checked_metric_name(row: Any) -> str:
     if not isinstance(row, dict) or not set(row) <= METRIC_FIELDS:
-        raise ValidationError(
-            "A metric has name, unit and dead_band, and nothing else."
-        )
+        raise ValidationError("A metric has only name, unit and dead_band.")
     name = row.get("name")
     if not isinstance(name, str) or not METRIC_NAME.fullmatch(name):
-        raise ValidationError(f"{name!r} is not a metric's name.")
+        raise ValidationError(f"{name!r} is not a valid name of a metric.")
     if not isinstance(row.get("unit", ""), str):
         raise ValidationError(f"The unit of {name} is not text.")
     band = row.get("dead_band", 0)
@@ -102,9 +103,9 @@ def _checked_metric_name(row: Any) -> str:
 
 
 def validate_reported_keys(value: Any) -> None:
-    """Refuse what is not a list of dotted keys."""
+    """Refuse a value that is not a list of dotted keys."""
     if not isinstance(value, list):
-        raise ValidationError("Reported keys are a list of dotted names.")
+        raise ValidationError("Reported keys must be a list of dotted names.")
     for key in value:
         if not isinstance(key, str) or not REPORTED_KEY.fullmatch(key):
             raise ValidationError(f"{key!r} is not a dotted key.")

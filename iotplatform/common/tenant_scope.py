@@ -1,10 +1,10 @@
-"""The second wall: whose rows a request may see, as each transaction tells PostgreSQL.
+"""The tenant scope of a request: whose rows PostgreSQL lets it see.
 
-A request begins in a scope without tenants, and a scope without tenants sees no row of
-any. ``iotplatform.common.postgres`` stamps the scope on every transaction, and the
-policies (``iotplatform/database/row_security.py``) obey it. Processes that serve no
-caller (bridge, worker, indexer, commands) have no scope; they act as the role that they
-connect with.
+It is a second check behind the queries of the selectors. A request begins in a scope
+without tenants, which sees no tenant's rows. ``iotplatform.common.postgres`` sets the
+scope at the start of every transaction, and row security
+(``iotplatform/database/row_security.py``) enforces it. Processes that serve no caller
+(bridge, worker, indexer, commands) have no scope: they act as the role they connect as.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from django.db import transaction
 WEB, PLATFORM = "iot_web", "iot_platform"
 BRIDGE, WORKER, INDEXER = "iot_bridge", "iot_worker", "iot_indexer"
 ROLES = frozenset({WEB, PLATFORM, BRIDGE, WORKER, INDEXER})
-# A value is written into the statement: nothing that would end its literal.
+# Values are written into the statement: nothing that could end the literal.
 PLAIN = re.compile(r"[\w,-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Scope:
-    """Who asks, through which door, and whose rows they may reach."""
+class TenantScope:
+    """Who asks, through which entry point, and whose rows they may access."""
 
     role: str = WEB
     tenants: tuple[int, ...] = ()
@@ -38,7 +38,7 @@ class Scope:
 
     @cached_property
     def stamp(self) -> str:
-        """The statement that tells PostgreSQL until the end of the transaction."""
+        """The statement that sets this scope until the end of the transaction."""
         return stamp_of(
             self.role,
             tenants=",".join(map(str, self.tenants)),
@@ -48,7 +48,7 @@ class Scope:
         )
 
 
-_scope: ContextVar[Scope | None] = ContextVar("wall", default=None)
+_scope: ContextVar[TenantScope | None] = ContextVar("tenant_scope", default=None)
 
 
 def stamp_of(role: str, **values: str) -> str:
@@ -64,53 +64,56 @@ def stamp_of(role: str, **values: str) -> str:
     return f"SELECT {calls}"
 
 
-def current() -> Scope | None:
-    """Return the scope of this thread's request; None where nobody asks."""
+def current() -> TenantScope | None:
+    """Return the scope of the current request; None outside of requests."""
     return _scope.get()
 
 
 @contextmanager
-def scoped(scope: Scope | None) -> Iterator[None]:
-    """Act in a scope; what was before comes back, whatever ``enter`` did meanwhile."""
+def scoped(scope: TenantScope | None) -> Iterator[None]:
+    """Act in a scope; restore the one before at the end, even after ``enter``."""
     before = _scope.get()
     _scope.set(scope)
     try:
         yield
     finally:
-        # Not by a token: a stream may be closed by another thread than began it.
+        # Not with a token: a stream may be closed by another thread than it began in.
         _scope.set(before)
 
 
-def enter(scope: Scope) -> None:
-    """Go on in another scope, until the enclosing ``scoped`` ends."""
+def enter(scope: TenantScope) -> None:
+    """Switch to another scope until the enclosing ``scoped`` ends."""
     _scope.set(scope)
 
 
 def as_role(role: str) -> Any:
-    """Act as another of the platform's roles: ``with as_role(BRIDGE): …``.
+    """Act as another role of the platform: ``with as_role(BRIDGE): …``.
 
-    For what a door does in the platform's own name before or beside its caller: looking
-    up a device's credential, taking its messages in. Who asks and the door stay noted.
+    For what an entry point does for the platform and not for its caller: look up a
+    device's credential, ingest its messages. The caller and the entry point are kept.
+    Raises ValueError for an unknown role.
     """
     if role not in ROLES:
-        raise ValueError(f"{role!r} is none of {', '.join(sorted(ROLES))}.")
-    return scoped(replace(current() or Scope(), role=role, tenants=()))
+        raise ValueError(f"{role!r} is not one of {', '.join(sorted(ROLES))}.")
+    return scoped(replace(current() or TenantScope(), role=role, tenants=()))
 
 
 def as_tenants(tenant_ids: Iterable[int]) -> Any:
-    """Act behind the wall for these tenants: a key of theirs, not a person, asks."""
+    """Act within these tenants, for a caller with a key of theirs and no account."""
     ids = tuple(sorted(tenant_ids))
-    return scoped(replace(current() or Scope(), role=WEB, tenants=ids))
+    return scoped(replace(current() or TenantScope(), role=WEB, tenants=ids))
 
 
 def stream(content: Iterable[Any]) -> Iterator[Any]:
-    """Yield what is made after the request ended in its scope, in one transaction."""
+    """Yield content that is made after the request ended: in its scope, in one
+    transaction.
+    """
     scope = current()
     rest = iter(content)
 
     def piece() -> Iterator[Any]:
-        # The scope is there only while we make a piece: between two of them the
-        # thread is somebody else's.
+        # The scope is set only while a piece is made: between two pieces the thread
+        # may serve another request.
         with transaction.atomic():
             try:
                 while True:
@@ -121,8 +124,8 @@ def stream(content: Iterable[Any]) -> Iterator[Any]:
                             return
                     yield found
             finally:
-                # Where somebody hangs up in the middle: its cursor, before the
-                # transaction that it lives in.
+                # When the client disconnects early: close the cursor before its
+                # transaction ends.
                 if close := getattr(rest, "close", None):
                     with scoped(scope):
                         close()

@@ -1,1 +1,1 @@
-"""Row security, roles of processes: what the database itself enforces."""
+"""What the database itself enforces: row security, and the roles of processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-# The owner of the tables, who makes them: past the wall, and of no use to anyone else.
+# The owner of the tables: it bypasses row security, so only what needs it gets it.
 OWNER = "none"
 ROLE_OF_COMMAND = {
     "migrate": OWNER,
@@ -13,7 +13,7 @@ ROLE_OF_COMMAND = {
     "showmigrations": OWNER,
     "sqlmigrate": OWNER,
     "flush": OWNER,
-    "up": OWNER,  # asks only whether the server answers; the roles may not be there yet
+    "up": OWNER,  # only checks that the server answers; the roles may not exist yet
     "runserver": "iot_web",
     "mqtt_bridge": "iot_bridge",
     "fleet_indexer": "iot_indexer",
@@ -22,9 +22,9 @@ ROLE_OF_OTHER_COMMANDS = "iot_platform"
 
 
 def default_role(arguments: Sequence[str]) -> str:
-    """Return the role of a process that was started so: else that of the web.
+    """Return the role of a process with these arguments; for an unknown one, the web's.
 
-    What we do not know is walled, and without a tenant it sees nothing.
+    That one is bound by row security: without a tenant it sees nothing.
     """
     program = Path(arguments[0]) if arguments else Path()
     if "celery" in (program.name, program.parent.name):

@@ -1,10 +1,11 @@
-"""The wall in the database: roles, row-level security, grants. ``migrate`` raises it.
+"""Row security in the database: roles, policies, grants. ``migrate`` applies it.
 
-By rule, not by list: a table with ``tenant_id`` is walled by it, one without that
-refers to walled tables is walled through them, and nobody but the owner has a right on
-a table before this ran. So a new table needs nothing, and a forgotten one is shut.
+By rule, not by list: a table with ``tenant_id`` is secured by that column, a table
+without it that refers to secured tables is secured through them, and nobody but the
+owner has a right on a table before this ran. So a new table needs no work here, and a
+forgotten one is closed.
 
-Roles belong to the server, not to a database: they stay when the database goes.
+Roles belong to the server, not to a database: they stay when the database is dropped.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ RIGHTS: dict[str, dict[str, str]] = {
     },
 }
 ROLES = tuple(RIGHTS)
-# What nobody writes but triggers, or migrate.
+# Written only by triggers, or by migrate.
 ONLY_READ = {"registry_auditentry", "django_migrations"}
-# Histories that are added to and never changed; their old days are dropped whole.
+# Rows are added and never changed; old days are dropped as whole partitions.
 ONLY_ADDED = {"state_alarmchange"}
-WALLED = "iot_web"
+WEB_ROLE = "iot_web"
 TENANTS = "registry_tenant"
-# A person reads their own memberships before a tenant is chosen.
+# People read their own memberships before a tenant is chosen.
 OWN_ROWS = {"registry_membership": "user_id"}
 
 ROLES_SQL = """
@@ -60,10 +61,11 @@ BEGIN
                     ' NOCREATEROLE NOBYPASSRLS', name);
             END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;  -- another database's migration was faster
+            NULL;  -- the migration of another database made it first
         END;
-        -- To take them, not to have their rights unasked: the owner is walled as well.
-        -- Where somebody else made them, that one has granted them, or this says why.
+        -- So that the owner may take a role, but does not have its rights at all times:
+        -- the owner is bound by row security as well. If somebody else made the role,
+        -- they have granted it, or this GRANT fails and says why.
         IF NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
                 WHERE r.rolname = name AND m.member = current_user::regrole
                 AND (to_jsonb(m) ->> 'set_option') IS DISTINCT FROM 'false'
@@ -85,16 +87,16 @@ CREATE OR REPLACE FUNCTION iot_user_id() RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE AS $body$
     SELECT nullif(current_setting('iot.user_id', true), '')::bigint
 $body$;
--- The owner sees all where it acts for somebody else, in the functions of triggers, and
--- where it says so, as migrate does; else the wall binds it like the web.
+-- The owner sees all rows where it acts for another role (in trigger functions) and
+-- where it asks for it, as migrate does. Else row security binds it like the web.
 CREATE OR REPLACE FUNCTION iot_unwalled() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $body$
     SELECT session_user <> current_user
         OR current_setting('role') NOT IN ('none', current_user)
         OR coalesce(current_setting('iot.unwalled', true) = 'on', false)
 $body$;
--- Partitions are made and dropped by the worker, which owns nothing. Reached by its own
--- name, past its parent's policy, a partition is shut: it has none.
+-- The worker makes and drops partitions, and owns no table. A partition has no policy
+-- of its own, so a query that names it instead of its parent sees no row.
 CREATE OR REPLACE FUNCTION iot_make_partition(parent text, day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
 DECLARE
@@ -124,7 +126,7 @@ REVOKE ALL ON FUNCTION iot_make_partition(text, date), iot_drop_partition(text)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION iot_make_partition(text, date), iot_drop_partition(text)
     TO iot_worker, iot_platform;
--- Before the wall stands around it, a new table is the owner's alone.
+-- Until row security is applied to a new table, only the owner may use it.
 ALTER DEFAULT PRIVILEGES IN SCHEMA public
     REVOKE SELECT, INSERT, UPDATE, DELETE ON TABLES FROM iot_web;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public
@@ -152,7 +154,7 @@ IN_SCOPE = "{column} = ANY ((SELECT iot_tenants())::bigint[])"
 
 
 class Table:
-    """A table as the catalogue shows it, and how it is walled."""
+    """A table as the catalogue shows it, with the policies that secure it."""
 
     def __init__(self, row: tuple[Any, ...]) -> None:
         self.name: str = row[0]
@@ -162,8 +164,8 @@ class Table:
         self.policies: dict[str, str] = json.loads(row[4])
         self.references: list[list[str]] = json.loads(row[5])
 
-    def condition(self, walled: set[str]) -> str:
-        """Return what a row must fulfil to be in scope; empty for a table of nobody."""
+    def condition(self, secured: set[str]) -> str:
+        """Return the condition of rows in scope; empty for a table without tenants."""
         if self.name == TENANTS:
             return IN_SCOPE.format(column="id")
         if self.has_tenant:
@@ -172,21 +174,21 @@ class Table:
             f"({column} IS NULL OR EXISTS (SELECT FROM {table} parent"
             f" WHERE parent.{key} = {self.name}.{column}))"
             for column, table, key in self.references
-            if table in walled and table != self.name
+            if table in secured and table != self.name
         )
 
     def policies_wanted(self, condition: str) -> dict[str, str]:
-        """Return the policies by name, as what follows their table's name."""
-        others = ", ".join(role for role in ROLES if role != WALLED)
+        """Return the policies by name: the SQL that follows the table's name."""
+        others = ", ".join(role for role in ROLES if role != WEB_ROLE)
         wanted = {
-            "iot_tenant": f"TO {WALLED} USING ({condition})",
+            "iot_tenant": f"TO {WEB_ROLE} USING ({condition})",
             "iot_owner": "TO CURRENT_USER USING ("
             f"(SELECT iot_unwalled()) OR {condition})",
             "iot_process": f"TO {others} USING ({_all_rows(others)})",
         }
         if column := OWN_ROWS.get(self.name):
             wanted["iot_own"] = (
-                f"FOR SELECT TO {WALLED} USING ({column} = (SELECT iot_user_id()))"
+                f"FOR SELECT TO {WEB_ROLE} USING ({column} = (SELECT iot_user_id()))"
             )
         return wanted
 
@@ -194,7 +196,7 @@ class Table:
 def _all_rows(roles: str) -> str:
     """Return a condition that is true for these roles.
 
-    Before PostgreSQL 16 the owner has the policies of all roles that it may take.
+    Before PostgreSQL 16 the policies of every role that the owner may take apply to it.
     """
     connection.ensure_connection()
     if connection.connection.info.server_version >= 160000:
@@ -209,28 +211,28 @@ def prepare_roles() -> None:
         cursor.execute(FUNCTIONS_SQL)
 
 
-def raise_wall() -> int:
-    """Put every table behind the wall; return how many were changed.
+def apply_row_security() -> int:
+    """Secure every table; return how many were changed.
 
-    A table that stands as it should is not touched: it would have to wait for a lock.
+    A table that is right already is not touched: changing it waits for a lock.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TABLES_SQL)
         tables = [Table(row) for row in cursor.fetchall()]
-        walled = _walled(tables)
+        secured = _tables_of_tenants(tables)
         changed = 0
         for table in tables:
             statements = [] if table.is_partition else _grants(cursor, table)
-            if table.is_partition or table.name in walled:
-                statements += _walling(table, walled)
+            if table.is_partition or table.name in secured:
+                statements += _row_security_of(table, secured)
             for statement in statements:
                 cursor.execute(statement)
             changed += bool(statements)
     return changed
 
 
-def _walled(tables: list[Table]) -> set[str]:
-    """Return the names of the tables that hold something of a tenant."""
+def _tables_of_tenants(tables: list[Table]) -> set[str]:
+    """Return the names of the tables whose rows belong to a tenant."""
     found: set[str] = {t.name for t in tables if t.has_tenant or t.name == TENANTS}
     while True:
         more = {t.name for t in tables if t.condition(found)} - found
@@ -239,11 +241,11 @@ def _walled(tables: list[Table]) -> set[str]:
         found |= more
 
 
-def _walling(table: Table, walled: set[str]) -> list[str]:
+def _row_security_of(table: Table, secured: set[str]) -> list[str]:
     name = _quoted(table.name)
     statements = []
     if not table.is_partition:
-        wanted = table.policies_wanted(table.condition(walled))
+        wanted = table.policies_wanted(table.condition(secured))
         for policy, text in wanted.items():
             if table.policies.get(policy) == text:
                 continue

@@ -1,4 +1,4 @@
-"""Django admin: the audit log, to look at."""
+"""Django admin: the audit log, read-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry.selectors.access import within
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, OfTenants, ServiceAdmin[AuditEntry]):
-    """Who changed what, the newest first."""
+    """Who changed what, newest first."""
 
     right = Right.AUDIT
     list_display = (
@@ -32,15 +32,14 @@ class AuditEntryAdmin(ReadOnly, OfTenants, ServiceAdmin[AuditEntry]):
     )
     list_filter = ("action", ("door", Typed), ("kind", Typed), TenantFilter)
     search_fields = ("object_name__startswith", "=object_id", "=actor")
-    search_help_text = "What an object's name begins with, its id, or who did it"
+    search_help_text = "Beginning of an object's name, its id, or who changed it"
     ordering = ("-id",)
-    # The keys of users, tokens and places may outlive what they name.
+    # The keys of users, tokens and places may refer to rows that were deleted.
     exclude = ("user", "token", "device", "site", "project")
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Of a limited member's: what was changed at their places."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Limited members see the changes of their own places."""
         return within(tenants)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Bring along the tenant's name."""
         return super().get_queryset(request).select_related("tenant")

@@ -15,10 +15,10 @@ from registry.services import products
 
 
 class ProductForm(forms.ModelForm[Product]):
-    """A product, and whether its schema is changed past its devices."""
+    """A product, and whether to change its schema despite unfitting devices."""
 
     force = forms.BooleanField(
-        required=False, label="Change the schema though devices do not fit it"
+        required=False, label="Change the schema even if devices do not match it"
     )
 
 
@@ -26,6 +26,7 @@ class ProductForm(forms.ModelForm[Product]):
 class ProductAdmin(OfTenantAdmin):
     """Model lines, and what they declare."""
 
+    delete_row = staticmethod(products.delete_product)
     is_of_whole_tenant = True
     form = ProductForm
     list_display = ("slug", "name", "tenant", "kind", "takes_commands")
@@ -36,61 +37,32 @@ class ProductAdmin(OfTenantAdmin):
     def save_model(
         self, request: HttpRequest, obj: Product, form: Any, change: bool
     ) -> None:
-        """Save through the service."""
         products.save_product(obj, force=form.cleaned_data["force"])
-
-    def delete_model(self, request: HttpRequest, obj: Product) -> None:
-        """Delete through the service."""
-        products.delete_product(obj)
 
 
 @admin.register(HardwareRevision)
 class HardwareRevisionAdmin(OfTenantAdmin):
-    """States of a product's hardware."""
+    """Versions of a product's hardware."""
 
+    fixed = ("tenant", "product")
+    save_row = staticmethod(products.save_revision)
+    delete_row = staticmethod(products.delete_revision)
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "product", "created_at")
     list_select_related = ("tenant", "product")
     list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant", "product")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix the product of what exists, too."""
-        fixed = super().get_readonly_fields(request, obj)
-        return fixed if obj is None else (*fixed, "product")
-
-    def save_model(
-        self, request: HttpRequest, obj: HardwareRevision, form: Any, change: bool
-    ) -> None:
-        """Save through the service."""
-        products.save_revision(obj)
-
-    def delete_model(self, request: HttpRequest, obj: HardwareRevision) -> None:
-        """Delete through the service."""
-        products.delete_revision(obj)
-
 
 @admin.register(Batch)
 class BatchAdmin(OfTenantAdmin):
-    """What was manufactured together."""
+    """Devices that were manufactured together."""
 
+    fixed = ("tenant", "hardware_revision")
+    save_row = staticmethod(products.save_batch)
+    delete_row = staticmethod(products.delete_batch)
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "hardware_revision", "made_at")
     list_select_related = ("tenant", "hardware_revision")
     list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant", "hardware_revision")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix the revision of what exists, too."""
-        fixed = super().get_readonly_fields(request, obj)
-        return fixed if obj is None else (*fixed, "hardware_revision")
-
-    def save_model(
-        self, request: HttpRequest, obj: Batch, form: Any, change: bool
-    ) -> None:
-        """Save through the service."""
-        products.save_batch(obj)
-
-    def delete_model(self, request: HttpRequest, obj: Batch) -> None:
-        """Delete through the service."""
-        products.delete_batch(obj)

@@ -12,13 +12,13 @@ from django.http import HttpRequest
 from iotplatform.common.admin import ReadOnly
 from registry.admin.shared.large_lists import Bounded
 
-# The provider stands in the settings, and no token of it is kept.
+# The provider is configured in the settings, and its tokens are not stored.
 admin.site.unregister([SocialAccount, SocialApp, SocialToken])
 
 
 @admin.register(SocialAccount)
 class ConnectionAdmin(ReadOnly, Bounded, admin.ModelAdmin[SocialAccount]):
-    """Made by signing in; removed here where an account is somebody else's now."""
+    """Made when a person signs in; removed here if the account changed hands."""
 
     list_display = ("user", "provider", "date_joined", "last_login")
     list_select_related = ("user",)
@@ -28,5 +28,4 @@ class ConnectionAdmin(ReadOnly, Bounded, admin.ModelAdmin[SocialAccount]):
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | Any | None = None
     ) -> bool:
-        """A superuser removes one."""
         return bool(request.user.is_superuser)

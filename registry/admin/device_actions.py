@@ -1,8 +1,8 @@
-"""Django admin: what is done to chosen devices, each through its service."""
+"""Django admin: the actions on selected devices, each through its service."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 
 from iotplatform.common.problems import Problem
-from registry.admin.shared.base import show_once, words_of
+from registry.admin.shared.base import actor_of, refusal_text, show_once
 from registry.admin.shared.confirm_page import Confirmation, ReasonForm
 from registry.admin.shared.tenant_rows import tenants_of
 from registry.choices import CONNECTS, Lifecycle
@@ -24,34 +24,32 @@ from registry.services.lifecycle import move_devices
 from registry.services.tags import edit_tags
 
 if TYPE_CHECKING:
-    from registry.models import User
-
     Base = admin.ModelAdmin[Any]
 else:
     Base = object
 
-SHOWN = 20  # refusals of one action: what a person reads
+SHOWN = 20  # refusals of one action: as many as a person reads
 
 
 class TagsField(forms.CharField):
-    """Tags with spaces or commas between them."""
+    """Tags separated by spaces or commas."""
 
     widget = AdminTextInputWidget
 
     def clean(self, value: Any) -> Any:
-        """Return the tags, each once."""
+        """Return the tags without repeats."""
         text = str(super().clean(value))
         return list(dict.fromkeys(text.replace(",", " ").split()))
 
 
 class TagsForm(forms.Form):
-    """Tags to put on, and to take off."""
+    """Tags to add and tags to remove."""
 
-    add = TagsField(required=False, help_text="With spaces between them.")
+    add = TagsField(required=False, help_text="Separated by spaces.")
     remove = TagsField(required=False)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse to do nothing."""
+        """Refuse a form that names no tag."""
         given = super().clean() or {}
         if not self.errors and not (given["add"] or given["remove"]):
             raise forms.ValidationError("Name a tag to add or to remove.")
@@ -59,7 +57,7 @@ class TagsForm(forms.Form):
 
 
 class DeviceActions(Base):
-    """Mixed into the devices' admin."""
+    """The actions of the admin of devices."""
 
     actions: tuple[str, ...] = (
         *("provision", "activate", "send_to_repair", "retire"),
@@ -70,36 +68,33 @@ class DeviceActions(Base):
     def provision(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> HttpResponse | None:
-        """Make retired units ready for a second life."""
+        """Make retired units ready for use again."""
         return self._move(request, rows, Lifecycle.PROVISIONED)
 
     @admin.action(description="Move to active")
     def activate(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> HttpResponse | None:
-        """Move each selected device to active, where its lifecycle allows it."""
         return self._move(request, rows, Lifecycle.ACTIVE)
 
     @admin.action(description="Move to in repair")
     def send_to_repair(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> HttpResponse | None:
-        """Move each selected device to in repair, where its lifecycle allows it."""
         return self._move(request, rows, Lifecycle.IN_REPAIR)
 
     @admin.action(description="Retire (revokes their credentials)")
     def retire(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> HttpResponse | None:
-        """Retire each selected device, where its lifecycle allows it."""
         return self._move(request, rows, Lifecycle.RETIRED)
 
     def _move(
         self, request: HttpRequest, rows: QuerySet[Device], to: Lifecycle
     ) -> HttpResponse | None:
-        follows = [f"Each becomes {to.label}, where its lifecycle allows it."]
+        follows = [f"Each device becomes {to.label} if its lifecycle allows it."]
         if to not in CONNECTS:
-            follows.append("Their credentials are revoked, and they are cut off.")
+            follows.append("Their credentials are revoked and they are disconnected.")
         asked = Confirmation(self, request, rows, form=ReasonForm, consequences=follows)
         if not asked.is_given():
             return asked.page()
@@ -111,13 +106,13 @@ class DeviceActions(Base):
             actor=actor_of(request),
         )
         done = f"{len(moved.devices)} moved to {to.label}" if moved.devices else ""
-        self.tell(request, done, moved.refused)
+        self.show_outcome(request, done, moved.refused)
         return None
 
     @admin.action(description="Add or remove tags")
     def tag(self, request: HttpRequest, rows: QuerySet[Device]) -> HttpResponse | None:
-        """Put tags on the selected devices and take others off, of all or of none."""
-        follows = ["All of them change, or none where a tag cannot be put on one."]
+        """Add and remove tags of the selected devices: of all, or of none."""
+        follows = ["If a tag cannot be added to one device, none of them changes."]
         asked = Confirmation(self, request, rows, form=TagsForm, consequences=follows)
         if not asked.is_given():
             return asked.page()
@@ -130,27 +125,27 @@ class DeviceActions(Base):
         except Problem as refusal:
             return asked.refuse(refusal)
         alike = len(asked.ids) - len(changed)
-        more = f"; {alike} had them so already" if alike else ""
-        self.tell(request, f"{len(changed)} changed{more}", {})
+        more = f"; {alike} needed no change" if alike else ""
+        self.show_outcome(request, f"{len(changed)} changed{more}", {})
         return None
 
     @admin.action(description="Issue a credential (one device)")
     def issue(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> HttpResponse | None:
-        """Issue a secret to the one selected device and show it once."""
-        device = self.the_one(request, rows, "a secret is shown once")
+        """Issue a secret to the selected device and show it once."""
+        device = self.single_device(request, rows, "a secret is shown once")
         if device is None:
             return None
         try:
             issued = issue_credential(device)
         except Problem as refusal:
-            self.message_user(request, words_of(refusal), messages.ERROR)
+            self.message_user(request, refusal_text(refusal), messages.ERROR)
             return None
         return show_once(
             self,
             request,
-            what=f"The secret of {device.uid}, valid from now.",
+            what=f"The secret of {device.uid}. It is valid from now on.",
             secret=issued.secret,
             back_url=reverse("admin:registry_device_changelist"),
         )
@@ -159,36 +154,33 @@ class DeviceActions(Base):
     def export_as_csv(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> StreamingHttpResponse:
-        """Stream the selected devices, or all that the filters leave, as a file."""
+        """Stream the selected devices, or all that match the filters, as a file."""
         return export_response(rows, CSV)
 
     @admin.action(description="Export as NDJSON")
     def export_as_ndjson(
         self, request: HttpRequest, rows: QuerySet[Device]
     ) -> StreamingHttpResponse:
-        """The same, an object a line."""
+        """The same, one JSON object per line."""
         return export_response(rows, NDJSON)
 
-    def the_one(
+    def single_device(
         self, request: HttpRequest, rows: QuerySet[Device], why: str
     ) -> Device | None:
-        """Return the one selected device, or say that it must be one."""
+        """Return the selected device; show an error if it is not exactly one."""
         devices = list(rows[:2])
         if len(devices) == 1:
             return devices[0]
         self.message_user(request, f"Select exactly one device: {why}.", messages.ERROR)
         return None
 
-    def tell(self, request: HttpRequest, done: str, refused: dict[str, str]) -> None:
-        """Say what was done, and by device why it was not done to others."""
+    def show_outcome(
+        self, request: HttpRequest, done: str, refused: dict[str, str]
+    ) -> None:
+        """Show what was done, and for each refused device why."""
         for uid, why_not in list(refused.items())[:SHOWN]:
             self.message_user(request, f"{uid}: {why_not}", messages.ERROR)
         if (more := len(refused) - SHOWN) > 0:
             self.message_user(request, f"… and {more} others.", messages.ERROR)
         if done:
             self.message_user(request, f"{done}.", messages.SUCCESS)
-
-
-def actor_of(request: HttpRequest) -> User:
-    """Return who acts: nobody comes here without having signed in."""
-    return cast("User", request.user)

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from iotplatform.common.admin import ReadOnly
-from registry.admin.device_actions import DeviceActions, actor_of
-from registry.admin.shared.base import ServiceAdmin, add_errors, for_each
+from registry.admin.device_actions import DeviceActions
+from registry.admin.shared.base import ServiceAdmin, actor_of, add_errors, for_each
 from registry.admin.shared.filters import TenantFilter
 from registry.admin.shared.search import ByDevice
 from registry.admin.shared.tenant_rows import (
@@ -23,7 +23,7 @@ from registry.admin.shared.tenant_rows import (
 )
 from registry.models import Credential, Device, LifecycleMove, Tenant
 from registry.selectors.access import within
-from registry.selectors.devices import other_units
+from registry.selectors.devices import get_replacement_units
 from registry.services.credentials import withdraw_credential
 from registry.services.device_rules import device_errors
 from registry.services.devices import (
@@ -35,7 +35,7 @@ from registry.services.devices import (
 
 
 class DeviceForm(forms.ModelForm[Device]):
-    """A device, held to the rules of its service."""
+    """A device, checked by the rules of its service."""
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -46,8 +46,6 @@ class DeviceForm(forms.ModelForm[Device]):
 
 @admin.register(Device)
 class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
-    """Physical units."""
-
     form = DeviceForm
     list_display = ("uid", "name", "tenant", "site", "product", "kind", "lifecycle")
     list_select_related = ("tenant", "site", "product")
@@ -57,59 +55,55 @@ class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
         "adapter",
         TenantFilter,
     )
-    # Their beginnings, which indexes find among a million; the fleet page finds more.
+    # Only prefixes: indexes find them among a million rows. The fleet page finds more.
     search_fields = ("uid__startswith", "name__startswith", "serial__startswith")
-    search_help_text = "The beginning of a uid, a name or a serial"
+    search_help_text = "Beginning of a uid, a name or a serial"
     autocomplete_fields = (
         *("tenant", "site", "space", "project"),
         *("product", "hardware_revision", "batch", "gateway"),
     )
     ordering = ("uid",)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of devices within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return within(tenants)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix who a device is, and leave its lifecycle to the actions."""
+        """Keep the identity fixed; actions change the lifecycle."""
         always = ("public_id", "lifecycle", "created_at", "updated_at")
         if obj is None:
             return always
         fixed = (*always, "uid", "tenant", "took_the_place_of", "replaced_by")
-        return (*fixed, *self.out_of_reach(request, obj))
+        return (*fixed, *self.beyond_access(request, obj))
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Device | None:
-        """Bring along the other units of its replacements, as far as they reach."""
+        """Add the unit it replaced and the unit that replaced it, if accessible."""
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             tenants = tenants_of(request, self.right)
-            row.before, row.after = other_units(row, tenants=tenants)
+            row.before, row.after = get_replacement_units(row, tenants=tenants)
         return row
 
     def view_on_site(self, obj: Device) -> str:
-        """Lead to the device's page in the console."""
+        """Link to the device's page in the console."""
         return reverse("console:device", args=[obj.uid])
 
     @admin.display(description="took the place of")
     def took_the_place_of(self, obj: Device) -> str:
-        """Lead to the unit that stood there before."""
         return _linked(obj.before)  # type: ignore[attr-defined]
 
     @admin.display(description="replaced by")
     def replaced_by(self, obj: Device) -> str:
-        """Lead to the unit that stands there now."""
         return _linked(obj.after)  # type: ignore[attr-defined]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A device is retired, not deleted: its history stays."""
+        """A device is retired, never deleted: its history stays."""
         return False
 
     def save_model(
         self, request: HttpRequest, obj: Device, form: Any, change: bool
     ) -> None:
-        """Register or change through the services."""
         given = {name: form.cleaned_data[name] for name in form.changed_data}
         if change:
             changes = {k: v for k, v in given.items() if k in CHANGEABLE}
@@ -124,7 +118,7 @@ class DeviceAdmin(DeviceActions, OfTenants, ServiceAdmin[Device]):
 
 @admin.register(Credential)
 class CredentialAdmin(ReadOnly, ByDevice, OfDevices, ServiceAdmin[Credential]):
-    """Credentials, without what verifies them; issued from the devices' list."""
+    """Credentials, without their verifiers; they are issued from the device list."""
 
     list_display = ("device", "tenant", "kind", "created_at", "revoked_at")
     list_select_related = ("device", "tenant")
@@ -141,7 +135,7 @@ class CredentialAdmin(ReadOnly, ByDevice, OfDevices, ServiceAdmin[Credential]):
 
 @admin.register(LifecycleMove)
 class LifecycleMoveAdmin(ReadOnly, ByDevice, OfDevices, ServiceAdmin[LifecycleMove]):
-    """The record of lifecycles."""
+    """The log of lifecycle changes."""
 
     list_display = ("at", "device", "tenant", "moved_from", "moved_to", "actor")
     list_select_related = ("device", "tenant", "actor")

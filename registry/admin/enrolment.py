@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from registry.admin.shared.base import ServiceAdmin, for_each, show_once
+from registry.admin.shared.base import ServiceAdmin, actor_of, for_each, show_once
 from registry.admin.shared.filters import TenantFilter
 from registry.admin.shared.tenant_rows import OfTenants
 from registry.models import EnrolmentKey, Tenant
@@ -40,38 +40,35 @@ class EnrolmentKeyAdmin(OfTenants, ServiceAdmin[EnrolmentKey]):
     ordering = ("-id",)
     actions = ("revoke",)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of keys for sites within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return at_site_within(tenants)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix whose devices a key is for, and leave the rest to its use."""
+        """Keep the target of a key fixed; counters and dates are not edited."""
         if obj is None:
             return ()
         counted = ("prefix", "used_count", "created_at", "created_by", "revoked_at")
         return ("tenant", "product", "batch", *counted)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is revoked, not deleted: who had one stays known."""
+        """A key is revoked, never deleted: its record stays."""
         return False
 
     def save_model(
         self, request: HttpRequest, obj: EnrolmentKey, form: Any, change: bool
     ) -> None:
-        """Make or change the key through the services."""
         if change:
             given = {name: form.cleaned_data[name] for name in form.changed_data}
             changes = {k: v for k, v in given.items() if k in CHANGEABLE}
             update_enrolment_key(obj, changes=changes)
             return
-        made, key = create_enrolment_key(**form.cleaned_data, actor=_actor(request))
+        made, key = create_enrolment_key(**form.cleaned_data, actor=actor_of(request))
         obj.pk = made.pk
         request.key_to_show = key  # type: ignore[attr-defined]
 
     def response_add(
         self, request: HttpRequest, obj: EnrolmentKey, post_url_continue: Any = None
     ) -> HttpResponse:
-        """Show the key once."""
         return show_once(
             self,
             request,
@@ -82,9 +79,4 @@ class EnrolmentKeyAdmin(OfTenants, ServiceAdmin[EnrolmentKey]):
 
     @admin.action(description="Revoke")
     def revoke(self, request: HttpRequest, rows: QuerySet[EnrolmentKey]) -> None:
-        """Revoke each selected key."""
         for_each(self, request, rows, revoke_enrolment_key, "revoked")
-
-
-def _actor(request: HttpRequest) -> Any:
-    return request.user

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from iotplatform.common.problems import NotFound
-from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.base import ServiceAdmin, actor_of
 from registry.admin.shared.choice_fields import searched
 from registry.admin.shared.filters import TenantFilter
 from registry.admin.shared.tenant_rows import OfTenants
@@ -25,13 +25,12 @@ from registry.models import (
     FirmwareRelease,
     HardwareRevision,
     Product,
-    User,
 )
 from registry.services.firmware import create_release, delete_release, update_release
 
 
 class ReleaseForm(forms.ModelForm[FirmwareRelease]):
-    """A release with what it is for."""
+    """A release with its products and hardware revisions."""
 
     products = forms.ModelMultipleChoiceField(
         Product.objects.all(), widget=searched(FirmwareProduct, "product")
@@ -40,7 +39,7 @@ class ReleaseForm(forms.ModelForm[FirmwareRelease]):
         HardwareRevision.objects.all(),
         required=False,
         widget=searched(FirmwareHardware, "hardware_revision"),
-        help_text="None: every revision of the products.",
+        help_text="None chosen: every revision of the products.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -72,23 +71,21 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FirmwareRelease]:
-        """Load what each one is for, too."""
         return super().get_queryset(request).prefetch_related("products")
 
     @admin.display(description="products")
     def made_for(self, row: FirmwareRelease) -> str:
-        """Return the products' slugs."""
         return ", ".join(product.slug for product in row.products.all())
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Offer the file to what does not exist yet."""
+        """Offer the file field only for a new release."""
         always = ("products", "hardware_revisions", "signature", "notes")
         if obj is None:
             return ("tenant", "version", "file", *always)
         return (*self.get_readonly_fields(request, obj), *always)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix what a release is, once it is one."""
+        """Keep an existing release's version and file fixed."""
         if obj is None:
             return ()
         return (
@@ -97,13 +94,13 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address of the file."""
+        """Add the URL of the file."""
         view = self.admin_site.admin_view(self.file_view)
         name = "registry_firmwarerelease_file"
         return [path("<path:object_id>/file/", view, name=name), *super().get_urls()]
 
     def file_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """Hand out the file to who sees the release here."""
+        """Send the file to people who may view the release."""
         row = self.get_object(request, object_id)
         if row is None or not self.has_view_permission(request, row):
             raise Http404("There is no such release.")
@@ -115,25 +112,22 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
 
     @admin.display(description="file")
     def download(self, row: FirmwareRelease) -> str:
-        """Lead to the file."""
         url = reverse("admin:registry_firmwarerelease_file", args=[row.pk])
         return format_html('<a href="{}">Download</a>', url)
 
     def save_model(
         self, request: HttpRequest, obj: FirmwareRelease, form: Any, change: bool
     ) -> None:
-        """Make or change the release through the services."""
         if change:
             update_release(obj, changes=form.cleaned_data)
             return
-        actor = cast("User", request.user)
-        obj.pk = create_release(**form.cleaned_data, actor=actor).pk
+        made = create_release(**form.cleaned_data, actor=actor_of(request))
+        obj.pk = made.pk
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
     ) -> None:
-        """The service has saved them."""
+        """Do nothing: the service has saved them."""
 
     def delete_model(self, request: HttpRequest, obj: FirmwareRelease) -> None:
-        """Delete through the service."""
         delete_release(obj)

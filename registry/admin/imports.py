@@ -1,4 +1,4 @@
-"""Django admin: files of devices, given here and watched while they are imported."""
+"""Django admin: upload files of devices and watch their import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 
-from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.base import ServiceAdmin, actor_of
 from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import DeviceImport
 from registry.models.imports import ImportStatus
@@ -20,17 +20,17 @@ from registry.services.imports.importing import READERS
 from registry.services.imports.runs import progress_of, request_import
 
 OPEN = (ImportStatus.QUEUED, ImportStatus.RUNNING)
-SHOWN = 200  # errors of one page
+SHOWN = 200  # errors on one page
 LOOK_AGAIN_SECONDS = "2"
 
 
 class ImportForm(forms.ModelForm[DeviceImport]):
-    """What a person says about a file."""
+    """The upload of a file."""
 
     file = forms.FileField(
         validators=[FileExtensionValidator(list(READERS))],
-        help_text="A .csv whose first line names fields of a device, or an .ndjson with"
-        " an object a line, as an export gives them.",
+        help_text="A .csv file with the names of device fields in its first line, or an"
+        " .ndjson file with one object per line, in the format of an export.",
     )
 
     class Meta:
@@ -50,7 +50,7 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceImport]:
-        """Of a limited member's tenant: their own, as errors name devices anywhere."""
+        """Show a limited member their own: errors name devices of the whole tenant."""
         rows = super().get_queryset(request)
         if request.user.is_superuser:
             return rows
@@ -59,7 +59,7 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
         return rows.exclude(~Q(actor=request.user.pk), tenant__in=limited)
 
     def get_fields(self, request: HttpRequest, obj: DeviceImport | None = None) -> Any:
-        """Ask for a file, or say what became of it."""
+        """Ask for a file, or show how its import went."""
         if obj is None:
             return ("tenant", "file", "is_dry_run")
         return (
@@ -70,37 +70,36 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
     def has_change_permission(
         self, request: HttpRequest, obj: DeviceImport | None = None
     ) -> bool:
-        """What was given is not changed."""
+        """An uploaded file is never changed."""
         return obj is None and super().has_change_permission(request, obj)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: DeviceImport | None = None
     ) -> bool:
-        """Who gave what stays known."""
+        """An import is never deleted: who uploaded what stays known."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show everything of what was given."""
         return self.get_fields(request, obj) if obj is not None else ()
 
     def save_model(
         self, request: HttpRequest, obj: DeviceImport, form: Any, change: bool
     ) -> None:
-        """Hand the file to a worker."""
+        """Queue the file for a worker."""
         given = form.cleaned_data
         made = request_import(
             tenant=given["tenant"],
             file=given["file"],
             file_format=given["file"].name.rpartition(".")[2].lower(),
             is_dry_run=given["is_dry_run"],
-            actor=request.user,  # type: ignore[arg-type]
+            actor=actor_of(request),
         )
         obj.pk = made.pk
 
     def response_add(
         self, request: HttpRequest, obj: DeviceImport, post_url_continue: Any = None
     ) -> HttpResponse:
-        """Go and watch it."""
+        """Go to the page that shows the progress."""
         return redirect("admin:registry_deviceimport_change", obj.pk)
 
     def changeform_view(
@@ -110,7 +109,7 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Look again by itself while it is not over; a header needs no script."""
+        """Refresh the page until the import ends; a header needs no script."""
         answer = super().changeform_view(request, object_id, form_url, extra_context)
         if object_id and request.method == "GET":
             run = self.get_object(request, object_id)
@@ -124,11 +123,10 @@ class DeviceImportAdmin(OfTenants, ServiceAdmin[DeviceImport]):
         if run.status != ImportStatus.RUNNING:
             return ""
         line = progress_of(run)
-        return "begun" if line is None else f"line {line:,} was read"
+        return "started" if line is None else f"line {line:,} read"
 
     @admin.display(description="errors")
     def error_list(self, run: DeviceImport) -> str:
-        """List the errors by line."""
         if not run.errors:
             return ""
         return render_to_string(

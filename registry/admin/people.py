@@ -17,7 +17,7 @@ from registry.admin.shared.choice_fields import searched
 from registry.admin.shared.filters import TenantFilter
 from registry.admin.shared.large_lists import Bounded
 from registry.admin.shared.tenant_rows import OfTenants
-from registry.choices import Scope
+from registry.choices import TokenScope
 from registry.models import (
     ApiToken,
     Membership,
@@ -30,13 +30,13 @@ from registry.permissions import Right
 from registry.services.people import add_member, change_member, remove_member
 from registry.services.tokens import create_token, revoke_token
 
-# Roles in tenants say what people may do; Django's groups would be a second answer.
+# Roles in tenants decide what people may do; Django's groups would be a second source.
 admin.site.unregister(Group)
 
 
 @admin.register(User)
 class PersonAdmin(Bounded, UserAdmin[User]):
-    """Accounts; what they may do stands in their memberships."""
+    """Accounts; their memberships decide what they may do."""
 
     list_display = ("username", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser")
@@ -51,9 +51,9 @@ class PersonAdmin(Bounded, UserAdmin[User]):
 
 
 class MembershipForm(forms.ModelForm[Membership]):
-    """Who is what, and where: the places are a limit."""
+    """A person's role in a tenant, and the places it is limited to."""
 
-    # By name, as in the console: a tenant's admin sees no list of all accounts.
+    # Typed, as in the console: a tenant's admin must not see a list of all accounts.
     user = forms.ModelChoiceField(
         User.objects.all(),
         to_field_name="username",
@@ -69,7 +69,8 @@ class MembershipForm(forms.ModelForm[Membership]):
         Site.objects.all(),
         required=False,
         widget=searched(MembershipLimit, "site"),
-        help_text="With the projects: the limit. None of both: the whole tenant.",
+        help_text="The member may access only these projects and sites."
+        " If you choose none, the whole tenant.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +88,7 @@ class MembershipForm(forms.ModelForm[Membership]):
 
 @admin.register(Membership)
 class MembershipAdmin(OfTenants, ServiceAdmin[Membership]):
-    """Who is what in which tenant."""
+    """People and their roles in tenants."""
 
     right = Right.ADMINISTER
     form = MembershipForm
@@ -99,13 +100,11 @@ class MembershipAdmin(OfTenants, ServiceAdmin[Membership]):
     fields = ("user", "tenant", "role", "projects", "sites")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix who it is about, and in which tenant."""
         return () if obj is None else ("user", "tenant")
 
     def save_model(
         self, request: HttpRequest, obj: Membership, form: Any, change: bool
     ) -> None:
-        """Save through the services."""
         given = form.cleaned_data
         role, places = given["role"], [*given["projects"], *given["sites"]]
         if change:
@@ -117,14 +116,13 @@ class MembershipAdmin(OfTenants, ServiceAdmin[Membership]):
         obj.pk = made.pk
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        """Delete through the service."""
         remove_member(obj)
 
 
 class TokenForm(forms.ModelForm[ApiToken]):
-    """What a person says about a new key."""
+    """A new key."""
 
-    scopes = forms.MultipleChoiceField(choices=Scope.choices)
+    scopes = forms.MultipleChoiceField(choices=TokenScope.choices)
 
     class Meta:
         model = ApiToken
@@ -151,17 +149,17 @@ class ApiTokenAdmin(ServiceAdmin[ApiToken]):
     actions = ("revoke",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is revoked and made anew, not changed."""
+        """A key is never changed: revoke it and make another."""
         return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is revoked, not deleted: who had one stays known."""
+        """A key is revoked, never deleted: its record stays."""
         return False
 
     def save_model(
         self, request: HttpRequest, obj: ApiToken, form: Any, change: bool
     ) -> None:
-        """Make the key through the service, and keep it until the answer is made."""
+        """Make the key, and keep it for the page that shows it."""
         made, key = create_token(**form.cleaned_data)
         obj.pk = made.pk
         form.key = key
@@ -169,13 +167,12 @@ class ApiTokenAdmin(ServiceAdmin[ApiToken]):
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
     ) -> None:
-        """Hand the key to the answer; there are no related rows."""
+        """Pass the key to ``response_add``; there are no related rows."""
         request.key_to_show = form.key  # type: ignore[attr-defined]
 
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: Any = None
     ) -> HttpResponse:
-        """Show the key once."""
         return show_once(
             self,
             request,
@@ -186,5 +183,4 @@ class ApiTokenAdmin(ServiceAdmin[ApiToken]):
 
     @admin.action(description="Revoke")
     def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
-        """Revoke each selected key."""
         for_each(self, request, rows, revoke_token, "revoked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -22,103 +23,98 @@ from registry.services import places, spaces, tenants
 
 @admin.register(Tenant)
 class TenantAdmin(OfTenants, ServiceAdmin[Tenant]):
-    """Owners of devices."""
-
     list_display = ("slug", "name", "created_at")
     search_fields = ("slug", "name")
     readonly_fields = ("public_id", "created_at")
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of the tenants themselves."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return Q(pk__in=[row.pk for row in tenants])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """The platform makes tenants."""
+        """Only superusers make tenants."""
         return bool(request.user.is_superuser)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The platform names tenants."""
+        """Only superusers rename tenants."""
         return bool(request.user.is_superuser)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The platform ends tenants."""
+        """Only superusers delete tenants."""
         return bool(request.user.is_superuser)
 
     def save_model(
         self, request: HttpRequest, obj: Tenant, form: Any, change: bool
     ) -> None:
-        """Save through the service."""
         tenants.save_tenant(obj)
 
     def delete_model(self, request: HttpRequest, obj: Tenant) -> None:
-        """Delete through the service."""
         tenants.delete_tenant(obj)
 
 
 class OfTenantAdmin(OfTenants, ServiceAdmin[Any]):
-    """Objects with a slug in a tenant; which tenant is fixed once they exist."""
+    """Objects with a slug in a tenant; services save and delete them."""
 
+    save_row: Callable[[Any], Any]
+    delete_row: Callable[[Any], None]
+    fixed: tuple[str, ...] = ("tenant",)  # never change once the object exists
     search_fields = ("slug", "name")
-    ordering = ("tenant_id", "slug")  # which the slugs' own index has
+    ordering = ("tenant_id", "slug")  # the order of the index on slugs
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
-        """Offer every column: a tenant has thousands of these at the most."""
+        """Offer every column: a tenant has at most thousands of these."""
         return self.get_list_display(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix the tenant of what exists."""
         always = ("public_id", "created_at")
-        return always if obj is None else (*always, "tenant")
+        return always if obj is None else (*always, *self.fixed)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        self.save_row(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_row(obj)
 
 
 @admin.register(Project)
 class ProjectAdmin(OfTenantAdmin):
-    """Undertakings that sites and devices may belong to."""
-
+    save_row = staticmethod(places.save_project)
+    delete_row = staticmethod(places.delete_project)
     is_of_whole_tenant = True
     list_display = ("slug", "name", "tenant", "created_at")
     list_select_related = ("tenant",)
     list_filter = (TenantFilter,)
     autocomplete_fields = ("tenant",)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return projects_within(tenants)
-
-    def save_model(
-        self, request: HttpRequest, obj: Project, form: Any, change: bool
-    ) -> None:
-        """Save through the service."""
-        places.save_project(obj)
-
-    def delete_model(self, request: HttpRequest, obj: Project) -> None:
-        """Delete through the service."""
-        places.delete_project(obj)
 
 
 @admin.register(Site)
 class SiteAdmin(OfTenantAdmin):
-    """Places where devices stand."""
-
+    save_row = staticmethod(places.save_site)
+    delete_row = staticmethod(places.delete_site)
     list_display = ("slug", "name", "tenant", "project", "region", "country")
     list_select_related = ("tenant", "project")
     list_filter = (TenantFilter, ("region", Typed), ("country", Typed))
     autocomplete_fields = ("tenant", "project")
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return sites_within(tenants)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who reaches single sites makes no others."""
-        return super().has_add_permission(request) and self._reaches_project(request)
+        """Members limited to single sites add none."""
+        return super().has_add_permission(request) and self._may_access_project(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nor do they end those."""
+        """Members limited to single sites delete none."""
         may = super().has_delete_permission(request, obj)
-        return may and self._reaches_project(request, obj)
+        return may and self._may_access_project(request, obj)
 
-    def _reaches_project(self, request: HttpRequest, obj: Site | None = None) -> bool:
+    def _may_access_project(
+        self, request: HttpRequest, obj: Site | None = None
+    ) -> bool:
         if request.user.is_superuser:
             return True
         return any(
@@ -133,45 +129,22 @@ class SiteAdmin(OfTenantAdmin):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix the project where the person reaches the site alone."""
+        """Keep the project fixed if the person may access the site but not it."""
         fixed = super().get_readonly_fields(request, obj)
-        return fixed if obj is None else (*fixed, *self.out_of_reach(request, obj))
-
-    def save_model(
-        self, request: HttpRequest, obj: Site, form: Any, change: bool
-    ) -> None:
-        """Save through the service."""
-        places.save_site(obj)
-
-    def delete_model(self, request: HttpRequest, obj: Site) -> None:
-        """Delete through the service."""
-        places.delete_site(obj)
+        return fixed if obj is None else (*fixed, *self.beyond_access(request, obj))
 
 
 @admin.register(Space)
 class SpaceAdmin(OfTenantAdmin):
     """Places inside sites."""
 
+    save_row = staticmethod(spaces.save_space)
+    delete_row = staticmethod(spaces.delete_space)
+    fixed = ("tenant", "site")
     list_display = ("slug", "name", "kind", "tenant", "site", "parent")
     list_select_related = ("tenant", "site", "parent")
     list_filter = (TenantFilter, ("kind", Typed))
     autocomplete_fields = ("tenant", "site", "parent")
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return at_site_within(tenants)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix the site of what exists, too."""
-        fixed = super().get_readonly_fields(request, obj)
-        return fixed if obj is None else (*fixed, "site")
-
-    def save_model(
-        self, request: HttpRequest, obj: Space, form: Any, change: bool
-    ) -> None:
-        """Save through the service."""
-        spaces.save_space(obj)
-
-    def delete_model(self, request: HttpRequest, obj: Space) -> None:
-        """Delete through the service."""
-        spaces.delete_space(obj)

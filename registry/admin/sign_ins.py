@@ -1,7 +1,7 @@
-"""Django admin: how people signed in, and what they sign in with; for the platform.
+"""Django admin: sign-ins, sessions and second factors; for superusers.
 
-The libraries' own pages count whole tables, and show second factors and sessions as
-they are stored, which is as good as being signed in.
+The libraries' own pages count whole tables, and show stored second factors and session
+keys, with which a reader could sign in.
 """
 
 from __future__ import annotations
@@ -28,30 +28,28 @@ for model in OURS:
 
 
 class EndedHere(ReadOnly):
-    """Mixed into an admin of rows that are looked at, or ended."""
+    """An admin mixin for rows that are read or deleted, but never changed."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The platform's people end them."""
+        """Only superusers delete them."""
         return bool(request.user.is_superuser)
 
 
 @admin.register(EmailAddress)
 class AddressAdmin(Bounded, EmailAddressAdmin):  # type: ignore[misc]
-    """Addresses of people."""
-
     list_select_related = ("user",)
     ordering = ("-pk",)
 
 
 @admin.register(Authenticator)
 class SecondFactorAdmin(EndedHere, Bounded, admin.ModelAdmin[Any]):
-    """Second factors, without what they are; deleted for who lost theirs."""
+    """Second factors without their secrets; deleted for people who lost theirs."""
 
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)
     list_filter = ("type",)
     search_fields = ("user__username__startswith",)
-    search_help_text = "What a person's name begins with"
+    search_help_text = "Beginning of a user name"
     exclude = ("data",)
     ordering = ("-pk",)
 
@@ -63,31 +61,29 @@ class SessionAdmin(EndedHere, Bounded, admin.ModelAdmin[Any]):
     list_display = ("user", "created_at", "last_seen_at", "ip", "user_agent")
     list_select_related = ("user",)
     search_fields = ("user__username__startswith", "=ip")
-    search_help_text = "What a person's name begins with, or an address"
+    search_help_text = "Beginning of a user name, or an IP address"
     exclude = ("session_key", "data")
     ordering = ("-pk",)
 
     def delete_model(self, request: HttpRequest, obj: UserSession) -> None:
-        """Sign the browser out."""
         obj.end()
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        """Sign each of them out."""
         for row in queryset:
             row.end()
 
 
 class TriesAdmin(Bounded, admin.ModelAdmin[Any]):
-    """Tries to sign in, the latest first."""
+    """Attempts to sign in, the latest first."""
 
     search_fields = ("username__startswith", "=ip_address")
-    search_help_text = "What a name begins with, or an address"
+    search_help_text = "Beginning of a user name, or an IP address"
     ordering = ("-pk",)
 
 
 @admin.register(AccessAttempt)
 class AttemptAdmin(EndedHere, TriesAdmin):
-    """Names and addresses that failed lately; deleting one lets it try again."""
+    """Names and addresses with recent failures; deleting one ends its lock-out."""
 
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start")
     exclude = ("get_data", "post_data")
@@ -95,7 +91,7 @@ class AttemptAdmin(EndedHere, TriesAdmin):
 
 @admin.register(AccessLog)
 class LogAdmin(ReadOnly, TriesAdmin):
-    """Who came in, and went out."""
+    """Successful sign-ins, with the time of signing out."""
 
     list_display = ("attempt_time", "logout_time", "username", "ip_address")
     exclude = ("session_hash",)
@@ -103,7 +99,7 @@ class LogAdmin(ReadOnly, TriesAdmin):
 
 @admin.register(AccessFailureLog)
 class FailureLogAdmin(ReadOnly, TriesAdmin):
-    """Who was not let in."""
+    """Failed sign-ins."""
 
     list_display = ("attempt_time", "username", "ip_address", "locked_out")
     list_filter = ("locked_out",)

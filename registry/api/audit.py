@@ -1,8 +1,6 @@
-"""REST: the audit log, to read."""
+"""REST: the audit log, read-only."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
@@ -11,23 +9,21 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iotplatform.common.instants import InstantFilter
+from iotplatform.common.instants import FromToFilterSet, InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
 from iotplatform.common.problems import Forbidden
 from registry.api.base import TenantScopedMixin
 from registry.api.serializers.audit import AuditEntrySerializer
 from registry.models import AuditAction, AuditEntry
 from registry.permissions import Right, is_platform_admin, may
-from registry.selectors.audit import find_object, list_entries, tell
+from registry.selectors.audit import find_object, list_entries, name_keys
 
 
 class NewestFirst(OpaqueCursorPagination):
-    """The newest first: that is what people look for in a history."""
-
     ordering = "-pk"
 
 
-class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
+class AuditFilter(FromToFilterSet):
     """Filters of the audit log."""
 
     user = django_filters.CharFilter(field_name="actor")
@@ -35,27 +31,20 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
     object = django_filters.CharFilter(
         method="filter_object",
         label="object",
-        help_text="What its name begins with, or its id.",
+        help_text="The beginning of its name, or its id.",
     )
     device = django_filters.CharFilter(field_name="device__uid")
     action = django_filters.MultipleChoiceFilter(choices=AuditAction.choices)
+    from_ = InstantFilter(field_name="at", lookup_expr="gte")
+    to = InstantFilter(field_name="at", lookup_expr="lt")
 
     class Meta:
         model = AuditEntry
         fields: list[str] = []
 
-    @classmethod
-    def get_filters(cls) -> Any:
-        """Add ``from``, which Python does not allow as a name above, and ``to``."""
-        filters = super().get_filters()
-        filters["from"] = InstantFilter(field_name="at", lookup_expr="gte")
-        filters["to"] = InstantFilter(field_name="at", lookup_expr="lt")
-        return filters
-
     def filter_object(
         self, rows: QuerySet[AuditEntry], name: str, value: str
     ) -> QuerySet[AuditEntry]:
-        """Keep what is called so."""
         return find_object(rows, value)
 
 
@@ -68,7 +57,7 @@ class AuditListView(TenantScopedMixin, GenericAPIView[AuditEntry]):
     queryset = AuditEntry.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
-        """Return what the caller may read; refuse who may read no log."""
+        """Return the entries that the caller may read; 403 without the right."""
         tenants = [t for t in self.tenants if may(self.caller, t.pk, Right.AUDIT)]
         of_platform = is_platform_admin(self.caller) and not self._is_narrowed()
         if not tenants and not of_platform:
@@ -77,13 +66,13 @@ class AuditListView(TenantScopedMixin, GenericAPIView[AuditEntry]):
 
     @extend_schema(
         operation_id="audit_list",
-        summary="The audit log, the newest first",
+        summary="The audit log, newest first",
         responses=AuditEntrySerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        """List changes with what was before and after."""
+        """List changes with the values before and after."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        rows = self.get_serializer(tell(page or []), many=True).data
+        rows = self.get_serializer(name_keys(page or []), many=True).data
         return self.get_paginated_response(rows)
 
     def _is_narrowed(self) -> bool:

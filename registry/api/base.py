@@ -1,4 +1,4 @@
-"""What every view of the REST API stands on: whose objects, and with which right."""
+"""The base of every REST view: the caller's tenants and rights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
 from registry.permissions import Right, is_platform_admin, may, tenants_where
-from registry.tenant_scope import let_in
+from registry.tenant_scope import enter_scope_of
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -26,9 +26,9 @@ class TenantScopedMixin(APIView):
     """
 
     def perform_authentication(self, request: Request) -> None:
-        """Open the wall for whoever was found, by whatever scheme."""
+        """Enter the caller's tenant scope, whichever scheme found them."""
         super().perform_authentication(request)
-        let_in(self.caller, token_id=getattr(request.auth, "pk", None))
+        enter_scope_of(self.caller, token_id=getattr(request.auth, "pk", None))
 
     @property
     def caller(self) -> User:
@@ -42,7 +42,7 @@ class TenantScopedMixin(APIView):
 
     @cached_property
     def tenants(self) -> list[Tenant]:
-        """The tenants whose objects this request reaches."""
+        """The tenants whose objects this request is about."""
         slug = self.request.query_params.get("tenant")
         if slug is None:
             return self.all_tenants
@@ -52,17 +52,17 @@ class TenantScopedMixin(APIView):
         return found
 
     def resolve_tenant(self, data: Mapping[str, Any] | None = None) -> Tenant:
-        """Return the tenant that a new object shall belong to.
+        """Return the tenant of a new object.
 
-        It is named in the body (or ``?tenant=``), or it is the caller's only one; else
-        BadInput naming ``tenant``.
+        The body (or ``?tenant=``) names it, or it is the caller's only one. Raises
+        BadInput naming ``tenant`` otherwise.
         """
         body = self.request.data if data is None else data
         slug = body.get("tenant") if isinstance(body, Mapping) else None
         if slug is None:
             if len(self.tenants) == 1:
                 return self.tenants[0]
-            raise BadInput(tenant="Name the tenant: you belong to several, or to none.")
+            raise BadInput(tenant="Name the tenant: you belong to none or to several.")
         for tenant in self.tenants:
             if tenant.slug == slug:
                 return tenant
@@ -72,6 +72,12 @@ class TenantScopedMixin(APIView):
         """Refuse with 403 a caller without this right in the tenant."""
         if not may(self.caller, tenant_id, right):
             raise Forbidden(f"This needs the right to {right} in this tenant.")
+
+    def require_whole_tenant(self, tenant: Tenant) -> None:
+        """Refuse with 403 a member who is limited to a part of the tenant."""
+        mine = (row for row in self.all_tenants if row.pk == tenant.pk)
+        if any(row.limit is not None for row in mine):
+            raise Forbidden("This needs access to the whole tenant; yours is limited.")
 
     def require_platform_admin(self) -> None:
         """Refuse with 403 all but a platform superuser."""

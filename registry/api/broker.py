@@ -1,8 +1,8 @@
 """What a broker asks over HTTP: EMQX 5, and Mosquitto with mosquitto-go-auth.
 
-A refusal is an answer like any other, 200: EMQX takes an error status for "ask the
-next one", whose answer may be yes. So is what cannot be read, a wrong broker secret,
-and a database that is away: who is not known is refused.
+A refusal is answered with status 200: on an error status EMQX asks the next
+authenticator, which may allow it. A request that cannot be read, a wrong broker secret
+and an unavailable database are refused in the same way.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ logger = logging.getLogger(__name__)
 
 DEVICES, PLATFORM = "devices", "platform"  # the listeners
 READ, WRITE, READ_WRITE, SUBSCRIBE = 1, 2, 3, 4  # Mosquitto's numbers
-MOST_BYTES = 100_000  # a topic has 65,535 at most, a certificate some thousands
+MOST_BYTES = 100_000  # a topic has at most 65,535, a certificate some thousands
 
 Question = Mapping[str, str]
 Answer = Callable[[bool], HttpResponse]
 
 
 def asked(answer: Answer) -> Callable[..., Callable[..., HttpResponse]]:
-    """Make a view of a function that says yes or no to a broker's question."""
+    """Turn a function that allows or refuses into a view for a broker."""
 
     def decorate(decide: Callable[..., bool]) -> Callable[..., HttpResponse]:
         @csrf_exempt
         def view(request: HttpRequest, **kwargs: str) -> HttpResponse:
             if not _is_our_broker(request):
-                logger.warning("a broker's question without BROKER_SECRET: refused")
+                logger.warning("refused a broker's request without BROKER_SECRET")
                 return answer(False)
             try:
                 return answer(decide(_question(request), **kwargs))
             except (OperationalError, InterfaceError) as error:
-                logger.error("the database does not answer: %s", error)
+                logger.error("refused, the database does not answer: %s", error)
             except (ValueError, RecursionError) as error:
-                logger.info("a broker's question that cannot be read: %s", error)
+                logger.info("refused a broker's request that cannot be read: %s", error)
             return answer(False)
 
         return view
@@ -91,7 +91,7 @@ def mosquitto_user(question: Question, listener: str) -> bool:
 
 @asked(_go_auth)
 def mosquitto_superuser(question: Question, listener: str) -> bool:
-    """Nobody is above the table."""
+    """No client has more rights than the table gives."""
     return False
 
 
@@ -105,13 +105,13 @@ def mosquitto_acl(question: Question, listener: str) -> bool:
 
 
 def may_enter(question: Question, listener: str) -> bool:
-    """Whether this client is who it says, on a listener that is meant for it."""
+    """Whether this client proves its identity, on a listener that is meant for it."""
     user, secret = question.get("username", ""), question.get("password", "")
     if _is_platform(question):
         return listener == PLATFORM and _is_bridge(user, secret)
     if listener != DEVICES:
         return False
-    # Or one device could take another's session by its client id.
+    # Else a device could take over another's session by using its client id.
     if question.get("clientid", user) != user:
         return False
     if secret:
@@ -120,7 +120,7 @@ def may_enter(question: Question, listener: str) -> bool:
 
 
 def may_act(question: Question, act: int) -> bool:
-    """Whether the table allows it, to a device that still may connect."""
+    """Whether the table allows this action, and the device may still connect."""
     user, topic = question.get("username", ""), question.get("topic", "")
     allowed = {
         READ: broker_rights.may_read,
@@ -137,15 +137,16 @@ def may_act(question: Question, act: int) -> bool:
     try:
         return may_connect_across_tenants(user)
     except (OperationalError, InterfaceError):
-        # The broker let it in while we could tell; its own topics stay its own.
-        logger.warning("the database is away: %s is trusted with its topics", user)
+        # The broker admitted it while the database answered. The table gives it only
+        # its own topics, so it keeps them.
+        logger.warning("the database does not answer: %s keeps its own topics", user)
         return True
 
 
 def _has_certificate(user: str, question: Question) -> bool:
-    """Whether the broker, which has verified its chain, saw the device's certificate.
+    """Whether the broker saw the device's certificate; it has verified the chain.
 
-    A broker that hands on no more than the common name vouches for it with its CA.
+    If a broker passes only the common name, we trust its CA for the rest.
     """
     if pem := question.get("cert_pem", ""):
         return is_certificate_of_across_tenants(user, fingerprint_of(pem))
@@ -160,7 +161,7 @@ def _is_platform(question: Question) -> bool:
 
 
 def _is_bridge(user: str, secret: str) -> bool:
-    """Whether it is the name and secret that MQTT_URL gives our own bridge."""
+    """Whether name and secret are those of our own bridge, in MQTT_URL."""
     url = urlsplit(settings.MQTT_URL)
     ours = (unquote(url.username or ""), unquote(url.password or ""))
     if not all(ours):
@@ -171,7 +172,7 @@ def _is_bridge(user: str, secret: str) -> bool:
 
 
 def _is_our_broker(request: HttpRequest) -> bool:
-    """mosquitto-go-auth cannot send a header of ours: it puts the secret in the URI."""
+    """Check the secret; mosquitto-go-auth cannot send a header, so it uses the URI."""
     expected = settings.BROKER_SECRET
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     given = given or request.GET.get("secret", "")
@@ -179,9 +180,9 @@ def _is_our_broker(request: HttpRequest) -> bool:
 
 
 def _question(request: HttpRequest) -> dict[str, str]:
-    """Read a JSON object or a form; what is neither text nor number is left out."""
+    """Read a JSON object or a form; keep only texts and numbers."""
     if request.method != "POST":
-        raise ValueError(f"a {request.method}, not a POST")
+        raise ValueError(f"it is a {request.method}, not a POST")
     if request.content_type == "application/x-www-form-urlencoded":
         return request.POST.dict()
     body = request.read(MOST_BYTES + 1)
@@ -189,8 +190,8 @@ def _question(request: HttpRequest) -> dict[str, str]:
         raise ValueError("it is too long")
     found = json.loads(body)
     if not isinstance(found, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     texts = {name: str(v) for name, v in found.items() if isinstance(v, str | int)}
     if any("\0" in text for text in texts.values()):
-        raise ValueError("it holds NUL")
+        raise ValueError("it contains NUL")
     return texts

@@ -1,4 +1,4 @@
-"""Paths that a broker asks, under /broker/v1/; the listener stands in the path."""
+"""Paths that a broker calls, under /broker/v1/; they contain the listener."""
 
 from django.urls import path, register_converter
 
@@ -11,11 +11,9 @@ class ListenerConverter:
     regex = f"{views.DEVICES}|{views.PLATFORM}"
 
     def to_python(self, value: str) -> str:
-        """Return it as it is."""
         return value
 
     def to_url(self, value: str) -> str:
-        """Return it as it is."""
         return value
 
 

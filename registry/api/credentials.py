@@ -46,10 +46,10 @@ class CredentialListView(DeviceView):
         request=NewCredentialSerializer, responses={201: IssuedCredentialSerializer}
     )
     def post(self, request: Request, uid: str) -> Response:
-        """Issue a secret, shown this once; the device may connect with it at once.
+        """Issue a secret, shown only now; the device may connect with it at once.
 
-        With `{"kind": "x509", "certificate": "<PEM>"}` the device is known by its
-        certificate instead, and there is no secret.
+        With `{"kind": "x509", "certificate": "<PEM>"}` the device authenticates with
+        its certificate instead, and there is no secret.
         """
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
@@ -70,7 +70,7 @@ class CredentialView(DeviceView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, uid: str, credential_id: UUID) -> Response:
-        """Revoke a credential; the broker refuses it once this is answered."""
+        """Revoke a credential; the broker refuses it from this answer on."""
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
         withdraw_credential(get_credential(device, credential_id))

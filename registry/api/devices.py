@@ -20,7 +20,7 @@ from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import NAMES, get_device, list_devices
-from registry.selectors.places import spaces_in
+from registry.selectors.places import find_spaces
 from registry.services.devices import (
     DeviceDraft,
     lock_device,
@@ -38,7 +38,9 @@ class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
     hardware_revision = django_filters.CharFilter(field_name="hardware_revision__slug")
     batch = django_filters.CharFilter(field_name="batch__slug")
     space = django_filters.CharFilter(
-        method="filter_space", label="space", help_text="In this space or below it."
+        method="filter_space",
+        label="space",
+        help_text="In this space or a space below it.",
     )
     gateway = django_filters.CharFilter(field_name="gateway__uid")
     lifecycle = django_filters.MultipleChoiceFilter(choices=Lifecycle.choices)
@@ -50,25 +52,20 @@ class DeviceFilter(django_filters.FilterSet):  # type: ignore[misc]
     def filter_space(
         self, rows: QuerySet[Device], name: str, value: str
     ) -> QuerySet[Device]:
-        """Keep the devices in the space or below it."""
-        return rows.filter(space__in=spaces_in(value))
+        return rows.filter(space__in=find_spaces(value))
 
     def filter_tag(
         self, rows: QuerySet[Device], name: str, value: str
     ) -> QuerySet[Device]:
-        """Keep the devices that carry the tag."""
         return rows.filter(tags__contains=[value])
 
 
 class DeviceView(TenantScopedMixin, VersionedView, GenericAPIView[Any]):
-    """What the views of devices share."""
-
     def device(self, uid: str) -> Device:
-        """Return the device, or raise NoSuchObject."""
         return get_device(tenants=self.tenants, uid=uid)
 
     def shown(self, device: Device, status: int = 200) -> Response:
-        """Answer with a device as it is now, and its version."""
+        """Answer with the device as it is now, and its version."""
         fresh = get_device(tenants=[device.tenant], uid=device.uid)
         return self.versioned(DeviceSerializer(fresh).data, status=status)
 
@@ -80,7 +77,6 @@ class DeviceListView(DeviceView):
     filterset_class = DeviceFilter
 
     def get_queryset(self) -> QuerySet[Device]:
-        """Return what the list and its filters start from."""
         if getattr(self, "swagger_fake_view", False):
             return list_devices(tenants=[])
         return list_devices(tenants=self.tenants)
@@ -96,7 +92,7 @@ class DeviceListView(DeviceView):
 
     @extend_schema(responses={201: DeviceSerializer})
     def post(self, request: Request) -> Response:
-        """Register a device, as provisioned."""
+        """Register a device; it starts as provisioned."""
         given = validated(DeviceSerializer(data=request.data))
         given.pop("tenant", None)
         tenant = self.resolve_tenant()
@@ -117,13 +113,15 @@ class DeviceDetailView(DeviceView):
         return self.shown(self.device(uid))
 
     def patch(self, request: Request, uid: str) -> Response:
-        """Change a device; its uid, tenant and lifecycle are not changed here."""
+        """Change a device, but not its uid, tenant or lifecycle."""
         device = self.device(uid)
         self.require(Right.MANAGE, device.tenant_id)
         given = validated(DeviceSerializer(data=request.data, partial=True))
         for fixed, now in (("uid", device.uid), ("tenant", device.tenant.slug)):
             if given.pop(fixed, now) != now:
-                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+                raise BadInput(
+                    errors=[{"field": fixed, "message": "This cannot be changed."}]
+                )
         changes = with_objects(given, tenant=device.tenant)
         with self.as_seen(
             device,

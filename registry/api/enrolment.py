@@ -1,4 +1,4 @@
-"""REST: enrolment keys, and the one path where a device registers itself."""
+"""REST: enrolment keys, and the path where a device registers itself."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from registry.permissions import Right
 from registry.selectors.enrolment import (
     get_enrolment_key,
     list_enrolment_keys,
-    tenants_of_key_across_tenants,
+    list_tenant_ids_of_key_across_tenants,
 )
 from registry.services.enrolment import (
-    Introduction,
+    EnrolRequest,
     create_enrolment_key,
     enrol_across_tenants,
     revoke_enrolment_key,
@@ -42,21 +42,19 @@ from registry.services.enrolment import (
 
 
 class KeyView(TenantScopedMixin, VersionedView, GenericAPIView[Any]):
-    """What the views of keys share: only who manages the tenant sees them."""
+    """The base of the views of keys; only people who manage the tenant see keys."""
 
     serializer_class = EnrolmentKeySerializer
-    # Devices count it up; and the key itself is shown once, by the answer that made it.
+    # Enrolling devices change the count; the key itself is shown only when it is made.
     moving_fields = frozenset({"used_count", "key"})
     queryset = EnrolmentKey.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> QuerySet[EnrolmentKey]:
-        """Return the keys of the tenants that the caller manages."""
         if getattr(self, "swagger_fake_view", False):
             return EnrolmentKey.objects.none()
         return list_enrolment_keys(tenants=self.tenants)
 
     def key(self, key_id: UUID) -> EnrolmentKey:
-        """Return a key that the caller may manage."""
         key = get_enrolment_key(tenants=self.tenants, public_id=key_id)
         self.require(Right.MANAGE, key.tenant_id)
         return key
@@ -67,7 +65,7 @@ class EnrolmentKeyListView(KeyView):
 
     @extend_schema(responses=EnrolmentKeySerializer(many=True))
     def get(self, request: Request) -> Response:
-        """List keys, newest first, without what makes them work."""
+        """List keys, newest first, without their secrets."""
         for tenant in self.tenants:
             self.require(Right.MANAGE, tenant.pk)
         page = self.paginate_queryset(self.get_queryset())
@@ -75,7 +73,7 @@ class EnrolmentKeyListView(KeyView):
 
     @extend_schema(responses={201: NewEnrolmentKeySerializer})
     def post(self, request: Request) -> Response:
-        """Make a key, shown this once."""
+        """Make a key, shown only now."""
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)
@@ -92,11 +90,11 @@ class EnrolmentKeyView(KeyView):
     """One enrolment key."""
 
     def get(self, request: Request, key_id: UUID) -> Response:
-        """Show a key and how much of it is used, without what makes it work."""
+        """Show a key and how often it was used, without its secret."""
         return self.versioned(self.get_serializer(self.key(key_id)).data)
 
     def patch(self, request: Request, key_id: UUID) -> Response:
-        """Change its name, site, number of devices or end."""
+        """Change its name, site, number of devices or expiry date."""
         row = self.key(key_id)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
@@ -104,7 +102,9 @@ class EnrolmentKeyView(KeyView):
         for fixed in ("tenant", "product", "batch"):
             now = getattr(getattr(row, fixed), "slug", None)
             if changes.pop(fixed, now) != now:
-                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+                raise BadInput(
+                    errors=[{"field": fixed, "message": "This cannot be changed."}]
+                )
         named = with_objects(changes, tenant=row.tenant)
         with self._as_seen(row):
             update_enrolment_key(row, changes=named)
@@ -112,7 +112,7 @@ class EnrolmentKeyView(KeyView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, key_id: UUID) -> Response:
-        """Revoke a key; the devices that it enrolled stay."""
+        """Revoke a key; devices that it enrolled stay."""
         row = self.key(key_id)
         with self._as_seen(row):
             revoke_enrolment_key(row)
@@ -125,7 +125,7 @@ class EnrolmentKeyView(KeyView):
 
 
 class EnrolThrottle(PerKeyThrottle):
-    """Enrolments a minute from one address: nobody guesses a key, or floods."""
+    """Limits enrolments per minute from one address, against guessing and floods."""
 
     rate_name = "enrol"
 
@@ -140,19 +140,19 @@ class EnrolView(GenericAPIView[Any]):
 
     @extend_schema(responses={201: EnrolledSerializer}, auth=[])
     def post(self, request: Request) -> Response:
-        """Register a device by a key, or claim an imported one; nobody signs in.
+        """Register a device with a key, or claim an imported one; needs no sign-in.
 
-        A key that is unknown, revoked or over is 403; one that is used up, and a
-        device that is not its to enrol, 409.
+        403: the key is unknown, revoked or expired. 409: the key is used up, or may
+        not enrol this device.
         """
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
-        said = dict(given.validated_data)
-        key = said.pop("key")
+        fields = dict(given.validated_data)
+        key = fields.pop("key")
         with tenant_scope.as_role(tenant_scope.BRIDGE):
-            tenant_ids = tenants_of_key_across_tenants(key)
-        # The key asks, not a person: it reaches its tenant, and no other.
+            tenant_ids = list_tenant_ids_of_key_across_tenants(key)
+        # The caller is a key and no person: it may access its own tenant only.
         with tenant_scope.as_tenants(tenant_ids):
-            enrolled = enrol_across_tenants(key, Introduction(**said))
+            enrolled = enrol_across_tenants(key, EnrolRequest(**fields))
         context = self.get_serializer_context()
         return Response(EnrolledSerializer(enrolled, context=context).data, status=201)

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
-from iotplatform.common.problems import BadInput, Forbidden
+from iotplatform.common.problems import BadInput
 from registry.api.base import TenantScopedMixin
 from registry.api.negotiation import FileNegotiation
 from registry.api.serializers.firmware import (
@@ -50,36 +50,29 @@ class FirmwareReleaseFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class ReleaseView(TenantScopedMixin, VersionedView, GenericAPIView[FirmwareRelease]):
-    """What the views of releases share."""
-
     serializer_class = FirmwareReleaseSerializer
     filterset_class = FirmwareReleaseFilter
 
     def get_queryset(self) -> QuerySet[FirmwareRelease]:
-        """Return what the list and its filters start from."""
         if getattr(self, "swagger_fake_view", False):
             return FirmwareRelease.objects.none()
         return list_releases(tenants=self.tenants)
 
     def release(self, release_id: UUID) -> FirmwareRelease:
-        """Return the release, or raise NoSuchObject."""
         return get_release(tenants=self.tenants, public_id=release_id)
 
     def managed(self, release_id: UUID) -> FirmwareRelease:
-        """Return a release that the caller may change."""
+        """Return the release; refuse a caller who may not change it."""
         row = self.release(release_id)
         self.require_management(row.tenant)
         return row
 
     def require_management(self, tenant: Tenant) -> None:
-        """Refuse who does not manage the whole tenant: a release is for all of it."""
+        """Refuse callers who do not manage the whole tenant, which a release is for."""
         self.require(Right.MANAGE, tenant.pk)
-        reached = {row.pk: row.limit for row in self.all_tenants}
-        if reached.get(tenant.pk) is not None:
-            raise Forbidden("This concerns the whole tenant: your limit ends before.")
+        self.require_whole_tenant(tenant)
 
     def shown(self, release_id: UUID, status: int = 200) -> Response:
-        """Answer with a release as it is now."""
         shown = FirmwareReleaseSerializer(self.release(release_id))
         return self.versioned(shown.data, status=status)
 
@@ -102,8 +95,8 @@ class ReleaseListView(ReleaseView):
     def post(self, request: Request) -> Response:
         """Upload a firmware release; `products` may be given several times.
 
-        Its size and SHA-256 are computed here. 409: one of the products has a release
-        of this version.
+        The server computes size and SHA-256. 409: one of the products already has a
+        release of this version.
         """
         given = NewFirmwareReleaseSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -124,14 +117,16 @@ class ReleaseDetailView(ReleaseView):
         return self.shown(release_id)
 
     def patch(self, request: Request, release_id: UUID) -> Response:
-        """Change what a release is for, its signature or notes; its file is fixed."""
+        """Change the products, revisions, signature or notes; the file stays."""
         row = self.managed(release_id)
         given = self.get_serializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
         for fixed, now in (("version", row.version), ("tenant", row.tenant.slug)):
             if changes.pop(fixed, now) != now:
-                raise BadInput(errors=[{"field": fixed, "message": "It is fixed."}])
+                raise BadInput(
+                    errors=[{"field": fixed, "message": "This cannot be changed."}]
+                )
         named = with_lists(changes, tenant=row.tenant)
         with self._as_seen(row):
             update_release(row, changes=named)
@@ -161,16 +156,16 @@ class ReleaseFileView(ReleaseView):
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, release_id: UUID) -> FileResponse:
-        """Download the file of a release; for who may manage in its tenant."""
+        """Download the file of a release; needs the right to manage in its tenant."""
         row = self.release(release_id)
         self.require(Right.MANAGE, row.tenant_id)
         return file_response(row)
 
 
 def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
-    """Return the data with objects in the place of lists of slugs.
+    """Return the data with objects instead of lists of slugs.
 
-    Raises BadInput naming each list that names what the tenant does not have.
+    Raises BadInput naming each list with an object that the tenant does not have.
     """
     found, errors = dict(data), []
     for field, rows_of in LISTS.items():
@@ -180,7 +175,7 @@ def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
         rows = list(rows_of(tenants=[tenant]).filter(slug__in=slugs))
         missing = sorted(set(slugs) - {row.slug for row in rows})
         if missing:
-            message = f"There is no such: {', '.join(missing)}."
+            message = f"Not found: {', '.join(missing)}."
             errors.append({"field": field, "message": message})
         found[field] = rows
     if errors:

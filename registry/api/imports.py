@@ -1,4 +1,4 @@
-"""REST: devices by the file, in and out."""
+"""REST: import and export of devices as files."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from registry.services.imports.reading import Readable
 
 YES = ("1", "true", "yes")
-DRY_RUN = OpenApiParameter("dry_run", bool, description="Check all, write nothing.")
+DRY_RUN = OpenApiParameter(
+    "dry_run", bool, description="Check everything, write nothing."
+)
 TENANT = OpenApiParameter("tenant", str, description="The tenant's slug.")
 FORMAT = OpenApiParameter("format", str, enum=[CSV, NDJSON], default=CSV)
 
 
 class _Unread(BaseParser):
-    """Leaves the body where it is, to be read line by line."""
+    """Leaves the body unread, so that the import can read it line by line."""
 
     def parse(
         self,
@@ -40,24 +42,23 @@ class _Unread(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the stream."""
         return stream
 
 
 class CsvParser(_Unread):
-    """``text/csv``, header first."""
+    """``text/csv`` with a header."""
 
     media_type = "text/csv"
 
 
 class NdjsonParser(_Unread):
-    """``application/x-ndjson``, an object a line."""
+    """``application/x-ndjson``, one object per line."""
 
     media_type = "application/x-ndjson"
 
 
 class DeviceImportView(DeviceView):
-    """Registering devices by the file."""
+    """Registers the devices of a file."""
 
     parser_classes = [CsvParser, NdjsonParser]
     content_negotiation_class = FileNegotiation
@@ -79,9 +80,9 @@ class DeviceImportView(DeviceView):
     def post(self, request: Request) -> Response:
         """Register the devices of a file as provisioned: all of them, or none.
 
-        CSV names fields of a device in its header; `tags` are separated by `;`,
-        `attributes` is a JSON object, or `attributes.name` is one of them. NDJSON has
-        an object a line, as in `POST devices/`.
+        A CSV header names device fields; `tags` are separated by `;`, `attributes` is
+        a JSON object, and `attributes.name` is a single attribute. NDJSON has one
+        object per line, as in `POST devices/`.
         """
         tenant = self.resolve_tenant(data={})
         self.require(Right.MANAGE, tenant.pk)
@@ -100,7 +101,7 @@ class DeviceImportView(DeviceView):
 
 
 class DeviceExportView(DeviceView):
-    """Devices as a file that an import takes back."""
+    """Devices as a file that can be imported again."""
 
     filterset_class = DeviceFilter
     content_negotiation_class = FileNegotiation
@@ -114,7 +115,7 @@ class DeviceExportView(DeviceView):
         },
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """Stream the devices that the filters of the list leave."""
+        """Stream the devices that match the filters of the list."""
         name = request.query_params.get("format", CSV)
         if name not in EXPORTS:
             raise BadInput(format=f"One of: {', '.join(EXPORTS)}.")

@@ -28,20 +28,19 @@ class TokenListView(TenantScopedMixin, GenericAPIView[ApiToken]):
     queryset = ApiToken.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> QuerySet[ApiToken]:
-        """Return the caller's keys."""
         return list_tokens(self.caller)
 
     @extend_schema(operation_id="tokens_list", responses=ApiTokenSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """List one's keys, those that are over too, without the keys themselves."""
+        """List your keys, expired and revoked ones too, without their secrets."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(request=NewTokenSerializer, responses={201: IssuedTokenSerializer})
     def post(self, request: Request) -> Response:
-        """Make a key, shown this once.
+        """Make a key, shown only now.
 
-        A key makes no key that may do more, or lasts longer, than itself.
+        A key cannot make a key with more rights or a later expiry date than its own.
         """
         given = NewTokenSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -62,12 +61,12 @@ class TokenRevokeView(TenantScopedMixin, GenericAPIView[ApiToken]):
     queryset = ApiToken.objects.none()
 
     def get(self, request: Request, token_id: UUID) -> Response:
-        """Show a key of one's own."""
+        """Show one of your keys."""
         token = get_token(self.caller, token_id)
         return Response(ApiTokenSerializer(token).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, token_id: UUID) -> Response:
-        """Revoke a key of one's own: it is worthless at once, and stays in the list."""
+        """Revoke one of your keys: it stops working at once and stays in the list."""
         revoke_token(get_token(self.caller, token_id))
         return Response(status=204)

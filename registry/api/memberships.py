@@ -1,4 +1,4 @@
-"""REST: who belongs to a tenant, as what, and how far."""
+"""REST: the members of tenants, their roles and their limits."""
 
 from __future__ import annotations
 
@@ -46,31 +46,26 @@ class MembershipFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class MembershipsView(TenantScopedMixin, VersionedView, GenericAPIView[Membership]):
-    """What the views of memberships share."""
-
     serializer_class = MembershipSerializer
     filterset_class = MembershipFilter
     queryset = Membership.objects.none()  # names the model to the schema
 
     def administered(self) -> list[Tenant]:
-        """Return the tenants whose people the caller manages; refuses who has none."""
+        """Return the tenants whose people the caller manages; 403 if there is none."""
         found = [t for t in self.tenants if may(self.caller, t.pk, Right.ADMINISTER)]
         if not found:
             raise Forbidden(f"This needs the right to {Right.ADMINISTER} in a tenant.")
         return found
 
     def get_queryset(self) -> QuerySet[Membership]:
-        """Return what the list starts from."""
         return list_memberships(tenants=self.administered())
 
     def given(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
-        """Return what the caller gave, validated."""
         serializer = MembershipSerializer(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
     def shown(self, row: Membership, status: int = 200) -> Response:
-        """Answer with a membership as it is now."""
         fresh = get_membership(tenants=[row.tenant], public_id=row.public_id)
         return self.versioned(MembershipSerializer(fresh).data, status=status)
 
@@ -112,16 +107,17 @@ class MembershipView(MembershipsView):
     def patch(self, request: Request, membership_id: UUID) -> Response:
         """Change role or limit; 409 for the tenant's last admin.
 
-        `projects` or `sites` alone leaves the other as it is.
+        Giving only one of `projects` and `sites` leaves the other unchanged.
         """
         row = self._row(membership_id)
         given = self.given(request, partial=True)
-        for field, said, now in (
+        for field, value, now in (
             ("user", given.get("user", {}).get("username"), row.user.username),
             ("tenant", given.get("tenant"), row.tenant.slug),
         ):
-            if said not in (None, now):
-                raise BadInput(errors=[{"field": field, "message": "It is fixed."}])
+            if value not in (None, now):
+                message = "This cannot be changed."
+                raise BadInput(errors=[{"field": field, "message": message}])
         places = places_of(given, tenant=row.tenant, now=row)
         with self._as_seen(row):
             changed = change_member(row, role=given.get("role"), limited_to=places)
@@ -149,9 +145,9 @@ class MembershipView(MembershipsView):
 def places_of(
     given: dict[str, Any], *, tenant: Tenant, now: Membership | None = None
 ) -> list[Project | Site] | None:
-    """Return the projects and sites that a request names; None where it names neither.
+    """Return the projects and sites of a limit; None if the request names neither.
 
-    What it does not name stays. Raises BadInput naming the field that is wrong.
+    A field that is not given keeps its value. Raises BadInput naming the wrong field.
     """
     if "projects" not in given and "sites" not in given:
         return None

@@ -1,4 +1,4 @@
-"""REST: answers that are files, whatever the caller says that they accept."""
+"""REST: answers that are files, whatever the ``Accept`` header says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FileNegotiation(BaseContentNegotiation):
     """``?format=`` names a file's format here, not one of DRF's renderers."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Take the parser of the body's type."""
+        """Return the parser for the body's type."""
         for parser in parsers:
             if (request.content_type or "").startswith(parser.media_type):
                 return parser
@@ -21,5 +21,5 @@ class FileNegotiation(BaseContentNegotiation):
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
     ) -> Any:
-        """Take the first: only refusals are rendered."""
+        """Return the first: only refusals are rendered."""
         return renderers[0], renderers[0].media_type

@@ -1,4 +1,4 @@
-"""What drf-spectacular must be told: our tokens, and that errors are problems."""
+"""Extensions of the schema: our tokens, and that errors are problem documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 PROBLEM = {
     "type": "object",
-    "description": "RFC 9457. Members beyond these say more, such as `allowed`.",
+    "description": "RFC 9457. Further members give details, such as `allowed`.",
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -37,19 +37,18 @@ class ApiTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Say how the key travels."""
         return {
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`Token <key>`; `POST /api/v1/auth/token/` gives one.",
+            "description": "`Token <key>`; `POST /api/v1/auth/token/` issues one.",
         }
 
 
 def add_problems(
     result: dict[str, Any], generator: Any, request: Any, public: bool
 ) -> dict[str, Any]:
-    """Let every operation say that whatever else it answers is a problem document."""
+    """Add to every operation that its other answers are problem documents."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
     content = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}

@@ -15,13 +15,13 @@ from registry.api.serializers.devices import (
 from registry.api.slug_viewset import SluggedViewSet
 from registry.models import Project, Site, Space
 from registry.selectors.places import (
+    find_spaces,
     get_project,
     get_site,
     get_space,
     list_projects,
     list_sites,
     list_spaces,
-    spaces_in,
 )
 from registry.services import places, spaces
 
@@ -87,14 +87,13 @@ class SpaceFilter(django_filters.FilterSet):  # type: ignore[misc]
     under = django_filters.CharFilter(
         method="filter_under",
         label="under",
-        help_text="This space and everything below it: its slug, or its path.",
+        help_text="This space and the spaces below it: its slug or its path.",
     )
 
     def filter_under(
         self, rows: QuerySet[Space], name: str, value: str
     ) -> QuerySet[Space]:
-        """Keep a space and what is below it."""
-        return rows.filter(pk__in=spaces_in(value))
+        return rows.filter(pk__in=find_spaces(value))
 
 
 class SpaceViewSet(SluggedViewSet):

@@ -30,7 +30,7 @@ from registry.services import products
 
 YES = ("1", "true", "yes")
 FORCE = OpenApiParameter(
-    "force", bool, description="Change the schema though devices do not fit it."
+    "force", bool, description="Change the schema even if devices do not match it."
 )
 
 
@@ -64,8 +64,8 @@ class ProductViewSet(SluggedViewSet):
     def partial_update(self, request: Request, slug: str) -> Response:
         """Change one; its tenant stays.
 
-        409 for an `attributes_schema` that devices of the product do not fit: it says
-        of how many (`devices`), and of which, for example (`uids`).
+        409 for an `attributes_schema` that devices of the product do not match, with
+        their number (`devices`) and some examples (`uids`).
         """
         return super().partial_update(request, slug)
 

@@ -1,4 +1,4 @@
-"""From the names in a request to the tenant's objects."""
+"""Finds the tenant's objects that a request names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FINDERS: dict[str, Callable[[Tenant, str], Any]] = {
 
 
 def with_objects(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:
-    """Return the data with objects in the place of names.
+    """Return the data with objects instead of names.
 
     Raises BadInput naming every field whose object the tenant does not have.
     """

@@ -1,4 +1,4 @@
-"""What the views of all objects with a slug have in common."""
+"""The base of the views of objects with a slug."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from iotplatform.common.etags import VersionedView, lock_row
-from iotplatform.common.problems import BadInput, Forbidden
+from iotplatform.common.problems import BadInput
 from registry.api.base import TenantScopedMixin
 from registry.api.references import with_objects
 from registry.models import Tenant
@@ -21,14 +21,14 @@ from registry.permissions import Right
 class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
     """List, create, show, change and delete objects of a tenant, by slug."""
 
-    # What belongs to no place concerns the whole tenant: who is limited to some of its
-    # places reads it, and does not change it.
+    # Objects without a place concern the whole tenant: members who are limited to some
+    # of its places read them, and do not change them.
     belongs_to_a_place = False
     lookup_field = "slug"
     lookup_value_regex = "[^/]+"
 
     def rows(self) -> QuerySet[Any]:
-        """Return the objects of the tenants in scope."""
+        """Return the objects of the tenants in ``self.tenants``."""
         raise NotImplementedError
 
     def row(self, slug: str) -> Any:
@@ -36,23 +36,19 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         raise NotImplementedError
 
     def add(self, **fields: Any) -> Any:
-        """Create one through its service."""
         raise NotImplementedError
 
     def change(self, row: Any, **fields: Any) -> Any:
-        """Change one through its service."""
         raise NotImplementedError
 
     def remove(self, row: Any) -> None:
-        """Delete one through its service."""
         raise NotImplementedError
 
     def lock(self, row: Any) -> None:
-        """Lock one until the transaction ends, and first what its service does."""
+        """Lock one until the transaction ends, in the lock order of its service."""
         lock_row(row)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return what the list and its filters start from."""
         if getattr(self, "swagger_fake_view", False):
             return self.rows().none()
         return self.rows()
@@ -97,15 +93,15 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
 
     def _as_seen(self, row: Any) -> AbstractContextManager[None]:
         def shown() -> dict[str, Any]:
-            # By its key: its slug may be another one by now.
+            # By its key: its slug may have changed by now.
             return dict(self.get_serializer(self.rows().get(pk=row.pk)).data)
 
         return self.as_seen(row, shown, lock=lambda: self.lock(row))
 
     def _require_management(self, tenant: Tenant) -> None:
         self.require(Right.MANAGE, tenant.pk)
-        if tenant.limit is not None and not self.belongs_to_a_place:
-            raise Forbidden("This concerns the whole tenant: your limit ends before.")
+        if not self.belongs_to_a_place:
+            self.require_whole_tenant(tenant)
 
     def _validated(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data, partial=partial)

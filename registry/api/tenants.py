@@ -27,7 +27,6 @@ class TenantViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Tenant]):
     serializer_class = TenantSerializer
 
     def get_queryset(self) -> QuerySet[Tenant]:
-        """Return what the list starts from."""
         rows = list_tenants_across_tenants()
         if getattr(self, "swagger_fake_view", False):
             return rows.none()

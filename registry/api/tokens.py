@@ -17,18 +17,18 @@ from registry.api.serializers.devices import (
     SignInSerializer,
     TokenSerializer,
 )
-from registry.choices import Scope
+from registry.choices import TokenScope
 from registry.models import User
 from registry.selectors.second_factors import has_second_factor
 from registry.services.tokens import create_token
 
 LIFETIME = timedelta(days=30)
 WRONG = "The name or the password is wrong."
-SECOND_FACTOR = "This account has a second factor: make a key in the console instead."
+SECOND_FACTOR = "This account has a second factor. Make a key in the console instead."
 
 
 class TokenView(GenericAPIView[User]):
-    """Signing in as a script."""
+    """Signs a script in."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
@@ -36,14 +36,14 @@ class TokenView(GenericAPIView[User]):
 
     @extend_schema(responses={200: TokenSerializer}, auth=[])
     def post(self, request: Request) -> Response:
-        """Return a key with all that its user may do, valid for 30 days.
+        """Return a key with all rights of its user, valid for 30 days.
 
-        A wrong name or password is 400. Failed tries lock the name out for a while
-        (429), as on the sign-in page.
+        400: the name or password is wrong. 429: after repeated failures the name is
+        locked for a while, as on the sign-in page.
         """
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
-        # Django's own request: the lock-out leaves its mark there for its middleware.
+        # Django's own request: the lock-out sets an attribute for its middleware there.
         user = authenticate(request._request, **given.validated_data)
         if not isinstance(user, User):
             raise BadInput(WRONG, errors=[{"field": "", "message": WRONG}])
@@ -53,7 +53,7 @@ class TokenView(GenericAPIView[User]):
         token, key = create_token(
             user=user,
             name=f"signed in {now:%Y-%m-%d %H:%M} UTC",
-            scopes=Scope.values,
+            scopes=TokenScope.values,
             expires_at=now + LIFETIME,
         )
         answer = {"token": key, "expires_at": token.expires_at}

@@ -1,4 +1,4 @@
-"""Columns and constraints of the registry; nothing here changes by a message."""
+"""Columns and constraints of the registry; device messages never change them."""
 
 from registry.models.audit import AuditAction, AuditEntry
 from registry.models.catalogue import Batch, HardwareRevision, Product

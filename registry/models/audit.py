@@ -1,4 +1,4 @@
-"""Who changed what: one append-only table, written by database triggers alone."""
+"""Who changed what: one append-only table that only database triggers write."""
 
 from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
@@ -12,8 +12,6 @@ from registry.models.places import Project, Site, Tenant
 
 
 class AuditAction(models.TextChoices):
-    """What was done to the object."""
-
     CREATED = "created", "created"
     CHANGED = "changed", "changed"
     DELETED = "deleted", "deleted"
@@ -22,14 +20,14 @@ class AuditAction(models.TextChoices):
 class AuditEntry(PublicIdModel):
     """One change of one row by a person or a token, with before and after.
 
-    It outlives what it tells of, so its keys have no constraints. The database refuses
-    to change or remove an entry, whoever asks (see the migration that makes the table).
-    It has more than 15 columns, because a reader's limits (tenant, site, project) are
-    those of the instant of the change.
+    It outlives the rows it is about, so its keys have no constraints. The database
+    refuses every change or removal of an entry (see the migration that makes the
+    table). It has more than 15 columns, because tenant, site and project at the time of
+    the change decide who may read it.
     """
 
     at = models.DateTimeField()
-    # Null: an object of the platform, such as a person or a tenant-less key.
+    # Null: an object without a tenant, such as a person or an API token.
     tenant = models.ForeignKey(
         Tenant,
         on_delete=models.DO_NOTHING,
@@ -39,11 +37,11 @@ class AuditEntry(PublicIdModel):
         related_name="+",
     )
     kind = models.CharField(max_length=64)  # the model in snake case: api_token
-    object_id = models.CharField(max_length=64)  # its public id, or else its key
+    object_id = models.CharField(max_length=64)  # its public id, else its key
     object_name = models.CharField(max_length=200, blank=True)  # uid, slug, name
     action = models.CharField(max_length=8, choices=AuditAction)
-    # Changed: only the columns that moved. Created and deleted: the row. What is
-    # secret stands as "(not shown)".
+    # Changed: only the changed columns. Created and deleted: the whole row. Secrets
+    # are stored as "(not shown)".
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     user = models.ForeignKey(
@@ -54,7 +52,7 @@ class AuditEntry(PublicIdModel):
         db_index=False,
         related_name="+",
     )
-    actor = models.CharField(max_length=150, blank=True)  # the user's name then
+    actor = models.CharField(max_length=150, blank=True)  # the user name at that time
     token = models.ForeignKey(
         ApiToken,
         on_delete=models.DO_NOTHING,
@@ -65,8 +63,8 @@ class AuditEntry(PublicIdModel):
     )
     token_name = models.CharField(max_length=100, blank=True)
     door = models.CharField(max_length=16, blank=True)  # console, rest, admin, command
-    # What it concerned then: the device and its place, for its page and for members
-    # that are limited to some places.
+    # The device and its place at that time: for the device's page, and for members who
+    # are limited to some places.
     device = models.ForeignKey(
         Device,
         on_delete=models.DO_NOTHING,

@@ -1,4 +1,4 @@
-"""What was built: the product and what it declares, its revisions, their batches."""
+"""Products and what they declare, their hardware revisions, and their batches."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -23,14 +23,14 @@ class Product(PublicIdModel):
     kind = models.CharField(
         max_length=16, choices=DeviceKind, default=DeviceKind.STANDALONE
     )
-    # A JSON Schema of a device's attributes; "searchable": true marks those that the
-    # fleet index holds as attr.*.
+    # A JSON Schema of a device's attributes; "searchable": true puts an attribute into
+    # the fleet index as attr.*.
     attributes_schema = models.JSONField(
         default=dict, blank=True, validators=[validate_json_schema]
     )
     # [{"name": "temperature", "unit": "°C", "dead_band": 0.5}, …]
     metrics = models.JSONField(default=list, blank=True, validators=[validate_metrics])
-    # Keys (dotted) of the reported document that the fleet index holds as reported.*.
+    # Dotted keys of the reported document that the fleet index has as reported.*.
     reported_keys = models.JSONField(
         default=list, blank=True, validators=[validate_reported_keys]
     )
@@ -53,7 +53,7 @@ class Product(PublicIdModel):
 
 
 class HardwareRevision(PublicIdModel):
-    """A state of a product's hardware: devices of one are built alike."""
+    """A version of a product's hardware; its devices are built alike."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     product = models.ForeignKey(
@@ -77,7 +77,7 @@ class HardwareRevision(PublicIdModel):
 
 
 class Batch(PublicIdModel):
-    """What was manufactured together of a hardware revision."""
+    """Devices of a hardware revision that were manufactured together."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     hardware_revision = models.ForeignKey(

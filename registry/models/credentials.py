@@ -1,4 +1,4 @@
-"""How a device proves who it is."""
+"""How a device proves its identity."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,16 +9,14 @@ from registry.models.places import Tenant
 
 
 class CredentialKind(models.TextChoices):
-    """Kinds of proof."""
-
     PASSWORD = "password", "password"  # a secret of ours, shown once
-    X509 = "x509", "X.509"  # a certificate of the device's; we keep its fingerprint
+    X509 = "x509", "X.509"  # the device's certificate; we store its fingerprint
 
 
 class Credential(PublicIdModel):
-    """A device's secret or certificate, kept only as what recognises it again.
+    """A device's secret or certificate, stored only in a form that can check it.
 
-    Of a secret that is a verifier in Mosquitto's ``$7$`` form, of a certificate the
+    For a secret that is a verifier in Mosquitto's ``$7$`` form, for a certificate the
     SHA-256 of its DER form.
     """
 
@@ -31,7 +29,7 @@ class Credential(PublicIdModel):
     fingerprint = models.CharField(max_length=64, blank=True)  # lower case, no colons
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    # When the broker's files took it in, and when they left it out again.
+    # When it was added to the broker's files, and when it was removed from them.
     published_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
@@ -44,7 +42,7 @@ class Credential(PublicIdModel):
             ),
         ]
         constraints = [
-            # Of the whole platform: a certificate says who one device is.
+            # Across the platform: a certificate identifies one device.
             models.UniqueConstraint(
                 fields=["fingerprint"],
                 condition=~Q(fingerprint="") & Q(revoked_at__isnull=True),

@@ -1,4 +1,4 @@
-"""The device, and the record of its life."""
+"""The device, and the log of its lifecycle."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -16,9 +16,10 @@ from registry.validators import validate_tag, validate_uid, validate_uid_is_free
 class Device(PublicIdModel):
     """A physical unit with an identity of its own.
 
-    It has more than 15 columns: who, what and where of a device are one row. Keys
-    without a constraint here have one of two columns (migrations/_relations.py), which
-    holds them to the device's own tenant, site, product and revision.
+    It has more than 15 columns: identity, product and place of a device are one row.
+    Keys without a constraint here have one of two columns (migrations/_relations.py),
+    which ensures that they belong to the device's own tenant, site, product and
+    revision.
     """
 
     uid = models.CharField(
@@ -95,7 +96,7 @@ class Device(PublicIdModel):
         indexes = [
             GinIndex(fields=["tags"], name="registry_device_tags"),
             models.Index(fields=["tenant", "id"], name="registry_device_of_tenant"),
-            # What few of many devices are, so that a list of them needs no search.
+            # Values that few of many devices have, so that listing them needs no scan.
             models.Index(
                 fields=["lifecycle", "uid"],
                 name="registry_device_not_active",
@@ -106,7 +107,7 @@ class Device(PublicIdModel):
                 name="registry_device_not_alone",
                 condition=~Q(kind=DeviceKind.STANDALONE),
             ),
-            # Beginnings of names and serials; that of uid comes with its uniqueness.
+            # For prefixes of names and serials; uid has its own with its uniqueness.
             models.Index(
                 fields=["serial"],
                 name="registry_device_serial_like",
@@ -140,7 +141,7 @@ class Device(PublicIdModel):
 
 
 class LifecycleMove(PublicIdModel):
-    """One move of one device: who, when, from where to where, why."""
+    """One lifecycle move of a device: who, when, from, to and why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
@@ -154,7 +155,7 @@ class LifecycleMove(PublicIdModel):
         null=True,
         related_name="+",
     )
-    # The device that stands in the place of a replaced one.
+    # The device that replaced this one.
     replaced_by = models.ForeignKey(
         Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

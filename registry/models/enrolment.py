@@ -13,19 +13,17 @@ MOST_DEVICES = 1_000_000
 
 
 class EnrolmentKey(PublicIdModel):
-    """A key for so many devices of a product or batch, until a time.
+    """A key for up to N devices of a product or batch, until a date.
 
-    It is kept as a SHA-256 digest.
-
-    ``used_count`` is written when a device enrols, which a key's holder does, not a
-    message: a device that is registered so is as much the registry's as any other.
+    It is stored as a SHA-256 digest. ``used_count`` changes when a device enrols with
+    the key; no device message changes it.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     product = models.ForeignKey(
         Product, on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
-    # Only devices of this batch, which is of the product.
+    # If set: only devices of this batch, which belongs to the product.
     batch = models.ForeignKey(
         Batch,
         on_delete=models.PROTECT,
@@ -39,7 +37,7 @@ class EnrolmentKey(PublicIdModel):
     )
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    # The key's first characters, so that a person recognises it in a list.
+    # The key's first characters, so that people recognise it in a list.
     prefix = models.CharField(max_length=12, editable=False)
     max_devices = models.PositiveIntegerField(
         validators=[MinValueValidator(1), MaxValueValidator(MOST_DEVICES)]

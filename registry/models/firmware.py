@@ -1,4 +1,4 @@
-"""Firmware releases: a file, what it is, and what it is made for."""
+"""Firmware releases: a file, its version, and the hardware it is made for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.validators import validate_version
 
 
 def stored_name(release: FirmwareRelease, filename: str) -> str:
-    """Return the file's name in the storage: ours, whatever the uploader called it."""
+    """Return the file's name in the storage, which ignores the uploader's name."""
     return f"firmware/{release.public_id}.bin"
 
 
@@ -24,13 +24,13 @@ class FirmwareRelease(PublicIdModel):
     file = models.FileField(upload_to=stored_name, max_length=200)
     size = models.BigIntegerField(editable=False)
     sha256 = models.CharField(max_length=64, editable=False)
-    # Made by who built it, for the device to check; we only hand it on.
+    # Made by the builder of the firmware, for the device to check; we only pass it on.
     signature = models.TextField(max_length=4_096, blank=True)
     notes = models.TextField(max_length=10_000, blank=True)
     products = models.ManyToManyField(
         Product, through="FirmwareProduct", related_name="+"
     )
-    # None: every revision of these products.
+    # Empty: every revision of these products.
     hardware_revisions = models.ManyToManyField(
         HardwareRevision, through="FirmwareHardware", related_name="+"
     )
@@ -54,7 +54,7 @@ class FirmwareRelease(PublicIdModel):
 
 
 class FirmwareProduct(PublicIdModel):
-    """A product that a release is for; it has one release of a version."""
+    """A product that a release is for; it has at most one release of each version."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     release = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""A file of devices that a person gave, and what became of it."""
+"""A file of devices that a person uploaded, and how its import went."""
 
 from django.conf import settings
 from django.db import models
@@ -9,17 +9,15 @@ from registry.models.places import Tenant
 
 
 class ImportStatus(models.TextChoices):
-    """How far a file is."""
-
-    QUEUED = "queued", "queued"  # waits for a worker
-    RUNNING = "running", "running"  # a worker is at it
-    DONE = "done", "done"  # its devices are registered, or would be
-    REFUSED = "refused", "refused"  # it has errors, and nothing was written
-    FAILED = "failed", "failed"  # we could not finish it, and nothing was written
+    QUEUED = "queued", "queued"  # waiting for a worker
+    RUNNING = "running", "running"  # a worker is importing it
+    DONE = "done", "done"  # its devices are registered, or would be without dry run
+    REFUSED = "refused", "refused"  # it has errors; nothing was written
+    FAILED = "failed", "failed"  # the platform could not finish it; nothing was written
 
 
 class DeviceImport(PublicIdModel):
-    """An import that a worker does, so that a person can watch it."""
+    """An import that a worker runs and a person can watch."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     actor = models.ForeignKey(
@@ -40,9 +38,11 @@ class DeviceImport(PublicIdModel):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    devices = models.PositiveIntegerField(default=0)  # registered, or would be
+    devices = models.PositiveIntegerField(
+        default=0
+    )  # registered, or would be without dry run
     detail = models.TextField(blank=True)
-    # [{"line", "field", "message", "value"}], the first ones.
+    # The first ones: [{"line", "field", "message", "value"}].
     errors = models.JSONField(default=list, blank=True)
 
     class Meta:

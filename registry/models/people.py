@@ -1,4 +1,4 @@
-"""People, their place in a tenant, and the keys of their scripts."""
+"""People, their memberships in tenants, and the keys of their scripts."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from iotplatform.common.models import PublicIdModel
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.models.places import Project, Site, Tenant
 
 
 class User(PublicIdModel, AbstractUser):
     """A person; the name may look like ``operator@acme``."""
 
-    # Not columns. What the API token that they came with allows at most (None: no
-    # token, no limit), and their roles, read once for each user object.
+    # Not columns: what the API token in use allows at most (None: no token, no limit),
+    # and the person's roles, read once for each user object.
     rights_limit: frozenset[Any] | None = None
     roles_by_tenant: dict[int, str] | None = None
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Django's own permissions are not asked: roles say what people may do."""
+        """Ignore Django's own permissions: roles decide what people may do."""
         return self.is_active and self.is_superuser
 
     def has_module_perms(self, app_label: str) -> bool:
-        """As for each permission."""
+        """The same for the whole app."""
         return self.has_perm(app_label)
 
 
@@ -51,13 +51,13 @@ class Membership(PublicIdModel):
 
 
 class MembershipLimit(PublicIdModel):
-    """A project or a site that a member is limited to; no such row: no limit."""
+    """A project or a site that a member is limited to; without such a row: no limit."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     membership = models.ForeignKey(
         Membership, on_delete=models.CASCADE, related_name="limits"
     )
-    # Protected: a limit that vanished with its last site would be none at all.
+    # Protected: if the last site of a limit were deleted, there would be no limit.
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -85,16 +85,18 @@ class MembershipLimit(PublicIdModel):
 
 
 class ApiToken(PublicIdModel):
-    """A key of a script: shown once, kept as a SHA-256 digest."""
+    """A key of a script: shown once, stored as a SHA-256 digest."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
     )
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    # The key's first characters, so that a person recognises it in a list.
+    # The key's first characters, so that people recognise it in a list.
     prefix = models.CharField(max_length=12, editable=False)
-    scopes = ArrayField(models.CharField(max_length=16, choices=Scope), default=list)
+    scopes = ArrayField(
+        models.CharField(max_length=16, choices=TokenScope), default=list
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

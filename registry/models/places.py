@@ -11,9 +11,9 @@ from registry.validators import validate_slug, validate_time_zone
 
 
 class Tenant(PublicIdModel):
-    """An owner of devices; nothing of one tenant is visible to another."""
+    """An owner of devices; tenants see nothing of each other."""
 
-    # Not a column: how far the caller for whom it was read reaches (None: everything).
+    # Not a column: the limit of the caller for whom it was read (None: no limit).
     limit: Limit | None = None
 
     slug = models.CharField(max_length=64, unique=True, validators=[validate_slug])
@@ -28,7 +28,7 @@ class Tenant(PublicIdModel):
 
 
 class Project(PublicIdModel):
-    """A tenant's undertaking that sites and devices may belong to."""
+    """A tenant's project that sites and devices may belong to."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     slug = models.CharField(max_length=64, validators=[validate_slug])
@@ -110,8 +110,8 @@ class Space(PublicIdModel):
     kind = models.CharField(
         max_length=32, blank=True, help_text="As in building, floor, room, line."
     )
-    # The keys from the top down to this one; written by the database alone, so that a
-    # renamed space moves nothing and PostgreSQL 15 takes every label.
+    # The keys from the top down to this one; only the database writes it. Keys, so that
+    # renaming a space changes no path and PostgreSQL 15 accepts every label.
     path = PathField()
     created_at = models.DateTimeField(auto_now_add=True)
 

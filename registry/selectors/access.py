@@ -1,8 +1,8 @@
-"""From the caller's tenants to a condition: what of a tenant they reach.
+"""Conditions of the rows that a caller may access in their tenants.
 
-``registry.permissions.tenants_where`` returns tenants that carry their member's limit.
-Whatever belongs to a device is selected through this module, so that a limit cannot be
-forgotten (``tests/registry/test_reach.py`` looks for selectors that do).
+``registry.permissions.tenants_where`` returns tenants with the caller's limit. All rows
+of devices are selected through this module, so that no selector forgets the limit
+(``tests/registry/test_access.py`` looks for selectors that do).
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ LIMIT_SQL = (
 
 
 def within(tenants: Iterable[Tenant], *, device: str = "") -> Q:
-    """Return the condition of rows of devices that these tenants' caller reaches.
+    """Return the condition of the rows whose device the caller may access.
 
-    ``device`` is the path from the row to its device; none: the row is one.
+    ``device`` is the path from the row to its device; empty if the row is a device.
     """
     at = f"{device}__" if device else ""
     return _condition(tenants, f"{at}project__in", f"{at}site__in")
 
 
 def sites_within(tenants: Iterable[Tenant]) -> Q:
-    """Return the condition of the sites that the caller reaches."""
+    """Return the condition of the sites that the caller may access."""
     return _condition(tenants, "project__in", "pk__in")
 
 
 def at_site_within(tenants: Iterable[Tenant]) -> Q:
-    """Return the condition of rows that belong to a site the caller reaches."""
+    """Return the condition of the rows whose site the caller may access."""
     return _condition(tenants, "site__project__in", "site__in")
 
 
 def projects_within(tenants: Iterable[Tenant]) -> Q:
-    """Return the condition of the projects that the caller reaches."""
-    whole, limited = _parted(tenants)
+    """Return the condition of the projects that the caller may access."""
+    whole, limited = _split_by_limit(tenants)
     found = Q(tenant__in=whole)
     for tenant in limited:
         assert tenant.limit is not None
@@ -50,8 +50,8 @@ def projects_within(tenants: Iterable[Tenant]) -> Q:
 
 
 def uids_within(tenants: Iterable[Tenant]) -> Q:
-    """Return the condition of rows that name a device by uid alone."""
-    whole, limited = _parted(tenants)
+    """Return the condition of rows that refer to a device only by its uid."""
+    whole, limited = _split_by_limit(tenants)
     found = Q(tenant__in=whole)
     if limited:
         devices = Device.objects.filter(within(limited), uid=OuterRef("uid"))
@@ -60,12 +60,12 @@ def uids_within(tenants: Iterable[Tenant]) -> Q:
 
 
 def sets_within(tenants: Iterable[Tenant], members: QuerySet[Any], *, owner: str) -> Q:
-    """Return the condition of sets of devices none of which is out of reach.
+    """Return the condition of sets with no device that the caller may not access.
 
     ``members`` are the sets' rows with a ``device``; ``owner`` points to their set. A
-    limited member sees no set that says something of devices beyond the limit.
+    limited member sees no set with a device outside their limit.
     """
-    whole, limited = _parted(tenants)
+    whole, limited = _split_by_limit(tenants)
     found = Q(tenant__in=whole)
     for tenant in limited:
         beyond = members.filter(**{owner: OuterRef("pk")}).exclude(
@@ -76,8 +76,8 @@ def sets_within(tenants: Iterable[Tenant], members: QuerySet[Any], *, owner: str
 
 
 def sql_within(tenants: Iterable[Tenant], alias: str) -> tuple[str, list[Any]]:
-    """Return ``within`` as SQL about a device's row of this alias, and parameters."""
-    whole, limited = _parted(tenants)
+    """Return ``within`` as SQL for a device row with this alias, and its parameters."""
+    whole, limited = _split_by_limit(tenants)
     parts, values = [f"{alias}.tenant_id = ANY(%s)"], [[row.pk for row in whole]]
     for tenant in limited:
         assert tenant.limit is not None
@@ -90,8 +90,8 @@ def sql_within(tenants: Iterable[Tenant], alias: str) -> tuple[str, list[Any]]:
     return f"({' OR '.join(parts)})", values
 
 
-def carry(row: Row | None, tenants: Sequence[Tenant]) -> Row | None:
-    """Give a found row the caller's own tenant: with it, the limit goes further."""
+def attach_caller_tenant(row: Row | None, tenants: Sequence[Tenant]) -> Row | None:
+    """Set the caller's tenant object, which carries their limit, on a found row."""
     if row is not None:
         for tenant in tenants:
             if tenant.pk == row.tenant_id:  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def carry(row: Row | None, tenants: Sequence[Tenant]) -> Row | None:
 
 
 def _condition(tenants: Iterable[Tenant], project: str, site: str) -> Q:
-    whole, limited = _parted(tenants)
+    whole, limited = _split_by_limit(tenants)
     found = Q(tenant__in=whole)
     for tenant in limited:
         assert tenant.limit is not None
@@ -110,7 +110,7 @@ def _condition(tenants: Iterable[Tenant], project: str, site: str) -> Q:
     return found
 
 
-def _parted(tenants: Iterable[Tenant]) -> tuple[list[Tenant], list[Tenant]]:
+def _split_by_limit(tenants: Iterable[Tenant]) -> tuple[list[Tenant], list[Tenant]]:
     rows = list(tenants)
     whole = [row for row in rows if row.limit is None]
     return whole, [row for row in rows if row.limit is not None]

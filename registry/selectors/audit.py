@@ -1,4 +1,4 @@
-"""Reads of the audit log, with names in the place of keys."""
+"""Reads of the audit log, with names instead of keys."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from registry.models import AuditEntry, Device, Tenant
 from registry.models.audit import AuditAction
 from registry.selectors.access import within
 
-# The first that a model has is what people call its rows.
+# The first of these columns that a model has is the name of its rows.
 NAMES = ("uid", "slug", "username", "name", "target_hash", "public_id")
 
 
 @dataclass(frozen=True)
-class Told:
-    """One entry as people read it: rows are named, not numbered."""
+class NamedEntry:
+    """One entry for people to read: with the names of rows instead of their keys."""
 
     entry: AuditEntry
     before: dict[str, Any] | None
@@ -32,40 +32,40 @@ class Told:
 def list_entries(
     *, tenants: Sequence[Tenant], of_platform: bool = False
 ) -> QuerySet[AuditEntry]:
-    """Return what was changed in these tenants, and of the platform where asked."""
-    reached = within(tenants)
+    """Return the changes in these tenants, and those of no tenant if requested."""
+    accessible = within(tenants)
     if of_platform:
-        reached |= Q(tenant__isnull=True)
-    return AuditEntry.objects.filter(reached).select_related("tenant", "device")
+        accessible |= Q(tenant__isnull=True)
+    return AuditEntry.objects.filter(accessible).select_related("tenant", "device")
 
 
 def list_entries_of(device: Device) -> QuerySet[AuditEntry]:
-    """Return what was changed of a device and what hangs on it, by its owner's view."""
+    """Return the changes of a device and its related rows under its current owner."""
     rows = AuditEntry.objects.filter(device=device, tenant=device.tenant_id)
     return rows.order_by("-pk")
 
 
-# They tell of themselves in a device's history.
-_TOLD_ELSEWHERE = ("command", "alarm", "field_feedback", "twin", "maintenance_window")
+# These have their own entries in a device's timeline.
+_SHOWN_ELSEWHERE = ("command", "alarm", "field_feedback", "twin", "maintenance_window")
 
 
 def list_edits_of(device: Device) -> QuerySet[AuditEntry]:
-    """Return what was changed in the registry's row and credentials of a device.
+    """Return the changes of a device's registry row and credentials.
 
-    Its registration and its lifecycle are moves, which have a history of their own.
+    Without registration and lifecycle: those are moves, with a log of their own.
     """
-    rows = list_entries_of(device).exclude(kind__in=_TOLD_ELSEWHERE)
+    rows = list_entries_of(device).exclude(kind__in=_SHOWN_ELSEWHERE)
     moves = Q(action=AuditAction.CREATED) | Q(after__has_key="lifecycle")
     return rows.exclude(moves, kind="device")
 
 
 def find_object(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
-    """Keep what is called so, begins so, or has this id."""
+    """Keep the entries of objects whose name begins so, or that have this id."""
     return rows.filter(Q(object_name__startswith=text) | Q(object_id=text))
 
 
-def tell(entries: Collection[AuditEntry]) -> list[Told]:
-    """Return entries with names for keys: one query for each kind of row named."""
+def name_keys(entries: Collection[AuditEntry]) -> list[NamedEntry]:
+    """Replace keys by names, with one query for each kind of row."""
     wanted: dict[type[Model], set[Any]] = defaultdict(set)
     for entry in entries:
         for side in (entry.before, entry.after):
@@ -74,34 +74,38 @@ def tell(entries: Collection[AuditEntry]) -> list[Told]:
                     wanted[model].add(value)
     names = {model: _names(model, keys) for model, keys in wanted.items()}
     return [
-        Told(entry, _told(entry, entry.before, names), _told(entry, entry.after, names))
+        NamedEntry(
+            entry,
+            _with_names(entry, entry.before, names),
+            _with_names(entry, entry.after, names),
+        )
         for entry in entries
     ]
 
 
 def list_kinds() -> list[str]:
-    """Return the kinds that the log may hold, by name."""
+    """Return the kinds of objects that the log may contain, sorted."""
     return sorted(_models())
 
 
-def _told(
+def _with_names(
     entry: AuditEntry,
     side: dict[str, Any] | None,
     names: dict[type[Model], dict[Any, str]],
 ) -> dict[str, Any] | None:
     if side is None:
         return None
-    told = {}
+    named = {}
     for column, value in side.items():
         model = _named_by(entry.kind, column)
         if model is None:
-            told[column] = value
+            named[column] = value
         else:
-            # What is gone has no name left: its key says at least that it was one.
-            told[column.removesuffix("_id")] = (
+            # A deleted row has no name any more; its key still tells rows apart.
+            named[column.removesuffix("_id")] = (
                 None if value is None else names[model].get(value, f"#{value}")
             )
-    return told
+    return named
 
 
 def _names(model: type[Model], keys: Collection[Any]) -> dict[Any, str]:
@@ -117,7 +121,7 @@ def _named_by(kind: str, column: str) -> type[Model] | None:
 
 @cache
 def _keys(kind: str) -> dict[str, type[Model]]:
-    """Return the columns of a kind that are keys, with the model that each names."""
+    """Return the foreign keys of a kind: column and model."""
     model = _models().get(kind)
     if model is None:
         return {}

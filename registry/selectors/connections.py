@@ -1,4 +1,4 @@
-"""Reads of the accounts at an identity provider that people's own are connected to."""
+"""Reads of connections: a person's accounts at an identity provider."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def find_people_by_address_across_tenants(email: str) -> Sequence[User]:
-    """Return the active people of this e-mail address: at most two, to see that one is.
+    """Return up to two active people with this e-mail address, to see if it is unique.
 
-    People are looked up before anybody is known, so no tenant limits this.
+    Across tenants, because nobody has signed in yet.
     """
     if not email or "\0" in email:
         return []
@@ -24,6 +24,6 @@ def find_people_by_address_across_tenants(email: str) -> Sequence[User]:
 
 
 def list_uids_of(user: User, *, provider: str) -> list[str]:
-    """Return the accounts at this provider that sign the person in already."""
+    """Return the ids of the accounts at this provider that sign the person in."""
     rows = SocialAccount.objects.filter(user=user.pk, provider=provider)
     return list(rows.values_list("uid", flat=True))

@@ -1,4 +1,4 @@
-"""Reads of device credentials; a verifier leaves only for the broker."""
+"""Reads of device credentials; verifiers are given only to the broker."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-from iotplatform.common.broker_rights import UID
+from iotplatform.common.ids import UID
 from registry.choices import CONNECTS
 from registry.device_secrets import VerifiedSecrets
 from registry.exceptions import NoSuchObject
 from registry.models import Credential, Device
 from registry.models.credentials import CredentialKind
 
-CHUNK = 5_000  # rows of about 200 bytes held at once while a file is written
-LONGEST_SECRET = 1_024  # ours have 43; a longer one is not worth the hashing
+CHUNK = 5_000  # rows of about 200 bytes in memory while a file is written
+LONGEST_SECRET = 1_024  # ours have 43; do not spend time on hashing a longer one
 VALID = Q(revoked_at__isnull=True, device__lifecycle__in=CONNECTS)
 verified = VerifiedSecrets()
 
@@ -32,7 +32,7 @@ class BrokerLine:
 
 
 def list_credentials(device: Device) -> QuerySet[Credential]:
-    """Return a device's credentials, newest first, the revoked ones too."""
+    """Return a device's credentials, newest first, including revoked ones."""
     rows = Credential.objects.filter(device=device, tenant=device.tenant_id)
     return rows.order_by("-pk")
 
@@ -45,10 +45,10 @@ def get_credential(device: Device, public_id: UUID | str) -> Credential:
         raise NoSuchObject("credential") from error
 
 
-def broker_lines_across_tenants() -> Iterator[BrokerLine]:
+def list_broker_lines_across_tenants() -> Iterator[BrokerLine]:
     """Yield the newest valid credential of each device that may connect.
 
-    By uid, so that the same truth gives the same file.
+    Sorted by uid, so that the same data gives the same file.
     """
     rows = (
         Credential.objects.filter(VALID, kind=CredentialKind.PASSWORD)
@@ -60,15 +60,15 @@ def broker_lines_across_tenants() -> Iterator[BrokerLine]:
         yield BrokerLine(uid, verifier, pk)
 
 
-def certified_across_tenants() -> Iterator[tuple[str, int]]:
-    """Yield uid and credential of every valid certificate, by uid."""
+def list_certificates_across_tenants() -> Iterator[tuple[str, int]]:
+    """Yield uid and credential id of every valid certificate, sorted by uid."""
     rows = Credential.objects.filter(VALID, kind=CredentialKind.X509)
     names = rows.order_by("device__uid", "pk").values_list("device__uid", "pk")
     yield from names.iterator(chunk_size=CHUNK)
 
 
 def is_secret_of_across_tenants(uid: str, secret: str) -> bool:
-    """Whether this is a valid secret of a device that may connect; any of several."""
+    """Whether this is one of the valid secrets of a device that may connect."""
     if not UID.fullmatch(uid) or not 0 < len(secret) <= LONGEST_SECRET:
         return False
     rows = Credential.objects.filter(
@@ -77,12 +77,12 @@ def is_secret_of_across_tenants(uid: str, secret: str) -> bool:
     verifiers = rows.order_by("-pk").values_list("verifier", flat=True)
     try:
         return any(verified.verify(secret, verifier) for verifier in verifiers)
-    except UnicodeEncodeError:  # half of a surrogate pair is nobody's secret
+    except UnicodeEncodeError:  # no secret contains a lone surrogate
         return False
 
 
 def is_certificate_of_across_tenants(uid: str, fingerprint: str) -> bool:
-    """Whether a device that may connect is known by this certificate."""
+    """Whether this is a valid certificate of a device that may connect."""
     if not UID.fullmatch(uid) or not fingerprint:
         return False
     return Credential.objects.filter(
@@ -91,15 +91,15 @@ def is_certificate_of_across_tenants(uid: str, fingerprint: str) -> bool:
 
 
 def may_connect_across_tenants(uid: str, *, kind: str = "") -> bool:
-    """Whether a device has any valid credential (of this kind), and a life for it."""
+    """Whether a device has a valid credential (of this kind) and may connect."""
     if not UID.fullmatch(uid):
         return False
     rows = Credential.objects.filter(VALID, device__uid=uid)
     return (rows.filter(kind=kind) if kind else rows).exists()
 
 
-def awaiting_withdrawal_across_tenants() -> QuerySet[Credential]:
-    """Return the credentials that were published and are no longer valid."""
+def list_awaiting_withdrawal_across_tenants() -> QuerySet[Credential]:
+    """Return the published credentials that are no longer valid."""
     return Credential.objects.filter(
         published_at__isnull=False,
         withdrawn_at__isnull=True,

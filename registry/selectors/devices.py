@@ -10,20 +10,20 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from iotplatform.common.bulk_sql import array_of
+from iotplatform.common.ids import UID
 from registry.choices import Lifecycle
 from registry.exceptions import NoSuchObject
 from registry.models import Device, LifecycleMove, Tenant
-from registry.selectors.access import carry, within
-from registry.validators import UID
+from registry.selectors.access import attach_caller_tenant, within
 
 NAMES = (
     *("tenant", "project", "site", "space", "product", "hardware_revision", "batch"),
     "gateway",
 )
 
-MOST_NAMED = 500  # devices of one beginning; whoever has more types more of it
+MOST_FOUND = 500  # devices with one prefix; for fewer, people type a longer one
 
-# Every batch of messages asks this; the ORM's IN of hundreds takes twice as long.
+# Runs for every batch of messages; the ORM's IN with hundreds takes twice as long.
 _INGEST_DEVICES = """
     SELECT id, tenant_id, uid, kind, gateway_id, lifecycle, adapter, product_id
     FROM registry_device WHERE uid = ANY(%s::text[]) ORDER BY id
@@ -35,7 +35,7 @@ _INGEST_PRODUCTS = """
 
 
 class IngestDevice(msgspec.Struct):
-    """What the doors of devices need to know of one of them."""
+    """What the adapters need to know of a device."""
 
     id: int
     tenant_id: int
@@ -51,7 +51,7 @@ class IngestDevice(msgspec.Struct):
 
 
 def list_devices(*, tenants: Sequence[Tenant]) -> QuerySet[Device]:
-    """Return the devices of these tenants, with what their answers name."""
+    """Return the devices of these tenants with the objects that answers name."""
     rows = Device.objects.filter(within(tenants)).select_related(*NAMES)
     return rows.annotate(
         replaces_uid=_uid_of("device", tenants, replaced_by=OuterRef("pk")),
@@ -60,30 +60,35 @@ def list_devices(*, tenants: Sequence[Tenant]) -> QuerySet[Device]:
 
 
 def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
-    """Return a device with what its answer names; raises NoSuchObject."""
+    """Return a device with the objects that answers name; raises NoSuchObject."""
     if UID.fullmatch(uid):
-        found = carry(list_devices(tenants=tenants).filter(uid=uid).first(), tenants)
+        found = attach_caller_tenant(
+            list_devices(tenants=tenants).filter(uid=uid).first(), tenants
+        )
         if found is not None:
             return found
     raise NoSuchObject("device")
 
 
 def list_moves(device: Device) -> QuerySet[LifecycleMove]:
-    """Return a device's lifecycle moves under its owner of now, newest first."""
+    """Return a device's lifecycle moves under its current owner, newest first."""
     rows = LifecycleMove.objects.filter(device=device, tenant=device.tenant_id)
     return rows.select_related("actor", "replaced_by").order_by("-at", "-pk")
 
 
-def ids_beginning_across_tenants(text: str) -> list[int]:
-    """Return the ids of devices whose uid begins so; the first of very many."""
+def find_ids_by_prefix_across_tenants(text: str) -> list[int]:
+    """Return the ids of the first devices whose uid has this prefix."""
     rows = Device.objects.filter(uid__startswith=text).order_by("uid")
-    return list(rows.values_list("pk", flat=True)[:MOST_NAMED])
+    return list(rows.values_list("pk", flat=True)[:MOST_FOUND])
 
 
-def other_units(
+def get_replacement_units(
     device: Device, *, tenants: Sequence[Tenant]
 ) -> tuple[Device | None, Device | None]:
-    """Return whose place a device took, and who took its own, where reached."""
+    """Return the unit that a device replaced and the one that replaced it.
+
+    None for a unit that the caller may not access.
+    """
     moves = LifecycleMove.objects.filter(moved_to=Lifecycle.REPLACED)
     moves = moves.select_related("device", "replaced_by").order_by("-at", "-pk")
     before = moves.filter(within(tenants, device="device"), replaced_by=device).first()
@@ -94,21 +99,17 @@ def other_units(
     )
 
 
-def children_across_tenants(gateway_id: int) -> list[int]:
-    """Return the ids of a gateway's children."""
+def list_child_ids_across_tenants(gateway_id: int) -> list[int]:
     rows = Device.objects.filter(gateway=gateway_id).order_by("pk")
     return list(rows.values_list("pk", flat=True))
 
 
-def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevice]:
-    """Return what is known of these uids, in two queries for any number of them.
-
-    A uid that no device has is left out.
-    """
+def get_ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevice]:
+    """Return the known devices by uid, in two queries for any number of uids."""
     with connection.cursor() as cursor:
         cursor.execute(_INGEST_DEVICES, [array_of(list(uids))])
         rows = cursor.fetchall()
-        # Declared metrics are long and shared: one copy a product, not one a device.
+        # Declared metrics are long: one copy per product, not per device.
         cursor.execute(_INGEST_PRODUCTS, [array_of(list({row[-1] for row in rows}))])
         products = {
             product_id: (seconds, msgspec.json.decode(metrics), takes_commands)
@@ -118,7 +119,7 @@ def ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevi
 
 
 def _uid_of(named: str, tenants: Sequence[Tenant], **which: OuterRef) -> Subquery:
-    """Return the other unit of a replacement, where the caller reaches it."""
+    """Return the uid of the other unit of a replacement, if it is accessible."""
     moves = LifecycleMove.objects.filter(
         within(tenants, device=named), moved_to=Lifecycle.REPLACED, **which
     )

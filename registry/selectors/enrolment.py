@@ -1,4 +1,4 @@
-"""Reads of enrolment keys, and of the devices that may be claimed with one."""
+"""Reads of enrolment keys, and of the devices that can be claimed with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry.selectors.tokens import digest_of
 
 
 def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
-    """Return the keys of these tenants, newest first, those that are over too."""
+    """Return the keys of these tenants, newest first, including expired ones."""
     rows = EnrolmentKey.objects.filter(at_site_within(tenants))
     names = ("tenant", "product", "batch", "site", "created_by")
     return rows.select_related(*names).order_by("-pk")
@@ -25,21 +25,21 @@ def list_enrolment_keys(*, tenants: Sequence[Tenant]) -> QuerySet[EnrolmentKey]:
 def get_enrolment_key(
     *, tenants: Sequence[Tenant], public_id: UUID | str
 ) -> EnrolmentKey:
-    """Return one of them; raises NoSuchObject."""
+    """Return an enrolment key; raises NoSuchObject."""
     try:
         return list_enrolment_keys(tenants=tenants).get(public_id=public_id)
     except (EnrolmentKey.DoesNotExist, ValidationError) as error:
         raise NoSuchObject("enrolment key") from error
 
 
-def tenants_of_key_across_tenants(key_text: str) -> list[int]:
-    """Return the id of the tenant that a key is of; none for one that there is not."""
+def list_tenant_ids_of_key_across_tenants(key_text: str) -> list[int]:
+    """Return the id of the key's tenant in a list; empty for an unknown key."""
     rows = EnrolmentKey.objects.filter(digest=digest_of(key_text))
     return list(rows.values_list("tenant_id", flat=True))
 
 
-def claimable_devices(key: EnrolmentKey) -> QuerySet[Device]:
-    """Return the registered devices that have never had a credential."""
+def list_claimable_devices(key: EnrolmentKey) -> QuerySet[Device]:
+    """Return the registered devices that the key may claim: never had a credential."""
     had_one = Credential.objects.filter(device=OuterRef("pk"))
     rows = Device.objects.filter(
         ~Exists(had_one),

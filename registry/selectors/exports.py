@@ -1,4 +1,4 @@
-"""Devices as lines of a file that an import takes back."""
+"""Exports devices as lines of a file that can be imported again."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _PATHS = (
     *("space__slug", "product__slug", "hardware_revision__slug", "batch__slug"),
     *("kind", "gateway__uid", "adapter", "tags", "attributes"),
 )
-CHUNK = 2_000  # rows of about 300 bytes held at once
+CHUNK = 2_000  # rows of about 300 bytes in memory at once
 
 
 class _Echo:
-    """A file whose write returns what it was given."""
+    """A file whose ``write`` returns its argument."""
 
     def write(self, value: str) -> str:
         return value
 
 
 def export_csv(devices: QuerySet[Device]) -> Iterator[str]:
-    """Yield the lines of a CSV file, its header first."""
+    """Yield the lines of a CSV file with a header."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
     for *cells, tags, attributes in _rows(devices):
@@ -40,7 +40,7 @@ def export_csv(devices: QuerySet[Device]) -> Iterator[str]:
 
 
 def export_ndjson(devices: QuerySet[Device]) -> Iterator[str]:
-    """Yield a JSON object a line, without what a device does not say."""
+    """Yield one JSON object per line, without empty fields."""
     for row in _rows(devices):
         shown = {
             name: value
@@ -51,5 +51,5 @@ def export_ndjson(devices: QuerySet[Device]) -> Iterator[str]:
 
 
 def _rows(devices: QuerySet[Device]) -> Iterator[tuple[Any, ...]]:
-    """Yield the columns, in the order in which the devices were registered."""
+    """Yield the columns in the order of registration."""
     return devices.order_by("pk").values_list(*_PATHS).iterator(chunk_size=CHUNK)

@@ -14,7 +14,7 @@ from registry.selectors.places import get_project, get_site
 
 
 def list_memberships(*, tenants: Sequence[Tenant]) -> QuerySet[Membership]:
-    """Return who belongs to these tenants, with what each is limited to."""
+    """Return the members of these tenants with their limits."""
     limits = MembershipLimit.objects.select_related("project", "site").order_by("pk")
     rows = Membership.objects.filter(tenant__in=tenants)
     return (
@@ -25,7 +25,7 @@ def list_memberships(*, tenants: Sequence[Tenant]) -> QuerySet[Membership]:
 
 
 def get_membership(*, tenants: Sequence[Tenant], public_id: UUID) -> Membership:
-    """Return one of them; raises NoSuchObject."""
+    """Return a membership; raises NoSuchObject."""
     found = list_memberships(tenants=tenants).filter(public_id=public_id).first()
     if found is None:
         raise NoSuchObject("membership")
@@ -36,7 +36,7 @@ def find_user_across_tenants(username: str) -> User:
     """Return the account of this name; raises NoSuchObject."""
     if "\0" not in username and (row := User.objects.filter(username=username).first()):
         return row
-    raise NoSuchObject("account: a superuser makes one")
+    raise NoSuchObject("account: ask a superuser for one")
 
 
 def find_places(
@@ -44,7 +44,7 @@ def find_places(
 ) -> list[Project | Site]:
     """Return the projects and sites of these slugs.
 
-    Raises BadInput naming ``projects`` or ``sites`` for each that the tenant lacks.
+    Raises BadInput naming ``projects`` or ``sites`` for each one not found.
     """
     found: list[Project | Site] = []
     errors = []

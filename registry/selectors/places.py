@@ -8,7 +8,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import QuerySet
 
 from registry.models import Project, Site, Space, Tenant
-from registry.paths import path_in_words
+from registry.paths import slug_path
 from registry.selectors.access import (
     at_site_within,
     projects_within,
@@ -41,10 +41,10 @@ def get_site(*, tenants: Sequence[Tenant], slug: str) -> Site:
 
 
 def list_spaces(*, tenants: Sequence[Tenant]) -> QuerySet[Space]:
-    """Return the spaces of these tenants, each with its path in words."""
+    """Return the spaces of these tenants, each with its path of slugs."""
     rows = Space.objects.filter(at_site_within(tenants))
     rows = rows.select_related("tenant", "site", "parent")
-    return rows.annotate(path_in_words=path_in_words("path"))
+    return rows.annotate(slug_path=slug_path("path"))
 
 
 def get_space(*, tenants: Sequence[Tenant], slug: str) -> Space:
@@ -54,16 +54,16 @@ def get_space(*, tenants: Sequence[Tenant], slug: str) -> Space:
 
 
 def path_of(space: Space) -> str:
-    """Return the path of a space in words, as hq/floor-2."""
-    words = path_in_words("path")
+    """Return the path of a space as slugs, such as hq/floor-2."""
+    words = slug_path("path")
     return str(Space.objects.values_list(words, flat=True).get(pk=space.pk))
 
 
-def spaces_in(name: str) -> QuerySet[Space]:
-    """Return the spaces of this name in any tenant, with everything below them.
+def find_spaces(name: str) -> QuerySet[Space]:
+    """Return the spaces of this name in any tenant, with the spaces below them.
 
-    To narrow what is within the caller's tenants already. ``name`` is a space's slug,
-    or the path of slugs that ends with it.
+    For rows that are already limited to the caller's tenants. ``name`` is a slug, or a
+    path of slugs that ends with it.
     """
     slug = name.rpartition("/")[2].replace("\0", "")
     above = Space.objects.filter(slug=slug).values("path")

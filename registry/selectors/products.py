@@ -45,8 +45,8 @@ def get_batch(*, tenants: Sequence[Tenant], slug: str) -> Batch:
     return get_by_slug(rows, tenants=tenants, slug=slug, what="batch")
 
 
-def searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:
-    """Return the attributes that some product of theirs declares searchable, sorted."""
+def list_searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:
+    """Return the attributes that any product declares searchable, sorted."""
     schemas = (
         Product.objects.filter(tenant__in=tenants)
         .exclude(attributes_schema={})

@@ -1,4 +1,4 @@
-"""Who has a second factor, and who must."""
+"""Who has a second factor, and who needs one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SUPERUSERS, ADMINS, EVERYBODY = "superusers", "admins", "everybody"
 
 
 def has_second_factor(user: User) -> bool:
-    """Whether a password alone does not let the person in."""
+    """Whether the person needs more than a password to sign in."""
     return bool(Authenticator.objects.filter(user=user.pk).exists())
 
 
-def must_have_one(user: User) -> bool:
-    """Whether the installation wants a second factor of this person."""
+def needs_second_factor(user: User) -> bool:
+    """Whether the settings require a second factor of this person."""
     wanted = settings.SECOND_FACTOR_REQUIRED_OF
     if EVERYBODY in wanted or (SUPERUSERS in wanted and user.is_superuser):
         return True

@@ -1,4 +1,4 @@
-"""Finding one object by the slug that it has in one of the caller's tenants."""
+"""Finds one object by its slug in the caller's tenants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import models
 
 from registry.exceptions import AmbiguousSlug, NoSuchObject
 from registry.models import Tenant
-from registry.selectors.access import carry
+from registry.selectors.access import attach_caller_tenant
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -17,9 +17,9 @@ Row = TypeVar("Row", bound=models.Model)
 def get_by_slug(
     rows: models.QuerySet[Row], *, tenants: Sequence[Tenant], slug: str, what: str
 ) -> Row:
-    """Return the row of this slug in these tenants.
+    """Return the row with this slug in these tenants.
 
-    Raises NoSuchObject, or AmbiguousSlug (400 naming ``tenant``) where two have it.
+    Raises NoSuchObject, or AmbiguousSlug (400 naming ``tenant``) if several have it.
     """
     if "\0" in slug:
         raise NoSuchObject(what)
@@ -28,5 +28,5 @@ def get_by_slug(
         raise NoSuchObject(what)
     if len(found) > 1:
         raise AmbiguousSlug(what, slug)
-    carry(found[0], tenants)
+    attach_caller_tenant(found[0], tenants)
     return found[0]

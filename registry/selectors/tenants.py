@@ -14,7 +14,7 @@ def list_tenants_across_tenants() -> QuerySet[Tenant]:
 
 
 def get_tenant_across_tenants(slug: str) -> Tenant:
-    """Return the tenant of a slug, or raise NoSuchObject."""
+    """Return the tenant with this slug; raises NoSuchObject."""
     if "\0" not in slug and (found := Tenant.objects.filter(slug=slug).first()):
         return found
     raise NoSuchObject("tenant")

@@ -13,12 +13,12 @@ from registry.models import ApiToken, User
 
 
 def digest_of(key: str) -> str:
-    """Return what is kept of a key; it is random, so that plain SHA-256 is enough."""
+    """Return the stored digest of a key: plain SHA-256, as keys are random."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def find_token_across_tenants(key: str, *, now: datetime) -> ApiToken | None:
-    """Return the valid token of a key, with its active user."""
+    """Return the valid token of a key, with its active user, or None."""
     valid = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
     rows = ApiToken.objects.filter(
         valid,
@@ -30,7 +30,7 @@ def find_token_across_tenants(key: str, *, now: datetime) -> ApiToken | None:
 
 
 def list_tokens(user: User) -> QuerySet[ApiToken]:
-    """Return a person's keys, newest first, the revoked ones too."""
+    """Return a person's keys, newest first, including revoked ones."""
     return ApiToken.objects.filter(user=user).order_by("-pk")
 
 

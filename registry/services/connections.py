@@ -1,4 +1,4 @@
-"""Writes of the accounts at an identity provider that people's own are connected to."""
+"""Writes of connections: a person's accounts at an identity provider."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ from registry.services.constraint_errors import save_checked
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialAccount
 
-UNVERIFIED = "It does not say that an e-mail address of yours is verified."
-NOBODY = "Nobody here has the address {email}. An administrator makes accounts."
+UNVERIFIED = "It does not confirm that your e-mail address is verified."
+NOBODY = "No account here has the address {email}. Ask an administrator for one."
 SEVERAL = "More than one account here has the address {email}."
 ABOVE_ALL = (
-    "A superuser is not recognised by an address: sign in with your password, and"
+    "Superusers are not matched by their address. Sign in with your password, then"
     " connect the account in your own menu."
 )
 ANOTHER = (
-    "Another account there is connected to the person of the address {email}. If it is"
-    " no longer theirs, an administrator removes that connection."
+    "The person with the address {email} is connected to another account there. If it"
+    " is no longer theirs, an administrator can remove that connection."
 )
-NO_NAME = "An account cannot be named {email}, or one is and has not that address."
+NO_NAME = (
+    "No account can be named {email}: the name is not valid, or an account with another"
+    " address has it."
+)
 
 
 @transaction.atomic
@@ -44,12 +47,12 @@ def connect_by_address(
     may_sign_up: bool,
     **names: str,
 ) -> User:
-    """Connect an account that comes for the first time to the person of its address.
+    """Connect an account at its first sign-in to the person with its address.
 
-    With ``may_sign_up`` a stranger gets an account of their own, with these ``names``,
-    no membership and no password. Raises SignInRefused, in words for the person, for an
-    address that is not verified, that nobody or more than one has, for a superuser, and
-    where another account was connected before: an address may pass to somebody else.
+    With ``may_sign_up`` an unknown person gets an account with these ``names``, without
+    membership and password. Raises SignInRefused, with a sentence for the person, if
+    the address is not verified, if no person or several have it, for a superuser, and
+    if another account is connected: an address may pass on to another person.
     """
     if not email or not is_verified:
         raise SignInRefused(UNVERIFIED)
@@ -57,13 +60,13 @@ def connect_by_address(
     if len(found) > 1:
         raise SignInRefused(SEVERAL.format(email=email))
     if found:
-        # Locked, so that two accounts that come at once do not both get in.
+        # Locked, so that of two accounts at the same time only one is connected.
         user = User.objects.select_for_update(no_key=True).get(pk=found[0].pk)
         if user.is_superuser:
             raise SignInRefused(ABOVE_ALL)
         connected = list_uids_of(user, provider=account.provider)
         if account.uid in connected:
-            return user  # it came twice at once
+            return user  # a second sign-in at the same time
         if connected:
             raise SignInRefused(ANOTHER.format(email=email))
     elif may_sign_up:
@@ -71,16 +74,16 @@ def connect_by_address(
     else:
         raise SignInRefused(NOBODY.format(email=email))
     account.user = user
-    # Whoever proved to have the address is who acts here: the audit log names them.
+    # The person who proved to have the address is the actor in the audit log.
     with tenant_scope.scoped(
-        replace(tenant_scope.current() or tenant_scope.Scope(), user_id=user.pk)
+        replace(tenant_scope.current() or tenant_scope.TenantScope(), user_id=user.pk)
     ):
         account.save()
     return user
 
 
 def _make_person(email: str, names: dict[str, Any]) -> User:
-    """Make the account of a stranger, called as their address is."""
+    """Make an account for an unknown person, named after their address."""
     user = User(username=email, email=email, **names)
     user.set_unusable_password()
     try:

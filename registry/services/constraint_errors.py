@@ -1,4 +1,4 @@
-"""Saving and deleting single rows: refusals name the field, also when two race."""
+"""Saves and deletes single rows; refusals name the field, even in a race of two."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from psycopg import errors as pg
 from iotplatform.common.problems import BadInput
 from registry.exceptions import InUse
 
-TAKEN = "Another one has this already."
-
-ELSEWHERE = "It is of another tenant, or it is still in use there."
-
-# What each constraint says to the person who ran into it.
+TAKEN = "This is already taken."
+ELSEWHERE = "It belongs to another tenant, or it is still in use there."
+# Field and message of each constraint.
 FIELD_OF_CONSTRAINT = {
     "registry_project_slug_once_per_tenant": ("slug", TAKEN),
     "registry_site_slug_once_per_tenant": ("slug", TAKEN),
@@ -21,10 +19,10 @@ FIELD_OF_CONSTRAINT = {
     "registry_space_slug_once_per_tenant": ("slug", TAKEN),
     "registry_revision_slug_once_per_tenant": ("slug", TAKEN),
     "registry_batch_slug_once_per_tenant": ("slug", TAKEN),
-    "registry_space_has_no_loop": ("parent", "A space is not inside itself."),
+    "registry_space_has_no_loop": ("parent", "A space cannot be inside itself."),
     "registry_batch_is_of_a_revision": (
         "hardware_revision",
-        "A device of a batch is of the batch's revision.",
+        "It must be the revision of the device's batch.",
     ),
     "registry_site_project_is_its_own": ("project", ELSEWHERE),
     "registry_space_site_is_its_own": ("site", ELSEWHERE),
@@ -52,15 +50,18 @@ FIELD_OF_CONSTRAINT = {
     ),
     "registry_child_and_only_child_has_gateway": (
         "gateway",
-        "A child has a gateway, and nothing else has.",
+        "A child needs a gateway, and other devices have none.",
     ),
-    "registry_one_role_per_tenant": ("user", "Is a member of the tenant already."),
+    "registry_one_role_per_tenant": (
+        "user",
+        "This person is already a member of the tenant.",
+    ),
     "registry_tenant_slug_key": ("slug", TAKEN),
-    "registry_device_uid_key": ("uid", "This uid is taken."),
+    "registry_device_uid_key": ("uid", "This uid is already taken."),
     "registry_user_username_key": ("username", TAKEN),
     "registry_fingerprint_once": (
         "fingerprint",
-        "A device is known by this certificate already.",
+        "Another credential has this certificate already.",
     ),
 }
 
@@ -71,8 +72,8 @@ REFUSED_BY = (pg.UniqueViolation, pg.CheckViolation, pg.ForeignKeyViolation)
 def save_checked(row: models.Model) -> None:
     """Validate a row's own fields and save it.
 
-    Raises Django's ValidationError or BadInput, each naming the fields. What must be
-    unique is left to the database, which alone cannot be raced.
+    Raises Django's ValidationError or BadInput, each naming the fields. Uniqueness is
+    left to the database: a check before saving could lose a race.
     """
     row.full_clean(validate_unique=False, validate_constraints=False)
     try:
@@ -83,7 +84,7 @@ def save_checked(row: models.Model) -> None:
 
 
 def refusal(error: IntegrityError) -> Exception:
-    """Return the refusal that a violated constraint means; else the error itself."""
+    """Return the refusal for a violated constraint, or else the error itself."""
     cause = error.__cause__
     if isinstance(cause, REFUSED_BY):
         known = FIELD_OF_CONSTRAINT.get(cause.diag.constraint_name or "")
@@ -97,7 +98,7 @@ def refusal(error: IntegrityError) -> Exception:
 def delete_unused(row: models.Model, *used_by: models.QuerySet[models.Model]) -> None:
     """Delete a row, or raise InUse naming what refers to it.
 
-    ``used_by`` is asked first: Django would load every referring row to name them.
+    ``used_by`` is checked first, because Django would load every referring row.
     """
     what = row._meta.verbose_name
     for users in used_by:

@@ -27,18 +27,18 @@ BATCH = 5_000  # rows of one INSERT, well below the limit of parameters
 
 
 NEWEST_ONLY = (
-    "The broker reads password files: this newest secret is the only valid one, and"
-    " older ones are revoked."
+    "The broker reads password files: only this newest secret is valid, and older ones"
+    " are revoked."
 )
 OVERLAP = (
-    "Older credentials of the device stay valid until they are revoked: revoke them"
-    " once the device uses this one."
+    "Older credentials of the device stay valid. Revoke them once the device uses this"
+    " one."
 )
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A new credential, its secret (kept nowhere), and those it takes the place of."""
+    """A new credential, its secret (never stored), and those that it replaces."""
 
     credential: Credential
     secret: str
@@ -46,23 +46,23 @@ class Issued:
 
     @property
     def older_stay_valid(self) -> bool:
-        """Whether the device may go on with what it has, until that is revoked."""
+        """Whether the device may keep using its older credentials."""
         is_password = self.credential.kind == CredentialKind.PASSWORD
         return not (is_password and _broker_reads_files())
 
     @property
     def note(self) -> str:
-        """The same in words."""
+        """The same as a sentence."""
         return OVERLAP if self.older_stay_valid else NEWEST_ONLY
 
 
 def issue_credential(device: Device) -> Issued:
-    """Give a device a secret; with it, it may connect as soon as this returns.
+    """Issue a secret; the device may connect with it as soon as this returns.
 
-    A broker that reads files knows only the newest secret of a device: the older ones
-    are revoked then, once the new one is in force. Must not run inside a transaction.
-    Raises LifecycleRefuses, BrokerDoesNotAnswer (the new one is revoked, the older
-    ones stay), Conflict where another one was issued meanwhile.
+    A broker that reads files knows only the newest secret of a device, so there the
+    older ones are revoked once the new one is in force. Must not run inside a
+    transaction. Raises LifecycleRefuses, BrokerDoesNotAnswer (the new one is revoked,
+    the older ones stay), and Conflict if another one was issued meanwhile.
     """
     secret = new_secret()
     credential = create_credential(device, verifier=make_verifier(secret))
@@ -70,10 +70,10 @@ def issue_credential(device: Device) -> Issued:
 
 
 def register_certificate(device: Device, *, fingerprint: str) -> Issued:
-    """Let a device prove itself by a certificate; several may overlap.
+    """Let a device authenticate with a certificate; several may be valid at once.
 
-    As `issue_credential`; raises BadInput naming ``fingerprint`` where another
-    credential of the platform has it.
+    As `issue_credential`; raises BadInput naming ``fingerprint`` if another credential
+    of the platform has it.
     """
     credential = create_credential(
         device, kind=CredentialKind.X509, fingerprint=fingerprint
@@ -88,40 +88,40 @@ def bring_into_force(credential: Credential, secret: str) -> Issued:
     if not _wait_for(lambda: _is_published(credential)):
         revoke_credential(credential)
         raise BrokerDoesNotAnswer(
-            "The broker did not take the credential in time; it has been revoked, and"
-            " what was valid before still is. Try again."
+            "The broker did not confirm the new credential in time, so it was revoked."
+            " The older ones are still valid. Try again."
         )
     credential.refresh_from_db()
     if credential.revoked_at is not None:
-        raise Conflict("Another credential was issued, or this one revoked, meanwhile.")
+        raise Conflict("Meanwhile another credential was issued, or this was revoked.")
     return Issued(credential, secret, _supersede_older_than(credential))
 
 
 @transaction.atomic
 def revoke_credential(credential: Credential) -> None:
-    """Make a secret worthless; revoking twice keeps the first time."""
+    """Revoke a credential; a second call keeps the time of the first."""
     _revoke(Q(pk=credential.pk))
     credential.refresh_from_db(fields=["revoked_at"])
 
 
 def withdraw_credential(credential: Credential) -> None:
-    """Revoke a secret and return once the broker refuses it.
+    """Revoke a credential and return once the broker refuses it.
 
-    Must not run inside a transaction. Raises BrokerDoesNotAnswer: it is revoked all
-    the same, and the broker drops it as soon as it can.
+    Must not run inside a transaction. Raises BrokerDoesNotAnswer; the credential is
+    revoked nevertheless, and the broker drops it as soon as it can.
     """
     revoke_credential(credential)
     if not _broker_reads_files():
         return
     if not _wait_for(lambda: _is_withdrawn(credential)):
         raise BrokerDoesNotAnswer(
-            "The credential is revoked; the broker has not confirmed in time that it"
-            " refuses it. It will, as soon as it can."
+            "The credential is revoked. The broker has not confirmed yet that it"
+            " refuses it; it will do so as soon as it can."
         )
 
 
 def await_withdrawal(device: Device) -> bool:
-    """Wait until the broker refuses every revoked secret; say whether it does by then.
+    """Wait until the broker refuses every revoked secret; return False on timeout.
 
     Must not run inside a transaction.
     """
@@ -142,9 +142,9 @@ def revoke_credentials_of(device_ids: Collection[int]) -> int:
 
 @transaction.atomic
 def import_verifiers(*, tenant: Tenant, verifiers: Mapping[int, str]) -> int:
-    """Take in verifiers made elsewhere, by device id, in one go; return how many.
+    """Import verifiers made elsewhere, by device id; return how many.
 
-    A device that has this very verifier as a valid one keeps it as it is.
+    A device that already has the same valid verifier is skipped.
     """
     known = set(
         Credential.objects.filter(
@@ -162,7 +162,7 @@ def import_verifiers(*, tenant: Tenant, verifiers: Mapping[int, str]) -> int:
 
 
 def mark_published(ids: Sequence[int]) -> None:
-    """Note that the broker's files hold these credentials now."""
+    """Record that the broker's files contain these credentials now."""
     news = Q(published_at__isnull=True) | Q(withdrawn_at__isnull=False)
     Credential.objects.filter(news, pk__in=ids).update(
         published_at=timezone.now(), withdrawn_at=None
@@ -170,18 +170,18 @@ def mark_published(ids: Sequence[int]) -> None:
 
 
 def mark_withdrawn(ids: Sequence[int]) -> None:
-    """Note that the broker's files no longer hold these credentials."""
+    """Record that the broker's files no longer contain these credentials."""
     rows = Credential.objects.filter(pk__in=ids, withdrawn_at__isnull=True)
     rows.update(withdrawn_at=timezone.now())
 
 
 @transaction.atomic
 def create_credential(device: Device, **proof: str) -> Credential:
-    """Insert a credential, which the broker does not know yet; see `issue_credential`.
+    """Insert a credential that the broker does not know yet; see `issue_credential`.
 
-    Raises LifecycleRefuses, and BadInput for a certificate that is known already.
+    Raises LifecycleRefuses, and BadInput for a certificate in use.
     """
-    # A move to retired at the same time either sees this row or is seen here.
+    # A concurrent move to retired either sees this row, or is seen here.
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
     if row.lifecycle not in CONNECTS:
         raise LifecycleRefuses(
@@ -226,7 +226,7 @@ def _broker_reads_files() -> bool:
 
 
 def _is_published(credential: Credential) -> bool:
-    """Whether the wait is over: the broker has it, or it was revoked meanwhile."""
+    """Whether the wait is over: the broker has it, or it was revoked."""
     known = Q(published_at__isnull=False) | Q(revoked_at__isnull=False)
     return Credential.objects.filter(known, pk=credential.pk).exists()
 
@@ -237,9 +237,9 @@ def _is_withdrawn(credential: Credential) -> bool:
 
 
 def _wait_for(is_so: Callable[[], bool]) -> bool:
-    """Look at the row until it says so; each look is a transaction of its own."""
+    """Poll until the condition is true; each query is a transaction of its own."""
     if transaction.get_connection().in_atomic_block:
-        raise RuntimeError("Nobody else's change shows inside a transaction.")
+        raise RuntimeError("Inside a transaction, changes of others are not seen.")
     deadline = time.monotonic() + WAIT_SECONDS
     while not is_so():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What must hold of a device before it is saved; every refusal names its field."""
+"""The rules that a device must meet before it is saved; refusals name their field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry.models import Device, Product
 Errors = list[dict[str, Any]]
 
 MAX_TAGS = 50
-NO_FETCHING: Registry[Any] = Registry()  # a schema may not make us open a URL
+NO_FETCHING: Registry[Any] = Registry()  # a schema must not make us open a URL
 RELATIONS = (
     *("tenant", "project", "site", "space", "product", "hardware_revision", "batch"),
     "gateway",
@@ -24,20 +24,20 @@ RELATIONS = (
 
 
 def attribute_errors(product: Product, attributes: Any) -> Errors:
-    """Return what the product's JSON Schema says against these attributes."""
+    """Return the errors of these attributes by the product's JSON Schema."""
     if not isinstance(attributes, dict):
         return [{"field": "attributes", "message": "Attributes are an object."}]
     validator = Draft202012Validator(product.attributes_schema, registry=NO_FETCHING)
     try:
         found = sorted(validator.iter_errors(attributes), key=lambda e: e.json_path)
     except Unresolvable as error:
-        text = f"The product's schema refers to what is not in it: {error.ref}"
+        text = f"The product's schema refers to a part that it lacks: {error.ref}"
         return [{"field": "attributes", "message": text}]
     except RecursionError:
-        text = "The product's schema refers to itself without an end."
+        text = "The product's schema refers to itself endlessly."
         return [{"field": "attributes", "message": text}]
     except OverflowError:
-        text = "Holds a number that is too large for the product's schema."
+        text = "Contains a number that is too large for the product's schema."
         return [{"field": "attributes", "message": text}]
     return [
         {
@@ -49,9 +49,9 @@ def attribute_errors(product: Product, attributes: Any) -> Errors:
 
 
 def device_errors(device: Device) -> Errors:
-    """Return everything that is wrong with a device, without a query.
+    """Return all errors of a device, without a query.
 
-    Its relations must be loaded. What must be unique is the database's to say.
+    Its relations must be loaded. Only the database checks uniqueness.
     """
     return [
         *_field_errors(device),
@@ -79,32 +79,34 @@ def _relation_errors(device: Device) -> Iterator[dict[str, Any]]:
     limit = device.tenant.limit
     place = {"project_id": device.project_id, "site_id": device.site_id}
     if limit is not None and not limit.holds(**place):
-        yield {"field": "site", "message": "You do not reach devices there."}
+        yield {"field": "site", "message": "You may not access devices there."}
     yield from _part_errors(device)
     gateway = device.gateway
     if gateway is None:
         if device.kind == DeviceKind.CHILD:
-            yield {"field": "gateway", "message": "A child names its gateway."}
+            yield {"field": "gateway", "message": "A child needs a gateway."}
         return
     if gateway.pk is not None and gateway.pk == device.pk:
-        yield {"field": "gateway", "message": "A device is not its own gateway."}
+        yield {"field": "gateway", "message": "A device cannot be its own gateway."}
     elif gateway.tenant_id != device.tenant_id:
         yield {"field": "gateway", "message": "There is no such device."}
     elif device.kind != DeviceKind.CHILD:
-        yield {"field": "gateway", "message": "Only a child has a gateway."}
+        yield {"field": "gateway", "message": "Only a child may have a gateway."}
     elif gateway.kind != DeviceKind.GATEWAY:
-        yield {"field": "gateway", "message": f"The device {gateway} is no gateway."}
+        yield {"field": "gateway", "message": f"The device {gateway} is not a gateway."}
 
 
 def _part_errors(device: Device) -> Iterator[dict[str, Any]]:
-    """What is part of something else must be part of the device's own."""
+    """Check that space, revision and batch belong to the device's site and product."""
     space, revision, batch = device.space, device.hardware_revision, device.batch
     if space is not None and space.site_id != device.site_id:
         text = f"The space {space} is not at the site {device.site}."
         yield {"field": "space", "message": text}
     if revision is not None and revision.product_id != device.product_id:
-        text = f"The revision {revision} is not of the product {device.product}."
+        text = (
+            f"The revision {revision} does not belong to the product {device.product}."
+        )
         yield {"field": "hardware_revision", "message": text}
     if batch is not None and batch.hardware_revision_id != device.hardware_revision_id:
-        text = f"The batch {batch} is not of the device's hardware revision."
+        text = f"The batch {batch} does not belong to the device's hardware revision."
         yield {"field": "batch", "message": text}

@@ -1,4 +1,4 @@
-"""Writes of devices: registered in sets, changed one by one."""
+"""Writes of devices: they are registered in sets and changed one by one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CHANGEABLE = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceDraft:
-    """A device to be registered; ``gateway`` is a uid, maybe of the same set."""
+    """A device to register; ``gateway`` is a uid, perhaps of the same set."""
 
     uid: str
     site: Site
@@ -61,7 +61,7 @@ class DeviceDraft:
 def register_device(
     *, tenant: Tenant, draft: DeviceDraft, actor: User | None = None
 ) -> Device:
-    """Register one device. Raises BadInput naming every field that is wrong."""
+    """Register one device. Raises BadInput naming every wrong field."""
     return register_devices(tenant=tenant, drafts=[draft], actor=actor)[0]
 
 
@@ -71,8 +71,8 @@ def register_devices(
 ) -> list[Device]:
     """Register devices of one tenant, all or none.
 
-    Raises BadInput with every error of every draft; where there are several drafts,
-    each error says in ``line`` (from 1) which one it is about.
+    Raises BadInput with all errors of all drafts. With several drafts, ``line`` (from
+    1) of an error is the number of its draft.
     """
     gateways = _lock_gateways(tenant, {draft.gateway for draft in drafts})
     devices = [_build(tenant, draft) for draft in drafts]
@@ -90,10 +90,10 @@ def register_devices(
 
 @transaction.atomic
 def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
-    """Change a device. Raises BadInput naming every field that is wrong.
+    """Change a device, but not its uid, tenant or lifecycle.
 
-    ``gateway`` is a device of the tenant or None. Its uid, tenant and lifecycle are
-    not changed here.
+    ``gateway`` is a device of the tenant or None. Raises BadInput naming every wrong
+    field.
     """
     if unknown := changes.keys() - CHANGEABLE:
         names = sorted(unknown)
@@ -115,9 +115,9 @@ def update_device(device: Device, *, changes: Mapping[str, Any]) -> Device:
 
 
 def lock_device(device: Device, *, gateway: Device | None = None) -> Device:
-    """Lock a device, and the gateway that it shall have, inside of a transaction.
+    """Lock a device and its new gateway inside a transaction.
 
-    The gateway first, as at registration: rows are locked in one order.
+    The gateway first, as at registration: all writers lock in one order.
     """
     if gateway is not None:
         _lock_gateways(device.tenant, {gateway.uid})
@@ -146,7 +146,7 @@ def _build(tenant: Tenant, draft: DeviceDraft) -> Device:
 
 
 def _with_revision(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the changes with the revision that a given batch is of."""
+    """Return the changes, with the hardware revision of a given batch."""
     batch = changes.get("batch")
     if batch is None or "hardware_revision" in changes:
         return changes
@@ -169,7 +169,7 @@ def _join_gateway(
 
 
 def _lock_gateways(tenant: Tenant, uids: Iterable[str | None]) -> dict[str, Device]:
-    """Lock gateways until the end, so that none stops being one meanwhile."""
+    """Lock gateways until the transaction ends, so that they stay gateways."""
     wanted = {uid for uid in uids if uid}
     if not wanted:
         return {}
@@ -185,7 +185,7 @@ def _insert(devices: Sequence[Device]) -> None:
         with transaction.atomic():
             Device.objects.bulk_create(others, batch_size=BATCH)
             for child in children:
-                child.gateway = child.gateway  # takes over the key it has by now
+                child.gateway = child.gateway  # copies the key that it has now
             Device.objects.bulk_create(children, batch_size=BATCH)
     except IntegrityError as error:
         raise refusal(error) from error

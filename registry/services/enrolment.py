@@ -1,4 +1,4 @@
-"""Enrolment keys: made by people, and used by devices to register themselves."""
+"""Enrolment keys: people make them, and devices use them to register themselves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from registry.models import (
     Tenant,
     User,
 )
-from registry.selectors.enrolment import claimable_devices
+from registry.selectors.enrolment import list_claimable_devices
 from registry.selectors.tokens import digest_of
 from registry.services.credentials import bring_into_force, create_credential
 from registry.services.devices import DeviceDraft, register_device
@@ -37,14 +37,14 @@ KEY_BYTES = 32
 PREFIX_LENGTH = 12
 CHANGEABLE = frozenset({"name", "site", "max_devices", "expires_at"})
 NOT_CLAIMABLE = (
-    "This key cannot enrol this device: its uid is taken, it has had a credential"
-    " already, or it is of another product or batch. Ask who gave you the key."
+    "This key cannot enrol this device: its uid is taken, it had a credential before,"
+    " or it is of another product or batch. Ask the person who gave you the key."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Introduction:
-    """What a device says of itself; a claimed one is as it was imported."""
+class EnrolRequest:
+    """The data that a device sends; a claimed device keeps what was imported."""
 
     uid: str = ""
     serial: str = ""
@@ -55,7 +55,7 @@ class Introduction:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A device that may connect now, and its secret, which is kept nowhere."""
+    """A device that may connect now, and its secret, which is never stored."""
 
     device: Device
     credential: Credential
@@ -75,14 +75,14 @@ def create_enrolment_key(
     name: str = "",
     actor: User | None = None,
 ) -> tuple[EnrolmentKey, str]:
-    """Make a key; return the row and the key, which is shown once.
+    """Make a key for a batch or for all devices of a product.
 
-    It is for a batch, or for all devices of a product.
-    Raises BadInput and Django's ValidationError, each naming the fields.
+    Returns the row, and the key, which is shown once. Raises BadInput and Django's
+    ValidationError, each naming the fields.
     """
     if product is None:
         if batch is None:
-            raise BadInput(product="Name the product, or the batch.")
+            raise BadInput(product="Name the product or the batch.")
         product = batch.hardware_revision.product
     text = KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
     key = EnrolmentKey(
@@ -106,51 +106,53 @@ def create_enrolment_key(
 def update_enrolment_key(
     key: EnrolmentKey, *, changes: Mapping[str, Any]
 ) -> EnrolmentKey:
-    """Change name, site, number or time. Raises BadInput naming the fields."""
+    """Change name, site, number or expiry date. Raises BadInput naming the fields."""
     if unknown := changes.keys() - CHANGEABLE:
-        rows = [{"field": n, "message": "It is fixed."} for n in sorted(unknown)]
+        rows = [
+            {"field": n, "message": "This cannot be changed."} for n in sorted(unknown)
+        ]
         raise BadInput(errors=rows)
     row = EnrolmentKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
     for name, value in changes.items():
         setattr(row, name, value)
     _check(row, is_new_end="expires_at" in changes)
     if row.max_devices < row.used_count:
-        text = f"It has enrolled {row.used_count} devices already."
+        text = f"It has already enrolled {row.used_count} devices."
         raise BadInput(max_devices=text)
     row.save(update_fields=sorted(changes) or ["name"])
     return row
 
 
 def revoke_enrolment_key(key: EnrolmentKey) -> None:
-    """Make a key worthless from now on; what it enrolled stays."""
+    """Revoke a key; devices that it enrolled stay."""
     rows = EnrolmentKey.objects.filter(pk=key.pk, revoked_at__isnull=True)
     rows.update(revoked_at=timezone.now())
     key.refresh_from_db(fields=["revoked_at"])
 
 
-def enrol_across_tenants(key_text: str, introduction: Introduction) -> Enrolled:
-    """Register a device by a key, or claim one that was imported; give it a secret.
+def enrol_across_tenants(key_text: str, request: EnrolRequest) -> Enrolled:
+    """Register a device with a key, or claim an imported one; give it a secret.
 
     Must not run inside a transaction. Raises Forbidden for a key that is not valid,
-    Conflict where its devices are all there or the device is not its to enrol,
-    BadInput naming the fields, BrokerDoesNotAnswer (nothing is used up then).
+    Conflict if the key is used up or may not enrol this device, BadInput naming the
+    fields, and BrokerDoesNotAnswer (which does not count as a use of the key).
     """
     secret = new_secret()
     with transaction.atomic():
         key = _locked(key_text)
-        device, is_claimed = _find_or_register(key, introduction)
+        device, is_claimed = _find_or_register(key, request)
         credential = create_credential(device, verifier=make_verifier(secret))
         EnrolmentKey.objects.filter(pk=key.pk).update(used_count=F("used_count") + 1)
     try:
         bring_into_force(credential, secret)
     except BrokerDoesNotAnswer:
-        _give_back(key, credential)
+        _undo_enrolment(key, credential)
         raise
     return Enrolled(device, credential, secret, is_claimed)
 
 
 def _locked(key_text: str) -> EnrolmentKey:
-    """Lock the key: of many devices at once, each sees what the others have used."""
+    """Lock the key, so that concurrent devices see each other's uses of it."""
     rows = EnrolmentKey.objects.select_for_update(of=("self",))
     rows = rows.select_related(
         "tenant", "product", "batch__hardware_revision", "site__project"
@@ -168,14 +170,14 @@ def _locked(key_text: str) -> EnrolmentKey:
     return key
 
 
-def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, bool]:
-    """Return the imported device that this is, else a new one."""
+def _find_or_register(key: EnrolmentKey, who: EnrolRequest) -> tuple[Device, bool]:
+    """Return the matching imported device and True, else a new one and False."""
     device = _find(key, who)
     if device is not None:
         return device, True
     if not who.uid:
-        raise BadInput(uid="A device that is not registered yet says its uid.")
-    with tenant_scope.as_role(tenant_scope.BRIDGE):  # a uid is one of all tenants
+        raise BadInput(uid="A device that is not registered yet needs a uid.")
+    with tenant_scope.as_role(tenant_scope.BRIDGE):  # uids are unique across tenants
         is_taken = Device.objects.filter(uid=who.uid).exists()
     if is_taken:
         raise Conflict(NOT_CLAIMABLE)
@@ -192,14 +194,14 @@ def _find_or_register(key: EnrolmentKey, who: Introduction) -> tuple[Device, boo
     return register_device(tenant=key.tenant, draft=draft), False
 
 
-def _find(key: EnrolmentKey, who: Introduction) -> Device | None:
-    rows = claimable_devices(key).select_for_update(no_key=True, of=("self",))
+def _find(key: EnrolmentKey, who: EnrolRequest) -> Device | None:
+    rows = list_claimable_devices(key).select_for_update(no_key=True, of=("self",))
     rows = rows.select_related("tenant", "product", "site")
     if who.uid:
         device = rows.filter(uid=who.uid).first()
         if device is not None:
             if who.serial and device.serial not in ("", who.serial):
-                raise Conflict(f"The serial of {who.uid} is another one.")
+                raise Conflict(f"{who.uid} has another serial.")
             return device
     if not who.serial:
         return None
@@ -212,8 +214,8 @@ def _find(key: EnrolmentKey, who: Introduction) -> Device | None:
 
 
 @transaction.atomic
-def _give_back(key: EnrolmentKey, credential: Credential) -> None:
-    """Undo what the broker never learned of, so that the device may try again."""
+def _undo_enrolment(key: EnrolmentKey, credential: Credential) -> None:
+    """Delete a credential that never reached the broker; the device may try again."""
     EnrolmentKey.objects.select_for_update().get(pk=key.pk)
     Credential.objects.filter(pk=credential.pk).delete()
     EnrolmentKey.objects.filter(pk=key.pk).update(used_count=F("used_count") - 1)
@@ -229,11 +231,13 @@ def _check(key: EnrolmentKey, *, is_new_end: bool) -> None:
         if batch.tenant_id != key.tenant_id:
             errors["batch"] = "There is no such batch."
         elif batch.hardware_revision.product_id != key.product_id:
-            errors["batch"] = f"It is no batch of the product {key.product}."
+            errors["batch"] = f"It does not belong to the product {key.product}."
     if key.product.kind == DeviceKind.CHILD:
-        errors["product"] = "Children speak through their gateway, and enrol with it."
+        errors["product"] = (
+            "Child devices connect through their gateway and cannot enrol."
+        )
     if is_new_end and key.expires_at <= timezone.now():
-        errors["expires_at"] = "This is in the past."
+        errors["expires_at"] = "This date is in the past."
     if errors:
         rows = [{"field": name, "message": text} for name, text in errors.items()]
         raise BadInput(errors=rows)

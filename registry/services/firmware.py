@@ -1,4 +1,4 @@
-"""Writes of firmware releases: the row, what it is for, and the file in the storage."""
+"""Writes of firmware releases: row, products, revisions, and the stored file."""
 
 from __future__ import annotations
 
@@ -37,11 +37,10 @@ def create_release(
     notes: str = "",
     actor: User | None = None,
 ) -> FirmwareRelease:
-    """Keep a file as a release of firmware.
+    """Store a file as a firmware release.
 
-    Raises BadInput naming what is wrong, TooLarge for a file above the limit, and
-    Conflict where one of the products has this version. Nothing of the file is left
-    where it is refused.
+    Raises BadInput naming the wrong field, TooLarge for a file above the limit, and
+    Conflict if one of the products has this version. A refused file is deleted.
     """
     _refuse_size(file.size)
     _check_parts(tenant, products, hardware_revisions)
@@ -69,13 +68,15 @@ def create_release(
 def update_release(
     release: FirmwareRelease, *, changes: Mapping[str, Any]
 ) -> FirmwareRelease:
-    """Change what a release is for and what is said of it; never what it is.
+    """Change products, revisions, signature and notes; version and file stay.
 
-    Raises BadInput naming what is wrong, and Conflict where one of the products has
-    this version already.
+    Raises BadInput naming the wrong field, and Conflict if one of the products has this
+    version already.
     """
     if unknown := changes.keys() - CHANGEABLE:
-        errors = [{"field": n, "message": "It is fixed."} for n in sorted(unknown)]
+        errors = [
+            {"field": n, "message": "This cannot be changed."} for n in sorted(unknown)
+        ]
         raise BadInput(errors=errors)
     row = FirmwareRelease.objects.select_for_update(no_key=True).get(pk=release.pk)
     products = changes.get("products", list(row.products.all()))
@@ -100,14 +101,14 @@ def update_release(
 
 @transaction.atomic
 def delete_release(release: FirmwareRelease) -> None:
-    """Delete a release, and its file once that is certain."""
+    """Delete a release; its file goes after the commit."""
     name, storage = str(release.file.name), release.file.storage
     release.delete()
     transaction.on_commit(lambda: storage.delete(name))
 
 
 def _refuse_size(size: int) -> None:
-    """Raise TooLarge, naming the file, for more bytes than a release may have."""
+    """Raise TooLarge, naming the file, above the limit of a release."""
     most = settings.FIRMWARE_MAX_BYTES
     if size > most:
         message = f"At most {most} bytes."
@@ -116,7 +117,7 @@ def _refuse_size(size: int) -> None:
 
 
 def _measure(file: File[bytes]) -> tuple[int, str]:
-    """Return the size and SHA-256 of a file, of which a piece at a time is held."""
+    """Return the size and SHA-256 of a file, reading it in pieces."""
     size, digest = 0, hashlib.sha256()
     for piece in file.chunks():
         size += len(piece)
@@ -130,15 +131,17 @@ def _measure(file: File[bytes]) -> tuple[int, str]:
 def _check_parts(
     tenant: Tenant, products: Sequence[Product], revisions: Sequence[HardwareRevision]
 ) -> None:
-    """Refuse a release for nothing, for what is another's, or for a stray revision."""
+    """Refuse a release without products, with products of another tenant, or with
+    revisions of other products.
+    """
     if not products:
-        raise BadInput(products="Name a product at least.")
+        raise BadInput(products="Name at least one product.")
     if any(product.tenant_id != tenant.pk for product in products):
         raise BadInput(products="There is no such product.")
     named = {product.pk for product in products}
     strays = [row.slug for row in revisions if row.product_id not in named]
     if strays:
-        message = f"Of none of the products: {', '.join(strays)}."
+        message = f"Not revisions of the products: {', '.join(strays)}."
         raise BadInput(hardware_revisions=message)
 
 
@@ -147,7 +150,7 @@ def _join(
     products: Iterable[Product],
     revisions: Iterable[HardwareRevision],
 ) -> None:
-    """Say what the release is for, each in the order of keys."""
+    """Store products and revisions of the release, each in the order of keys."""
     own = {"tenant_id": row.tenant_id, "release": row}
     try:
         with transaction.atomic():

@@ -1,7 +1,7 @@
-"""Moves of lifecycles in the registry: who, when, why, and what follows of them.
+"""Lifecycle moves in the registry: who, when, why, and their consequences.
 
-Entry points call ``commands.services.device_lifecycle``, which also takes care of what
-was sent.
+Entry points call ``commands.services.device_lifecycle``, which also handles the
+commands of the device.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ BATCH = 2_000  # rows of one INSERT: far below the 65,535 parameters of a statem
 
 @dataclass(frozen=True)
 class Moved:
-    """What became of a set: the devices that moved, and why each other one did not."""
+    """The devices of a set that moved, and why each of the others did not."""
 
     devices: list[Device] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)  # by uid, in words
+    refused: dict[str, str] = field(default_factory=dict)  # reasons by uid
 
 
 @transaction.atomic
 def move_lifecycle(
     *, device: Device, to: str, reason: str = "", actor: User | None = None
 ) -> LifecycleMove:
-    """Move a device; where it may no longer connect, its credentials are revoked.
+    """Move a device; revoke its credentials if it may no longer connect.
 
-    Raises MoveRefused (with the moves that are allowed) and BadInput.
+    Raises MoveRefused (with the allowed moves) and BadInput.
     """
     target = checked_target(to)
     row = Device.objects.select_for_update(no_key=True, of=("self",)).get(pk=device.pk)
@@ -55,10 +55,10 @@ def move_devices(
     reason: str = "",
     actor: User | None = None,
 ) -> Moved:
-    """Move a set of these tenants' devices, whatever its size, in a few statements.
+    """Move a set of these tenants' devices in a few statements, whatever its size.
 
-    Those whose lifecycle does not allow it stay, each with the reason in words. Ids
-    that are not of these tenants count for nothing. Raises BadInput.
+    Devices whose lifecycle does not allow it stay and are returned with the reason.
+    Ids of other tenants are ignored. Raises BadInput.
     """
     target = checked_target(to)
     rows = (
@@ -77,16 +77,16 @@ def move_devices(
 
 
 def checked_target(to: str) -> Lifecycle:
-    """Return where to, or raise BadInput; a replacement is a step of its own."""
+    """Return the target, or raise BadInput; also for a replacement without a device."""
     if to not in Lifecycle.values:
         raise BadInput(to=f"One of: {', '.join(Lifecycle.values)}.")
     if to == Lifecycle.REPLACED:
-        raise BadInput(replaced_by="Name the device that stands in its place.")
+        raise BadInput(replaced_by="Name the device that replaces it.")
     return Lifecycle(to)
 
 
 def check_move(row: Device, target: Lifecycle) -> None:
-    """Raise MoveRefused, with the moves that are allowed, where this one is not."""
+    """Raise MoveRefused, with the allowed moves, if this one is not allowed."""
     if target not in MOVES[Lifecycle(row.lifecycle)]:
         raise _refusal(row, target)
 
@@ -99,7 +99,7 @@ def record_moves(
     actor: User | None,
     replaced_by: Device | None = None,
 ) -> list[LifecycleMove]:
-    """Move locked rows that may, and write down who, when and why."""
+    """Move locked rows whose move is allowed; record who, when and why."""
     now = timezone.now()
     moves = [
         LifecycleMove(

@@ -1,4 +1,4 @@
-"""Writes of people and of their place in tenants."""
+"""Writes of people and their memberships."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Places = Sequence[Project | Site]
 
 @transaction.atomic
 def create_user(*, username: str, password: str, **fields: Any) -> User:
-    """Make an account. Raises BadInput for a name that is taken or malformed."""
+    """Make an account. Raises BadInput for a taken or malformed name."""
     user = User(username=username, **fields)
     user.set_password(password)
     save_checked(user)
@@ -35,7 +35,7 @@ def create_user(*, username: str, password: str, **fields: Any) -> User:
 
 @transaction.atomic
 def set_membership(*, user: User, tenant: Tenant, role: str) -> Membership:
-    """Make the person a member of the tenant, or change the role they have there."""
+    """Make the person a member of the tenant, or change their role there."""
     row = Membership.objects.filter(user=user, tenant=tenant).first()
     row = row or Membership(user=user, tenant=tenant)
     row.role = role
@@ -48,7 +48,7 @@ def add_member(
 ) -> Membership:
     """Make the person a member, limited to these projects and sites if any are given.
 
-    Raises BadInput for someone who is one already, and for an admin with a limit.
+    Raises BadInput for someone who is already a member, and for an admin with a limit.
     """
     row = Membership(tenant=tenant, user=user, role=role)
     _check_limit(row, limited_to)
@@ -64,7 +64,7 @@ def change_member(
     role: str | None = None,
     limited_to: Places | None = None,
 ) -> Membership:
-    """Change what a member is, and where; None leaves it as it is.
+    """Change a member's role and limit; None leaves a value unchanged.
 
     Raises LastAdmin, and BadInput for an admin with a limit.
     """
@@ -90,7 +90,7 @@ def remove_member(membership: Membership) -> None:
 
 @transaction.atomic
 def save_membership(membership: Membership) -> Membership:
-    """Save a membership as it stands. Raises BadInput naming the field, LastAdmin."""
+    """Save a changed membership. Raises BadInput naming the field, LastAdmin."""
     if membership.pk and membership.role != Role.ADMIN:
         if _lock_admins(membership.tenant_id) == [membership.pk]:
             raise LastAdmin
@@ -101,14 +101,14 @@ def save_membership(membership: Membership) -> Membership:
 
 
 def lock_member(membership: Membership) -> None:
-    """Lock a membership inside of a transaction; the admins first, as a change does."""
+    """Lock a membership inside a transaction; the admins first, as a change does."""
     _lock_admins(membership.tenant_id)
     rows = Membership.objects.select_for_update(no_key=True)
     list(rows.filter(pk=membership.pk).values_list("pk"))
 
 
 def _lock_admins(tenant_id: int) -> list[int]:
-    """Lock the tenant's admins, so that two cannot remove each other as the last."""
+    """Lock the tenant's admins, so that the last two cannot remove each other."""
     rows = Membership.objects.filter(tenant=tenant_id, role=Role.ADMIN).order_by("pk")
     return list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
@@ -116,7 +116,9 @@ def _lock_admins(tenant_id: int) -> list[int]:
 def _check_limit(membership: Membership, places: Places) -> None:
     if membership.role == Role.ADMIN and places:
         field = "sites" if isinstance(places[0], Site) else "projects"
-        text = "An admin manages the people of the whole tenant, and has no limit."
+        text = (
+            "An admin manages the people of the whole tenant and cannot have a limit."
+        )
         raise BadInput(errors=[{"field": field, "message": text}])
     for place in places:
         if place.tenant_id != membership.tenant_id:
@@ -132,7 +134,7 @@ def _limits_of(membership: Membership) -> list[Project | Site]:
 
 
 def _set_limits(membership: Membership, places: Places) -> None:
-    """Make these the limits; what stays is not touched."""
+    """Store these limits; unchanged rows are not written."""
     projects = {row.pk: row for row in places if isinstance(row, Project)}
     sites = {row.pk: row for row in places if isinstance(row, Site)}
     rows = MembershipLimit.objects.filter(membership=membership)

@@ -15,19 +15,18 @@ from registry.services.constraint_errors import (
 
 
 def create_project(*, tenant: Tenant, slug: str, name: str = "") -> Project:
-    """Make a project. Raises BadInput for a slug that is taken or malformed."""
+    """Make a project. Raises BadInput for a taken or malformed slug."""
     return save_project(Project(tenant=tenant, slug=slug, name=name or slug))
 
 
 def save_project(project: Project) -> Project:
-    """Save a project as it stands. Raises BadInput naming what is wrong."""
+    """Save a changed project. Raises BadInput naming the wrong field."""
     save_checked(project)
     return project
 
 
 @transaction.atomic
 def update_project(project: Project, **changes: Any) -> Project:
-    """Change a project's slug or name."""
     row = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     for field, value in changes.items():
         setattr(row, field, value)
@@ -44,25 +43,27 @@ def delete_project(project: Project) -> None:
 
 
 def create_site(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Site:
-    """Make a site. Raises BadInput naming each field that is wrong."""
+    """Make a site. Raises BadInput naming each wrong field."""
     return save_site(Site(tenant=tenant, slug=slug, name=name or slug, **fields))
 
 
 def save_site(site: Site) -> Site:
-    """Save a site as it stands. Raises BadInput naming what is wrong."""
+    """Save a changed site. Raises BadInput naming the wrong field."""
     if site.project is not None and site.project.tenant_id != site.tenant_id:
         raise BadInput(project="There is no such project.")
     limit = site.tenant.limit
     place = {"project_id": site.project_id, "site_id": site.pk}
     if limit is not None and not limit.holds(**place):
-        raise BadInput(project="You do not reach sites there: name a project of yours.")
+        raise BadInput(
+            project="You may not access sites there: name a project of yours."
+        )
     save_checked(site)
     return site
 
 
 @transaction.atomic
 def update_site(site: Site, **changes: Any) -> Site:
-    """Change a site. Raises BadInput naming each field that is wrong."""
+    """Change a site. Raises BadInput naming each wrong field."""
     row = Site.objects.select_for_update(no_key=True).get(pk=site.pk)
     row.tenant = site.tenant  # with the caller's limit
     for field, value in changes.items():
@@ -71,7 +72,7 @@ def update_site(site: Site, **changes: Any) -> Site:
 
 
 def delete_site(site: Site) -> None:
-    """Delete a site; raises InUse while a device or a space is there."""
+    """Delete a site; raises InUse while it has a device or a space."""
     delete_unused(
         site, Device.objects.filter(site=site), Space.objects.filter(site=site)
     )

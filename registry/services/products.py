@@ -18,16 +18,16 @@ from registry.services.schema_changes import refuse_unfit
 def create_product(
     *, tenant: Tenant, slug: str, name: str = "", **fields: Any
 ) -> Product:
-    """Make a product. Raises BadInput naming each field that is wrong."""
+    """Make a product. Raises BadInput naming each wrong field."""
     return save_product(Product(tenant=tenant, slug=slug, name=name or slug, **fields))
 
 
 @transaction.atomic
 def save_product(product: Product, *, force: bool = False) -> Product:
-    """Save a product as it stands. Raises BadInput naming what is wrong.
+    """Save a changed product. Raises BadInput naming the wrong field.
 
-    Devices that exist keep their attributes as they are. Raises DevicesDoNotFit for a
-    new schema that refuses some of these, unless it is forced.
+    Existing devices keep their attributes. Raises DevicesDoNotFit for a new schema that
+    some of them do not match, unless it is forced.
     """
     locked = Product.objects.select_for_update(no_key=True)
     before = locked.filter(pk=product.pk).values_list("attributes_schema", flat=True)
@@ -40,7 +40,7 @@ def save_product(product: Product, *, force: bool = False) -> Product:
 
 @transaction.atomic
 def update_product(product: Product, *, force: bool = False, **changes: Any) -> Product:
-    """Change a product. Refuses and is forced as ``save_product``."""
+    """Change a product; ``force`` and refusals as in ``save_product``."""
     row = Product.objects.select_for_update(no_key=True).get(pk=product.pk)
     for field, value in changes.items():
         setattr(row, field, value)
@@ -48,7 +48,7 @@ def update_product(product: Product, *, force: bool = False, **changes: Any) -> 
 
 
 def delete_product(product: Product) -> None:
-    """Delete a product; raises InUse while a device is of it."""
+    """Delete a product; raises InUse while a device uses it."""
     delete_unused(
         product,
         Device.objects.filter(product=product),
@@ -59,13 +59,13 @@ def delete_product(product: Product) -> None:
 def create_revision(
     *, tenant: Tenant, slug: str, name: str = "", **fields: Any
 ) -> HardwareRevision:
-    """Make a hardware revision. Raises BadInput naming each field that is wrong."""
+    """Make a hardware revision. Raises BadInput naming each wrong field."""
     row = HardwareRevision(tenant=tenant, slug=slug, name=name or slug, **fields)
     return save_revision(row)
 
 
 def save_revision(revision: HardwareRevision) -> HardwareRevision:
-    """Save a revision as it stands. Raises BadInput naming what is wrong."""
+    """Save a changed revision. Raises BadInput naming the wrong field."""
     if revision.product.tenant_id != revision.tenant_id:
         raise BadInput(product="There is no such product.")
     save_checked(revision)
@@ -74,7 +74,7 @@ def save_revision(revision: HardwareRevision) -> HardwareRevision:
 
 @transaction.atomic
 def update_revision(revision: HardwareRevision, **changes: Any) -> HardwareRevision:
-    """Change a revision; it stays the product's that it was made of."""
+    """Change a revision; its product stays."""
     _refuse_move(revision, changes, "product")
     rows = HardwareRevision.objects.select_for_update(no_key=True)
     row = rows.get(pk=revision.pk)
@@ -84,7 +84,7 @@ def update_revision(revision: HardwareRevision, **changes: Any) -> HardwareRevis
 
 
 def delete_revision(revision: HardwareRevision) -> None:
-    """Delete a revision; raises InUse while a device or a batch is of it."""
+    """Delete a revision; raises InUse while a device or a batch uses it."""
     delete_unused(
         revision,
         Device.objects.filter(hardware_revision=revision),
@@ -93,12 +93,12 @@ def delete_revision(revision: HardwareRevision) -> None:
 
 
 def create_batch(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Batch:
-    """Make a batch. Raises BadInput naming each field that is wrong."""
+    """Make a batch. Raises BadInput naming each wrong field."""
     return save_batch(Batch(tenant=tenant, slug=slug, name=name or slug, **fields))
 
 
 def save_batch(batch: Batch) -> Batch:
-    """Save a batch as it stands. Raises BadInput naming what is wrong."""
+    """Save a changed batch. Raises BadInput naming the wrong field."""
     if batch.hardware_revision.tenant_id != batch.tenant_id:
         raise BadInput(hardware_revision="There is no such hardware revision.")
     save_checked(batch)
@@ -107,7 +107,7 @@ def save_batch(batch: Batch) -> Batch:
 
 @transaction.atomic
 def update_batch(batch: Batch, **changes: Any) -> Batch:
-    """Change a batch; it stays the revision's that it was made of."""
+    """Change a batch; its revision stays."""
     _refuse_move(batch, changes, "hardware_revision")
     row = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     for field, value in changes.items():
@@ -116,11 +116,11 @@ def update_batch(batch: Batch, **changes: Any) -> Batch:
 
 
 def delete_batch(batch: Batch) -> None:
-    """Delete a batch; raises InUse while a device is of it."""
+    """Delete a batch; raises InUse while a device uses it."""
     delete_unused(batch, Device.objects.filter(batch=batch))
 
 
 def _refuse_move(row: Batch | HardwareRevision, changes: Any, field: str) -> None:
-    """What was built of something stays of it."""
+    """Refuse to move a revision to another product, or a batch to another revision."""
     if changes.get(field, getattr(row, field)) != getattr(row, field):
-        raise BadInput(errors=[{"field": field, "message": "It is fixed."}])
+        raise BadInput(errors=[{"field": field, "message": "This cannot be changed."}])

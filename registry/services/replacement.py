@@ -1,4 +1,4 @@
-"""Replacement in the registry: the successor takes over the old unit's place."""
+"""Replacement in the registry: the successor gets the old unit's place."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ IN_SERVICE = frozenset({Lifecycle.ACTIVE, Lifecycle.IN_REPAIR})
 
 @dataclass(frozen=True)
 class Replaced:
-    """Both units, locked until the transaction ends, and the record of it."""
+    """Both units, locked until the transaction ends, and the recorded move."""
 
     old: Device
     successor: Device
     move: LifecycleMove
 
 
-def take_place(
+def replace_in_registry(
     *, device: Device, successor: Device, reason: str, actor: User | None
 ) -> Replaced:
     """Put a successor in a device's place, inside the caller's transaction.
 
-    It takes over site, space, project, gateway, tags, the attributes that it does not
-    have itself and that its product allows, the name if it has none, and a gateway's
-    children; it is active where the old one was in service and it was provisioned. The
-    old one stays where it was, as its history says, and its credentials are revoked.
-    Raises MoveRefused, Conflict where the place moved meanwhile, and BadInput.
+    It gets site, space, project, gateway and tags; attributes that it lacks and that
+    its product allows; the name if it has none; and a gateway's children. It becomes
+    active if it was provisioned and the old one was in service. The old one keeps its
+    place, as its change log says, and its credentials are revoked. Raises MoveRefused,
+    Conflict if the place changed meanwhile, and BadInput.
     """
     if successor.pk == device.pk:
         raise BadInput(replaced_by="A device cannot replace itself.")
@@ -46,7 +46,7 @@ def take_place(
     locked = lock_devices({device.pk, successor.pk, device.gateway_id})
     old, new = locked[device.pk], locked[successor.pk]
     if old.gateway_id != device.gateway_id or old.tenant_id != new.tenant_id:
-        raise Conflict("The device was changed meanwhile. Look at it, then try again.")
+        raise Conflict("The device was changed meanwhile. Check it, then try again.")
     check_move(old, Lifecycle.REPLACED)
     _check_successor(old, new)
     _take_over(old, new)
@@ -61,7 +61,7 @@ def take_place(
 
 
 def lock_devices(ids: Collection[int | None]) -> dict[int, Device]:
-    """Lock devices in the one order: gateways first, as at registration; by key."""
+    """Lock devices in the common order: gateways first, as at registration; by key."""
     gateways_first = Case(When(kind=DeviceKind.GATEWAY, then=Value(0)), default=1)
     rows = (
         Device.objects.filter(pk__in=[pk for pk in ids if pk is not None])
@@ -80,8 +80,8 @@ def _check_successor(old: Device, new: Device) -> None:
         raise BadInput(replaced_by=f"The device {new.uid} is {new.lifecycle}.")
     if DeviceKind.GATEWAY in (old.kind, new.kind) and old.kind != new.kind:
         raise BadInput(
-            replaced_by=f"A {old.kind} is not replaced by a {new.kind}: a gateway, and"
-            " only a gateway, takes a gateway's place."
+            replaced_by=f"A {new.kind} cannot replace a {old.kind}: a gateway, and"
+            " only a gateway, replaces a gateway."
         )
     before = (
         LifecycleMove.objects.filter(
@@ -91,11 +91,10 @@ def _check_successor(old: Device, new: Device) -> None:
         .order_by("-at", "-pk")
         .first()
     )
-    # Since it was registered or refurbished; then it may stand in another's place.
+    # Since it was registered or refurbished; after that it may replace another.
     if before is not None and before.replaced_by_id == new.pk:
         raise BadInput(
-            replaced_by=f"The device {new.uid} stands in the place of"
-            f" {before.device.uid} already."
+            replaced_by=f"The device {new.uid} already replaces {before.device.uid}."
         )
 
 
@@ -106,8 +105,8 @@ def _take_over(old: Device, new: Device) -> None:
     new.name = new.name or old.name
     new.attributes = _attributes(new.product, old.attributes, new.attributes)
     if errors := device_errors(new):
-        said = "; ".join(f"{row['field']}: {row['message']}" for row in errors)
-        raise BadInput(replaced_by=f"{new.uid} cannot take the place: {said}")
+        reasons = "; ".join(f"{row['field']}: {row['message']}" for row in errors)
+        raise BadInput(replaced_by=f"{new.uid} cannot replace it: {reasons}")
     save_checked(new)
     if old.kind == DeviceKind.GATEWAY:
         children = Device.objects.filter(gateway=old)
@@ -119,9 +118,9 @@ def _take_over(old: Device, new: Device) -> None:
 def _attributes(
     product: Product, theirs: dict[str, Any], own: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return its own attributes, and of the old unit's those that the product allows.
+    """Return its own attributes, and those of the old unit that its product allows.
 
-    What it has itself is a fact about this unit, such as its battery's revision.
+    Its own come first: they are facts about this unit, such as its battery's revision.
     """
     taken = dict(own)
     known = len(attribute_errors(product, own))

@@ -1,4 +1,4 @@
-"""Whether the devices of a product fit what its schema is about to say."""
+"""Checks whether the devices of a product match its new schema."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from registry.choices import Lifecycle
 from registry.models import Device, Product
 from registry.services.device_rules import attribute_errors
 
-SHOWN = 5  # of what is wrong
+SHOWN = 5  # examples of errors
 MOST_UIDS = 20
 DOCUMENTS_AT_ONCE = 2_000
 
 
 class DevicesDoNotFit(Conflict):
-    """Devices have attributes that the new schema refuses; some are named."""
+    """Devices have attributes that the new schema refuses; names some of them."""
 
     def __init__(self, count: int, uids: list[str], examples: dict[str, str]) -> None:
         shown = "; ".join(f"{uid}: {why}" for uid, why in examples.items())
-        message = f"{count} of the product's devices do not fit: {shown}"
+        message = f"{count} of the product's devices do not match: {shown}"
         super().__init__(
-            "Change those devices first, or force the change: a device that does not"
-            " fit then stays as it is, until somebody changes it.",
+            "Change those devices first, or force the change: devices that do not match"
+            " then stay as they are until somebody changes them.",
             errors=[{"field": "attributes_schema", "message": message}],
             devices=count,
             uids=uids,
@@ -30,10 +30,10 @@ class DevicesDoNotFit(Conflict):
 
 
 def refuse_unfit(product: Product) -> None:
-    """Hold the devices to the product's schema as it is in memory.
+    """Check the devices against the product's schema in memory.
 
     Raises DevicesDoNotFit. Each document is checked once, however many devices have
-    it. Retired devices are history, and may be what they were.
+    it. Retired devices are not checked.
     """
     rows = Device.objects.filter(product=product).exclude(lifecycle=Lifecycle.RETIRED)
     documents = rows.values("attributes").annotate(count=Count("pk"), uid=Min("uid"))

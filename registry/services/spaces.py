@@ -18,15 +18,16 @@ LOCK_TREE = "SELECT pg_advisory_xact_lock(1936744307, %s::integer)"
 
 
 def create_space(*, tenant: Tenant, slug: str, name: str = "", **fields: Any) -> Space:
-    """Make a space. Raises BadInput naming each field that is wrong."""
+    """Make a space. Raises BadInput naming each wrong field."""
     return save_space(Space(tenant=tenant, slug=slug, name=name or slug, **fields))
 
 
 @transaction.atomic
 def save_space(space: Space) -> Space:
-    """Save a space as it stands, and move what is below it along.
+    """Save a changed space; the spaces below move with it.
 
-    Raises BadInput naming what is wrong: a parent at another site or below itself.
+    Raises BadInput naming the wrong field, such as a parent at another site or below
+    the space itself.
     """
     _lock_tree(space.tenant_id)
     if space.site.tenant_id != space.tenant_id:
@@ -34,7 +35,7 @@ def save_space(space: Space) -> Space:
     limit = space.tenant.limit
     place = {"project_id": space.site.project_id, "site_id": space.site_id}
     if limit is not None and not limit.holds(**place):
-        raise BadInput(site="You do not reach spaces there.")
+        raise BadInput(site="You may not access spaces there.")
     if space.parent is not None and space.parent.site_id != space.site_id:
         raise BadInput(parent=f"There is no such space at the site {space.site}.")
     save_checked(space)
@@ -44,9 +45,9 @@ def save_space(space: Space) -> Space:
 
 @transaction.atomic
 def update_space(space: Space, **changes: Any) -> Space:
-    """Change or move a space; it stays at its site, with everything below it."""
+    """Change or move a space; it and the spaces below stay at their site."""
     if changes.get("site", space.site) != space.site:
-        raise BadInput(site="A space stays at its site.")
+        raise BadInput(site="A space cannot move to another site.")
     row = lock_space(space)
     row.tenant = space.tenant  # with the caller's limit
     for field, value in changes.items():
@@ -55,7 +56,7 @@ def update_space(space: Space, **changes: Any) -> Space:
 
 
 def delete_space(space: Space) -> None:
-    """Delete a space; raises InUse while a space or a device is in it."""
+    """Delete a space; raises InUse while it contains a space or a device."""
     delete_unused(
         space,
         Space.objects.filter(parent=space),
@@ -64,15 +65,15 @@ def delete_space(space: Space) -> None:
 
 
 def lock_space(space: Space) -> Space:
-    """Lock a space inside of a transaction; the tree first, as the trigger's order is.
+    """Lock a space inside a transaction; the tree first, as the trigger does.
 
-    Raises Space.DoesNotExist for one that is gone.
+    Raises Space.DoesNotExist if it was deleted.
     """
     _lock_tree(space.tenant_id)
     return Space.objects.select_for_update(no_key=True).get(pk=space.pk)
 
 
 def _lock_tree(tenant_id: int) -> None:
-    """Let one at a time move spaces of a tenant: two moves may make a loop."""
+    """Serialise moves of a tenant's spaces: two at once could make a loop."""
     with connection.cursor() as cursor:
         cursor.execute(LOCK_TREE, [tenant_id])

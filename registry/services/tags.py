@@ -14,7 +14,7 @@ from registry.selectors.access import within
 from registry.services.device_rules import MAX_TAGS
 from registry.validators import validate_tag
 
-# What stays keeps its order, what is new comes last; who has it so already, is left.
+# Kept tags keep their order, new ones come last; unchanged devices are not written.
 EDIT = """
     UPDATE registry_device d SET tags = new.tags, updated_at = now()
     FROM (
@@ -41,9 +41,9 @@ def edit_tags(
     add: Sequence[str] = (),
     remove: Sequence[str] = (),
 ) -> list[int]:
-    """Add and remove tags of a set of these tenants' devices, all or none.
+    """Add and remove tags of a set of these tenants' devices: of all, or of none.
 
-    Returns the ids of those that changed. Raises BadInput naming ``add`` or ``remove``.
+    Returns the ids of changed devices. Raises BadInput naming ``add`` or ``remove``.
     """
     errors = [
         {"field": field, "message": message}

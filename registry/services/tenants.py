@@ -1,4 +1,4 @@
-"""Writes of tenants: for platform superusers."""
+"""Writes of tenants, for platform superusers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from registry.services.constraint_errors import (
 
 
 def create_tenant(*, slug: str, name: str = "") -> Tenant:
-    """Make a tenant. Raises BadInput for a slug that is taken or malformed."""
+    """Make a tenant. Raises BadInput for a taken or malformed slug."""
     return save_tenant(Tenant(slug=slug, name=name or slug))
 
 
 def save_tenant(tenant: Tenant) -> Tenant:
-    """Save a tenant as it stands. Raises BadInput naming what is wrong."""
+    """Save a changed tenant. Raises BadInput naming the wrong field."""
     save_checked(tenant)
     return tenant
 
 
 @transaction.atomic
 def update_tenant(tenant: Tenant, **changes: Any) -> Tenant:
-    """Change a tenant's slug or name."""
     row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
     for field, value in changes.items():
         setattr(row, field, value)
@@ -34,7 +33,7 @@ def update_tenant(tenant: Tenant, **changes: Any) -> Tenant:
 
 
 def delete_tenant(tenant: Tenant) -> None:
-    """Delete a tenant that owns nothing; raises InUse."""
+    """Delete a tenant; raises InUse if it owns anything."""
     owned = [
         model.objects.filter(tenant=tenant)
         for model in (Device, Site, Product, Project)

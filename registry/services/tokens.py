@@ -1,4 +1,4 @@
-"""Writes of API tokens; a key is shown once and kept as a digest."""
+"""Writes of API tokens; a key is shown once and stored as a digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from iotplatform.common.problems import BadInput
-from registry.choices import Scope
+from registry.choices import TokenScope
 from registry.models import ApiToken, User
 from registry.selectors.tokens import digest_of
 
@@ -32,13 +32,13 @@ def create_token(
     """Make a key for a person's scripts; return the row and the key.
 
     Raises BadInput for unknown or no scopes, for an expiry in the past, and for a key
-    that could do more, or lasts longer, than the one it is ``made_with``.
+    with more rights or a later expiry than the key ``made_with`` which it is made.
     """
     wanted = list(dict.fromkeys(scopes))
-    if not wanted or not set(wanted) <= set(Scope.values):
-        raise BadInput(scopes=f"One or more of: {', '.join(Scope.values)}.")
+    if not wanted or not set(wanted) <= set(TokenScope.values):
+        raise BadInput(scopes=f"One or more of: {', '.join(TokenScope.values)}.")
     if expires_at is not None and expires_at <= timezone.now():
-        raise BadInput(expires_at="This is in the past.")
+        raise BadInput(expires_at="This date is in the past.")
     if made_with is not None:
         _check_no_more(made_with, wanted, expires_at)
     key = KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
@@ -56,14 +56,14 @@ def create_token(
 
 
 def revoke_token(token: ApiToken) -> None:
-    """Make a key worthless from now on; revoking twice keeps the first time."""
+    """Revoke a key; a second call keeps the time of the first."""
     rows = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True)
     rows.update(revoked_at=timezone.now())
     token.refresh_from_db(fields=["revoked_at"])
 
 
-def note_use(token: ApiToken, *, now: datetime) -> None:
-    """Note that the key was used, at most once a minute."""
+def record_use(token: ApiToken, *, now: datetime) -> None:
+    """Record that the key was used, at most once a minute."""
     last = token.last_used_at
     if last is None or now - last >= USE_IS_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
@@ -72,10 +72,12 @@ def note_use(token: ApiToken, *, now: datetime) -> None:
 def _check_no_more(
     made_with: ApiToken, scopes: list[str], expires_at: datetime | None
 ) -> None:
-    """Refuse what would outdo the key in hand: a stolen one must not grow."""
+    """Refuse a key with more rights than the one in use, which may be stolen."""
     if not set(scopes) <= set(made_with.scopes):
         allowed = ", ".join(made_with.scopes)
         raise BadInput(scopes=f"The key in use allows only: {allowed}.")
     end = made_with.expires_at
     if end is not None and (expires_at is None or expires_at > end):
-        raise BadInput(expires_at=f"The key in use ends at {end:%Y-%m-%dT%H:%M:%SZ}.")
+        raise BadInput(
+            expires_at=f"The key in use expires at {end:%Y-%m-%dT%H:%M:%SZ}."
+        )

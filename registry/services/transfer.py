@@ -1,4 +1,4 @@
-"""A device's way from one tenant to another, in the registry."""
+"""The transfer of a device to another tenant, in the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry.services.replacement import lock_devices
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where a device goes: a tenant, and what it is there."""
+    """The tenant that gets a device, and its place and product there."""
 
     tenant: Tenant
     site: Site
@@ -26,27 +26,27 @@ class Destination:
     gateway: Device | None = None
 
 
-def hand_over(
+def move_to_tenant(
     *, device: Device, to: Destination, reason: str, actor: User | None
 ) -> Device:
     """Move a device to another tenant, inside the caller's transaction.
 
-    Its name and tags were the old owner's words and stay behind, as do its space,
-    revision and batch, which are rows of that owner's, and attributes that the new
-    product does not know; every credential is revoked. Each owner's history says its
-    own half. Raises BadInput naming the field, InUse for a gateway that still
-    has children, and Conflict where the device changed hands meanwhile.
+    It loses its name and tags, which belong to the old owner, its space, revision and
+    batch, which are rows of the old owner, and attributes that the new product does not
+    know. Every credential is revoked. Each owner's change log records its own side.
+    Raises BadInput naming the field, InUse for a gateway that still has children, and
+    Conflict if the device was transferred meanwhile.
     """
     if to.tenant.pk == device.tenant_id:
-        raise BadInput(tenant="It belongs to this tenant already.")
+        raise BadInput(tenant="It already belongs to this tenant.")
     locked = lock_devices({device.pk, to.gateway.pk if to.gateway else None})
     row = locked[device.pk]
     if row.tenant_id != device.tenant_id:
-        raise Conflict("The device went to another tenant meanwhile.")
+        raise Conflict("Meanwhile the device was transferred to another tenant.")
     if children := Device.objects.filter(gateway=row).count():
         raise InUse(
             f"{row.uid} is the gateway of {children} devices: move them to another"
-            " gateway, or out of service, before it changes hands."
+            " gateway, or out of service, before the transfer."
         )
     left = row.tenant
     row.tenant, row.site, row.product = to.tenant, to.site, to.product
@@ -68,7 +68,7 @@ def hand_over(
 
 
 def _is_refused(product: Product, name: str, value: object) -> bool:
-    """Whether the product says something against this one, whatever is missing."""
+    """Whether the product's schema refuses this attribute, apart from missing ones."""
     alone = len(attribute_errors(product, {name: value}))
     return alone > len(attribute_errors(product, {}))
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from registry.models import Tenant
 from tests.admin.pages import MODELS, Opened, addresses, open_page
-from tests.admin.rows import FullRows, hang_on, make_world
+from tests.admin.rows import FullRows, add_related_rows, make_world
 from tests.factories import UserFactory
 
 MANY = 30
@@ -38,14 +38,15 @@ def measured(django_db_setup: None, django_db_blocker: Any) -> Iterator[Measured
 
 
 def _open_all(client: Client, pages: dict[str, str]) -> dict[str, Opened]:
-    ContentType.objects.clear_cache()  # or the first round would pay for both
+    ContentType.objects.clear_cache()  # else the first round would pay for both
     return {name: open_page(client, url) for name, url in pages.items()}
 
 
 def _grow(world: FullRows) -> None:
-    """Make each list and whatever hangs on a row thirty times as long."""
+    """Make each list, and the related rows of a row, thirty times as long."""
     for _ in range(MANY - 1):
         make_world()
     for model in MODELS:
-        if model in world.made and model is not Tenant:  # all hangs on a tenant
-            hang_on(model, world, MANY - 1)
+        # Not of a tenant: every row refers to one.
+        if model in world.made and model is not Tenant:
+            add_related_rows(model, world, MANY - 1)

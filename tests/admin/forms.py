@@ -22,11 +22,11 @@ from registry.models import (
     Tenant,
     User,
 )
-from tests.wall.rows import Rows
+from tests.isolation.rows import Rows
 
 Body = dict[str, Any]
 _numbers = count(1)
-# Fields that name other rows, and of what kind.
+# Fields that refer to other rows, and the kind of these.
 REFERENCES: dict[str, type[Any]] = {
     "tenant": Tenant,
     "project": Project,
@@ -205,9 +205,9 @@ BODIES: dict[str, Callable[[Rows, str], Body]] = {
         **_at("until", 2),
     },
 }
-# What only one row of a tenant has, where that is no slug.
+# Unique fields of rows that have no slug.
 TAKEN = {"fleet.Cohort": "name", "state.AlarmRule": "code"}
-# What a person changes of a row, so that one sees whether it was.
+# The field that an attempt changes, so that the change can be checked.
 CHANGES: dict[str, Body] = {
     **{
         f"registry.{name}": {"name": "renamed"}

@@ -71,8 +71,8 @@ def open_page(client: Client, url: str) -> Opened:
     """Open a page, and note the statements that it took."""
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(url)
-    said = [str(row["sql"]) for row in captured.captured_queries]
-    queries = [sql for sql in said if _is_of_page(sql)]
+    statements = [str(row["sql"]) for row in captured.captured_queries]
+    queries = [sql for sql in statements if _is_of_page(sql)]
     return Opened(answer.status_code, answer.content.decode(), queries, answer)
 
 
@@ -87,7 +87,7 @@ class Select:
 
     name: str
     options: int = 0
-    searches: str = ""  # the address that it asks for what it offers
+    searches: str = ""  # the URL that it loads its options from
 
 
 class _Selects(HTMLParser):

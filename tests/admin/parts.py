@@ -1,4 +1,4 @@
-"""Two places of a tenant, another tenant, and everybody at the door of the admin."""
+"""Two places of a tenant, another tenant, and everybody who uses the admin."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from registry.models import (
 from state.models import AlarmRule, DeadLetter
 from tests.admin.forms import Body, body_for, sent_by
 from tests.admin.pages import MODELS, url_of
-from tests.admin.roles import ADD, TABLE, Door, Part, Person, people_of
+from tests.admin.roles import ADD, TABLE, AdminRules, Part, Person, people_of
 from tests.admin.rows import FullRows, make_sign_ins
 from tests.factories import TenantFactory
-from tests.wall.walk import everything_of
+from tests.isolation.walk import everything_of
 
-# Of the whole tenant: both places of ours have the same ones.
+# Rows of the whole tenant: both our places share them.
 SHARED = (
     *(Product, HardwareRevision, Batch, AlarmRule, Cohort, DeviceImport),
     *(FirmwareRelease, FirmwareProduct, FirmwareHardware),
@@ -43,7 +43,7 @@ class World:
     far: Part
     theirs: Part
     people: dict[str, Person]
-    # Read once, before anybody tries: all is undone afterwards.
+    # Read once, before all attempts: their changes are undone afterwards.
     _before: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _forms: dict[Any, tuple[str, Body]] = field(default_factory=dict)
 
@@ -52,13 +52,15 @@ class World:
         """All rows there are."""
         return self.near, self.far, self.theirs
 
-    def is_beyond(self, person: Person, part: Part, door: Door) -> bool:
-        """Whether a part's rows of a tenant are none of the person's."""
+    def is_beyond(self, person: Person, part: Part, rules: AdminRules) -> bool:
+        """Whether the person may not access the rows of this part of a tenant."""
         if person.is_superuser:
             return False
         if part is self.near:
-            return bool(person.limit) and person.limit not in door.limits
-        return part is self.theirs or bool(person.limit and not door.is_of_whole_tenant)
+            return bool(person.limit) and person.limit not in rules.limits
+        return part is self.theirs or bool(
+            person.limit and not rules.is_of_whole_tenant
+        )
 
     def tells(self, person: Person, text: str) -> bool:
         """Whether a text says something that the person should not read."""
@@ -77,7 +79,7 @@ class World:
         return part.row(model)
 
     def before(self, part: Part) -> dict[str, list[str]]:
-        """Return every row of a part's tenant as it was when nobody had tried."""
+        """Return every row of a part's tenant as it was before all attempts."""
         return self._before[part.rows.text]
 
     def form_of(self, model: Any, row: Any) -> tuple[str, Body]:
@@ -95,7 +97,7 @@ class World:
 
 
 def make_world() -> World:
-    """Make them, each with one row more that nothing hangs on, made in the admin."""
+    """Make them, each with one more row that nothing refers to, made in the admin."""
     near, theirs = (
         FullRows(TenantFactory(slug=word, name=word), word, short=short)
         for word, short in ((_word("x"), "ꙮꙬ"), (_word("z"), "ꙮꙘ"))
@@ -114,8 +116,8 @@ def make_world() -> World:
     boss = world.people["superuser"].client
     for part in world.parts:
         for model in MODELS:
-            door = TABLE.get(model._meta.label)
-            if door and ADD in door.writes | door.platform_writes:
+            rules = TABLE.get(model._meta.label)
+            if rules and ADD in rules.writes | rules.platform_writes:
                 part.spare[model] = _added(boss, model, part)
     for part in (world.near, world.theirs):
         world._before[part.rows.text] = everything_of(part.rows)
@@ -123,7 +125,7 @@ def make_world() -> World:
 
 
 def _word(letter: str) -> str:
-    # Eight letters, which have room in a key's prefix with a number behind.
+    # Eight letters fit into a key's prefix together with a number.
     return f"q{letter}{token_hex(3)}"
 
 

@@ -1,4 +1,4 @@
-"""Who is in the admin, and how they choose rows and confirm."""
+"""People who use the admin, and how they choose rows and confirm."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def choose(client: Client, action: str, *rows: Any, **given: Any) -> Any:
     return client.post(url_of(type(rows[0]), "changelist"), form, follow=True)
 
 
-def said(answer: Any) -> list[str]:
-    """What the admin told the person."""
+def messages_of(answer: Any) -> list[str]:
+    """Return the messages that the admin showed."""
     return [str(message) for message in answer.context["messages"]]

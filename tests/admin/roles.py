@@ -1,6 +1,6 @@
 """Who comes into the admin, and what each model's admin is to them: the written table.
 
-``test_roles`` tries all of it; an admin or an action that stands nowhere here fails
+``test_roles`` tries all of it; an admin or an action that is missing here fails
 there by its name.
 """
 
@@ -24,7 +24,7 @@ from registry.models import (
 )
 from registry.permissions import RIGHTS_OF_ROLE, Right
 from tests.factories import MembershipFactory, UserFactory
-from tests.wall.rows import Rows
+from tests.isolation.rows import Rows
 
 ADD, CHANGE, DELETE = "add", "change", "delete"
 ALL = frozenset({ADD, CHANGE, DELETE})
@@ -33,7 +33,7 @@ NONE: frozenset[str] = frozenset()
 
 @dataclass
 class Part:
-    """Rows of a tenant or of its places: one of each kind, and one nothing hangs on."""
+    """Rows of a tenant or its places: one of each kind, and one without references."""
 
     rows: Rows
     spare: dict[type[Any], Any] = field(default_factory=dict)
@@ -46,41 +46,41 @@ class Part:
 
 @dataclass(frozen=True)
 class Act:
-    """An action of a list: the right it needs, and what is said when it is confirmed.
+    """An action of a list: the right it needs, and the form that confirms it.
 
     Rows of ours change by it, or the answer is something to keep (a file, a secret).
     """
 
-    right: Right | None = Right.MANAGE  # None: the platform's
+    right: Right | None = Right.MANAGE  # None: superusers only
     says: Callable[[Part, Part], dict[str, Any]] | None = None
-    lifecycle: str = ""  # what a device must be before
+    lifecycle: str = ""  # the lifecycle before the action
     changes: bool = True
 
 
 @dataclass(frozen=True)
-class Door:
+class AdminRules:
     """What a model's admin is: whose right opens it, and what may be done there."""
 
-    right: Right | None = Right.MANAGE  # None: the platform's
+    right: Right | None = Right.MANAGE  # None: superusers only
     writes: frozenset[str] = NONE
-    # Rows that belong to no place: a limited member sees them, and these are theirs.
+    # Rows without a place: limited members see them and may do only these writes.
     is_of_whole_tenant: bool = False
     limited_writes: frozenset[str] = ALL
-    writes_of_a_site: frozenset[str] = ALL  # by whose limit is a site
-    limits: frozenset[str] = frozenset({"site", "project"})  # that reach such rows
-    platform_writes: frozenset[str] = NONE  # by a superuser beside what others may
+    writes_of_a_site: frozenset[str] = ALL  # of members limited to a site
+    limits: frozenset[str] = frozenset({"site", "project"})  # that include such rows
+    platform_writes: frozenset[str] = NONE  # of superusers, in addition
     actions: dict[str, Act] = field(default_factory=dict)
 
 
-PLATFORM = Door(None)
-ENDED = Door(
+PLATFORM = AdminRules(None)
+ENDED = AdminRules(
     None,
     platform_writes=frozenset({DELETE}),
     actions={"delete_selected": Act(None, lambda *_: {"post": "yes"})},
 )
-LOOKED_AT = Door()
-WHOLE = Door(writes=ALL, is_of_whole_tenant=True, limited_writes=NONE)
-PLACED = Door(writes=ALL)
+LOOKED_AT = AdminRules()
+WHOLE = AdminRules(writes=ALL, is_of_whole_tenant=True, limited_writes=NONE)
+PLACED = AdminRules(writes=ALL)
 
 
 def _why(*_: Part) -> dict[str, Any]:
@@ -110,10 +110,10 @@ DEVICE = {
     "export_as_csv": Act(changes=False),
     "export_as_ndjson": Act(changes=False),
     "replace": Act(says=_successor, lifecycle="active"),
-    # Of the other tenant, too: nobody here administers both but a superuser.
+    # Needs both tenants: here only a superuser administers both.
     "transfer": Act(None, _away, "active"),
 }
-TABLE: dict[str, Door] = {
+TABLE: dict[str, AdminRules] = {
     **dict.fromkeys(
         (
             *("axes.AccessFailureLog", "axes.AccessLog", "fleet.IndexState"),
@@ -138,21 +138,21 @@ TABLE: dict[str, Door] = {
         ),
         LOOKED_AT,
     ),
-    "account.EmailAddress": Door(
+    "account.EmailAddress": AdminRules(
         None,
         platform_writes=ALL,
         actions={**ENDED.actions, "make_verified": Act(None)},
     ),
-    "registry.User": Door(None, platform_writes=ALL, actions=ENDED.actions),
-    "registry.ApiToken": Door(
+    "registry.User": AdminRules(None, platform_writes=ALL, actions=ENDED.actions),
+    "registry.ApiToken": AdminRules(
         None, platform_writes=frozenset({ADD}), actions={"revoke": Act(None)}
     ),
-    "registry.Tenant": Door(is_of_whole_tenant=True, platform_writes=ALL),
-    "registry.Project": Door(
+    "registry.Tenant": AdminRules(is_of_whole_tenant=True, platform_writes=ALL),
+    "registry.Project": AdminRules(
         writes=ALL, limited_writes=NONE, limits=frozenset({"project"})
     ),
-    # Who reaches the project makes and ends its sites.
-    "registry.Site": Door(writes=ALL, writes_of_a_site=frozenset({CHANGE})),
+    # Members limited to the project make and delete its sites.
+    "registry.Site": AdminRules(writes=ALL, writes_of_a_site=frozenset({CHANGE})),
     "registry.Space": PLACED,
     **dict.fromkeys(
         (
@@ -161,28 +161,28 @@ TABLE: dict[str, Door] = {
         ),
         WHOLE,
     ),
-    "registry.Device": Door(writes=frozenset({ADD, CHANGE}), actions=DEVICE),
-    "registry.Credential": Door(actions={"revoke": Act()}),
-    # A limited member sees their own: the errors of others' name devices anywhere.
-    "registry.DeviceImport": Door(writes=frozenset({ADD}), limits=NONE),
-    "registry.EnrolmentKey": Door(
+    "registry.Device": AdminRules(writes=frozenset({ADD, CHANGE}), actions=DEVICE),
+    "registry.Credential": AdminRules(actions={"revoke": Act()}),
+    # Limited members see their own: errors name devices of the whole tenant.
+    "registry.DeviceImport": AdminRules(writes=frozenset({ADD}), limits=NONE),
+    "registry.EnrolmentKey": AdminRules(
         writes=frozenset({ADD, CHANGE}), actions={"revoke": Act()}
     ),
-    "registry.Membership": Door(Right.ADMINISTER, ALL),
-    "registry.AuditEntry": Door(Right.AUDIT),
-    "fleet.Cohort": Door(writes=ALL, is_of_whole_tenant=True),
+    "registry.Membership": AdminRules(Right.ADMINISTER, ALL),
+    "registry.AuditEntry": AdminRules(Right.AUDIT),
+    "fleet.Cohort": AdminRules(writes=ALL, is_of_whole_tenant=True),
     "state.MaintenanceWindow": PLACED,
 }
 
 
 @dataclass
 class Person:
-    """Somebody at the door of the admin."""
+    """A person who uses the admin."""
 
     name: str
     client: Client
     role: str = ""
-    limit: str = ""  # none, or the field that names the place
+    limit: str = ""  # empty, or the field that names the place
     is_superuser: bool = False
     is_staff: bool = True
 
@@ -198,18 +198,18 @@ class Person:
         """Whether they may do this in their tenant; what needs none, in no tenant."""
         return self.is_superuser or right in self.rights
 
-    def sees(self, door: Door) -> bool:
+    def sees(self, rules: AdminRules) -> bool:
         """Whether they look at a model's rows at all."""
-        return self.holds(door.right)
+        return self.holds(rules.right)
 
-    def may(self, door: Door, what: str) -> bool:
+    def may(self, rules: AdminRules, what: str) -> bool:
         """Whether they add, change or delete rows of their places."""
         if self.is_superuser:
-            return what in door.writes | door.platform_writes
-        allowed = door.writes & door.limited_writes if self.limit else door.writes
+            return what in rules.writes | rules.platform_writes
+        allowed = rules.writes & rules.limited_writes if self.limit else rules.writes
         if self.limit == "site":
-            allowed &= door.writes_of_a_site
-        return self.sees(door) and what in allowed
+            allowed &= rules.writes_of_a_site
+        return self.sees(rules) and what in allowed
 
 
 def people_of(rows: Rows) -> dict[str, Person]:

@@ -1,4 +1,4 @@
-"""So many rows for every list of the admin, each with all that it may refer to."""
+"""Many rows for every list of the admin, each with everything that it may refer to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from registry.choices import Adapter
 from registry.models import ApiToken, Space, Tenant, User
 from state.models import AdapterPath, ListeningSlot
 from tests.factories import TenantFactory
-from tests.wall.rows import APPS, Rows
+from tests.isolation.rows import APPS, Rows
 
-# Of two that exclude each other one, and of what refers to its own kind the first.
+# Of two exclusive references, one; of references to the same model, the first row.
 LEFT_OUT = {
     "registry.MembershipLimit.site",
     "state.MaintenancePlace.device",
@@ -34,7 +34,7 @@ _numbers = count(1)
 
 
 class FullRows(Rows):
-    """As its base, but nothing that may be named is left out."""
+    """Like its base, but every optional reference is set."""
 
     def of(self, model: type[models.Model]) -> Any:
         if model is ApiToken and model not in self.made:
@@ -49,7 +49,7 @@ class FullRows(Rows):
 
 
 def make_world() -> FullRows:
-    """Make a tenant of its own with a row in every table, and a person's sign-ins."""
+    """Make a new tenant with a row in every table, and the sign-ins of a person."""
     rows = FullRows(TenantFactory(), "x")
     rows.make_all()
     space = rows.of(Space)
@@ -60,7 +60,7 @@ def make_world() -> FullRows:
 
 
 def make_sign_ins(user: User) -> None:
-    """Make what a person's signing in leaves, and the platform's own rows."""
+    """Make the rows that a sign-in leaves, and the platform's own rows."""
     number = next(_numbers)
     EmailAddress.objects.create(user=user, email=f"{number}@example.org")
     Authenticator.objects.create(
@@ -81,8 +81,8 @@ def make_sign_ins(user: User) -> None:
         AdapterPath.objects.get_or_create(adapter=name, defaults={"at": now})
 
 
-def hang_on(model: type[models.Model], world: FullRows, number: int) -> None:
-    """Make so many rows of each model that refers to the world's row of this one.
+def add_related_rows(model: type[models.Model], world: FullRows, number: int) -> None:
+    """Make ``count`` rows of each model that refers to the world's row of this one.
 
     Of what it may have only one of, that one stays alone.
     """
@@ -98,7 +98,7 @@ def hang_on(model: type[models.Model], world: FullRows, number: int) -> None:
 
 
 def _made(child: type[models.Model], world: FullRows, *, anew_but: Any = None) -> bool:
-    """Make one more row, with the world's others or with new ones beside one."""
+    """Make one more row, with the world's rows, or with new ones except for one."""
     rows = FullRows(world.tenant, "x")
     rows.made = {
         model: row

@@ -1,4 +1,4 @@
-"""Addresses that nobody's page leads to: refused or led back, and never a failure."""
+"""URLs that no page links to: refused or redirected, never a server error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def client(db: None) -> Client:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_no_address_makes_a_page_fail(client: Client, model: Any) -> None:
+def test_no_url_makes_a_page_fail(client: Client, model: Any) -> None:
     page = url_of(model, "changelist")
     names = ["q", "p", "o", "pk__in", "nothing"]
     for spec in client.get(page).context["cl"].filter_specs:

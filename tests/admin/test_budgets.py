@@ -1,4 +1,4 @@
-"""What pages of the admin cost: the same for one row and for thirty, and not much."""
+"""Query budgets of admin pages: small, and the same for one row and for thirty."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.test import Client
 
 from commands.models import Command, CommandEvent
 from registry.admin.shared.filters import FEW as LINKS
-from registry.admin.shared.large_lists import HUNG
+from registry.admin.shared.large_lists import INLINE_ROWS
 from registry.models import Device
 from tests.admin.conftest import Measured
 from tests.admin.pages import MODELS, open_page, url_of
 from tests.admin.rows import make_world
 from tests.factories import DeviceFactory, TenantFactory, UserFactory
 
-# Session, person, rights, the page's rows and what they bring along.
+# Session, person, rights, the page's rows and their related rows.
 MOST = {"list": 9, "search": 9, "add": 9, "change": 12, "history": 9, "delete": 9}
 FEW = 26  # links of a filter, or options of a select, that a person reads through
 COUNTS = re.compile(r"SELECT COUNT\((?!.*LIMIT \d+\) subquery)")
@@ -73,7 +73,7 @@ def test_no_select_offers_a_whole_table(measured: Measured) -> None:
     } == {}
 
 
-def test_what_a_field_searches_costs_the_same_for_more_rows(
+def test_the_search_of_a_field_costs_the_same_for_more_rows(
     measured: Measured, client: Client
 ) -> None:
     client.force_login(UserFactory(is_superuser=True))
@@ -125,14 +125,14 @@ def test_an_inline_shows_the_last_of_many(db: None, client: Client) -> None:
             status="queued",
             cause=f"cause {number:03}",
         )
-        for number in range(HUNG + 50)
+        for number in range(INLINE_ROWS + 50)
     )
 
     text = open_page(client, url_of(Command, "change", command.pk)).text
 
     shown = set(re.findall(r"cause \d{3}", text))
-    assert len(shown) == HUNG
-    assert max(shown) == f"cause {HUNG + 49:03}"
+    assert len(shown) == INLINE_ROWS
+    assert max(shown) == f"cause {INLINE_ROWS + 49:03}"
 
 
 def test_a_filter_by_tenant_is_links_while_tenants_are_few(

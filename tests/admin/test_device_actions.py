@@ -1,4 +1,4 @@
-"""What is done to chosen devices: asked, confirmed, by the services, with a why."""
+"""Actions on selected devices: confirmed, done by the services, with a reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from registry.models import (
 from registry.services.credentials import issue_credential
 from registry.services.device_rules import MAX_TAGS
 from tests.admin.pages import open_page, url_of
-from tests.admin.people import boss, choose, member_of, said, staff_of
+from tests.admin.people import boss, choose, member_of, messages_of, staff_of
 from tests.factories import (
     DeviceFactory,
     MembershipFactory,
@@ -49,7 +49,7 @@ def fresh(row: Any) -> Any:
     return type(row).objects.get(pk=row.pk)
 
 
-def test_a_move_is_asked_for_and_done_with_its_reason_once_confirmed(
+def test_a_move_is_done_with_its_reason_once_confirmed(
     acme: Tenant,
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -64,13 +64,13 @@ def test_a_move_is_asked_for_and_done_with_its_reason_once_confirmed(
     assert device.uid in asked.content.decode()
     assert "This field is required" in without.content.decode()
     assert before == Lifecycle.ACTIVE
-    assert said(done) == ["1 moved to retired."]
+    assert messages_of(done) == ["1 moved to retired."]
     move = LifecycleMove.objects.get(device=device)
     assert (move.moved_to, move.reason) == ("retired", "lightning")
     assert move.actor is not None
 
 
-def test_a_refurbished_unit_begins_again(acme: Tenant) -> None:
+def test_a_refurbished_unit_starts_as_provisioned(acme: Tenant) -> None:
     device = DeviceFactory(tenant=acme, lifecycle=Lifecycle.RETIRED)
 
     choose(boss(), "provision", device, **WHY)
@@ -78,7 +78,7 @@ def test_a_refurbished_unit_begins_again(acme: Tenant) -> None:
     assert fresh(device).lifecycle == Lifecycle.PROVISIONED
 
 
-def test_chosen_across_pages_they_must_be_as_many_as_when_one_looked(
+def test_rows_chosen_across_pages_must_not_change_in_number(
     acme: Tenant,
 ) -> None:
     devices = [DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)]
@@ -89,12 +89,12 @@ def test_chosen_across_pages_they_must_be_as_many_as_when_one_looked(
     unmoved = [fresh(device).lifecycle for device in devices]
     moved = choose(client, "retire", devices[0], **across | {"confirmed": 2})
 
-    assert "They were 1 when you looked, and are 2 now" in refused.content.decode()
+    assert "There were 1 when you looked, now there are 2." in refused.content.decode()
     assert unmoved == [Lifecycle.ACTIVE] * 2
-    assert said(moved) == ["2 moved to retired."]
+    assert messages_of(moved) == ["2 moved to retired."]
 
 
-def test_tags_are_added_and_removed_and_the_log_knows_who(acme: Tenant) -> None:
+def test_tags_are_added_and_removed_and_the_log_names_the_actor(acme: Tenant) -> None:
     one = DeviceFactory(tenant=acme, tags=["summer"])
     other = DeviceFactory(tenant=acme, tags=["winter"])
     client = staff_of(acme, Role.MANAGER)
@@ -103,7 +103,7 @@ def test_tags_are_added_and_removed_and_the_log_knows_who(acme: Tenant) -> None:
     done = choose(client, "tag", one, other, add="winter, north", remove="summer")
 
     assert "Add or remove tags" in asked.content.decode()
-    assert said(done) == ["2 changed."]
+    assert messages_of(done) == ["2 changed."]
     assert fresh(one).tags == ["winter", "north"]
     assert fresh(other).tags == ["winter", "north"]
     entry = AuditEntry.objects.filter(kind="device", object_name=one.uid).latest("pk")
@@ -120,7 +120,7 @@ def test_tags_are_added_and_removed_and_the_log_knows_who(acme: Tenant) -> None:
         ({"add": "one-more"}, f"full would have {MAX_TAGS + 1}"),
     ],
 )
-def test_tags_that_cannot_be_are_refused_for_all(
+def test_tags_that_cannot_be_added_to_one_device_are_refused_for_all(
     acme: Tenant, given: dict[str, str], message: str
 ) -> None:
     one = DeviceFactory(tenant=acme)
@@ -134,7 +134,7 @@ def test_tags_that_cannot_be_are_refused_for_all(
     assert fresh(one).tags == []
 
 
-def test_a_device_is_replaced_and_its_successor_takes_over(acme: Tenant) -> None:
+def test_a_device_is_replaced_and_its_successor_gets_its_place(acme: Tenant) -> None:
     old = DeviceFactory(tenant=acme, tags=["winter"], name="Pump")
     new = DeviceFactory(tenant=acme, lifecycle=Lifecycle.PROVISIONED)
     issue_credential(old)
@@ -146,7 +146,7 @@ def test_a_device_is_replaced_and_its_successor_takes_over(acme: Tenant) -> None
 
     for follows in ("1 credential is revoked", "the tags winter", "1 open commands"):
         assert follows in asked
-    assert said(done) == [f"{new.uid} stands in the place of {old.uid} now."]
+    assert messages_of(done) == [f"{new.uid} has replaced {old.uid}."]
     assert (fresh(old).lifecycle, fresh(new).lifecycle) == ("replaced", "active")
     assert (fresh(new).name, fresh(new).tags) == ("Pump", ["winter"])
     assert not Credential.objects.filter(device=old, revoked_at=None).exists()
@@ -155,7 +155,7 @@ def test_a_device_is_replaced_and_its_successor_takes_over(acme: Tenant) -> None
         assert f'<a href="{url_of(Device, "change", other.pk)}">{other.uid}</a>' in text
 
 
-def test_what_cannot_replace_a_device_is_refused_beside_the_field(
+def test_a_device_that_cannot_replace_another_is_refused_at_the_field(
     acme: Tenant, globex: Tenant
 ) -> None:
     old, theirs = DeviceFactory(tenant=acme), DeviceFactory(tenant=globex)
@@ -172,7 +172,9 @@ def test_what_cannot_replace_a_device_is_refused_beside_the_field(
         answer = choose(client, "replace", old, replaced_by=unit.pk, **WHY)
         assert message in answer.content.decode()
     two = choose(client, "replace", old, gone)
-    assert said(two) == ["Select exactly one device: its successor takes its place."]
+    assert messages_of(two) == [
+        "Select exactly one device: its successor takes its place."
+    ]
     assert fresh(old).lifecycle == Lifecycle.ACTIVE
 
 
@@ -182,7 +184,7 @@ def goes_to(tenant: Tenant, **changes: Any) -> dict[str, Any]:
     return {**where, **WHY, **changes}
 
 
-def test_devices_go_to_another_tenant_each_as_one_operation(
+def test_devices_are_transferred_each_in_its_own_transaction(
     acme: Tenant, globex: Tenant
 ) -> None:
     plain, gateway = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme, uid="gw")
@@ -195,10 +197,10 @@ def test_devices_go_to_another_tenant_each_as_one_operation(
     done = choose(client, "transfer", plain, gateway, **goes_to(globex))
 
     assert "1 open commands end" in asked
-    assert "1 devices have one of these as their gateway" in asked
-    assert said(done) == [
+    assert "1 devices use one of these as their gateway" in asked
+    assert messages_of(done) == [
         "gw: gw is the gateway of 1 devices: move them to another gateway, or out of"
-        " service, before it changes hands.",
+        " service, before the transfer.",
         "1 transferred to globex.",
     ]
     assert fresh(plain).tenant == globex
@@ -209,7 +211,7 @@ def test_devices_go_to_another_tenant_each_as_one_operation(
     assert {move.tenant for move in moves} == {acme, globex}
 
 
-def test_only_who_administers_both_tenants_transfers(
+def test_only_admins_of_both_tenants_transfer_devices(
     acme: Tenant, globex: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -229,12 +231,12 @@ def test_only_who_administers_both_tenants_transfers(
 
     for answer in (alone, manages):
         assert "Transfer to another tenant" not in answer.content.decode()
-    assert "This needs the right to administer it." in third.content.decode()
+    assert "You need the right to administer it." in third.content.decode()
     assert stays == acme
-    assert said(both) == ["1 transferred to globex."]
+    assert messages_of(both) == ["1 transferred to globex."]
 
 
-def test_what_is_not_the_new_tenants_is_refused_beside_its_field(
+def test_an_object_of_another_than_the_new_tenant_is_refused_at_its_field(
     acme: Tenant, globex: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -248,7 +250,7 @@ def test_what_is_not_the_new_tenants_is_refused_beside_its_field(
     assert fresh(device).tenant == acme
 
 
-def test_a_limited_manager_reaches_no_device_and_no_successor_beyond(
+def test_a_limited_manager_accesses_no_device_and_no_successor_beyond_the_limit(
     acme: Tenant,
 ) -> None:
     near, far = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
@@ -261,7 +263,7 @@ def test_a_limited_manager_reaches_no_device_and_no_successor_beyond(
     assert "not one of the available choices" in refused.content.decode()
 
 
-def test_the_device_page_leads_to_its_log_and_to_the_console(acme: Tenant) -> None:
+def test_the_device_page_links_to_its_log_and_to_the_console(acme: Tenant) -> None:
     device = DeviceFactory(tenant=acme)
     client = staff_of(acme, Role.MANAGER)
     choose(client, "tag", device, add="winter")

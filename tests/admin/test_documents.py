@@ -1,4 +1,4 @@
-"""JSON that no table takes is refused beside its field, as at the other doors."""
+"""JSON that no table can store is refused at its field, as in REST and the console."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def acme() -> Tenant:
 
 
 @pytest.mark.parametrize("text", NO_TEXT, ids=range(4))
-def test_a_product_declares_nothing_that_no_table_keeps(
+def test_a_product_cannot_declare_what_no_table_can_store(
     acme: Tenant, text: str
 ) -> None:
     form: dict[str, Any] = {
@@ -36,7 +36,9 @@ def test_a_product_declares_nothing_that_no_table_keeps(
 
 
 @pytest.mark.parametrize("text", NO_TEXT, ids=range(4))
-def test_a_device_has_no_attribute_that_cannot_be_kept(acme: Tenant, text: str) -> None:
+def test_a_device_cannot_have_an_attribute_that_cannot_be_stored(
+    acme: Tenant, text: str
+) -> None:
     device = DeviceFactory(tenant=acme)
     form = {
         **{"site": device.site_id, "product": device.product_id, "name": "Pump"},

@@ -36,7 +36,7 @@ def client(db: None) -> Client:
 
 
 def plan_of(sql: str) -> Any:
-    """Return the plan where an index that has the order is taken if there is one."""
+    """Return the query plan with sorting disabled, so that a fitting index is used."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
@@ -52,7 +52,7 @@ def nodes_of(plan: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_a_list_is_in_an_order_that_an_index_has(client: Client, model: Any) -> None:
+def test_a_list_is_sorted_by_an_index(client: Client, model: Any) -> None:
     table = f'FROM "{model._meta.db_table}"'
     opened = open_page(client, url_of(model, "changelist"))
     pages = [sql for sql in opened.queries if table in sql and "ORDER BY" in sql]
@@ -64,7 +64,7 @@ def test_a_list_is_in_an_order_that_an_index_has(client: Client, model: Any) -> 
 
 
 def headings_of(model: Any) -> dict[str, str]:
-    """Return what the headings of a list sort it by, as its address says it."""
+    """Return the sort keys that the headings of a list offer in the URL."""
     request = RequestFactory().get("/")
     request.user = UserFactory.create(is_superuser=True, is_staff=True)
     shown = admin.site._registry[model].get_changelist_instance(request)
@@ -73,7 +73,7 @@ def headings_of(model: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("model", LARGE, ids=lambda model: model.__name__)
-def test_a_large_list_is_sorted_by_what_an_index_has(
+def test_a_large_list_can_be_sorted_by_indexed_columns(
     client: Client, model: Any
 ) -> None:
     address = url_of(model, "changelist")

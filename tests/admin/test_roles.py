@@ -1,6 +1,6 @@
-"""Every role by every model of the admin: what it may do there, and with whose rows.
+"""Every role with every model of the admin: what it may do, and with whose rows.
 
-The doors are generated from the admin's registry; what is expected of each stands in
+The pages are generated from the admin's registry; what is expected of each is in
 ``tests/admin/roles.py`` and, by role, in ``registry.permissions`` alone.
 """
 
@@ -30,11 +30,11 @@ from tests.admin.forms import (
 )
 from tests.admin.pages import MODELS, url_of
 from tests.admin.parts import World, make_world, newest
-from tests.admin.roles import ADD, CHANGE, DELETE, TABLE, Act, Door, Part, Person
+from tests.admin.roles import ADD, CHANGE, DELETE, TABLE, Act, AdminRules, Part, Person
 from tests.admin.tries import REFUSED, Tries, Try, errors_of, undone
 
 pytestmark = pytest.mark.django_db
-# Who has the least and who the most of those who come in; at full size all of them.
+# The roles with the fewest and the most rights; at full size all of them.
 INSIDE = [
     *("manager of a site", "admin"),
     *(
@@ -56,10 +56,10 @@ STOCK = {"changelist", "add", "history", "delete", "change"}
 def world(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[World]:
-    """One world for all tries; what they change is undone."""
+    """One world for all attempts; their changes are undone."""
     media: Path = tmp_path_factory.mktemp("media")
-    said = logging.getLogger("django.request")
-    said.disabled = True  # most tries are refused, each with a traceback
+    request_log = logging.getLogger("django.request")
+    request_log.disabled = True  # most tries are refused, each with a traceback
     with (
         override_settings(MEDIA_ROOT=media),
         django_db_blocker.unblock(),
@@ -67,15 +67,15 @@ def world(
     ):
         yield make_world()
         transaction.set_rollback(True)
-    said.disabled = False
+    request_log.disabled = False
 
 
-def doors() -> Iterator[tuple[Any, Door]]:
+def admin_rules() -> Iterator[tuple[Any, AdminRules]]:
     for model in MODELS:
         yield model, TABLE[model._meta.label]
 
 
-def test_every_admin_and_action_and_address_stands_in_the_table() -> None:
+def test_every_admin_action_and_url_is_in_the_table() -> None:
     registered = {
         model._meta.label: page for model, page in admin.site._registry.items()
     }
@@ -92,12 +92,12 @@ def test_every_admin_and_action_and_address_stands_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_who_does_not_manage_is_not_let_in(
+def test_a_person_who_does_not_manage_is_refused(
     world: World, name: str, counted: Counter[str]
 ) -> None:
     tries = Tries(world, name, counted)
     with undone():
-        for model, _ in doors():
+        for model, _ in admin_rules():
             urls = [url_of(model, "changelist")]
             if name in EVERYWHERE:
                 pk = world.near.row(model).pk
@@ -115,28 +115,28 @@ def test_who_does_not_manage_is_not_let_in(
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_pages_show_what_a_role_sees_and_nothing_of_others(
+def test_pages_show_what_a_role_may_access_and_nothing_else(
     world: World, name: str, counted: Counter[str]
 ) -> None:
     tries = Tries(world, name, counted)
     person = tries.person
-    for model, door in doors():
-        label, sees = model._meta.label, person.sees(door)
+    for model, rules in admin_rules():
+        label, sees = model._meta.label, person.sees(rules)
         answer = tries.look(f"list {label}", url_of(model, "changelist"), sees)
-        tries.look(f"add {label}", url_of(model, "add"), person.may(door, ADD))
+        tries.look(f"add {label}", url_of(model, "add"), person.may(rules, ADD))
         listed = set(answer.context["cl"].result_list) if sees else set()
         for part in world.parts:
             row = part.rows.made.get(model)
-            is_of_tenant = row is not None and door.right is not None
-            reached = sees and not (
-                is_of_tenant and world.is_beyond(person, part, door)
+            is_of_tenant = row is not None and rules.right is not None
+            is_accessible = sees and not (
+                is_of_tenant and world.is_beyond(person, part, rules)
             )
             row = row or part.row(model)
-            if sees and (row in listed) != reached:
-                tries.wrong.append(("in list", label, row, reached))
-            deletes = reached and person.may(door, DELETE)
+            if sees and (row in listed) != is_accessible:
+                tries.wrong.append(("in list", label, row, is_accessible))
+            deletes = is_accessible and person.may(rules, DELETE)
             for page, expected in (
-                *(("change", reached), ("history", reached)),
+                *(("change", is_accessible), ("history", is_accessible)),
                 ("delete", deletes),
             ):
                 tries.look(f"{page} {label}", url_of(model, page, row.pk), expected)
@@ -145,29 +145,29 @@ def test_pages_show_what_a_role_sees_and_nothing_of_others(
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_fields_find_what_a_role_sees_and_nothing_of_others(
+def test_fields_find_what_a_role_may_access_and_nothing_else(
     world: World, name: str, counted: Counter[str]
 ) -> None:
     tries = Tries(world, name, counted)
     person = tries.person
-    for model, _ in doors():
+    for model, _ in admin_rules():
         for key in model._meta.fields:
             page = admin.site._registry.get(key.related_model)
             if key.related_model is None or page is None or not page.search_fields:
                 continue
-            door = TABLE[key.related_model._meta.label]
+            rules = TABLE[key.related_model._meta.label]
             about = f"app_label={model._meta.app_label}&field_name={key.name}"
             about += f"&model_name={model._meta.model_name}&term="
             url = f"{reverse('admin:autocomplete')}?{about}"
-            answer = tries.look(f"field {key}", url, person.sees(door))
+            answer = tries.look(f"field {key}", url, person.sees(rules))
             tries.ask(f"field {key}", url + world.theirs.rows.text[:-2])
-            if not person.sees(door) or door.right is None:
+            if not person.sees(rules) or rules.right is None:
                 continue
             found = {int(row["id"]) for row in json.loads(answer.content)["results"]}
             for part in world.parts:
                 row, beyond = (
                     part.rows.made[key.related_model],
-                    world.is_beyond(person, part, door),
+                    world.is_beyond(person, part, rules),
                 )
                 if (row.pk in found) == beyond:
                     tries.wrong.append(("found", str(key), row, not beyond))
@@ -180,11 +180,11 @@ def test_a_role_writes_its_own_rows_and_no_others(
     world: World, name: str, counted: Counter[str]
 ) -> None:
     tries = Tries(world, name, counted)
-    for model, door in doors():
-        found = [*_adding(tries, model, door)]
+    for model, rules in admin_rules():
+        found = [*_adding(tries, model, rules)]
         for part in world.parts:
-            found += [*_changing(tries, model, door, part)]
-            found += [_deleting(tries, model, door, part)]
+            found += [*_changing(tries, model, rules, part)]
+            found += [_deleting(tries, model, rules, part)]
         tries.write([one for one in found if not one.is_allowed])
         for one in found:
             if one.is_allowed:
@@ -193,20 +193,20 @@ def test_a_role_writes_its_own_rows_and_no_others(
     assert tries.report() == ""
 
 
-def _adding(tries: Tries, model: Any, door: Door) -> Iterator[Try]:
+def _adding(tries: Tries, model: Any, rules: AdminRules) -> Iterator[Try]:
     world, person, url = tries.world, tries.person, url_of(model, "add")
     last = newest(model)
 
     def add(body: Body, *, is_allowed: bool) -> Try:
         return Try("add", url, body, is_allowed, lambda: newest(model) != last)
 
-    if ADD not in door.writes | door.platform_writes:
+    if ADD not in rules.writes | rules.platform_writes:
         yield add({}, is_allowed=False)
         return
-    may = person.may(door, ADD)
+    may = person.may(rules, ADD)
     own = _own_body(tries, model)
     yield add(own, is_allowed=may)
-    if door.right is not None:
+    if rules.right is not None:
         there = body_for(model, world.theirs.rows)
         yield add(there, is_allowed=person.is_superuser)
     if may:
@@ -216,7 +216,7 @@ def _adding(tries: Tries, model: Any, door: Door) -> Iterator[Try]:
 
 
 def _own_body(tries: Tries, model: Any) -> Body:
-    """Return what makes a row, by names of rows that the person sees."""
+    """Return the form that makes a row, with names of rows that the person sees."""
     body = body_for(model, tries.world.near.rows)
     if tries.person.limit == "site":
         body |= {name: "" for name in ("project", "projects") if name in body}
@@ -224,19 +224,19 @@ def _own_body(tries: Tries, model: Any) -> Body:
 
 
 def _is_all_of_one(person: Person, body: Body) -> bool:
-    """Whether it names another tenant and nothing else: a superuser may."""
+    """Whether the form only names another tenant, which a superuser may do."""
     return person.is_superuser and not REFERENCES.keys() & body.keys() - {"tenant"}
 
 
-def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]:
+def _changing(tries: Tries, model: Any, rules: AdminRules, part: Part) -> Iterator[Try]:
     world, person = tries.world, tries.person
     row = world.row_for(person, part, model)
     changed = CHANGES.get(model._meta.label, {})
     url, sent = world.form_of(model, row)
     if person.limit == "site":  # to whom the project of a site is not offered
         sent = {name: values for name, values in sent.items() if name != "project"}
-    beyond = door.right is not None and world.is_beyond(person, part, door)
-    may = bool(changed) and person.may(door, CHANGE) and not beyond
+    beyond = rules.right is not None and world.is_beyond(person, part, rules)
+    may = bool(changed) and person.may(rules, CHANGE) and not beyond
 
     def change(body: Body, *, is_allowed: bool) -> Try:
         found = model._default_manager.filter(pk=row.pk, **changed)
@@ -255,15 +255,15 @@ def _changing(tries: Tries, model: Any, door: Door, part: Part) -> Iterator[Try]
             yield change(sent | changed | taken, is_allowed=False)
 
 
-def _deleting(tries: Tries, model: Any, door: Door, part: Part) -> Try:
+def _deleting(tries: Tries, model: Any, rules: AdminRules, part: Part) -> Try:
     person, row = tries.person, tries.world.row_for(tries.person, part, model)
     found = model._default_manager.filter(pk=row.pk)
-    beyond = door.right is not None and tries.world.is_beyond(person, part, door)
+    beyond = rules.right is not None and tries.world.is_beyond(person, part, rules)
     return Try(
         "delete",
         url_of(model, "delete", row.pk),
         {"post": "yes"},
-        person.may(door, DELETE) and not beyond,
+        person.may(rules, DELETE) and not beyond,
         lambda: not found.exists(),
     )
 
@@ -273,33 +273,35 @@ def test_a_role_acts_on_its_own_rows_and_no_others(
     world: World, name: str, counted: Counter[str]
 ) -> None:
     tries = Tries(world, name, counted)
-    for model, door in doors():
-        if not tries.person.sees(door):
+    for model, rules in admin_rules():
+        if not tries.person.sees(rules):
             continue
         page = tries.person.client.get(url_of(model, "changelist"))
         form = page.context["action_form"]
         offered = {name for name, _ in form.fields["action"].choices} if form else set()
         allowed = {
-            name for name, act in door.actions.items() if tries.person.holds(act.right)
+            name for name, act in rules.actions.items() if tries.person.holds(act.right)
         }
         if offered - {""} != allowed:
             tries.wrong.append((model._meta.label, offered, allowed))
-        for act_name in door.actions:
+        for act_name in rules.actions:
             for part in world.parts:
-                _try_acting(tries, model, door, part, act_name)
-        if "delete_selected" not in door.actions:
-            _try_acting(tries, model, door, world.near, "delete_selected")
+                _try_acting(tries, model, rules, part, act_name)
+        if "delete_selected" not in rules.actions:
+            _try_acting(tries, model, rules, world.near, "delete_selected")
 
     assert tries.report() == ""
 
 
-def _try_acting(tries: Tries, model: Any, door: Door, part: Part, name: str) -> None:
+def _try_acting(
+    tries: Tries, model: Any, rules: AdminRules, part: Part, name: str
+) -> None:
     world, person = tries.world, tries.person
-    act = door.actions.get(name, Act(None, changes=False))
+    act = rules.actions.get(name, Act(None, changes=False))
     row = part.rows.made[model] if act.lifecycle else part.row(model)
-    beyond = door.right is not None and world.is_beyond(person, part, door)
+    beyond = rules.right is not None and world.is_beyond(person, part, rules)
     is_there_already = name == "transfer" and part is world.theirs
-    may = name in door.actions and person.holds(act.right) and not beyond
+    may = name in rules.actions and person.holds(act.right) and not beyond
     sent: Body = {"action": name, "_selected_action": [row.pk]}
     if act.says:
         sent |= {"confirmed": "0" if beyond else "1", **act.says(part, world.theirs)}

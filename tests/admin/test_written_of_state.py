@@ -1,4 +1,4 @@
-"""Alarm rules and maintenance windows in the admin: the services' word on each."""
+"""Alarm rules and maintenance windows in the admin, written by their services."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_alarms_of_a_rule_that_is_switched_off_are_cleared(
         ({"product": "theirs"}, "product"),
     ],
 )
-def test_a_rule_without_sense_is_refused(
+def test_an_invalid_rule_is_refused(
     manager: Client, acme: Tenant, change: dict[str, str], field: str
 ) -> None:
     product, theirs = ProductFactory(tenant=acme), ProductFactory()
@@ -108,7 +108,9 @@ def test_a_rule_without_sense_is_refused(
     assert not AlarmRule.objects.exists()
 
 
-def test_a_code_twice_is_refused(manager: Client, acme: Tenant) -> None:
+def test_a_second_rule_with_the_same_code_is_refused(
+    manager: Client, acme: Tenant
+) -> None:
     product = ProductFactory(tenant=acme)
     for code in ("too-hot", "hotter"):
         manager.post(url_of(AlarmRule, "add"), rule_form(product, code=code))
@@ -118,11 +120,11 @@ def test_a_code_twice_is_refused(manager: Client, acme: Tenant) -> None:
     taken = manager.post(one, rule_form(product, code="too-hot"), follow=True)
 
     assert "already exists" in again.content.decode()
-    assert "The product has a rule with this code." in taken.content.decode()
+    assert "The product already has a rule with this code." in taken.content.decode()
     assert AlarmRule.objects.count() == 2
 
 
-def test_a_limited_manager_looks_at_rules_and_writes_none(
+def test_a_limited_manager_reads_rules_and_writes_none(
     manager: Client, acme: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -149,7 +151,9 @@ def window_form(**given: Any) -> dict[str, Any]:
     return form
 
 
-def test_work_is_announced_moved_and_called_off(manager: Client, acme: Tenant) -> None:
+def test_maintenance_is_announced_moved_and_cancelled(
+    manager: Client, acme: Tenant
+) -> None:
     device, other = DeviceFactory.create_batch(2, tenant=acme)
     form = window_form(tenant=acme.pk, devices=[device.pk, other.pk])
 
@@ -168,7 +172,7 @@ def test_work_is_announced_moved_and_called_off(manager: Client, acme: Tenant) -
     assert not MaintenanceWindow.objects.exists()
 
 
-def test_work_at_nothing_at_too_much_or_at_anothers_is_refused(
+def test_maintenance_of_no_place_too_many_or_other_tenants_is_refused(
     manager: Client, acme: Tenant
 ) -> None:
     device, site, theirs = DeviceFactory(tenant=acme), SiteFactory(tenant=acme), None

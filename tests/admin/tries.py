@@ -1,4 +1,4 @@
-"""Somebody tries what the admin offers, and what was not as the tables say is kept."""
+"""A person tries everything that the admin offers; deviations are collected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 from tests.admin.forms import Body
 from tests.admin.parts import World
 from tests.admin.roles import Part
-from tests.wall.walk import everything_of
+from tests.isolation.walk import everything_of
 
 COUNTED = "tries of a role at the admin"
 REFUSED = {302, 403, 404}
@@ -21,7 +21,7 @@ REFUSED = {302, 403, 404}
 
 @dataclass
 class Try:
-    """A form that is sent, whether that is allowed, and how one sees that it worked."""
+    """A form to send, whether it is allowed, and how to see that it worked."""
 
     what: str
     url: str
@@ -32,14 +32,14 @@ class Try:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Whatever is done inside has not been done afterwards."""
+    """Undo everything that is done inside."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
 class Tries:
-    """What somebody tries."""
+    """The attempts of one person."""
 
     def __init__(self, world: World, name: str, counted: Counter[str]) -> None:
         self.world = world
@@ -48,11 +48,11 @@ class Tries:
         self.wrong: list[Any] = []
 
     def report(self) -> str:
-        """Return what was wrong, a line each."""
+        """Return the deviations, one line each."""
         return "\n".join(str(one) for one in self.wrong)
 
     def ask(self, what: str, url: str, sent: Body | None = None) -> Any:
-        """Ask for a page, or send a form; no failure, and nothing told."""
+        """Request a page or send a form; no server error, nothing of others shown."""
         client: Any = self.person.client
         answer = client.get(url) if sent is None else client.post(url, sent)
         self.counted[COUNTED] += 1
@@ -65,7 +65,7 @@ class Tries:
         return answer
 
     def look(self, what: str, url: str, expected: bool) -> Any:
-        """Open a page: it is there, or the person is refused."""
+        """Open a page: it exists, or the person is refused."""
         answer = self.ask(what, url)
         status = answer.status_code
         if status != 200 if expected else status not in REFUSED:
@@ -73,20 +73,20 @@ class Tries:
         return answer
 
     def write(self, tries: list[Try]) -> None:
-        """Send each: it is done where it is allowed, and never to another's rows."""
+        """Send each form: it works where allowed, never on rows of other tenants."""
         with undone():
             for one in tries:
                 answer = self.ask(one.what, one.url, one.sent)
                 if one.is_done() != one.is_allowed:
-                    status, said = answer.status_code, errors_of(answer)
-                    self.wrong.append((one.what, one.url, one.sent, status, said))
+                    status, errors = answer.status_code, errors_of(answer)
+                    self.wrong.append((one.what, one.url, one.sent, status, errors))
             what = f"{tries[0].what} {tries[0].url}" if tries else ""
             self.compare(what, self.world.theirs)
             if not any(one.is_allowed for one in tries):
                 self.compare(what, self.world.near)
 
     def compare(self, what: str, *parts: Part) -> None:
-        """See that the rows of these tenants are as they were."""
+        """Check that the rows of these tenants are unchanged."""
         if self.person.is_superuser:
             return
         for part in parts:
@@ -98,8 +98,10 @@ class Tries:
 
 
 def errors_of(answer: Any) -> Any:
-    """Return what an answer says against what was sent, for who reads the report."""
+    """Return the error messages of an answer, for the report."""
     context = getattr(answer, "context", None) or {}
     form = context["adminform"].form if "adminform" in context else None
-    said = [str(message) for message in context.get("messages", ())] if context else []
-    return (form.errors.as_json() if form is not None else "", said)
+    errors = (
+        [str(message) for message in context.get("messages", ())] if context else []
+    )
+    return (form.errors.as_json() if form is not None else "", errors)

@@ -39,7 +39,7 @@ class Authority:
 
 
 def fingerprint(certificate: Path) -> str:
-    """SHA-256 of the DER form, as openssl would say it without colons."""
+    """SHA-256 of the DER form, as openssl prints it but without colons."""
     der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
     return hashlib.sha256(der).hexdigest()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.models import Product, Site, Tenant, User
 from registry.services.tokens import create_token
 from tests.factories import (
@@ -31,7 +31,7 @@ ActAs = Callable[..., APIClient]
 
 def client_of(user: User, *scopes: str) -> APIClient:
     """Return a client with a token of this person."""
-    _, key = create_token(user=user, name="test", scopes=scopes or Scope.values)
+    _, key = create_token(user=user, name="test", scopes=scopes or TokenScope.values)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Token {key}")
     return client

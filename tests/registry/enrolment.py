@@ -1,4 +1,4 @@
-"""Enrolment keys and enrolling devices, as tests make them."""
+"""Enrolment keys and enrolling devices for tests."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def make_key(site: Site, product: Product, **more: Any) -> tuple[EnrolmentKey, s
     )
 
 
-def enrol(key: str, **said: Any) -> Any:
-    """What a device does: it has a key, and is nobody's user."""
-    body = {"key": key, **said}
-    # From an address of its own: one address may not enrol so many in a minute.
+def enrol(key: str, **fields: Any) -> Any:
+    """Send what an enrolling device sends: it has a key and no account."""
+    body = {"key": key, **fields}
+    # Each from its own address: one address may not enrol so many in a minute.
     client = APIClient(REMOTE_ADDR=str(IPv4Address(randbits(24) | 10 << 24)))
     return client.post("/api/v1/enrol/", body, format="json")
 

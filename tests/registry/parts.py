@@ -15,7 +15,7 @@ from tests.factories import (
 
 
 def parts_of(tenant: Tenant) -> None:
-    """A space here and one elsewhere; builds of the product and of another one."""
+    """Make a space here, one elsewhere, and revisions of this and another product."""
     own = {"tenant": tenant}
     site = Site.objects.get(tenant=tenant, slug="shanghai-01")
     product = Product.objects.get(tenant=tenant, slug="sensor-s1")
@@ -32,7 +32,7 @@ def parts_of(tenant: Tenant) -> None:
 
 
 def named(draft: dict[str, Any]) -> dict[str, Any]:
-    """Return the draft with the objects that it names."""
+    """Return the draft with objects instead of names."""
     models: dict[str, type[Space | HardwareRevision | Batch]] = {
         "space": Space,
         "hardware_revision": HardwareRevision,

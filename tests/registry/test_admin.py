@@ -1,4 +1,4 @@
-"""Django admin: every page opens, changes ask the services, secrets show once."""
+"""Django admin: every page opens, services make the changes, secrets show once."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_device_that_breaks_a_rule_is_not_saved(
     assert not Device.objects.exists()
 
 
-def test_lifecycles_move_by_actions_and_say_what_was_refused(
+def test_actions_move_lifecycles_and_report_refusals(
     boss: Client, acme: Tenant
 ) -> None:
     new = DeviceFactory(tenant=acme, lifecycle="provisioned")
@@ -131,13 +131,13 @@ def test_lifecycles_move_by_actions_and_say_what_was_refused(
     new.refresh_from_db()
     gone.refresh_from_db()
     assert (new.lifecycle, gone.lifecycle) == ("active", "retired")
-    said = [str(message) for message in answer.context["messages"]]
-    assert any(text.startswith(f"{gone.uid}: ") for text in said), said
+    shown = [str(message) for message in answer.context["messages"]]
+    assert any(text.startswith(f"{gone.uid}: ") for text in shown), shown
     move = LifecycleMove.objects.get(device=new)
     assert move.actor is not None
 
 
-def test_a_credential_is_issued_once_shown_and_revoked(
+def test_a_credential_is_issued_shown_once_and_revoked(
     boss: Client, acme: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -183,7 +183,7 @@ def client_may_read(key: str) -> bool:
 @pytest.mark.parametrize(
     ("factory", "model"), [(SiteFactory, Site), (ProductFactory, Product)]
 )
-def test_what_is_in_use_is_not_deleted(
+def test_an_object_in_use_is_not_deleted(
     boss: Client, acme: Tenant, factory: Any, model: Any
 ) -> None:
     row = factory(tenant=acme)
@@ -209,7 +209,7 @@ def test_a_person_is_made_with_a_password(boss: Client) -> None:
 
 
 @pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
-def test_a_list_names_no_related_row_that_it_has_not_brought_along(
+def test_a_list_joins_every_related_row_that_it_names(
     rf: RequestFactory, model: Any
 ) -> None:
     request = rf.get("/admin/")
@@ -224,7 +224,7 @@ def test_a_list_names_no_related_row_that_it_has_not_brought_along(
         page.get_list_select_related(request),
     ):
         brought |= set() if isinstance(chosen, bool) else set(chosen)
-    # Left to itself, Django's list follows what cannot be null.
+    # By default Django's list joins every relation that cannot be null.
     if not page.get_list_select_related(request):
         brought |= {name for name in named if not fields[name].null}
 

@@ -1,4 +1,4 @@
-"""A file given in the admin is imported by a worker, and watched while it is."""
+"""A worker imports a file that was uploaded in the admin, and the page shows it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def admin(site: Site, product: Product) -> Client:
-    """An administrator; the site and the product that the files name are there."""
+    """An administrator, with the site and the product that the files name."""
     client = Client()
     client.force_login(UserFactory(is_superuser=True, is_staff=True))
     return client
@@ -98,7 +98,7 @@ def test_another_kind_of_file_is_refused(admin: Client, acme: Tenant) -> None:
     assert not DeviceImport.objects.exists()
 
 
-def test_what_a_worker_left_behind_is_begun_anew_but_not_for_ever(
+def test_an_import_of_a_dead_worker_is_restarted_a_limited_number_of_times(
     admin: Client, acme: Tenant
 ) -> None:
     give(admin, acme, GOOD)
@@ -115,7 +115,7 @@ def test_what_a_worker_left_behind_is_begun_anew_but_not_for_ever(
     assert DeviceImport.objects.get().status == "failed"
 
 
-def test_who_lost_the_right_meanwhile_imports_nothing(
+def test_a_person_who_lost_the_right_imports_nothing(
     admin: Client, acme: Tenant
 ) -> None:
     give(admin, acme, GOOD)

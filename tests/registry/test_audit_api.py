@@ -1,4 +1,4 @@
-"""GET audit/: who may read it, of what, and how it is searched."""
+"""GET audit/: who may read which entries, and how they are filtered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def results(client: APIClient, **params: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_change_is_shown_with_names_in_the_place_of_keys(
+def test_a_change_is_shown_with_names_instead_of_keys(
     manager: APIClient, acme: Tenant, person: User
 ) -> None:
     device = DeviceFactory(tenant=acme, uid="dev-1")
@@ -96,7 +96,7 @@ def test_pages_follow_one_another(
     assert second["next"] is None
 
 
-def test_only_who_may_audit_reads_it_and_only_of_their_tenant(
+def test_only_people_with_the_audit_right_read_the_log_of_their_tenant(
     acme: Tenant, globex: Tenant, act_as: Any, stranger: APIClient, person: User
 ) -> None:
     with acting(person):
@@ -112,7 +112,7 @@ def test_only_who_may_audit_reads_it_and_only_of_their_tenant(
     assert stranger.get(URL, {"tenant": "acme"}).status_code == 404
 
 
-def test_what_belongs_to_the_platform_is_the_superusers(
+def test_only_superusers_read_entries_without_a_tenant(
     acme: Tenant, manager: APIClient, superuser: APIClient, person: User
 ) -> None:
     with acting(person):
@@ -146,7 +146,7 @@ def test_a_bad_filter_is_named(manager: APIClient, wrong: str) -> None:
     assert answer.json()["errors"][0]["field"] == wrong.split("=")[0]
 
 
-def test_the_admin_shows_it_and_changes_nothing(
+def test_the_admin_shows_the_log_read_only(
     acme: Tenant, person: User, client: Any
 ) -> None:
     with acting(person):

@@ -1,4 +1,4 @@
-"""Every table is watched by the audit log, or it is said why it need not be."""
+"""Every table has the triggers of the audit log, or a reason why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-# A record of what happened, with its own who and when; a person changes none of it.
+# Logs of events with their own actor and time; people never change them.
 HISTORY = {
     "registry_auditentry",
     "registry_deviceimport",
@@ -20,7 +20,7 @@ HISTORY = {
     "state_connectivitytransition",
     "state_twinchange",
 }
-# What devices, adapters and sweeps write: who asked stands elsewhere, or nobody did.
+# Written by devices, adapters and sweeps: the actor is logged elsewhere, or none.
 MACHINES = {
     "state_adapterpath",
     "state_blindspan",
@@ -43,9 +43,9 @@ MACHINES = {
     "fleet_indexstate",
     "fleet_outbox",
 }
-# Rows of a whole whose own row is audited, and which nobody changes one by one.
+# Parts of an object that is audited itself; nobody changes them one by one.
 PARTS = {
-    "commands_frozencohort",  # a job's members, proved by its hash
+    "commands_frozencohort",  # a job's members, checked by its hash
     "commands_jobtarget",
     "commands_jobwave",
     "fleet_snapshotmember",
@@ -61,14 +61,14 @@ FRAMEWORK = {
     "axes_accesslog",
     "django_content_type",
     "django_session",
-    "socialaccount_socialapp",  # the provider stands in the settings
-    "socialaccount_socialtoken",  # no token is kept
+    "socialaccount_socialapp",  # the provider is in the settings
+    "socialaccount_socialtoken",  # no token is stored
     "usersessions_usersession",
 }
 
 
 def all_tables() -> dict[str, str]:
-    """Every table that a model stands for, with the kind that the log calls it."""
+    """Return every table of a model, with its kind in the log."""
     return {
         model._meta.db_table: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__)
         for model in apps.get_models(include_auto_created=True)
@@ -77,7 +77,7 @@ def all_tables() -> dict[str, str]:
 
 
 def audited_tables() -> dict[str, tuple[int, str]]:
-    """The tables with the log's triggers: how many, and the kind that they write."""
+    """Return the tables with the log's triggers: how many, and the kind they write."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, count(*),"
@@ -89,7 +89,7 @@ def audited_tables() -> dict[str, tuple[int, str]]:
 
 
 @pytest.mark.django_db
-def test_every_table_is_audited_or_said_not_to_be_a_persons() -> None:
+def test_every_table_is_audited_or_listed_as_not_written_by_people() -> None:
     tables = all_tables()
     audited = audited_tables()
     excused = HISTORY | MACHINES | PARTS | FRAMEWORK

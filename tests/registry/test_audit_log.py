@@ -1,4 +1,4 @@
-"""The audit log: whose changes enter, with what, and that nothing takes it out."""
+"""The audit log: whose changes are logged, with what, and that entries stay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def entries(kind: str = "device") -> list[AuditEntry]:
     return list(AuditEntry.objects.filter(kind=kind).order_by("pk"))
 
 
-def test_a_change_is_told_with_who_when_and_only_what_moved(
+def test_a_change_is_logged_with_actor_time_and_changed_columns(
     acme: Tenant, person: User
 ) -> None:
     device = DeviceFactory(tenant=acme, uid="dev-1", name="old")
@@ -49,7 +49,7 @@ def test_a_change_is_told_with_who_when_and_only_what_moved(
     assert entry.public_id.version == 7
 
 
-def test_bulk_updates_and_raw_sql_cannot_forget_it(acme: Tenant, person: User) -> None:
+def test_bulk_updates_and_raw_sql_are_logged_too(acme: Tenant, person: User) -> None:
     devices = [DeviceFactory(tenant=acme) for _ in range(3)]
 
     with acting(person):
@@ -67,7 +67,7 @@ def test_bulk_updates_and_raw_sql_cannot_forget_it(acme: Tenant, person: User) -
     assert found[6].after is None
 
 
-def test_what_nobody_did_leaves_no_entry(acme: Tenant) -> None:
+def test_a_change_without_an_actor_leaves_no_entry(acme: Tenant) -> None:
     device = DeviceFactory(tenant=acme)
     Device.objects.filter(pk=device.pk).update(name="by a sweep")
 
@@ -80,7 +80,7 @@ def test_what_nobody_did_leaves_no_entry(acme: Tenant) -> None:
     assert [entry.door for entry in entries()] == ["command"]
 
 
-def test_what_changes_by_itself_is_no_change(acme: Tenant, person: User) -> None:
+def test_automatic_columns_alone_make_no_entry(acme: Tenant, person: User) -> None:
     device = DeviceFactory(tenant=acme)
     token, _ = create_token(user=person, name="x", scopes=["read"])
 
@@ -92,7 +92,9 @@ def test_what_changes_by_itself_is_no_change(acme: Tenant, person: User) -> None
     assert not AuditEntry.objects.exists()
 
 
-def test_secrets_never_enter_only_that_they_changed(acme: Tenant, person: User) -> None:
+def test_a_changed_secret_is_logged_without_its_value(
+    acme: Tenant, person: User
+) -> None:
     device = DeviceFactory(tenant=acme, uid="dev-1")
 
     with acting(person):
@@ -101,17 +103,19 @@ def test_secrets_never_enter_only_that_they_changed(acme: Tenant, person: User) 
         person.set_password("hidden-too")
         person.save()
 
-    told = AuditEntry.objects.order_by("pk")
-    assert [entry.kind for entry in told] == ["credential", "api_token", "user"]
-    assert told[0].object_name == "dev-1"
-    assert told[2].before == {"password": "(not shown)"} == told[2].after
+    entries_made = AuditEntry.objects.order_by("pk")
+    assert [entry.kind for entry in entries_made] == ["credential", "api_token", "user"]
+    assert entries_made[0].object_name == "dev-1"
+    assert (
+        entries_made[2].before == {"password": "(not shown)"} == entries_made[2].after
+    )
     digest = ApiToken.objects.get().digest
-    for entry in told:
+    for entry in entries_made:
         text = f"{entry.before} {entry.after}"
         assert not any(s in text for s in ("$7$", digest, person.password))
 
 
-def test_both_tenants_are_told_of_a_device_that_moves_but_only_their_own_side(
+def test_a_transfer_is_logged_in_both_tenants_each_with_its_own_side(
     acme: Tenant, globex: Tenant, person: User
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -150,7 +154,7 @@ def test_every_row_of_a_statement_over_many_has_its_entry(
 @transaction.atomic
 def run_as(role: str, statement: str) -> None:
     with connection.cursor() as cursor:
-        # A test run's database has this one off, so that tests can be cleaned up.
+        # Test databases have this trigger off, so that tests can clean up.
         cursor.execute(
             "ALTER TABLE registry_auditentry"
             " ENABLE ALWAYS TRIGGER registry_audit_keep_all"
@@ -183,7 +187,7 @@ def test_the_log_is_append_only_for_every_role(
     assert AuditEntry.objects.count() == before > 0
 
 
-def test_no_role_of_ours_may_write_the_log() -> None:
+def test_no_platform_role_may_write_the_log() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT rolname, right_ FROM pg_roles,"
@@ -196,9 +200,7 @@ def test_no_role_of_ours_may_write_the_log() -> None:
     assert may == []
 
 
-def test_the_web_role_writes_entries_by_what_it_changes(
-    acme: Tenant, person: User
-) -> None:
+def test_changes_by_the_web_role_write_entries(acme: Tenant, person: User) -> None:
     device = DeviceFactory(tenant=acme)
 
     with acting(person), transaction.atomic():

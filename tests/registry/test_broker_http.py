@@ -1,4 +1,4 @@
-"""What a broker is told over HTTP: exactly as EMQX 5 and mosquitto-go-auth ask."""
+"""Answers to brokers over HTTP, asked exactly as EMQX 5 and mosquitto-go-auth ask."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from iotplatform.common.topics import UPLINK
-from registry.api import broker as door
+from registry.api import broker as broker_api
 from registry.models import Tenant
 from registry.services.credentials import (
     issue_credential,
@@ -48,10 +48,10 @@ def emqx(path: str, **body: Any) -> bool:
     )
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/json"
-    said = answer.json()
-    assert said["is_superuser"] is False
-    assert said["result"] in ("allow", "deny")
-    return bool(said["result"] == "allow")
+    body = answer.json()
+    assert body["is_superuser"] is False
+    assert body["result"] in ("allow", "deny")
+    return bool(body["result"] == "allow")
 
 
 def go_auth(path: str, *, as_form: bool = False, **body: Any) -> bool:
@@ -61,9 +61,9 @@ def go_auth(path: str, *, as_form: bool = False, **body: Any) -> bool:
     url = f"{path}?secret={BROKER_SECRET}"
     answer = Client().post(url, words, content_type=kind)
     assert answer.status_code == 200
-    said = answer.json()
-    assert set(said) == {"ok", "error"}
-    return bool(said["ok"])
+    body = answer.json()
+    assert set(body) == {"ok", "error"}
+    return bool(body["ok"])
 
 
 def device(acme: Tenant, uid: str = "dev-1") -> tuple[Any, str]:
@@ -105,7 +105,7 @@ def test_mosquitto_asks_in_json_or_as_a_form(acme: Tenant, as_form: bool) -> Non
     assert not ask(ACL, clientid="dev-1", topic="iot/v1/dev-1/heartbeat", acc="x")
 
 
-def test_who_is_not_the_device_is_refused(acme: Tenant) -> None:
+def test_a_client_that_is_not_the_device_is_refused(acme: Tenant) -> None:
     _, secret = device(acme)
     _, other = device(acme, "dev-2")
     tries: list[dict[str, Any]] = [
@@ -129,7 +129,7 @@ def test_who_is_not_the_device_is_refused(acme: Tenant) -> None:
     assert [body for body in tries if emqx(AUTHN, **body)] == []
 
 
-def test_a_life_that_is_over_ends_the_right_to_connect(acme: Tenant) -> None:
+def test_a_retired_device_may_not_connect(acme: Tenant) -> None:
     row, secret = device(acme)
     asked = {"username": "dev-1", "topic": "iot/v1/dev-1/status", "action": "publish"}
     assert emqx(AUTHZ, **asked)
@@ -140,7 +140,9 @@ def test_a_life_that_is_over_ends_the_right_to_connect(acme: Tenant) -> None:
     assert not emqx(AUTHZ, **asked)
 
 
-def test_the_platforms_names_are_good_on_its_own_listener_only(acme: Tenant) -> None:
+def test_the_platforms_names_are_accepted_only_on_its_own_listener(
+    acme: Tenant,
+) -> None:
     platform = "/broker/v1/emqx/platform/authn/"
     row, secret = device(acme)
     bridge = {"username": "@bridge", "password": "pass/word", "clientid": "@bridge-1"}
@@ -159,7 +161,7 @@ def test_the_platforms_names_are_good_on_its_own_listener_only(acme: Tenant) -> 
     assert go_auth("/broker/v1/mosquitto/platform/acl/", **acl)
 
 
-def test_the_table_is_the_access_files(acme: Tenant) -> None:
+def test_http_answers_equal_the_access_files(acme: Tenant) -> None:
     device(acme)
     own = [topic.replace("+", "c1") for topic in UPLINK]
     trees = ("iot/v1/dev-1", "iot/v1/dev-1/child/kid-1")
@@ -193,7 +195,7 @@ def test_nothing_else_is_allowed(acme: Tenant, action: str) -> None:
     assert not emqx(AUTHZ, username="dev-1", topic="iot/v1/dev-1/status", action="all")
 
 
-def test_a_wrong_broker_secret_and_an_unreadable_question_are_a_no(
+def test_a_wrong_broker_secret_and_an_unreadable_request_are_refused(
     settings: Any, acme: Tenant
 ) -> None:
     _, secret = device(acme)
@@ -216,7 +218,7 @@ def test_a_wrong_broker_secret_and_an_unreadable_question_are_a_no(
     assert {(a.status_code, a.json()["result"]) for a in answers} == {(200, "deny")}
 
 
-def test_a_database_that_is_away_lets_nobody_new_in(
+def test_no_new_client_is_admitted_while_the_database_is_away(
     acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, secret = device(acme)
@@ -224,8 +226,8 @@ def test_a_database_that_is_away_lets_nobody_new_in(
     def away(*args: Any, **kwargs: Any) -> bool:
         raise OperationalError("away")
 
-    monkeypatch.setattr(door, "is_secret_of_across_tenants", away)
-    monkeypatch.setattr(door, "may_connect_across_tenants", away)
+    monkeypatch.setattr(broker_api, "is_secret_of_across_tenants", away)
+    monkeypatch.setattr(broker_api, "may_connect_across_tenants", away)
 
     assert not emqx(AUTHN, username="dev-1", password=secret)
     own = {"username": "dev-1", "topic": "iot/v1/dev-1/heartbeat"}
@@ -247,7 +249,9 @@ def test_an_answer_costs_one_query(acme: Tenant, path: str) -> None:
     assert len(queries) == 1
 
 
-def test_a_certificate_lets_its_device_in(acme: Tenant, tmp_path: Path) -> None:
+def test_a_device_is_admitted_with_its_certificate(
+    acme: Tenant, tmp_path: Path
+) -> None:
     authority = Authority(tmp_path)
     mine, _ = authority.issue("dev-1")
     forged, _ = authority.issue("dev-1", file="forged")

@@ -1,4 +1,4 @@
-"""The questions of EMQX and mosquitto-go-auth, in the form that their sources show.
+"""The requests of EMQX and mosquitto-go-auth, in the form that their sources show.
 
 Neither can be started here. Their sources say what they send:
 
@@ -36,7 +36,7 @@ def over_http(settings: Any, db: None) -> None:
 
 
 def emqx(path: str, body: str) -> str:
-    """Return what EMQX makes of the answer: allow, deny, or ask the next one."""
+    """Return what EMQX concludes from the answer: allow, deny, or ask the next one."""
     answer = Client().post(
         f"/broker/v1/emqx/{path}/",
         body,
@@ -49,27 +49,27 @@ def emqx(path: str, body: str) -> str:
         return "ignore"
     if not answer["Content-Type"].startswith("application/json"):
         return "ignore"
-    said = answer.json()
-    assert said.get("is_superuser") is False
-    return str(said.get("result", "ignore"))
+    body = answer.json()
+    assert body.get("is_superuser") is False
+    return str(body.get("result", "ignore"))
 
 
 def go_auth(path: str, body: str, *, media: str = "application/json") -> bool:
-    """Return what the plugin makes of the answer in its response mode ``json``."""
+    """Return what the plugin concludes from the answer in response mode ``json``."""
     answer = Client().post(
         f"/broker/v1/mosquitto/devices/{path}/?secret={SECRET}",
         body,
         content_type=media,
     )
     assert answer.status_code == 200  # 500 and more are errors to it
-    said = json.loads(answer.content)
-    assert isinstance(said["ok"], bool)
-    assert isinstance(said["error"], str)
-    return said["ok"]
+    body = json.loads(answer.content)
+    assert isinstance(body["ok"], bool)
+    assert isinstance(body["error"], str)
+    return body["ok"]
 
 
 def entering(password: str, *, cert_pem: str = "", name: str = "") -> str:
-    """The body of EMQX's question: a field without value is empty."""
+    """The body of EMQX's request: a field without value is empty."""
     return (
         f'{{"cert_common_name":"{name}","cert_pem":"{cert_pem}","clientid":"dev-1",'
         f'"password":"{password}","username":"dev-1"}}'
@@ -110,7 +110,7 @@ def test_emqx_asks_for_a_device_with_a_certificate_in_base64(
         ("publish", "", "deny"),
     ],
 )
-def test_emqx_asks_what_a_device_may(
+def test_emqx_asks_what_a_device_may_do(
     acme: Tenant, action: str, topic: str, answer: str
 ) -> None:
     issue_credential(DeviceFactory(tenant=acme, uid="dev-1"))

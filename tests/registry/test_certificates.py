@@ -1,4 +1,4 @@
-"""Certificates as credentials: known by a fingerprint that only one device has."""
+"""Certificates as credentials: identified by a fingerprint that is unique."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def post(client: APIClient, device: Device, **body: Any) -> Any:
     return client.post(url, body, format="json")
 
 
-def test_a_certificate_is_kept_as_its_fingerprint_and_has_no_secret(
+def test_a_certificate_is_stored_as_its_fingerprint_and_has_no_secret(
     manager: APIClient, acme: Tenant, certificate: Path
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -57,7 +57,7 @@ def test_a_fingerprint_may_be_given_as_openssl_prints_it(
     assert answer.json()["fingerprint"] == HEX
 
 
-def test_a_fingerprint_is_one_devices_on_the_whole_platform(
+def test_a_fingerprint_is_unique_across_the_platform(
     manager: APIClient, stranger: APIClient, acme: Tenant, globex: Tenant
 ) -> None:
     mine, theirs = DeviceFactory(tenant=acme), DeviceFactory(tenant=globex)
@@ -85,7 +85,7 @@ def test_a_fingerprint_is_one_devices_on_the_whole_platform(
         ({"secret": "mine"}, "secret"),
     ],
 )
-def test_what_is_no_certificate_is_refused_by_name(
+def test_a_text_that_is_no_certificate_is_refused_naming_the_field(
     manager: APIClient, acme: Tenant, body: dict[str, str], field: str
 ) -> None:
     answer = post(manager, DeviceFactory(tenant=acme), **body)
@@ -95,7 +95,7 @@ def test_what_is_no_certificate_is_refused_by_name(
     assert not Credential.objects.exists()
 
 
-def test_a_fingerprint_that_is_not_the_certificates_is_refused(
+def test_a_fingerprint_of_another_certificate_is_refused(
     manager: APIClient, acme: Tenant, certificate: Path
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -106,7 +106,9 @@ def test_a_fingerprint_that_is_not_the_certificates_is_refused(
     assert fields_of(answer) == {"fingerprint"}
 
 
-def test_all_forms_in_which_a_broker_hands_it_on_are_read(certificate: Path) -> None:
+def test_every_form_in_which_brokers_pass_a_certificate_is_read(
+    certificate: Path,
+) -> None:
     pem = certificate.read_text()
     der = ssl.PEM_cert_to_DER_cert(pem)
     forms = [

@@ -1,4 +1,4 @@
-"""Devices over REST: what of them may change, and by which version."""
+"""Devices over REST: which fields may change, and at which version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.registry.conftest import fields_of
 URL = "/api/v1/devices/"
 
 
-def test_a_device_is_changed_in_what_may_change(
+def test_the_changeable_fields_of_a_device_are_changed(
     manager: APIClient, acme: Tenant, site: Site, product: Product
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -47,7 +47,7 @@ def test_a_device_is_changed_in_what_may_change(
         ({"space": "hall"}, "space"),
     ],
 )
-def test_a_change_that_may_not_be_changes_nothing(
+def test_a_refused_change_changes_nothing(
     manager: APIClient, acme: Tenant, wrong: dict[str, Any], field: str
 ) -> None:
     gateway = DeviceFactory(tenant=acme, uid="gate", kind="gateway", name="old")

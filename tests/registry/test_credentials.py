@@ -1,4 +1,4 @@
-"""Credentials: shown once, in force when answered, gone when revoked."""
+"""Credentials: shown once, valid when answered, refused when revoked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 from registry.device_secrets import make_verifier, verify_secret
 from registry.models import Credential, Device, Tenant
 from registry.selectors.credentials import (
-    awaiting_withdrawal_across_tenants,
-    broker_lines_across_tenants,
+    list_awaiting_withdrawal_across_tenants,
+    list_broker_lines_across_tenants,
 )
 from registry.services import credentials
 from registry.services.credentials import (
@@ -34,13 +34,13 @@ def url_of(device: Device, credential_id: str = "") -> str:
 
 
 def lines() -> dict[str, str]:
-    return {line.uid: line.verifier for line in broker_lines_across_tenants()}
+    return {line.uid: line.verifier for line in list_broker_lines_across_tenants()}
 
 
 def synchronise_once() -> None:
-    """What ``manage.py mosquitto_files`` does, without the files."""
-    gone = set(awaiting_withdrawal_across_tenants().values_list("pk", flat=True))
-    ids = [line.credential_id for line in broker_lines_across_tenants()]
+    """Do what ``manage.py mosquitto_files`` does, without the files."""
+    gone = set(list_awaiting_withdrawal_across_tenants().values_list("pk", flat=True))
+    ids = [line.credential_id for line in list_broker_lines_across_tenants()]
     mark_published(ids)
     mark_withdrawn(sorted(gone - set(ids)))
 
@@ -52,7 +52,7 @@ def broker_reads_files(settings: Any, transactional_db: None) -> None:
 
 @pytest.fixture
 def broker_files(broker_reads_files: None) -> Iterator[None]:
-    """Another process keeps the broker's files, as in production."""
+    """Write the broker's files in another process, as in production."""
     stop = threading.Event()
 
     def keep() -> None:
@@ -67,7 +67,7 @@ def broker_files(broker_reads_files: None) -> Iterator[None]:
     thread.join()
 
 
-def test_a_secret_is_shown_once_and_kept_as_a_verifier(
+def test_a_secret_is_shown_once_and_stored_as_a_verifier(
     manager: APIClient, acme: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -88,7 +88,7 @@ def test_a_secret_is_shown_once_and_kept_as_a_verifier(
     assert "verifier" not in listed[0]
 
 
-def test_the_broker_is_told_of_the_newest_secret_of_who_may_connect(
+def test_the_broker_gets_the_newest_secret_of_devices_that_may_connect(
     acme: Tenant,
 ) -> None:
     device = DeviceFactory(tenant=acme, uid="one")
@@ -116,7 +116,7 @@ def test_a_post_answers_once_the_broker_has_the_secret(
     assert row.published_at is not None
     assert second.json()["supersedes"] == [first["id"]]
     assert second.json()["older_stay_valid"] is False
-    assert "newest secret is the only valid one" in second.json()["note"]
+    assert "only this newest secret is valid" in second.json()["note"]
     assert Credential.objects.get(public_id=first["id"]).revoked_at is not None
 
 
@@ -151,7 +151,7 @@ def test_a_delete_answers_once_the_broker_refuses_the_secret(
     assert lines() == {}
 
 
-def test_nothing_is_half_done_when_the_broker_does_not_answer(
+def test_nothing_is_left_half_done_when_the_broker_does_not_answer(
     broker_reads_files: None,
     manager: APIClient,
     acme: Tenant,
@@ -228,7 +228,7 @@ def test_another_devices_credential_is_not_found_below_this_one(
     assert row.revoked_at is None
 
 
-def test_verifiers_made_elsewhere_are_taken_in_once(acme: Tenant) -> None:
+def test_verifiers_made_elsewhere_are_imported_once(acme: Tenant) -> None:
     devices = DeviceFactory.create_batch(3, tenant=acme)
     verifiers = {device.pk: make_verifier(device.uid) for device in devices}
 

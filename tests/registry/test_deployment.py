@@ -1,4 +1,4 @@
-"""Django's own checks of a deployment have nothing to say about production's."""
+"""Django's deployment checks find nothing wrong with production settings."""
 
 from __future__ import annotations
 

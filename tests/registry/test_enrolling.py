@@ -51,10 +51,10 @@ def test_a_device_registers_itself_and_may_connect(
 
 
 @pytest.mark.parametrize(
-    "said", [{"uid": "dev-1"}, {"serial": "S-1"}, {"uid": "made-up", "serial": "S-1"}]
+    "sent", [{"uid": "dev-1"}, {"serial": "S-1"}, {"uid": "made-up", "serial": "S-1"}]
 )
 def test_an_imported_device_is_claimed_once_as_it_is(
-    site: Site, product: Product, said: dict[str, str]
+    site: Site, product: Product, sent: dict[str, str]
 ) -> None:
     elsewhere = SiteFactory(tenant=site.tenant)
     imported = DeviceFactory(
@@ -63,7 +63,7 @@ def test_an_imported_device_is_claimed_once_as_it_is(
     )
     _, key = make_key(site, product)
 
-    answer = enrol(key, **said)
+    answer = enrol(key, **sent)
 
     assert answer.status_code == 201, answer.json()
     assert answer.json()["claimed"] is True
@@ -72,10 +72,10 @@ def test_an_imported_device_is_claimed_once_as_it_is(
     imported.refresh_from_db()
     assert imported.lifecycle == "active"
     assert is_secret_of_across_tenants("dev-1", answer.json()["secret"])
-    assert enrol(key, **said).status_code == 409
+    assert enrol(key, **sent).status_code == 409
 
 
-def test_what_is_not_this_keys_to_claim_stays_as_it_is(
+def test_a_device_that_the_key_may_not_claim_stays_unchanged(
     site: Site, product: Product, globex: Tenant
 ) -> None:
     tenant = site.tenant
@@ -92,13 +92,13 @@ def test_what_is_not_this_keys_to_claim_stays_as_it_is(
         {"uid": "mine", "serial": "S-4"},
     ]
 
-    answers = [enrol(key, **said) for said in tries]
+    answers = [enrol(key, **sent) for sent in tries]
 
     assert [answer.status_code for answer in answers] == [409] * 6
     assert len({answer.json()["detail"] for answer in answers[:5]}) == 1
     assert used(row) == 0
     assert Credential.objects.count() == 1
-    # A serial of another tenant is a stranger's: it says nothing about ours.
+    # A serial of another tenant does not matter here.
     assert enrol(key, uid="new", serial="S-2").status_code == 201
 
 
@@ -134,7 +134,7 @@ def test_a_batchs_key_is_for_devices_of_that_batch_only(
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("sent", "field"),
     [
         ({}, "uid"),
         ({"uid": ""}, "uid"),
@@ -151,12 +151,12 @@ def test_a_batchs_key_is_for_devices_of_that_batch_only(
         ({"uid": "dev-1", "lifecycle": "active"}, "lifecycle"),
     ],
 )
-def test_bad_input_is_named_and_uses_nothing_up(
-    site: Site, product: Product, said: dict[str, Any], field: str
+def test_bad_input_names_the_field_and_does_not_use_up_the_key(
+    site: Site, product: Product, sent: dict[str, Any], field: str
 ) -> None:
     row, key = make_key(site, product)
 
-    answer = enrol(key, **said)
+    answer = enrol(key, **sent)
 
     assert answer.status_code == 400, answer.json()
     assert fields_of(answer) == {field}
@@ -164,7 +164,7 @@ def test_bad_input_is_named_and_uses_nothing_up(
     assert not Device.objects.exists()
 
 
-def test_nothing_is_used_up_while_the_broker_does_not_answer(
+def test_the_key_is_not_used_up_while_the_broker_does_not_answer(
     settings: Any, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BROKER_CREDENTIALS = "files"
@@ -183,7 +183,7 @@ def test_nothing_is_used_up_while_the_broker_does_not_answer(
 
 
 @pytest.mark.parametrize("same_uid", [False, True])
-def test_fifty_at_once_are_never_more_than_the_key_allows(
+def test_fifty_devices_at_once_never_exceed_the_keys_number(
     transactional_db: None, same_uid: bool
 ) -> None:
     tenant = TenantFactory()

@@ -15,7 +15,7 @@ from tests.registry.conftest import fields_of
 from tests.registry.enrolment import KEYS, enrol, make_key, order
 
 
-def test_a_key_is_shown_once_and_kept_as_a_digest(
+def test_a_key_is_shown_once_and_stored_as_a_digest(
     manager: APIClient, site: Site, product: Product
 ) -> None:
     answer = manager.post(KEYS, order(name="line 3"), format="json")
@@ -38,7 +38,7 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(
         assert shown["site"] == "shanghai-01"
 
 
-def test_a_key_that_is_over_says_why(
+def test_a_key_that_is_no_longer_valid_says_why(
     manager: APIClient, site: Site, product: Product
 ) -> None:
     revoked, revoked_key = make_key(site, product)
@@ -60,7 +60,7 @@ def test_a_key_that_is_over_says_why(
     assert not Device.objects.filter(uid="dev-1").exists()
 
 
-def test_number_and_time_can_be_changed_but_not_below_what_is_used(
+def test_number_and_expiry_can_be_changed_but_not_below_the_used_count(
     manager: APIClient, site: Site, product: Product
 ) -> None:
     row, key = make_key(site, product, max_devices=2)
@@ -95,7 +95,7 @@ def test_number_and_time_can_be_changed_but_not_below_what_is_used(
         ({"used_count": 1}, "used_count"),
     ],
 )
-def test_a_key_without_sense_is_refused(
+def test_an_invalid_key_is_refused(
     manager: APIClient,
     site: Site,
     product: Product,
@@ -114,7 +114,7 @@ def test_a_key_without_sense_is_refused(
     assert not EnrolmentKey.objects.exists()
 
 
-def test_only_managers_of_the_tenant_see_and_touch_keys(
+def test_only_managers_of_the_tenant_see_and_change_keys(
     viewer: APIClient,
     stranger: APIClient,
     act_as: Any,

@@ -1,4 +1,4 @@
-"""Firmware releases: uploaded once, measured here, and nobody else's."""
+"""Firmware releases: uploaded once, measured, and visible to their tenant only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BYTES = bytes(range(256)) * 20_000  # more than Django holds in memory
 
 @pytest.fixture(autouse=True)
 def store(settings: Any, tmp_path: Path) -> Path:
-    """A storage of the test's own."""
+    """A storage for this test alone."""
     settings.MEDIA_ROOT = tmp_path
     return tmp_path
 
@@ -66,7 +66,7 @@ def files_in(store: Path) -> list[Path]:
     return [path for path in store.rglob("*") if path.is_file()]
 
 
-def test_an_upload_is_measured_and_kept_under_a_name_of_ours(
+def test_an_upload_is_measured_and_stored_under_our_own_name(
     manager: APIClient, acme: Tenant, revision: HardwareRevision, store: Path
 ) -> None:
     answer = upload(
@@ -139,7 +139,7 @@ def test_a_longer_file_than_the_setting_allows_is_refused(
 
     answers = [
         upload(manager, b"x" * 1_001),
-        upload(manager, b"x" * 1_100_000),  # told by the header
+        upload(manager, b"x" * 1_100_000),  # refused by its header
         upload(manager, b"x" * 1_000),
     ]
 
@@ -148,14 +148,14 @@ def test_a_longer_file_than_the_setting_allows_is_refused(
     assert len(files_in(store)) == 1
 
 
-def test_a_signed_in_persons_form_is_not_read_beyond_the_limit(
+def test_a_form_is_not_read_beyond_the_limit(
     acme: Tenant, settings: Any, store: Path
 ) -> None:
     settings.FIRMWARE_MAX_BYTES = 1_000
     settings.FILE_UPLOAD_TEMP_DIR = store
     client = Client(enforce_csrf_checks=True)
     client.force_login(MembershipFactory(tenant=acme, role="manager").user)
-    client.cookies["csrftoken"] = "a" * 32  # its twin is looked for in the form
+    client.cookies["csrftoken"] = "a" * 32  # the form must contain the same token
 
     answer = client.post(URL, {"file": ContentFile(b"x" * 3_000_000, "x.bin")})
 
@@ -184,7 +184,7 @@ def test_a_product_has_one_release_of_a_version(
     assert manager.get(f"{URL}{first['id']}/").json() == first
 
 
-def test_what_it_is_for_changes_and_what_it_is_does_not(
+def test_products_of_a_release_change_but_version_and_file_do_not(
     manager: APIClient, acme: Tenant, revision: HardwareRevision
 ) -> None:
     ProductFactory(tenant=acme, slug="hub-h1")
@@ -210,7 +210,7 @@ def test_what_it_is_for_changes_and_what_it_is_does_not(
 
 
 @pytest.mark.usefixtures("product")
-def test_a_deleted_release_takes_its_file_along(
+def test_deleting_a_release_deletes_its_file(
     manager: APIClient, store: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     url = f"{URL}{upload(manager).json()['id']}/"
@@ -232,7 +232,7 @@ def test_a_product_with_firmware_is_not_deleted(
     assert manager.delete("/api/v1/products/sensor-s1/").status_code == 409
 
 
-def test_nobody_reaches_another_tenants_releases(
+def test_nobody_accesses_another_tenants_releases(
     manager: APIClient, viewer: APIClient, stranger: APIClient, product: Product
 ) -> None:
     url = f"{URL}{upload(manager).json()['id']}/"
@@ -248,7 +248,7 @@ def test_nobody_reaches_another_tenants_releases(
     assert APIClient().get(url).status_code == 401
 
 
-def test_who_is_limited_reads_releases_and_changes_none(
+def test_a_limited_member_reads_releases_and_changes_none(
     manager: APIClient, acme: Tenant, product: Product, site: Site
 ) -> None:
     url = f"{URL}{upload(manager).json()['id']}/"
@@ -261,7 +261,7 @@ def test_who_is_limited_reads_releases_and_changes_none(
     assert upload(limited, version="2").status_code == 403
 
 
-def test_the_database_ties_a_release_to_nothing_of_another_tenant(
+def test_the_database_refuses_a_release_for_another_tenants_product(
     acme: Tenant, globex: Tenant, product: Product
 ) -> None:
     row = create_release(
@@ -279,14 +279,14 @@ def test_the_database_ties_a_release_to_nothing_of_another_tenant(
 
 
 @pytest.mark.usefixtures("product")
-def test_who_uploaded_is_in_the_log(manager: APIClient) -> None:
+def test_the_log_names_the_uploader(manager: APIClient) -> None:
     upload(manager)
 
     entries = set(AuditEntry.objects.values_list("kind", "object_name"))
     assert {("firmware_release", "1.5.0"), ("firmware_product", "1.5.0")} <= entries
 
 
-def test_the_admin_takes_an_upload_and_says_why_it_refuses(
+def test_the_admin_accepts_an_upload_and_explains_refusals(
     acme: Tenant, product: Product, revision: HardwareRevision
 ) -> None:
     client = Client()

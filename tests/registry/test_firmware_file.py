@@ -1,4 +1,4 @@
-"""The file of a release: handed out whole, to who manages in its tenant."""
+"""The file of a release: sent whole, to people who manage in its tenant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from registry.choices import Role
 from registry.models import FirmwareRelease, Product, Site, Tenant
 from registry.services.firmware import create_release
-from tests.admin.people import boss, said, staff_of
+from tests.admin.people import boss, messages_of, staff_of
 
 BYTES = bytes(range(256)) * 20_000  # more than one piece
 
@@ -22,7 +22,7 @@ BYTES = bytes(range(256)) * 20_000  # more than one piece
 def release(
     settings: Any, tmp_path: Path, acme: Tenant, product: Product
 ) -> FirmwareRelease:
-    """A release of acme's, its file in a storage of the test's own."""
+    """A release of acme with its file in a storage for this test alone."""
     settings.MEDIA_ROOT = tmp_path
     return create_release(
         tenant=acme, version="1.5.0", file=ContentFile(BYTES), products=[product]
@@ -50,26 +50,26 @@ def held_to_be_the_file(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/octet-stream", "text/html"])
-def test_a_manager_gets_the_file_whatever_they_accept(
+def test_a_manager_gets_the_file_whatever_the_accept_header_says(
     manager: APIClient, release: FirmwareRelease, accept: str
 ) -> None:
     held_to_be_the_file(manager.get(in_rest(release), headers={"Accept": accept}))
 
 
-def test_staff_who_manage_get_it_in_the_admin(
+def test_staff_who_manage_get_the_file_in_the_admin(
     acme: Tenant, site: Site, release: FirmwareRelease
 ) -> None:
     for client in (
         boss(),
         staff_of(acme, Role.MANAGER),
-        staff_of(acme, Role.MANAGER, site),  # who is limited looks, and changes none
+        staff_of(acme, Role.MANAGER, site),  # limited members read and do not manage
     ):
         page = reverse("admin:registry_firmwarerelease_change", args=[release.pk])
         assert in_admin(release) in client.get(page).content.decode()
         held_to_be_the_file(client.get(in_admin(release)))
 
 
-def test_nobody_else_gets_it(
+def test_nobody_else_gets_the_file(
     acme: Tenant,
     globex: Tenant,
     act_as: Any,
@@ -86,7 +86,7 @@ def test_nobody_else_gets_it(
     assert theirs.get(in_admin(release)).status_code == 404
 
 
-def test_a_file_that_is_gone_is_said_to_be(
+def test_a_missing_file_is_reported(
     manager: APIClient, release: FirmwareRelease
 ) -> None:
     release.file.storage.delete(str(release.file.name))
@@ -96,4 +96,4 @@ def test_a_file_that_is_gone_is_said_to_be(
 
     assert rest.status_code == 404
     assert rest.json()["detail"] == "The file is not in the storage any more."
-    assert said(admin) == ["The file is not in the storage any more."]
+    assert messages_of(admin) == ["The file is not in the storage any more."]

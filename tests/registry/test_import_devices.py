@@ -1,4 +1,4 @@
-"""Devices come in by the file: all of it or nothing, with every error by its line."""
+"""Imports of device files: all or nothing, with every error by its line."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_every_line_is_checked_and_nothing_is_written(
         "dev-12,,shanghai-01,sensor-s1,,,,,{\n"
         "good-1,,shanghai-01,sensor-s1,,,,,\n"  # 13: named twice
         "old-1,,shanghai-01,sensor-s1,,,,,\n"  # taken
-        "theirs-1,,shanghai-01,sensor-s1,,,,,\n"  # taken, by whom we do not say
+        "theirs-1,,shanghai-01,sensor-s1,,,,,\n"  # taken, by whom is not said
         "dev-16,S1,shanghai-01,sensor-s1,,,,,\n"
         "dev-17,too,few\n"
     )
@@ -140,7 +140,7 @@ def test_every_line_is_checked_and_nothing_is_written(
     assert not LifecycleMove.objects.exists()
 
 
-def test_a_dry_run_says_what_would_be_and_writes_nothing(manager: APIClient) -> None:
+def test_a_dry_run_reports_the_result_and_writes_nothing(manager: APIClient) -> None:
     text = "uid,site,product\ndev-1,shanghai-01,sensor-s1\n"
 
     answer = send(manager, text, query="?dry_run=1")
@@ -170,7 +170,7 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(manager: APIClient) -> 
         ("application/x-ndjson", "[" * 100_000, ""),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(
+def test_an_unreadable_file_is_refused_with_the_reason(
     manager: APIClient, kind: str, text: str, place: str
 ) -> None:
     answer = send(manager, text, kind)

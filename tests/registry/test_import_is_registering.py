@@ -1,4 +1,4 @@
-"""An import is many registrations: it takes and makes what they take and make."""
+"""An import accepts and makes exactly what single registrations accept and make."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DRAFTS = st.fixed_dictionaries(
 )
 @given(st.lists(DRAFTS, min_size=1, max_size=4))
 @pytest.mark.django_db
-def test_an_import_takes_exactly_what_registering_takes(
+def test_an_import_accepts_exactly_what_registration_accepts(
     acme: Tenant, site: Site, product: Product, drafts: list[dict[str, Any]]
 ) -> None:
     if not Device.objects.filter(uid="old-1").exists():
@@ -101,7 +101,7 @@ def test_an_import_takes_exactly_what_registering_takes(
     )
 )
 @pytest.mark.django_db
-def test_an_imported_device_is_what_a_registered_one_is(
+def test_an_imported_device_equals_a_registered_one(
     acme: Tenant, site: Site, product: Product, parts: dict[str, str]
 ) -> None:
     if not HardwareRevision.objects.exists():
@@ -136,7 +136,7 @@ def test_an_imported_device_is_what_a_registered_one_is(
 
 
 @pytest.mark.usefixtures("site", "product")
-def test_what_is_part_of_something_else_is_refused_by_name(
+def test_a_space_or_batch_of_another_object_is_refused_naming_the_field(
     manager: APIClient, acme: Tenant, globex: Tenant
 ) -> None:
     parts_of(acme)

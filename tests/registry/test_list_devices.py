@@ -1,4 +1,4 @@
-"""Devices over REST: who sees which, and how a list is narrowed."""
+"""Devices over REST: who sees which, and how a list is filtered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.registry.conftest import client_of, fields_of
 URL = "/api/v1/devices/"
 
 
-def test_someone_of_several_tenants_must_name_one(
+def test_a_member_of_several_tenants_must_name_one(
     acme: Tenant, globex: Tenant, minimal: dict[str, Any]
 ) -> None:
     user = UserFactory()
@@ -39,7 +39,7 @@ def test_someone_of_several_tenants_must_name_one(
     assert (named.status_code, by_query.status_code) == (201, 201)
 
 
-def test_a_list_shows_ones_own_and_is_narrowed_by_filters(
+def test_a_list_shows_the_callers_devices_and_obeys_filters(
     manager: APIClient, acme: Tenant, globex: Tenant, site: Site, product: Product
 ) -> None:
     DeviceFactory(tenant=globex, uid="theirs")
@@ -102,7 +102,7 @@ def test_another_tenants_device_does_not_exist(
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
-def test_who_may_not_manage_sees_and_changes_nothing(
+def test_a_viewer_reads_and_changes_nothing(
     act_as: Any, acme: Tenant, minimal: dict[str, Any], role: str
 ) -> None:
     url = f"{URL}{DeviceFactory(tenant=acme, name='old').uid}/"
@@ -118,7 +118,9 @@ def test_who_may_not_manage_sees_and_changes_nothing(
     assert Device.objects.get().name == "old"
 
 
-def test_nobody_changes_nothing(acme: Tenant, minimal: dict[str, Any]) -> None:
+def test_an_anonymous_caller_changes_nothing(
+    acme: Tenant, minimal: dict[str, Any]
+) -> None:
     url = f"{URL}{DeviceFactory(tenant=acme).uid}/"
     client = APIClient()
 

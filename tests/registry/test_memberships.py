@@ -1,4 +1,4 @@
-"""Members of a tenant over REST: who may say who is what, and how far."""
+"""Members of a tenant over REST: who may change roles and limits."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def test_only_an_admin_reads_or_writes_memberships(
     assert {answer.status_code for answer in answers} == {403}
 
 
-def test_an_admins_key_for_less_administers_nobody(act_as: ActAs) -> None:
+def test_an_admins_key_with_fewer_scopes_administers_nobody(act_as: ActAs) -> None:
     assert act_as(Role.ADMIN, "read", "operate").get(PATH).status_code == 403
 
 
-def test_another_tenants_membership_is_not_there(
+def test_another_tenants_membership_is_not_found(
     admin: APIClient, globex: Tenant
 ) -> None:
     other = MembershipFactory(tenant=globex)
@@ -104,7 +104,7 @@ def test_a_limit_is_changed_and_lifted(admin: APIClient, acme: Tenant) -> None:
         assert answer.json()["sites"] == sites
 
 
-def test_what_is_wrong_is_named(
+def test_wrong_input_names_the_field(
     admin: APIClient, acme: Tenant, globex: Tenant, site: Site
 ) -> None:
     SiteFactory(tenant=globex, slug="theirs")
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_named(
     assert fields_of(admin.post(PATH, {"user": "known"}, format="json")) == {"user"}
 
 
-def test_a_site_that_limits_someone_is_not_deleted(
+def test_a_site_in_a_members_limit_is_not_deleted(
     admin: APIClient, acme: Tenant, site: Site
 ) -> None:
     UserFactory(username="new")

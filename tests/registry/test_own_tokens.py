@@ -1,4 +1,4 @@
-"""Keys of one's own over REST: made, listed, revoked, and never growing."""
+"""A person's own keys over REST: made, listed, revoked, never with more rights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_nobody_sees_or_revokes_anothers_key(act_as: ActAs) -> None:
     assert len(client.get(PATH).json()["results"]) == 1
 
 
-def test_a_key_makes_no_key_that_may_more_or_lasts_longer(act_as: ActAs) -> None:
+def test_a_key_makes_no_key_with_more_rights_or_a_later_expiry(act_as: ActAs) -> None:
     client = act_as("admin", "read")
     end = timezone.now() + timedelta(hours=1)
     ApiToken.objects.update(expires_at=end)
@@ -55,7 +55,7 @@ def test_a_key_makes_no_key_that_may_more_or_lasts_longer(act_as: ActAs) -> None
     assert client.post(PATH, as_much, format="json").status_code == 201
 
 
-def test_a_person_signed_in_makes_any_key_of_theirs(db: None) -> None:
+def test_a_signed_in_person_makes_any_key_for_themselves(db: None) -> None:
     user: User = MembershipFactory(role="viewer").user
     client = APIClient()
     client.force_login(user)
@@ -64,7 +64,7 @@ def test_a_person_signed_in_makes_any_key_of_theirs(db: None) -> None:
     assert client.post(PATH, body, format="json").status_code == 201
 
 
-def test_wrong_input_is_named(act_as: ActAs) -> None:
+def test_wrong_input_names_the_field(act_as: ActAs) -> None:
     client = act_as("viewer")
     past = timezone.now() - timedelta(days=1)
 

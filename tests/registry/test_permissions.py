@@ -1,4 +1,4 @@
-"""The table of rights, and how it is asked."""
+"""The table of rights, and the functions that read it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_role_has_its_rights() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_role_holds_in_its_tenant_and_in_no_other(
+def test_a_role_applies_in_its_tenant_and_in_no_other(
     acme: Tenant, globex: Tenant, role: Role
 ) -> None:
     user = MembershipFactory(tenant=acme, role=role).user
@@ -43,7 +43,9 @@ def test_a_role_holds_in_its_tenant_and_in_no_other(
     assert (tenants_where(user, Right.MANAGE) == [acme]) is ("manage" in EXPECTED[role])
 
 
-def test_a_superuser_may_everything_everywhere(acme: Tenant, globex: Tenant) -> None:
+def test_a_superuser_has_every_right_in_every_tenant(
+    acme: Tenant, globex: Tenant
+) -> None:
     user = UserFactory(is_superuser=True)
 
     assert all(may(user, globex.pk, right) for right in Right)
@@ -51,7 +53,7 @@ def test_a_superuser_may_everything_everywhere(acme: Tenant, globex: Tenant) -> 
     assert is_platform_admin(user)
 
 
-def test_nobody_and_the_shut_out_may_nothing(acme: Tenant) -> None:
+def test_anonymous_and_inactive_people_have_no_rights(acme: Tenant) -> None:
     shut_out = MembershipFactory(tenant=acme, role="admin").user
     shut_out.is_active = False
 
@@ -61,7 +63,7 @@ def test_nobody_and_the_shut_out_may_nothing(acme: Tenant) -> None:
         assert not is_platform_admin(user)
 
 
-def test_scopes_bind_a_superuser_too(acme: Tenant) -> None:
+def test_scopes_limit_a_superuser_too(acme: Tenant) -> None:
     user = UserFactory(is_superuser=True)
     user.rights_limit = rights_of_scopes(["operate"])
 
@@ -71,7 +73,7 @@ def test_scopes_bind_a_superuser_too(acme: Tenant) -> None:
     assert rights_of_scopes(["unknown"]) == frozenset()
 
 
-def test_roles_are_read_once_for_a_request(
+def test_roles_are_read_once_per_request(
     acme: Tenant, django_assert_num_queries: object
 ) -> None:
     user = MembershipFactory(tenant=acme).user

@@ -1,4 +1,4 @@
-"""Devices over REST: registered, or refused with every field that is wrong."""
+"""Devices over REST: registered, or refused with every wrong field."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_bad_input_names_the_field_and_registers_nothing(
         {"properties": {"n": {"multipleOf": 0.5}}},
     ],
 )
-def test_a_schema_that_cannot_be_applied_is_a_refusal_too(
+def test_a_schema_that_cannot_be_applied_is_refused_too(
     manager: APIClient, acme: Tenant, minimal: dict[str, Any], schema: dict[str, Any]
 ) -> None:
     ProductFactory(tenant=acme, slug="odd", attributes_schema=schema)
@@ -161,7 +161,7 @@ def test_a_schema_that_cannot_be_applied_is_a_refusal_too(
     assert not Device.objects.exists()
 
 
-def test_what_is_missing_is_named_all_at_once(manager: APIClient) -> None:
+def test_all_missing_fields_are_named_at_once(manager: APIClient) -> None:
     answer = manager.post(URL, {}, format="json")
 
     assert answer.status_code == 400
@@ -183,7 +183,7 @@ def test_another_tenants_site_product_and_gateway_do_not_exist(
     assert not Device.objects.filter(uid="dev-1").exists()
 
 
-def test_a_taken_uid_says_no_more_than_that(
+def test_a_taken_uid_does_not_reveal_its_tenant(
     manager: APIClient, acme: Tenant, globex: Tenant, minimal: dict[str, Any]
 ) -> None:
     DeviceFactory(tenant=globex, uid="theirs")
@@ -212,7 +212,7 @@ def test_a_serial_is_used_once_in_a_tenant(
     assert fields_of(second) == {"serial"}
 
 
-def test_every_address_beside_those_of_devices_is_no_uid() -> None:
+def test_every_path_beside_those_of_devices_is_a_reserved_uid() -> None:
     beside = {
         found[1]
         for pattern in urlpatterns
@@ -224,9 +224,7 @@ def test_every_address_beside_those_of_devices_is_no_uid() -> None:
     assert beside <= NO_UIDS
 
 
-def test_no_device_enrols_as_an_address_of_the_api(
-    site: Site, product: Product
-) -> None:
+def test_no_device_enrols_with_a_reserved_uid(site: Site, product: Product) -> None:
     row, key = make_key(site, product)
 
     answer = enrol(key, uid="import")

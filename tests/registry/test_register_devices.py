@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from iotplatform.common.problems import BadInput
 from registry.models import Device, LifecycleMove, Product, Site, Tenant
-from registry.selectors.devices import ingest_devices_across_tenants
+from registry.selectors.devices import get_ingest_devices_across_tenants
 from registry.services.devices import DeviceDraft, register_devices
 from tests.factories import DeviceFactory
 
@@ -19,7 +19,7 @@ def drafts(site: Site, product: Product, *uids: str, **more: Any) -> list[Device
     return [DeviceDraft(uid=uid, site=site, product=product, **more) for uid in uids]
 
 
-def test_gateways_and_their_children_come_in_one_set(
+def test_gateways_and_their_children_are_registered_in_one_set(
     acme: Tenant, site: Site, product: Product
 ) -> None:
     known = DeviceFactory(tenant=acme, uid="known", kind="gateway")
@@ -82,14 +82,14 @@ def test_a_larger_set_costs_no_more_queries(
     assert cost(*(f"many-{n}" for n in range(200))) <= cost("a", "b")
 
 
-def test_ingest_learns_of_many_devices_in_two_queries(
+def test_ingest_reads_many_devices_in_two_queries(
     acme: Tenant, site: Site, product: Product, django_assert_num_queries: Any
 ) -> None:
     uids = [f"dev-{n}" for n in range(50)]
     register_devices(tenant=acme, drafts=drafts(site, product, *uids))
 
     with django_assert_num_queries(2):
-        found = ingest_devices_across_tenants([*uids, "nobody"])
+        found = get_ingest_devices_across_tenants([*uids, "nobody"])
 
     assert set(found) == set(uids)
     one = found["dev-7"]

@@ -1,4 +1,4 @@
-"""Relations that cannot lie: refused by the database, past every service."""
+"""Wrong relations between rows: the database refuses them, without any service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.factories import (
 
 @pytest.fixture
 def device(acme: Tenant) -> Device:
-    """A device with everything that it can refer to, but a gateway."""
+    """A device with everything that it can refer to except a gateway."""
     site = SiteFactory(tenant=acme, project=ProjectFactory(tenant=acme))
     revision = HardwareRevisionFactory(tenant=acme)
     return DeviceFactory(
@@ -45,8 +45,8 @@ def device(acme: Tenant) -> Device:
     )
 
 
-# What is written, and of which tenant it would be: another's, or the device's own, but
-# of another site, product or revision.
+# The wrong reference and its tenant: another one, or the device's own but with another
+# site, product or revision.
 LIES: list[tuple[str, Callable[[Tenant], Any]]] = [
     ("project", lambda tenant: ProjectFactory(tenant=tenant)),
     ("site", lambda tenant: SiteFactory(tenant=tenant)),
@@ -58,7 +58,7 @@ LIES: list[tuple[str, Callable[[Tenant], Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "make"), LIES, ids=[row[0] for row in LIES])
-def test_a_device_is_not_tied_to_another_tenants_things(
+def test_a_device_cannot_refer_to_another_tenants_objects(
     device: Device, globex: Tenant, name: str, make: Callable[[Tenant], Any]
 ) -> None:
     theirs = make(globex)
@@ -68,7 +68,7 @@ def test_a_device_is_not_tied_to_another_tenants_things(
 
 
 @pytest.mark.parametrize(("name", "make"), LIES[3:], ids=[row[0] for row in LIES[3:]])
-def test_a_part_is_of_the_devices_own_whole(
+def test_space_revision_and_batch_must_fit_the_device(
     device: Device, acme: Tenant, name: str, make: Callable[[Tenant], Any]
 ) -> None:
     other = make(acme)
@@ -77,7 +77,7 @@ def test_a_part_is_of_the_devices_own_whole(
         Device.objects.filter(pk=device.pk).update(**{name: other})
 
 
-def test_bulk_creation_lies_no_more_than_an_update(
+def test_bulk_creation_is_checked_like_an_update(
     device: Device, globex: Tenant
 ) -> None:
     made = Device(
@@ -91,7 +91,7 @@ def test_bulk_creation_lies_no_more_than_an_update(
         Device.objects.bulk_create([made])
 
 
-def test_what_devices_refer_to_does_not_go_to_another_tenant(
+def test_an_object_that_devices_refer_to_cannot_change_its_tenant(
     device: Device, globex: Tenant
 ) -> None:
     rows: list[Any] = [
@@ -103,7 +103,9 @@ def test_what_devices_refer_to_does_not_go_to_another_tenant(
             type(row).objects.filter(pk=row.pk).update(tenant=globex)
 
 
-def test_parts_are_of_the_tenant_of_their_whole(acme: Tenant, globex: Tenant) -> None:
+def test_parts_must_have_the_tenant_of_their_whole(
+    acme: Tenant, globex: Tenant
+) -> None:
     site, product = SiteFactory(tenant=acme), ProductFactory(tenant=acme)
     revision = HardwareRevisionFactory(tenant=acme, product=product)
     space = SpaceFactory(tenant=acme, site=site)
@@ -139,7 +141,7 @@ def test_a_childs_gateway_is_a_gateway_of_its_tenant(
             rows.update(kind="child", gateway=gateway)
 
 
-def test_a_gateway_with_children_stays_one_and_stays_where_it_is(
+def test_a_gateway_with_children_cannot_change_kind_or_tenant(
     acme: Tenant, globex: Tenant
 ) -> None:
     gateway = DeviceFactory(tenant=acme, kind="gateway")
@@ -157,7 +159,9 @@ def test_a_gateway_with_children_stays_one_and_stays_where_it_is(
         cursor.execute("DELETE FROM registry_device WHERE id = %s", [gateway.pk])
 
 
-def test_a_gateway_and_its_children_go_together(acme: Tenant, globex: Tenant) -> None:
+def test_a_gateway_and_its_children_can_move_together(
+    acme: Tenant, globex: Tenant
+) -> None:
     gateway = DeviceFactory(tenant=acme, kind="gateway")
     child = DeviceFactory(tenant=acme, kind="child", gateway=gateway)
 
@@ -172,7 +176,7 @@ def test_a_gateway_and_its_children_go_together(acme: Tenant, globex: Tenant) ->
 
 
 class refused:
-    """What is done within is refused by a constraint whose name holds this."""
+    """Expect a refusal by a constraint whose name contains this."""
 
     def __init__(self, constraint: str) -> None:
         self.raises = pytest.raises(IntegrityError, match=constraint)

@@ -1,4 +1,4 @@
-"""A product's schema changes under its devices: refused while they do not fit it."""
+"""A product's schema changes: refused while existing devices do not match it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def change(client: APIClient, query: str = "", **fields: Any) -> Any:
     return client.patch(URL + query, fields, format="json")
 
 
-def test_a_schema_that_devices_do_not_fit_is_refused_with_how_many(
+def test_a_schema_that_devices_do_not_match_is_refused_with_their_number(
     manager: APIClient, meter: Product
 ) -> None:
     answer = change(manager, attributes_schema=schema("A"), name="New")
@@ -49,19 +49,21 @@ def test_a_schema_that_devices_do_not_fit_is_refused_with_how_many(
     assert (body["devices"], body["uids"]) == (4, ["m-2", "m-3", "m-4", "m-5"])
     (error,) = body["errors"]
     assert error["field"] == "attributes_schema"
-    assert error["message"].startswith("4 of the product's devices do not fit: m-2: a")
+    assert error["message"].startswith("4 of the product's devices do not match: m-2:")
     meter.refresh_from_db()
     assert meter.attributes_schema == schema("A", "B", "C")
     assert meter.name != "New"
 
 
-def test_a_schema_that_all_fit_is_taken(manager: APIClient, meter: Product) -> None:
+def test_a_schema_that_all_devices_match_is_accepted(
+    manager: APIClient, meter: Product
+) -> None:
     answer = change(manager, attributes_schema=schema("A", "B", "C", "D"))
 
     assert answer.status_code == 200, answer.content
 
 
-def test_a_forced_schema_binds_devices_when_they_are_changed_next(
+def test_a_forced_schema_applies_at_the_next_change_of_a_device(
     manager: APIClient, meter: Product
 ) -> None:
     answer = change(manager, "?force=1", attributes_schema=schema("A"))
@@ -75,7 +77,9 @@ def test_a_forced_schema_binds_devices_when_they_are_changed_next(
     assert manager.patch(device, fitting, format="json").status_code == 200
 
 
-def test_what_else_changes_asks_no_device(manager: APIClient, meter: Product) -> None:
+def test_other_changes_of_a_product_check_no_device(
+    manager: APIClient, meter: Product
+) -> None:
     change(manager, "?force=1", attributes_schema=schema("A"))
 
     assert change(manager, name="New").status_code == 200
@@ -91,7 +95,7 @@ def test_nobody_forces_another_tenants_schema(
         assert answer.status_code == status
 
 
-def test_the_admin_refuses_it_too_unless_it_is_forced(meter: Product) -> None:
+def test_the_admin_refuses_such_a_schema_too_unless_forced(meter: Product) -> None:
     client = Client()
     client.force_login(UserFactory(is_superuser=True, is_staff=True))
     page = reverse("admin:registry_product_change", args=[meter.pk])
@@ -111,6 +115,6 @@ def test_the_admin_refuses_it_too_unless_it_is_forced(meter: Product) -> None:
     client.post(page, form | {"force": "on"})
     meter.refresh_from_db()
 
-    assert "6 of the product&#x27;s devices do not fit" in refused.content.decode()
+    assert "6 of the product&#x27;s devices do not match" in refused.content.decode()
     assert before == schema("A", "B", "C")
     assert meter.attributes_schema == {"required": ["serial"]}

@@ -1,4 +1,4 @@
-"""The second factor: set up, asked for, recovered from, and required where it must."""
+"""The second factor: set-up, sign-in, recovery codes, and where it is required."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIVATE, ASK = "/accounts/2fa/totp/activate/", "/accounts/2fa/authenticate/"
 
 @pytest.fixture(autouse=True)
 def fresh_counters() -> None:
-    """Codes are counted in the cache."""
+    """Failed codes are counted in the cache."""
     cache.clear()
 
 
@@ -32,14 +32,14 @@ def person(db: None) -> User:
 
 
 def code_of(secret: str) -> str:
-    """What an authenticator app shows now."""
+    """Return the code that an authenticator app shows now."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
 
 
 def set_up(client: Client) -> tuple[str, str]:
-    """Sign in and put a second factor on; return its secret and a recovery code."""
+    """Sign in and set up a second factor; return its secret and a recovery code."""
     client.post("/accounts/login/", NAME)
-    # A browser that was left open is not enough: the password is asked once more.
+    # An open browser is not enough: the password is required again.
     assert "/accounts/reauthenticate/" in client.get(ACTIVATE)["Location"]
     client.post("/accounts/reauthenticate/", {"password": "demo"})
     page = client.get(ACTIVATE).content.decode()
@@ -50,7 +50,7 @@ def set_up(client: Client) -> tuple[str, str]:
     codes = re.findall(r"\b\d{8}\b", answer.content.decode())
     assert len(codes) == 10
     client.logout()
-    cache.clear()  # a code is good once: the next one may be the same within 30 s
+    cache.clear()  # a code works once, and the next one may be the same within 30 s
     return found[1], codes[0]
 
 
@@ -93,7 +93,7 @@ def test_codes_cannot_be_guessed_one_after_another(
     assert not is_in(client)
 
 
-def test_the_database_does_not_tell_the_secret(person: User, client: Client) -> None:
+def test_the_database_does_not_reveal_the_secret(person: User, client: Client) -> None:
     secret, code = set_up(client)
 
     kept = str(list(Authenticator.objects.values_list("data", flat=True)))
@@ -101,7 +101,7 @@ def test_the_database_does_not_tell_the_secret(person: User, client: Client) -> 
     assert code not in kept
 
 
-def test_a_name_and_a_password_make_no_key(person: User, client: Client) -> None:
+def test_name_and_password_alone_make_no_key(person: User, client: Client) -> None:
     set_up(client)
     given = {"username": "operator@acme", "password": "demo"}
 
@@ -112,7 +112,7 @@ def test_a_name_and_a_password_make_no_key(person: User, client: Client) -> None
 
 
 @pytest.mark.parametrize("kind", ["superusers", "admins"])
-def test_who_must_have_one_gets_no_further_without(
+def test_a_person_who_needs_a_second_factor_must_set_it_up_first(
     person: User, client: Client, settings: Any, kind: str
 ) -> None:
     settings.SECOND_FACTOR_REQUIRED_OF = [kind]
@@ -128,7 +128,7 @@ def test_who_must_have_one_gets_no_further_without(
     assert client.get(ACTIVATE).status_code == 200
 
 
-def test_who_need_not_have_one_goes_on(
+def test_a_person_who_needs_no_second_factor_continues(
     person: User, client: Client, settings: Any
 ) -> None:
     settings.SECOND_FACTOR_REQUIRED_OF = ["superusers", "admins"]

@@ -19,7 +19,7 @@ def ids_of(devices: list[Device]) -> list[int]:
     return [device.pk for device in devices]
 
 
-def test_those_that_may_move_and_the_others_stay_with_the_reason(
+def test_devices_that_may_move_do_and_the_others_stay_with_a_reason(
     acme: Tenant, globex: Tenant
 ) -> None:
     active = DeviceFactory.create_batch(3, tenant=acme)
@@ -75,12 +75,14 @@ def test_a_set_costs_the_same_for_few_and_for_many(
 
 
 @pytest.mark.parametrize("to", ["dead", "replaced"])
-def test_a_set_is_not_moved_to_nowhere(acme: Tenant, to: str) -> None:
+def test_a_set_is_not_moved_to_an_unknown_lifecycle(acme: Tenant, to: str) -> None:
     with pytest.raises(BadInput):
         move_devices(tenants=[acme], device_ids=[], to=to)
 
 
-def test_tags_come_and_go_and_keep_their_order(acme: Tenant, globex: Tenant) -> None:
+def test_tags_are_added_and_removed_and_keep_their_order(
+    acme: Tenant, globex: Tenant
+) -> None:
     one = DeviceFactory(tenant=acme, tags=["b", "a"])
     two = DeviceFactory(tenant=acme, tags=["c", "new"])
     same = DeviceFactory(tenant=acme, tags=["new"])

@@ -27,7 +27,7 @@ def is_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
 
 
-def test_a_name_that_looks_like_an_address_signs_in(
+def test_a_person_signs_in_with_a_name_that_looks_like_an_address(
     person: User, client: Client
 ) -> None:
     before = client.get(LOGIN)
@@ -44,7 +44,7 @@ def test_a_name_that_looks_like_an_address_signs_in(
     assert int(client.cookies["sessionid"]["max-age"]) == 12 * 3600
 
 
-def test_a_wrong_password_stays_outside(person: User, client: Client) -> None:
+def test_a_wrong_password_does_not_sign_in(person: User, client: Client) -> None:
     assert sign_in(client, "wrong") == 200
     assert not is_in(client)
 
@@ -74,7 +74,7 @@ def test_failed_tries_lock_the_page_and_the_api_alike(
     assert token.status_code == 429
 
 
-def test_signing_out_takes_a_post(person: User, client: Client) -> None:
+def test_signing_out_needs_a_post(person: User, client: Client) -> None:
     sign_in(client)
 
     shown = client.get("/accounts/logout/")
@@ -98,7 +98,7 @@ def test_a_session_gets_a_new_key_at_sign_in(person: User, client: Client) -> No
     assert client.session.session_key != before
 
 
-def test_nobody_signs_up(db: None, client: Client) -> None:
+def test_sign_up_is_closed(db: None, client: Client) -> None:
     given = {"username": "new", "password1": "long-enough-1", "password2": "x"}
 
     answer = client.post(reverse("account_signup"), given)

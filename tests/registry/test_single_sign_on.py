@@ -1,4 +1,4 @@
-"""Sign-in by an identity provider, past a real one: who comes in, and who does not."""
+"""Sign-in by an identity provider, with a real one: who may sign in, and who not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def olive(db: None) -> User:
 
 
 def leave(client: Client, **query: str) -> str:
-    """Press the button; return where the page leads."""
+    """Press the button; return where the page redirects to."""
     answer = client.post(BEGIN, query_params=query)
     assert answer.status_code == 200, answer
     return str(answer.context["url"])
@@ -57,7 +57,7 @@ def who_is_in(client: Client) -> str:
     return str(User.objects.get(pk=client.session["_auth_user_id"]).username)
 
 
-def test_nothing_of_it_is_there_until_the_settings_say_so(
+def test_single_sign_on_is_off_without_its_settings(
     olive: User, client: Client
 ) -> None:
     assert "Sign in with" not in client.get("/accounts/login/").content.decode()
@@ -67,7 +67,7 @@ def test_nothing_of_it_is_there_until_the_settings_say_so(
     assert CONNECTIONS not in client.get("/keys/").content.decode()
 
 
-def test_whose_verified_address_is_known_comes_in_and_keeps_their_password(
+def test_a_person_with_a_known_verified_address_signs_in_and_keeps_their_password(
     provider: Control, olive: User, client: Client
 ) -> None:
     page = client.get("/accounts/login/?next=/fleet/").content.decode()
@@ -86,7 +86,7 @@ def test_whose_verified_address_is_known_comes_in_and_keeps_their_password(
     assert (entry.action, entry.actor) == ("created", "olive@acme")
 
 
-def test_what_is_sent_to_the_provider_has_state_nonce_and_a_challenge(
+def test_the_request_to_the_provider_has_state_nonce_and_challenge(
     provider: Control, client: Client
 ) -> None:
     url = leave(client, scope="admin", auth_params="prompt=none", process="redirect")
@@ -100,7 +100,7 @@ def test_what_is_sent_to_the_provider_has_state_nonce_and_a_challenge(
     assert asked["code_challenge_method"] == ["S256"]
 
 
-def test_once_connected_the_account_decides_and_not_its_address(
+def test_a_connected_account_signs_in_whatever_its_address(
     provider: Control, olive: User, client: Client
 ) -> None:
     sign_in(client)
@@ -112,7 +112,7 @@ def test_once_connected_the_account_decides_and_not_its_address(
     assert who_is_in(client) == "olive@acme"
 
 
-def test_an_address_that_passed_to_another_account_lets_nobody_in(
+def test_an_address_that_passed_to_another_account_does_not_sign_in(
     provider: Control, olive: User, client: Client
 ) -> None:
     sign_in(client)
@@ -122,14 +122,14 @@ def test_an_address_that_passed_to_another_account_lets_nobody_in(
     answer = sign_in(client)
 
     assert answer.status_code == 403
-    assert "Another account there is connected" in answer.content.decode()
+    assert "is connected to another account there" in answer.content.decode()
     assert not is_in(client)
 
 
 @pytest.mark.parametrize(
-    ("person", "said"),
+    ("person", "message"),
     [
-        (OLIVE | {"email": "x@acme.example"}, "Nobody here has the address"),
+        (OLIVE | {"email": "x@acme.example"}, "No account here has the address"),
         (OLIVE | {"email_verified": False}, "is verified"),
         (OLIVE | {"email_verified": "true"}, "is verified"),
         ({"sub": "1001", "email": MAIL}, "is verified"),
@@ -137,26 +137,26 @@ def test_an_address_that_passed_to_another_account_lets_nobody_in(
         ({"sub": "1001", "email": "", "email_verified": True}, "is verified"),
     ],
 )
-def test_who_is_not_known_by_a_verified_address_stays_outside(
+def test_a_person_without_a_known_verified_address_does_not_sign_in(
     provider: Control,
     olive: User,
     client: Client,
     person: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
     provider(person)
 
     answer = sign_in(client)
 
     assert answer.status_code == 403
-    assert said in answer.content.decode()
+    assert message in answer.content.decode()
     assert not is_in(client)
     assert User.objects.count() == 1
     assert not SocialAccount.objects.exists()
 
 
 @pytest.mark.parametrize("kind", ["two", "inactive", "superuser"])
-def test_an_address_does_not_open_every_account(
+def test_an_ambiguous_inactive_or_superusers_address_does_not_sign_in(
     provider: Control, olive: User, client: Client, kind: str
 ) -> None:
     if kind == "two":
@@ -170,7 +170,7 @@ def test_an_address_does_not_open_every_account(
     assert not is_in(client)
 
 
-def test_who_was_made_inactive_does_not_come_in_by_a_connected_account(
+def test_an_inactive_person_does_not_sign_in_by_a_connected_account(
     provider: Control, olive: User, client: Client
 ) -> None:
     sign_in(client)
@@ -181,7 +181,7 @@ def test_who_was_made_inactive_does_not_come_in_by_a_connected_account(
     assert not is_in(client)
 
 
-def test_with_open_sign_up_a_stranger_gets_an_account_of_no_tenant(
+def test_with_open_sign_up_an_unknown_person_gets_an_account_without_tenant(
     provider: Control, client: Client, settings: Any
 ) -> None:
     settings.OIDC_SIGN_UP = True
@@ -195,7 +195,7 @@ def test_with_open_sign_up_a_stranger_gets_an_account_of_no_tenant(
     assert not Membership.objects.exists()
 
 
-def test_with_open_sign_up_nobody_takes_a_name_that_is_anothers(
+def test_with_open_sign_up_nobody_gets_a_name_in_use(
     provider: Control, client: Client, settings: Any
 ) -> None:
     settings.OIDC_SIGN_UP = True
@@ -219,7 +219,7 @@ def test_with_open_sign_up_nobody_takes_a_name_that_is_anothers(
         ("userinfo_of_another", "userinfo is of somebody else"),
     ],
 )
-def test_what_the_provider_tells_is_checked(
+def test_the_answer_of_the_provider_is_verified(
     provider: Control,
     olive: User,
     client: Client,
@@ -238,7 +238,7 @@ def test_what_the_provider_tells_is_checked(
     assert reason in caplog.text
 
 
-def test_a_state_is_of_one_browser_and_good_once(
+def test_a_state_works_once_and_only_in_its_browser(
     provider: Control, olive: User, client: Client
 ) -> None:
     back = come_back(leave(client))
@@ -251,7 +251,7 @@ def test_a_state_is_of_one_browser_and_good_once(
     assert not is_in(other)
 
 
-def test_who_says_no_at_the_provider_is_back_at_the_sign_in(
+def test_a_person_who_cancels_at_the_provider_returns_to_the_sign_in(
     provider: Control, olive: User, client: Client
 ) -> None:
     provider(OLIVE, "denied")
@@ -259,12 +259,12 @@ def test_who_says_no_at_the_provider_is_back_at_the_sign_in(
     answer = sign_in(client)
 
     assert answer["Location"] == "/accounts/login/"
-    said = client.get("/accounts/login/").content.decode()
-    assert "You did not sign in with Acme Login." in said
+    message = client.get("/accounts/login/").content.decode()
+    assert "You did not sign in with Acme Login." in message
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_a_provider_that_is_away_is_said_to_be(
+def test_an_unavailable_provider_is_reported(
     provider: Control, olive: User, client: Client, settings: Any, when: str
 ) -> None:
     back = come_back(leave(client))
@@ -278,7 +278,7 @@ def test_a_provider_that_is_away_is_said_to_be(
 
 
 @pytest.mark.parametrize("fault", ["broken", "discovery"])
-def test_a_provider_out_of_order_lets_nobody_in(
+def test_nobody_signs_in_by_a_broken_provider(
     provider: Control, olive: User, client: Client, fault: str
 ) -> None:
     back = come_back(leave(client))
@@ -288,7 +288,7 @@ def test_a_provider_out_of_order_lets_nobody_in(
     assert not is_in(client)
 
 
-def test_a_second_factor_is_asked_for_here_too(
+def test_a_second_factor_is_required_here_too(
     provider: Control, olive: User, client: Client
 ) -> None:
     TOTP.activate(olive, generate_totp_secret())
@@ -300,7 +300,7 @@ def test_a_second_factor_is_asked_for_here_too(
     assert Authenticator.objects.exists()
 
 
-def test_who_must_have_a_second_factor_sets_one_up_first(
+def test_a_person_who_needs_a_second_factor_sets_it_up_first(
     provider: Control, olive: User, client: Client, settings: Any
 ) -> None:
     settings.SECOND_FACTOR_REQUIRED_OF = ["admins"]
@@ -310,7 +310,7 @@ def test_who_must_have_a_second_factor_sets_one_up_first(
     assert client.get("/cohorts/")["Location"] == "/accounts/2fa/totp/activate/"
 
 
-def test_a_lock_out_of_passwords_stays_and_locks_no_one_at_the_provider(
+def test_a_password_lock_out_stays_and_does_not_lock_single_sign_on(
     provider: Control, olive: User, client: Client
 ) -> None:
     def by_password(password: str) -> int:
@@ -325,7 +325,7 @@ def test_a_lock_out_of_passwords_stays_and_locks_no_one_at_the_provider(
     assert is_in(client)
 
 
-def test_a_superuser_connects_an_account_signed_in_and_removes_it(
+def test_a_signed_in_superuser_connects_an_account_and_removes_it(
     provider: Control, olive: User, client: Client
 ) -> None:
     User.objects.update(is_superuser=True)
@@ -333,7 +333,7 @@ def test_a_superuser_connects_an_account_signed_in_and_removes_it(
     client.post("/accounts/login/", given)
     assert "Connect Acme Login" in client.get(CONNECTIONS).content.decode()
 
-    # A browser that was left open is not enough.
+    # An open browser is not enough: the password is required again.
     asked = sign_in(client, process="connect", next=CONNECTIONS)
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     assert not SocialAccount.objects.exists()
@@ -362,7 +362,7 @@ def test_an_account_of_somebody_else_is_not_connected(
     assert SocialAccount.objects.get().user == olive != other
 
 
-def test_no_log_tells_a_secret(
+def test_no_log_line_contains_a_secret(
     provider: Control, olive: User, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -64,7 +64,7 @@ FULL: dict[str, dict[str, Any]] = {
         "notes": "Night shift.",
     },
 }
-# What an object of the kind cannot be without; it is made for each test.
+# The required references of each kind; made for each test.
 NEEDED: dict[str, dict[str, str]] = {
     "spaces": {"site": "s"},
     "hardware-revisions": {"product": "pr"},
@@ -83,7 +83,7 @@ def what_others_are_of(acme: Tenant) -> None:
 
 
 def listed(client: APIClient, kind: str) -> list[str]:
-    """The slugs that a client sees, without those of the fixture above."""
+    """Return the slugs that a client sees, without those of the fixture above."""
     rows = client.get(url_of(kind)).json()["results"]
     return [row["slug"] for row in rows if row["slug"] not in ("p", "s", "pr", "r")]
 
@@ -98,7 +98,7 @@ def fields_of(answer: Any) -> set[str]:
 
 
 @every_kind
-def test_it_is_created_shown_changed_and_deleted(
+def test_an_object_is_created_shown_changed_and_deleted(
     kind: str, manager: APIClient, acme: Tenant
 ) -> None:
     given = FULL[kind]
@@ -120,7 +120,7 @@ def test_it_is_created_shown_changed_and_deleted(
 
 
 @every_kind
-def test_a_slug_is_a_name_too_and_is_used_once_in_a_tenant(
+def test_a_slug_is_the_default_name_and_unique_in_a_tenant(
     kind: str, manager: APIClient, globex: Tenant
 ) -> None:
     KINDS[kind](tenant=globex, slug="one")
@@ -228,7 +228,7 @@ def of_revision(revision: HardwareRevision) -> dict[str, Any]:
 
 
 @every_kind
-def test_what_is_in_use_is_not_deleted(
+def test_an_object_in_use_is_not_deleted(
     kind: str, manager: APIClient, acme: Tenant
 ) -> None:
     row = KINDS[kind](tenant=acme)
@@ -289,7 +289,7 @@ def test_a_member_sees_their_tenant_and_makes_none(
 @pytest.mark.parametrize(
     "path", ["tenants/", "projects/", "sites/", "products/", "devices/", "platform/"]
 )
-def test_nobody_comes_in_without_a_name(db: None, path: str) -> None:
+def test_an_anonymous_caller_is_refused(db: None, path: str) -> None:
     answer = APIClient().get(f"/api/v1/{path}")
 
     assert answer.status_code == 401
@@ -297,7 +297,7 @@ def test_nobody_comes_in_without_a_name(db: None, path: str) -> None:
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_someone_of_no_tenant_sees_nothing(act_as: Any) -> None:
+def test_a_person_without_tenant_sees_nothing(act_as: Any) -> None:
     TenantFactory()
     client = act_as("viewer", of=TenantFactory(slug="empty"))
 

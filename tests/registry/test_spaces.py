@@ -1,4 +1,4 @@
-"""The tree of spaces: paths, moves and loops, kept by the database itself."""
+"""The tree of spaces: the database writes paths and refuses loops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ URL = "/api/v1/spaces/"
 
 @pytest.fixture
 def tree(acme: Tenant, site: Site) -> Callable[..., dict[str, Space]]:
-    """Return a function that makes spaces of paths, the outer ones first."""
+    """Return a function that makes spaces from paths, the outer ones first."""
 
     def make(*paths: str) -> dict[str, Space]:
         made: dict[str, Space] = {}
@@ -35,11 +35,11 @@ def tree(acme: Tenant, site: Site) -> Callable[..., dict[str, Space]]:
 
 
 def paths_of(client: APIClient, **filters: str) -> list[str]:
-    """The paths that a client sees."""
+    """Return the paths that a client sees."""
     return sorted(row["path"] for row in client.get(URL, filters).json()["results"])
 
 
-def test_a_space_knows_the_way_to_it(
+def test_a_space_has_the_path_to_it(
     manager: APIClient, tree: Callable[..., dict[str, Space]]
 ) -> None:
     tree("hq", "hq/floor-2", "hq/floor-2/room-7", "annex")
@@ -52,7 +52,7 @@ def test_a_space_knows_the_way_to_it(
     assert paths_of(manager, site="elsewhere") == []
 
 
-def test_a_move_takes_everything_below_along(
+def test_moving_a_space_moves_the_spaces_below(
     manager: APIClient, tree: Callable[..., dict[str, Space]]
 ) -> None:
     tree("hq", "hq/floor-2", "hq/floor-2/room-7", "annex")
@@ -110,7 +110,7 @@ def test_raw_sql_cannot_forge_a_path_or_close_a_loop(
     made = tree("hq", "hq/floor-2", "hq/floor-2/room-7", "annex")
 
     run("UPDATE registry_space SET path = '1.2.3'")
-    # Both at once: what was inside goes out, and what was outside goes in.
+    # Both at once: the inner space moves out, and the outer one into it.
     run(
         "UPDATE registry_space SET parent_id = CASE slug WHEN 'hq' THEN %s END"
         " WHERE slug IN ('hq', 'floor-2')",
@@ -143,7 +143,7 @@ def test_bulk_creation_gets_its_paths_too(
     assert paths_of(manager) == ["hq", "hq/f0", "hq/f1", "hq/f2"]
 
 
-def test_devices_are_found_by_a_space_above_theirs(
+def test_devices_are_found_by_a_space_above_their_own(
     manager: APIClient, acme: Tenant, tree: Callable[..., dict[str, Space]]
 ) -> None:
     made = tree("hq", "hq/floor-2", "annex")

@@ -1,4 +1,4 @@
-"""A tenant's staff in the admin: their own rows, as far as they reach."""
+"""A tenant's staff in the admin: only their own rows, within their limits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def offered(client: Client, model: str, field: str) -> set[str]:
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.APPROVER])
-def test_who_does_not_manage_stays_outside(
+def test_a_member_who_does_not_manage_is_refused(
     client: Client, acme: Tenant, role: str
 ) -> None:
     staff(client, acme, role)
@@ -72,14 +72,14 @@ def test_who_does_not_manage_stays_outside(
     assert client.get(reverse("admin:login")).status_code == 403
 
 
-def test_a_manager_who_is_no_staff_stays_outside(client: Client, acme: Tenant) -> None:
+def test_a_manager_who_is_not_staff_is_refused(client: Client, acme: Tenant) -> None:
     client.force_login(MembershipFactory(tenant=acme, role=Role.MANAGER).user)
 
     assert client.get(reverse("admin:index")).status_code == 302
 
 
 @pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
-def test_a_list_opens_to_an_admin_unless_it_is_the_platforms(
+def test_an_admin_opens_every_list_except_those_of_the_platform(
     client: Client, acme: Tenant, model: Any
 ) -> None:
     staff(client, acme, Role.ADMIN)
@@ -98,7 +98,7 @@ def test_a_list_opens_to_an_admin_unless_it_is_the_platforms(
     ],
     ids=lambda model: model.__name__,
 )
-def test_what_only_services_write_no_admin_writes(
+def test_no_admin_writes_rows_that_only_services_write(
     rf: RequestFactory, acme: Tenant, model: Any
 ) -> None:
     request = rf.get("/admin/")
@@ -122,7 +122,7 @@ def test_a_manager_sees_only_their_tenants_rows(
     assert listed(client, Tenant) == [acme]
 
 
-def test_where_they_only_look_on_a_manager_of_another_tenant_sees_nothing(
+def test_a_manager_sees_nothing_where_they_are_only_a_viewer(
     client: Client, acme: Tenant, other: Tenant
 ) -> None:
     ours, _ = DeviceFactory(tenant=acme), DeviceFactory(tenant=other)
@@ -142,7 +142,7 @@ def test_another_tenants_row_is_not_found(
 
     answer = client.get(url_of(Device, page, theirs.pk))
 
-    assert answer.status_code == 302  # as the admin says of a key that is nobody's
+    assert answer.status_code == 302  # as the admin answers for an unknown key
     assert answer["Location"] == reverse("admin:index")
 
 
@@ -173,7 +173,7 @@ def test_a_manager_changes_their_site(client: Client, acme: Tenant) -> None:
     assert site.name == "One"
 
 
-def test_fields_offer_and_take_no_other_tenants_rows(
+def test_fields_offer_and_accept_no_rows_of_other_tenants(
     client: Client, acme: Tenant, other: Tenant
 ) -> None:
     ours, theirs = SiteFactory(tenant=acme), SiteFactory(tenant=other)
@@ -188,7 +188,7 @@ def test_fields_offer_and_take_no_other_tenants_rows(
     assert not Device.objects.exists()
 
 
-def test_an_action_moves_none_of_another_tenants(
+def test_an_action_moves_no_device_of_another_tenant(
     client: Client, acme: Tenant, other: Tenant
 ) -> None:
     ours, theirs = DeviceFactory(tenant=acme), DeviceFactory(tenant=other)
@@ -214,7 +214,7 @@ def test_a_limited_manager_has_only_their_sites(client: Client, acme: Tenant) ->
     assert client.get(url_of(Device, "change", far.pk)).status_code == 302
 
 
-def test_a_limited_manager_looks_at_products_and_changes_none(
+def test_a_limited_manager_reads_products_and_changes_none(
     client: Client, acme: Tenant
 ) -> None:
     device = DeviceFactory(tenant=acme)
@@ -239,7 +239,7 @@ def test_only_an_admin_sees_who_belongs_to_the_tenant(
     assert {row.tenant for row in listed(client, Membership)} == {acme}
 
 
-def test_nobody_makes_tenants_or_accounts_but_the_platform(
+def test_only_superusers_make_tenants_and_accounts(
     client: Client, acme: Tenant
 ) -> None:
     staff(client, acme, Role.ADMIN)
@@ -267,7 +267,7 @@ def test_an_admin_adds_a_member_with_a_limit_by_name_and_changes_it(
     assert [row.site for row in made.limits.all()] == [far]
 
 
-def test_another_tenants_site_is_no_limit(
+def test_another_tenants_site_cannot_be_a_limit(
     client: Client, acme: Tenant, other: Tenant
 ) -> None:
     theirs, person = SiteFactory(tenant=other), UserFactory()

@@ -1,4 +1,4 @@
-"""API tokens: how one is got, what it allows, and when it ends."""
+"""API tokens: how to get one, what it allows, and when it expires."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def with_key(key: str) -> APIClient:
     return client
 
 
-def test_a_name_and_a_password_give_a_key_that_is_kept_hashed(operator: User) -> None:
+def test_name_and_password_give_a_key_that_is_stored_hashed(operator: User) -> None:
     answer = sign_in()
 
     assert answer.status_code == 200, answer.json()
@@ -57,7 +57,7 @@ def test_a_name_and_a_password_give_a_key_that_is_kept_hashed(operator: User) ->
         {"username": "nobody", "password": "demo"},
     ],
 )
-def test_a_wrong_name_or_password_says_the_same_and_gives_none(
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(
     operator: User, given: dict[str, str]
 ) -> None:
     answer = APIClient().post(URL, given, format="json")
@@ -77,7 +77,7 @@ def test_a_wrong_name_or_password_says_the_same_and_gives_none(
         ({"username": "x", "password": "y", "scope": "read"}, "scope"),
     ],
 )
-def test_what_is_missing_or_unknown_is_named(
+def test_missing_and_unknown_fields_are_named(
     db: None, given: dict[str, Any], field: str
 ) -> None:
     answer = APIClient().post(URL, given, format="json")
@@ -100,7 +100,7 @@ def test_failed_tries_lock_the_name_for_a_while(operator: User) -> None:
         assert sign_in("demo").status_code == 200
 
 
-def test_a_person_who_was_shut_out_gets_no_key_and_loses_theirs(
+def test_an_inactive_person_gets_no_key_and_their_keys_stop_working(
     operator: User,
 ) -> None:
     key = sign_in().json()["token"]
@@ -114,7 +114,7 @@ def test_a_person_who_was_shut_out_gets_no_key_and_loses_theirs(
 @pytest.mark.parametrize(
     "header", ["Token", "Token a b", "Token iot_wrong", "Token \xff", "Bearer x", ""]
 )
-def test_what_is_no_key_of_ours_is_401(operator: User, header: str) -> None:
+def test_an_unknown_key_is_401(operator: User, header: str) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=header)
 
@@ -124,7 +124,7 @@ def test_what_is_no_key_of_ours_is_401(operator: User, header: str) -> None:
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_an_expired_and_a_revoked_key_are_worth_nothing(operator: User) -> None:
+def test_an_expired_and_a_revoked_key_are_refused(operator: User) -> None:
     soon = timezone.now() + timedelta(hours=1)
     _, expiring = create_token(
         user=operator, name="a", scopes=["read"], expires_at=soon
@@ -140,7 +140,7 @@ def test_an_expired_and_a_revoked_key_are_worth_nothing(operator: User) -> None:
         assert with_key(expiring).get(DEVICES).status_code == 401
 
 
-def test_scopes_allow_less_than_the_person_may(operator: User, acme: Tenant) -> None:
+def test_scopes_limit_the_rights_of_the_person(operator: User, acme: Tenant) -> None:
     device = DeviceFactory(tenant=acme)
     _, key = create_token(user=operator, name="reader", scopes=["read"])
     client = with_key(key)
@@ -160,7 +160,7 @@ def test_a_superusers_key_that_reads_administers_nothing(db: None) -> None:
     assert with_key(managing).get("/api/v1/platform/").status_code == 200
 
 
-def test_use_is_noted_once_a_minute(operator: User) -> None:
+def test_use_is_recorded_once_a_minute(operator: User) -> None:
     _, key = create_token(user=operator, name="a", scopes=["read"])
     client = with_key(key)
     start = timezone.now()

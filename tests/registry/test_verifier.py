@@ -1,4 +1,4 @@
-"""Verifiers are Mosquitto's: checked by a computation of its own."""
+"""Verifiers have Mosquitto's form: checked by an independent computation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_verifier_is_mosquittos_form_of_pbkdf2() -> None:
     assert len(b64decode(salt)) == 12
 
 
-def test_a_secret_opens_its_own_verifier_only() -> None:
+def test_a_secret_matches_only_its_own_verifier() -> None:
     secret, other = new_secret(), new_secret()
     verifier = make_verifier(secret)
 
@@ -45,7 +45,7 @@ def test_a_secret_opens_its_own_verifier_only() -> None:
     assert make_verifier(secret) != verifier  # the salt is new each time
 
 
-def test_what_is_no_verifier_opens_nothing() -> None:
+def test_a_malformed_verifier_matches_no_secret() -> None:
     for text in ("", "x", "$7$", "$7$101$!$!", "$6$101$AAAA$AAAA", "$7$x$AAAA$AAAA"):
         assert not verify_secret("x", text)
 
@@ -60,7 +60,7 @@ def test_a_secret_has_at_least_192_bits_and_needs_no_quoting() -> None:
         assert not secret.startswith("-")
 
 
-def test_a_right_secret_is_remembered_without_being_kept() -> None:
+def test_a_right_secret_is_remembered_without_being_stored() -> None:
     remembered = VerifiedSecrets(most=2)
     secrets = [new_secret() for _ in range(3)]
     verifiers = [make_verifier(secret) for secret in secrets]

@@ -1,4 +1,4 @@
-"""The web's database role: it reads and writes rows, and owns nothing."""
+"""The database role of the web processes: it reads and writes rows, owns nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROLE = "iot_web"
 
 @pytest.fixture
 def web(transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
-    """A connection as settings make the web's: with ``-c role=iot_web``."""
+    """A connection like those of web processes: with ``-c role=iot_web``."""
     given = connection.get_connection_params()
     given = {k: v for k, v in given.items() if k not in ("context", "cursor_factory")}
     given["options"] = f"-c role={ROLE}"
@@ -22,7 +22,9 @@ def web(transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
         yield found
 
 
-def test_it_owns_nothing_and_passes_no_policy(web: psycopg.Connection[Any]) -> None:
+def test_the_web_role_owns_nothing_and_bypasses_no_policy(
+    web: psycopg.Connection[Any],
+) -> None:
     owned = web.execute(
         "SELECT relname FROM pg_class WHERE relowner = %s::regrole", [ROLE]
     ).fetchall()
@@ -47,12 +49,14 @@ def test_it_owns_nothing_and_passes_no_policy(web: psycopg.Connection[Any]) -> N
         "ALTER TABLE registry_device DISABLE TRIGGER ALL",
     ],
 )
-def test_it_changes_no_table(web: psycopg.Connection[Any], statement: str) -> None:
+def test_the_web_role_cannot_alter_tables(
+    web: psycopg.Connection[Any], statement: str
+) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         web.execute(statement)
 
 
-def test_it_reads_and_writes_the_rows_of_every_table_but_the_logs(
+def test_the_web_role_reads_and_writes_every_table_except_the_logs(
     web: psycopg.Connection[Any],
 ) -> None:
     missing = web.execute(
@@ -68,5 +72,7 @@ def test_it_reads_and_writes_the_rows_of_every_table_but_the_logs(
     log = "registry_auditentry"  # which only triggers write
     assert missing == [
         *((log, verb) for verb in ("DELETE", "INSERT", "UPDATE")),
-        *(("state_alarmchange", verb) for verb in ("DELETE", "UPDATE")),  # only grows
+        *(
+            ("state_alarmchange", verb) for verb in ("DELETE", "UPDATE")
+        ),  # rows are only added
     ]

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend with the wall: see ``base.py``."""
+"""Django's PostgreSQL backend with the tenant scope: see ``base.py``."""

@@ -1,9 +1,9 @@
-"""What the admin's classes share: refusals of services shown to the person."""
+"""What the admin classes share: they show the refusals of services to the person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -17,14 +17,17 @@ from iotplatform.common.parsers import check_text
 from iotplatform.common.problems import Problem
 from registry.admin.shared.large_lists import Bounded
 
+if TYPE_CHECKING:
+    from registry.models import User
+
 Row = TypeVar("Row", bound=Model)
 
 
 class DocumentField(forms.JSONField):
-    """A document that a table can keep; REST's parser refuses the same."""
+    """A JSON document that a table can store; REST's parser has the same rules."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the document; refuse NUL, half surrogates and great depth."""
+        """Return the document; refuse NUL, lone surrogates and deep nesting."""
         try:
             document = super().to_python(value)
             check_text(document)
@@ -37,7 +40,7 @@ class DocumentField(forms.JSONField):
         return document
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return what a page shows again: as it was sent where it was refused."""
+        """Return the value to show again: unchanged if it was refused."""
         try:
             self.to_python(data)
         except forms.ValidationError:
@@ -46,7 +49,7 @@ class DocumentField(forms.JSONField):
 
 
 class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
-    """Rows whose saving and deleting may be refused by a service."""
+    """The admin of rows that services save and delete, or refuse to."""
 
     formfield_overrides = {JSONField: {"form_class": DocumentField}}
 
@@ -76,28 +79,32 @@ class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
             return refused(self, request, refusal)
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Leave out the bulk deletion, which asks no service."""
+        """Leave out bulk deletion: it bypasses the services."""
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
 
 
+def actor_of(request: HttpRequest) -> User:
+    """Return the actor: the admin serves only signed-in people."""
+    return cast("User", request.user)
+
+
 def refused(
     view: admin.ModelAdmin[Any], request: HttpRequest, refusal: Problem
 ) -> HttpResponseRedirect:
-    """Say why, and show the page again."""
-    view.message_user(request, words_of(refusal), messages.ERROR)
+    """Show the refusal on the same page."""
+    view.message_user(request, refusal_text(refusal), messages.ERROR)
     return HttpResponseRedirect(request.get_full_path())
 
 
-def words_of(refusal: Problem) -> str:
-    """Return a refusal in words."""
+def refusal_text(refusal: Problem) -> str:
     rows = [f"{row.get('field')}: {row['message']}" for row in refusal.errors]
     return "; ".join(rows) or refusal.detail
 
 
 def add_errors(form: forms.BaseForm, errors: Iterable[dict[str, Any]]) -> None:
-    """Put a service's refusals beside the fields that they name."""
+    """Show a service's refusals at the fields that they name."""
     for row in errors:
         field = str(row["field"]).split(".")[0]
         form.add_error(field if field in form.fields else None, row["message"])
@@ -110,13 +117,15 @@ def for_each(
     act: Callable[[Row], Any],
     done: str,
 ) -> None:
-    """Act on each selected row; say how many worked, and why the others did not."""
+    """Act on each selected row; show how many worked, and why the others failed."""
     worked = 0
     for row in rows:
         try:
             act(row)
         except Problem as refusal:
-            view.message_user(request, f"{row}: {words_of(refusal)}", messages.ERROR)
+            view.message_user(
+                request, f"{row}: {refusal_text(refusal)}", messages.ERROR
+            )
         else:
             worked += 1
     if worked:

@@ -1,4 +1,4 @@
-"""Fields of forms that choose among rows which may be many: searched, never listed."""
+"""Form fields that choose among many rows: by search, never from a full list."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.db.models import Model
 
 
 def searched(model: type[Model], key: str) -> AutocompleteSelectMultiple:
-    """Return the widget that chooses several of the rows that a model's key may name.
+    """Return a widget that chooses several rows which a foreign key may refer to.
 
-    What it offers is what the list of those rows shows the person.
+    It offers the rows that the person sees in the admin's list of that model.
     """
     return AutocompleteSelectMultiple(_key(model, key), admin.site)
 
 
 def searched_one(model: type[Model], key: str) -> AutocompleteSelect:
-    """Return the widget that chooses one of them."""
+    """Return a widget that chooses one of those rows."""
     return AutocompleteSelect(_key(model, key), admin.site)
 
 

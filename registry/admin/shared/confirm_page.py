@@ -1,4 +1,4 @@
-"""The page between choosing rows of a list and what is done to them."""
+"""The page that confirms an action on the rows chosen in a list."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from registry.admin.shared.base import add_errors
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-MOST = 10_000  # rows of one request; more are a matter for the fleet page and REST
-SHOWN = 20  # names of what was chosen: what a person reads
+MOST = 10_000  # rows of one request; for more, use the fleet page or REST
+SHOWN = 20  # names of chosen rows: as many as a person reads
 
 
 class ReasonForm(forms.Form):
-    """Why: it stays in the history of each device."""
+    """The reason of an action."""
 
     reason = forms.CharField(
         max_length=500,
         widget=AdminTextInputWidget,
-        help_text="It stays in the history of each device.",
+        help_text="Kept in the history of each device.",
     )
 
 
 class Confirmation:
-    """Says what was chosen and what follows, and asks for what is still missing.
+    """Shows the chosen rows and the consequences, and asks for missing values.
 
-    Chosen across pages, the rows are chosen again when the person confirms; if they are
-    other ones by then, the page says so instead of acting.
+    Rows chosen across pages are read again when the person confirms. If their number
+    has changed by then, the page reports it and does not act.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class Confirmation:
         self.too_many = most if len(self.ids) > most else 0
 
     def is_given(self) -> bool:
-        """Whether the person has confirmed, and what they said can be used."""
+        """Whether the person has confirmed with valid values."""
         if self.too_many or not self.form.is_bound or not self.form.is_valid():
             return False
         if self.request.POST["confirmed"] != str(len(self.ids)):
             text = (
-                f"They were {self.request.POST['confirmed']} when you looked, and are"
-                f" {len(self.ids)} now. Look again, then confirm."
+                f"There were {self.request.POST['confirmed']} when you looked, now"
+                f" there are {len(self.ids)}. Check the list, then confirm."
             )
             self.form.add_error(None, text)
             return False
         return True
 
     def refuse(self, refusal: Problem) -> TemplateResponse:
-        """Show the page again, with a service's refusal beside what it names."""
+        """Show the page again, with a service's refusal at the field it names."""
         if refusal.errors:
             add_errors(self.form, refusal.errors)
         else:
@@ -79,12 +79,11 @@ class Confirmation:
         return self.page()
 
     def say(self, field: str, message: str) -> TemplateResponse:
-        """Show the page again, with this beside a field."""
+        """Show the page again, with an error at a field."""
         self.form.add_error(field, message)
         return self.page()
 
     def page(self) -> TemplateResponse:
-        """Return the page."""
         action = self.request.POST.get("action", "")
         fields = list(self.form.fields)
         fieldsets: Any = [(None, {"fields": fields})]

@@ -1,4 +1,4 @@
-"""Lists that may hold a million rows, and what hangs on one row."""
+"""Lists that may hold a million rows, and the related rows of one row."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-# Nobody turns a hundred pages; counting further costs more than showing one.
+# Nobody pages through a hundred pages; counting on costs more than showing a page.
 COUNTED = 10_000
-HUNG = 50  # rows of one inline: the rest has a list of its own
+INLINE_ROWS = 50  # rows of one inline; the rest is in a list of its own
 
 
 class BoundedPaginator(Paginator[Any]):
-    """Counts up to a bound: what is beyond it is found by search or filter."""
+    """Counts up to a bound; search and filters find the rows beyond it."""
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, as far as they are counted."""
+        """The number of rows, up to the bound."""
         rows: Any = self.object_list
         return int(rows.order_by()[:COUNTED].count())
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there may be more than are counted."""
+        """Whether there may be more rows than counted."""
         return self.count == COUNTED
 
 
 class Bounded:
-    """Mixed into an admin: no page of it costs more for more rows."""
+    """An admin mixin: a page costs the same for many rows as for few."""
 
     # Counting a million rows is slower than the page.
     show_full_result_count = False
     paginator: type = BoundedPaginator
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
-        """Offer the columns whose order an index has: a million rows are not sorted."""
+        """Offer the columns with an index: a million rows are too many to sort."""
         model: type[Model] = self.model  # type: ignore[attr-defined]
         columns = self.get_list_display(request)  # type: ignore[attr-defined]
         return [column for column in columns if has_order(model, column)]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Fill a form in from its address; leave out a key that can be of no row."""
+        """Fill a form from the query string; leave out keys that are no valid ids."""
         given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
         keys = {
             field.name
@@ -62,9 +62,9 @@ class Bounded:
     def get_deleted_objects(
         self, objs: Iterable[Model], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Name what is to be deleted, and do not read what hangs on it.
+        """Name the rows to delete without reading their related rows.
 
-        That may be a million rows; whatever must stay is refused when it comes to it.
+        Those may be a million; the deletion itself refuses if one of them must stay.
         """
         names = [str(row) for row in objs]
         kind = self.opts.verbose_name_plural  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ class Bounded:
 def has_order(model: type[Model], column: str) -> bool:
     """Whether an index of this table begins with this column, for every row.
 
-    A relation is sorted by what its own rows are named by, which no index has.
+    A relation is sorted by the names of its rows, which no index has.
     """
     try:
         field: Any = model._meta.get_field(column)
@@ -84,7 +84,7 @@ def has_order(model: type[Model], column: str) -> bool:
         return False
     if field.primary_key or field.unique or field.db_index:
         return True
-    # One for prefixes has the order of bytes, which is not that of words.
+    # An index for prefixes sorts by bytes, not by the collation.
     trees: list[Any] = [
         i for i in model._meta.indexes if type(i) is Index and not i.opclasses
     ]
@@ -97,10 +97,10 @@ def has_order(model: type[Model], column: str) -> bool:
 
 
 class BoundedFormSet(BaseInlineFormSet[Any, Any, Any]):
-    """The first rows, in the inline's order, of those that hang on a row."""
+    """The first related rows, in the inline's order."""
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return them, read once."""
+        """Return the rows, read once."""
         if not hasattr(self, "_shown"):
-            self._shown = super().get_queryset()[:HUNG]
+            self._shown = super().get_queryset()[:INLINE_ROWS]
         return self._shown

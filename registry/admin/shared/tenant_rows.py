@@ -1,4 +1,4 @@
-"""Whose rows a person has before them in the admin: of the tenants they manage."""
+"""Which rows a person sees in the admin: those of the tenants they manage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from registry.models import Tenant
 from registry.permissions import Right, tenants_where
-from registry.selectors.access import carry, within
+from registry.selectors.access import attach_caller_tenant, within
 
 if TYPE_CHECKING:
     from registry.models import User
@@ -21,7 +21,7 @@ else:
 
 
 def tenants_of(request: HttpRequest, right: Right) -> list[Tenant]:
-    """Return where the person has the right, read once for each request."""
+    """Return the tenants where the person has the right, read once per request."""
     known: dict[Right, list[Tenant]] = request.__dict__.setdefault("admin_tenants", {})
     if right not in known:
         known[right] = tenants_where(cast("User", request.user), right)
@@ -29,40 +29,41 @@ def tenants_of(request: HttpRequest, right: Right) -> list[Tenant]:
 
 
 class OfTenants(Base):
-    """Mixed into the admin of rows that belong to a tenant.
+    """An admin mixin for rows that belong to a tenant.
 
-    What the person may do is asked of ``registry.permissions`` alone. An admin without
-    this mixin is the platform's: Django asks the user, who refuses all but superusers.
-    Rows that only services write have ``ReadOnly`` before it.
+    ``registry.permissions`` alone decides what the person may do. An admin without this
+    mixin is for superusers: Django asks the user object, which refuses everybody else.
+    Rows that only services write put ``ReadOnly`` before this mixin.
     """
 
     right = Right.MANAGE
-    # Rows that belong to no place, as products: a limited member looks, and no more.
+    # For rows without a place, such as products: limited members may only view them.
     is_of_whole_tenant = False
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of the rows that these tenants' caller reaches."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of the rows that the caller of these may access."""
         return Q(tenant__in=tenants)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave out what the person does not reach."""
+        """Leave out the rows that the person may not access."""
         rows = super().get_queryset(request)
         if request.user.is_superuser:
-            return rows  # those of no tenant, too
-        return rows.filter(self.reached(tenants_of(request, self.right)))
+            return rows  # including rows without a tenant
+        return rows.filter(self.access_condition(tenants_of(request, self.right)))
 
     def get_field_queryset(self, db: Any, db_field: Any, request: Any) -> Any:
-        """Offer and take only rows that their own list would show the person."""
+        """Offer and accept only rows that the person sees in their own list."""
         related = self.admin_site._registry.get(db_field.remote_field.model)
         if isinstance(related, OfTenants) and not request.user.is_superuser:
             return related.get_queryset(request)
         return super().get_field_queryset(db, db_field, request)
 
-    def out_of_reach(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
-        """Name the fields of a row whose value the person's own lists do not show.
+    def beyond_access(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Return the fields of a row whose values the person may not access.
 
-        A device may stand at a site within reach and be of a project that is not: such
-        a field cannot be offered, and whoever saves the rest must not empty it.
+        A device may stand at a site that the person may access and belong to a project
+        that they may not. Such a field cannot be offered, and saving the others must
+        not empty it.
         """
         if all(row.limit is None for row in tenants_of(request, self.right)):
             return ()
@@ -76,30 +77,26 @@ class OfTenants(Base):
         return tuple(found)
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
-        """Give the row the person's own tenant, whose limit the services obey."""
+        """Give the row the person's tenant object, whose limit the services obey."""
         row = super().save_form(request, form, change)
         if request.user.is_superuser:
             return row
-        return carry(row, tenants_of(request, self.right))
+        return attach_caller_tenant(row, tenants_of(request, self.right))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Whether there may be something to see."""
         return self._may(request, None)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether they hold the right, in the row's tenant if there is a row."""
+        """Whether they have the right, in the row's tenant if there is a row."""
         return self._may(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whether there is a tenant to add to."""
         return self._may(request, None, writes=True)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the row is theirs to change."""
         return self._may(request, obj, writes=True)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the row is theirs to delete."""
         return self._may(request, obj, writes=True)
 
     def _may(
@@ -117,8 +114,7 @@ class OfTenants(Base):
 
 
 class OfDevices(OfTenants):
-    """Mixed into the admin of rows that belong to a device."""
+    """An admin mixin for rows that belong to a device."""
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of rows whose device is within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return within(tenants, device="device")

@@ -16,7 +16,7 @@ class SideField(serializers.JSONField):
 
 
 class AuditEntrySerializer(serializers.Serializer[Any]):
-    """One change: who, when, through which door, of what, from what to what."""
+    """One change: who, when, through which entry point, of what, before and after."""
 
     id = serializers.UUIDField(source="entry.public_id")
     at = serializers.DateTimeField(source="entry.at")
@@ -24,7 +24,7 @@ class AuditEntrySerializer(serializers.Serializer[Any]):
         source="entry.tenant.slug",
         default=None,
         allow_null=True,
-        help_text="Null for an object of the platform.",
+        help_text="Null for an object without a tenant.",
     )
     kind = serializers.CharField(source="entry.kind")
     object = serializers.CharField(
@@ -35,13 +35,16 @@ class AuditEntrySerializer(serializers.Serializer[Any]):
         source="entry.device.uid",
         default=None,
         allow_null=True,
-        help_text="The device that it concerns.",
+        help_text="The device that the change concerns.",
     )
     action = serializers.ChoiceField(source="entry.action", choices=AuditAction.choices)
     before = SideField(
-        allow_null=True, help_text="Of a change only what moved; null of a new row."
+        allow_null=True,
+        help_text="Of a change, only the changed columns; null for a new row.",
     )
-    after = SideField(allow_null=True, help_text="Null of a row that was deleted.")
-    user = serializers.CharField(source="entry.actor", help_text="The name then.")
+    after = SideField(allow_null=True, help_text="Null for a deleted row.")
+    user = serializers.CharField(
+        source="entry.actor", help_text="The user name at that time."
+    )
     token = serializers.CharField(source="entry.token_name")
     door = serializers.CharField(source="entry.door")

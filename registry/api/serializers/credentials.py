@@ -1,4 +1,4 @@
-"""What the REST API takes and shows of credentials."""
+"""Serializers of credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry.services.credentials import Issued
 
 
 class NewCredentialSerializer(StrictSerializer):
-    """How a device shall prove itself; an empty body asks for a secret."""
+    """How a device will authenticate; an empty body asks for a secret."""
 
     kind = serializers.ChoiceField(choices=CredentialKind.choices, required=False)
     certificate = serializers.CharField(
@@ -24,32 +24,34 @@ class NewCredentialSerializer(StrictSerializer):
     fingerprint = serializers.CharField(
         max_length=200,
         required=False,
-        help_text="Only with `x509`, in place of it: SHA-256 of the DER form.",
+        help_text="Only with `x509`, or give this: SHA-256 of the DER form.",
     )
 
     def validate_certificate(self, text: str) -> str:
-        """Return its fingerprint."""
+        """Replace the certificate by its fingerprint."""
         try:
             return fingerprint_of(text)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 
     def validate_fingerprint(self, text: str) -> str:
-        """Return it without colons."""
+        """Remove colons."""
         try:
             return normal_fingerprint(text)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A certificate or its fingerprint for `x509`, and neither for a secret."""
+        """Require a certificate or its fingerprint for `x509`, and only there."""
         given = [name for name in ("certificate", "fingerprint") if name in attrs]
         if attrs.get("kind") != CredentialKind.X509:
-            errors: dict[str, Any] = dict.fromkeys(given, "Only with the kind x509.")
+            errors: dict[str, Any] = dict.fromkeys(
+                given, "Allowed only with the kind x509."
+            )
         elif not given:
-            errors = {"certificate": "Give the certificate, or its fingerprint."}
+            errors = {"certificate": "Give the certificate or its fingerprint."}
         elif len({attrs[name] for name in given}) > 1:
-            errors = {"fingerprint": "It is not the certificate's."}
+            errors = {"fingerprint": "This is not the fingerprint of the certificate."}
         else:
             return attrs | {"fingerprint": attrs[given[0]]}
         if errors:
@@ -69,17 +71,16 @@ class CredentialSerializer(serializers.Serializer[object]):
     revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     def get_fingerprint(self, row: Any) -> str | None:
-        """Return it, or null for a secret."""
         return row.fingerprint or None
 
 
 class IssuedCredentialSerializer(serializers.Serializer[Issued]):
-    """A new credential: the only time that its secret is shown."""
+    """A new credential. Its secret is shown only now."""
 
     id = serializers.UUIDField(source="credential.public_id", read_only=True)
     kind = serializers.CharField(source="credential.kind", read_only=True)
-    secret = serializers.SerializerMethodField(help_text="Of a `password` only.")
-    fingerprint = serializers.SerializerMethodField(help_text="Of `x509` only.")
+    secret = serializers.SerializerMethodField(help_text="Only for `password`.")
+    fingerprint = serializers.SerializerMethodField(help_text="Only for `x509`.")
     created_at = serializers.DateTimeField(
         source="credential.created_at", read_only=True
     )
@@ -90,14 +91,12 @@ class IssuedCredentialSerializer(serializers.Serializer[Issued]):
         read_only=True,
         help_text="Whether older credentials stay valid until they are revoked.",
     )
-    note = serializers.CharField(read_only=True, help_text="The same in words.")
+    note = serializers.CharField(read_only=True, help_text="The same as a sentence.")
 
     def get_supersedes(self, issued: Issued) -> list[str]:
-        """Name the credentials whose place it takes."""
         return [str(row.public_id) for row in issued.supersedes]
 
     def get_secret(self, issued: Issued) -> str | None:
-        """Return it, or null for a certificate."""
         return issued.secret or None
 
     def get_fingerprint(self, issued: Issued) -> str | None:

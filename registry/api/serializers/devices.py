@@ -1,11 +1,11 @@
-"""What the REST API of the registry takes and shows."""
+"""Serializers of places, products and devices."""
 
 from __future__ import annotations
 
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.api.serializers.fields import NameField, OwnNameField
+from registry.api.serializers.fields import NameField, OwnNameField, TenantField
 from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.validators import (
     validate_json_schema,
@@ -18,7 +18,7 @@ from registry.validators import (
 
 
 class SluggedSerializer(StrictSerializer):
-    """What every object with a slug has."""
+    """The fields of every object with a slug."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     slug = OwnNameField(validators=[validate_slug])
@@ -35,14 +35,11 @@ class TenantSerializer(SluggedSerializer):
 class TenantedSerializer(SluggedSerializer):
     """An object with a slug that belongs to a tenant."""
 
-    tenant = NameField(
-        required=False,
-        help_text="May be left out by someone who belongs to one tenant only.",
-    )
+    tenant = TenantField()
 
 
 class ProjectSerializer(TenantedSerializer):
-    """An undertaking that sites and devices may belong to."""
+    """A project that sites and devices may belong to."""
 
 
 class SiteSerializer(TenantedSerializer):
@@ -74,32 +71,35 @@ class SpaceSerializer(TenantedSerializer):
     parent = NameField(  # type: ignore[assignment]
         required=False,
         allow_null=True,
-        help_text="The space around it; to change it moves everything below along.",
+        help_text="The space that contains it. Changing it moves the spaces below.",
     )
     kind = serializers.CharField(
         max_length=32,
         required=False,
         allow_blank=True,
-        help_text="As in building, floor, room, line.",
+        help_text="For example building, floor, room, line.",
     )
     path = serializers.CharField(
-        source="path_in_words",
+        source="slug_path",
         read_only=True,
-        help_text="The slugs from the top down, as in `hq/floor-2`.",
+        help_text="The slugs from the top down, for example `hq/floor-2`.",
     )
 
 
 class HardwareRevisionSerializer(TenantedSerializer):
-    """A state of a product's hardware."""
+    """A version of a product's hardware."""
 
     product = NameField()
     notes = serializers.CharField(
-        max_length=10_000, required=False, allow_blank=True, help_text="What is new."
+        max_length=10_000,
+        required=False,
+        allow_blank=True,
+        help_text="What is new in this revision.",
     )
 
 
 class BatchSerializer(TenantedSerializer):
-    """What was manufactured together of a hardware revision."""
+    """Devices of a hardware revision that were manufactured together."""
 
     hardware_revision = NameField()
     made_at = serializers.DateTimeField(required=False, allow_null=True)
@@ -114,12 +114,12 @@ class MetricSerializer(StrictSerializer):
     dead_band = serializers.FloatField(
         min_value=0,
         required=False,
-        help_text="The index takes a new value only when it moved by more than this.",
+        help_text="The index updates the value only after a change larger than this.",
     )
 
 
 class ProductSerializer(TenantedSerializer):
-    """A model line, and what it declares of its devices."""
+    """A model line, and what it declares about its devices."""
 
     kind = serializers.ChoiceField(choices=DeviceKind.choices, required=False)
     attributes_schema = serializers.DictField(
@@ -141,16 +141,13 @@ class ProductSerializer(TenantedSerializer):
 
 
 class DeviceSerializer(StrictSerializer):
-    """A physical unit, and where it belongs."""
+    """A physical unit and the objects that it belongs to."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     uid = OwnNameField(validators=[validate_uid])
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     serial = serializers.CharField(max_length=64, required=False, allow_blank=True)
-    tenant = NameField(
-        required=False,
-        help_text="May be left out by someone who belongs to one tenant only.",
-    )
+    tenant = TenantField()
     project = NameField(
         required=False, allow_null=True, help_text="Default: the site's."
     )
@@ -168,7 +165,7 @@ class DeviceSerializer(StrictSerializer):
     kind = serializers.ChoiceField(
         choices=DeviceKind.choices,
         required=False,
-        help_text="Default: the product's. A child names its gateway.",
+        help_text="Default: the product's. A child device needs a gateway.",
     )
     gateway = NameField(key="uid", required=False, allow_null=True)
     adapter = serializers.ChoiceField(choices=Adapter.choices, required=False)
@@ -179,32 +176,32 @@ class DeviceSerializer(StrictSerializer):
         max_length=50,
     )
     attributes = serializers.DictField(
-        required=False, help_text="As the product's attributes_schema says."
+        required=False, help_text="Must match the product's attributes_schema."
     )
     replaces = serializers.CharField(
         source="replaces_uid",
         read_only=True,
         allow_null=True,
-        help_text="The device in whose place it stands.",
+        help_text="The device that it replaced.",
     )
     replaced_by = serializers.CharField(
         source="replaced_by_uid",
         read_only=True,
         allow_null=True,
-        help_text="The device that stands in its place.",
+        help_text="The device that replaced it.",
     )
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
 
 
 class ImportedSerializer(serializers.Serializer[object]):
-    """What came of an import."""
+    """The result of an import."""
 
     created = serializers.IntegerField(read_only=True)
 
 
 class MoveSerializer(StrictSerializer):
-    """A move of a device's lifecycle."""
+    """A change of a device's lifecycle."""
 
     to = serializers.ChoiceField(choices=Lifecycle.choices)
     reason = serializers.CharField(max_length=1_000, required=False, allow_blank=True)
@@ -212,12 +209,12 @@ class MoveSerializer(StrictSerializer):
         key="uid",
         required=False,
         allow_null=True,
-        help_text="The device that stands in its place; only with `replaced`.",
+        help_text="The device that replaces it; only with `replaced`.",
     )
 
 
 class TransferSerializer(StrictSerializer):
-    """A device's new owner, and what it is there."""
+    """A device's new owner, and its place and product there."""
 
     tenant = NameField()
     site = NameField()
@@ -229,7 +226,7 @@ class TransferSerializer(StrictSerializer):
         key="uid",
         required=False,
         allow_null=True,
-        help_text="A child names its new one.",
+        help_text="A child device needs its new one.",
     )
     reason = serializers.CharField(max_length=1_000, required=False, allow_blank=True)
 
@@ -244,7 +241,7 @@ class SignInSerializer(StrictSerializer):
 
 
 class TokenSerializer(serializers.Serializer[object]):
-    """A new key: the only time that it is shown."""
+    """A new key. It is shown only now."""
 
     token = serializers.CharField(read_only=True)
     expires_at = serializers.DateTimeField(read_only=True)

@@ -1,4 +1,4 @@
-"""What the REST API takes and shows of enrolment keys."""
+"""Serializers of enrolment keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.api.serializers.fields import NameField, OwnNameField
+from registry.api.serializers.fields import NameField, OwnNameField, TenantField
 from registry.choices import Adapter
 from registry.models.enrolment import MOST_DEVICES
 from registry.validators import validate_uid
@@ -18,10 +18,7 @@ class EnrolmentKeySerializer(StrictSerializer):
     """A key with which devices register themselves, without the key itself."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
-    tenant = NameField(
-        required=False,
-        help_text="May be left out by someone who belongs to one tenant only.",
-    )
+    tenant = TenantField()
     name = serializers.CharField(
         max_length=100, required=False, help_text="Default: product and site."
     )
@@ -42,12 +39,12 @@ class EnrolmentKeySerializer(StrictSerializer):
 
 
 class NewEnrolmentKeySerializer(EnrolmentKeySerializer):
-    """A new key: the only time that it is shown."""
+    """A new key. It is shown only now."""
 
     key = serializers.SerializerMethodField()
 
     def get_key(self, row: Any) -> str:
-        """Return the key, which the row does not hold."""
+        """Return the key, which the database does not store."""
         return str(self.context.get("key", ""))
 
 
@@ -58,24 +55,24 @@ class EnrolSerializer(StrictSerializer):
     uid = OwnNameField(
         validators=[validate_uid],
         required=False,
-        help_text="May be left out by an imported device that says its serial.",
+        help_text="An imported device may give its serial instead.",
     )
     serial = serializers.CharField(max_length=64, required=False, allow_blank=True)
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     adapter = serializers.ChoiceField(choices=Adapter.choices, required=False)
     attributes = serializers.DictField(
-        required=False, help_text="As the product's attributes_schema says."
+        required=False, help_text="Must match the product's attributes_schema."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Something must say which device it is."""
+        """Require the uid or the serial."""
         if not attrs.get("uid") and not attrs.get("serial"):
-            raise serializers.ValidationError({"uid": "Say the uid, or the serial."})
+            raise serializers.ValidationError({"uid": "Give the uid or the serial."})
         return attrs
 
 
 class EnrolledSerializer(serializers.Serializer[object]):
-    """An enrolled device, and all it needs: the only time that the secret is shown."""
+    """An enrolled device and all it needs to connect. The secret is shown only now."""
 
     uid = serializers.CharField(source="device.uid", read_only=True)
     tenant = NameField(source="device.tenant", read_only=True)
@@ -86,21 +83,21 @@ class EnrolledSerializer(serializers.Serializer[object]):
     claimed = serializers.BooleanField(
         source="is_claimed",
         read_only=True,
-        help_text="Whether it had been imported, and is as it was then.",
+        help_text="Whether it had been imported; then its data is unchanged.",
     )
     credential_id = serializers.UUIDField(source="credential.public_id", read_only=True)
     secret = serializers.CharField(read_only=True)
     mqtt_url = serializers.SerializerMethodField(
-        help_text="Where devices connect; the uid is user name and client id."
+        help_text="Where the device connects; user name and client id are its uid."
     )
     http_url = serializers.SerializerMethodField(
         help_text="The same for devices that speak HTTP."
     )
 
     def get_mqtt_url(self, enrolled: object) -> str:
-        """Return the devices' listener."""
+        """Return the URL of the listener for devices."""
         return str(settings.DEVICE_MQTT_URL)
 
     def get_http_url(self, enrolled: object) -> str:
-        """Return where this very request came."""
+        """Return the URL of the server that got this request."""
         return str(self.context["request"].build_absolute_uri("/device/v1/"))

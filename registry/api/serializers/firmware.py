@@ -1,11 +1,11 @@
-"""What the REST API takes and shows of firmware releases."""
+"""Serializers of firmware releases."""
 
 from __future__ import annotations
 
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.api.serializers.fields import NameField, NamesField
+from registry.api.serializers.fields import NamesField, TenantField
 from registry.validators import validate_version
 
 MOST_NAMES = 100
@@ -15,10 +15,7 @@ class FirmwareReleaseSerializer(StrictSerializer):
     """A firmware release, without its file."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
-    tenant = NameField(
-        required=False,
-        help_text="May be left out by someone who belongs to one tenant only.",
-    )
+    tenant = TenantField()
     version = serializers.CharField(
         max_length=64, trim_whitespace=False, validators=[validate_version]
     )
@@ -28,13 +25,13 @@ class FirmwareReleaseSerializer(StrictSerializer):
         max_length=4_096,
         required=False,
         allow_blank=True,
-        help_text="Handed on to the devices, which check it.",
+        help_text="Passed on to the devices, which check it.",
     )
     products = NamesField(min_length=1, max_length=MOST_NAMES)
     hardware_revisions = NamesField(
         required=False,
         max_length=MOST_NAMES,
-        help_text="Of these products; none: every revision of theirs.",
+        help_text="Revisions of these products. If empty: all of them.",
     )
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     created_at = serializers.DateTimeField(read_only=True)

@@ -1,4 +1,4 @@
-"""What the REST API takes and shows of memberships and of a person's own keys."""
+"""Serializers of memberships and of a person's own keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from iotplatform.common.serializers import StrictSerializer
-from registry.api.serializers.fields import NameField
-from registry.choices import Role, Scope
+from registry.api.serializers.fields import TenantField
+from registry.choices import Role, TokenScope
 from registry.models import ApiToken, Membership
 
 MOST_PLACES = 200
@@ -24,36 +24,34 @@ class PlacesField(serializers.ListField):
         super().__init__(required=False, max_length=MOST_PLACES, **kwargs)
 
     def get_attribute(self, instance: Membership) -> list[str]:
-        """Read them from the limits, which the selector brought along."""
+        """Read them from the limits, which the selector prefetched."""
         found = (getattr(row, self.kind) for row in instance.limits.all())
         return sorted(place.slug for place in found if place is not None)
 
 
 class MembershipSerializer(StrictSerializer):
-    """A person's role in a tenant, and how far it reaches."""
+    """A person's role in a tenant, and its limit."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     user = serializers.CharField(
-        source="user.username", max_length=150, help_text="The name of an account."
+        source="user.username", max_length=150, help_text="The user name of an account."
     )
-    tenant = NameField(
-        required=False,
-        help_text="May be left out by someone who belongs to one tenant only.",
-    )
+    tenant = TenantField()
     role = serializers.ChoiceField(choices=Role.choices, required=False)
     projects = PlacesField(
-        "project", help_text="With `sites`: the limit. Both empty: the whole tenant."
+        "project",
+        help_text="Together with `sites`, the limit. Both empty: the whole tenant.",
     )
     sites = PlacesField("site")
     created_at = serializers.DateTimeField(read_only=True)
 
 
 class NewTokenSerializer(StrictSerializer):
-    """A key to be made."""
+    """The request for a new key."""
 
     name = serializers.CharField(max_length=100)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False
+        child=serializers.ChoiceField(choices=TokenScope.choices), allow_empty=False
     )
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="Default: never."
@@ -61,7 +59,7 @@ class NewTokenSerializer(StrictSerializer):
 
 
 class ApiTokenSerializer(serializers.Serializer[ApiToken]):
-    """A key of one's own, without the key."""
+    """One of the caller's keys, without its secret."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     name = serializers.CharField(read_only=True)
@@ -69,7 +67,7 @@ class ApiTokenSerializer(serializers.Serializer[ApiToken]):
         read_only=True, help_text="The first characters of the key."
     )
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), read_only=True
+        child=serializers.ChoiceField(choices=TokenScope.choices), read_only=True
     )
     created_at = serializers.DateTimeField(read_only=True)
     expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -78,6 +76,6 @@ class ApiTokenSerializer(serializers.Serializer[ApiToken]):
 
 
 class IssuedTokenSerializer(ApiTokenSerializer):
-    """A new key: the only time that it is shown."""
+    """A new key. It is shown only now."""
 
     token = serializers.CharField(read_only=True)

@@ -1,1 +1,1 @@
-"""Importing devices by the hundred thousand: read lines, check them, insert in sets."""
+"""Imports of very many devices: read lines, check them, insert them in sets."""

@@ -1,4 +1,4 @@
-"""What the rows of an import may name, by slug, loaded once for a whole file."""
+"""The objects that rows of an import may name, by slug, loaded once per file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry.selectors.products import list_batches, list_revisions
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is needed to know of a site."""
+    """What the checks need to know of a site."""
 
     id: int
     project_id: int | None
@@ -21,7 +21,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A row that is part of another: a space, a hardware revision or a batch."""
+    """An object that is part of another: a space, a hardware revision or a batch."""
 
     id: int
     whole_id: int  # its site, product or hardware revision
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that a row may name, as far as the caller reaches."""
+    """Everything that a row may name and the caller may access."""
 
     tenant: Tenant
     sites: Mapping[str, Place]
@@ -44,12 +44,12 @@ class Catalogue:
         return {row.id: row for row in self.revisions.values()}
 
     def revision_of(self, batch: Part) -> Part:
-        """Return the revision that a batch is of."""
+        """Return the revision of a batch."""
         return self._revisions_by_id[batch.whole_id]
 
 
 def load_catalogue(tenant: Tenant) -> Catalogue:
-    """Return what an import into the tenant may name."""
+    """Load the catalogue of a tenant."""
     tenants = [tenant]
     products = Product.objects.filter(tenant=tenant)
     sites = list_sites(tenants=tenants).values_list("slug", "pk", "project_id")

@@ -1,8 +1,8 @@
-"""Whether a row can be a device of the tenant, by what can be told without a query.
+"""Checks whether a row can be a device of the tenant, without a query per row.
 
 The rules are those of a single registration (services/device_rules.py), arranged so
-that a row costs microseconds: names are looked up in what was loaded once, and the
-attributes of many devices of a product are few different documents.
+that a row costs microseconds: names are looked up in a catalogue that is loaded once,
+and each distinct attribute document of a product is checked once.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from iotplatform.common.ids import UID
 from iotplatform.common.problems import BadInput
 from registry.choices import Adapter, DeviceKind
 from registry.models import Product
 from registry.services.device_rules import MAX_TAGS, attribute_errors
 from registry.services.imports.catalogue import Catalogue, Part, Place
-from registry.services.imports.reading import Errors, Row, complaint
+from registry.services.imports.reading import Errors, Row, row_error
 from registry.validators import (
     NO_UIDS,
     RESERVED,
-    UID,
+    TAG,
     validate_tag,
     validate_uid,
 )
 
-TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as validate_tag
 UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 LENGTHS = {"uid": 64, "name": 200, "serial": 64, "gateway": 64}
 TEXTS = ("uid", "name", "serial", "gateway", "kind", "adapter")
@@ -36,7 +36,7 @@ CHOICES: dict[str, list[str]] = {"kind": DeviceKind.values, "adapter": Adapter.v
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A device as it will be inserted; ``gateway`` is a uid."""
+    """A device to insert; ``gateway`` is a uid."""
 
     line: int
     uid: str
@@ -57,16 +57,16 @@ class Candidate:
 
 @dataclass
 class Checker:
-    """Checks the rows of one file; remembers what must be there once."""
+    """Checks the rows of one file; remembers the values that must be unique."""
 
     catalogue: Catalogue
     uids: dict[str, int] = field(default_factory=dict)
     serials: dict[str, int] = field(default_factory=dict)
-    # Errors by product and JSON of the attributes: most devices share theirs.
+    # Errors by product and JSON of the attributes, which most devices share.
     known: dict[tuple[int, str], Errors] = field(default_factory=dict)
 
     def check(self, row: Row) -> tuple[Candidate | None, Errors]:
-        """Return the device, or why it cannot be one."""
+        """Return the device, or None and its errors."""
         errors = list(row.errors)
         line, given = row.line, row.given
         if errors and not given:
@@ -80,19 +80,19 @@ class Checker:
         space = self._optional(line, given, "space", self.catalogue.spaces, errors)
         if space and site and space.whole_id != site.id:
             message = f"It is not at the site {given['site']}."
-            errors.append(complaint(line, "space", message, given["space"]))
+            errors.append(row_error(line, "space", message, given["space"]))
         revision_id, batch_id = self._build(line, given, product, errors)
         if given.get("tenant") not in (None, self.catalogue.tenant.slug):
             message = f"The import is into {self.catalogue.tenant.slug}."
-            errors.append(complaint(line, "tenant", message, given["tenant"]))
+            errors.append(row_error(line, "tenant", message, given["tenant"]))
         attributes = self._attributes(row, product, errors)
         kind = given.get("kind") or (product.kind if product else "")
         errors += _gateway_errors(line, given, kind)
         errors += self._repeated(line, given)
         limit = self.catalogue.tenant.limit
         if limit and site and not limit.holds(project_id=project, site_id=site.id):
-            message = "You do not reach devices there."
-            errors.append(complaint(line, "site", message, given["site"]))
+            message = "You may not access devices there."
+            errors.append(row_error(line, "site", message, given["site"]))
         if errors or site is None or product is None:
             return None, errors
         candidate = Candidate(
@@ -118,34 +118,34 @@ class Checker:
         if value is None:
             if name != "uid":
                 return []
-            return [complaint(line, name, "This field is required.", None)]
+            return [row_error(line, name, "This field is required.", None)]
         if not isinstance(value, str):
-            return [complaint(line, name, "Not text.", value)]
+            return [row_error(line, name, "Not text.", value)]
         if (not value.isascii() and UNKEEPABLE.search(value)) or "\0" in value:
-            return [complaint(line, name, "Not UTF-8 text without NUL.", value)]
+            return [row_error(line, name, "Not UTF-8 text without NUL.", value)]
         if name == "uid" and not UID.fullmatch(value):
-            return [complaint(line, name, str(validate_uid.message), value)]
+            return [row_error(line, name, str(validate_uid.message), value)]
         if name == "uid" and value in NO_UIDS:
-            return [complaint(line, name, RESERVED, value)]
+            return [row_error(line, name, RESERVED, value)]
         if name in CHOICES and value not in CHOICES[name]:
             message = f"One of: {', '.join(CHOICES[name])}."
-            return [complaint(line, name, message, value)]
+            return [row_error(line, name, message, value)]
         if len(value) > LENGTHS.get(name, len(value)):
             message = f"At most {LENGTHS[name]} characters."
-            return [complaint(line, name, message, value)]
+            return [row_error(line, name, message, value)]
         return []
 
     def _tags(self, line: int, value: Any, errors: Errors) -> list[str]:
         if value is None:
             return []
         if not isinstance(value, list):
-            errors.append(complaint(line, "tags", "A list of tags.", value))
+            errors.append(row_error(line, "tags", "A list of tags.", value))
             return []
         for tag in value:
             if not isinstance(tag, str) or not TAG.fullmatch(tag):
-                errors.append(complaint(line, "tags", str(validate_tag.message), tag))
+                errors.append(row_error(line, "tags", str(validate_tag.message), tag))
         if len(value) > MAX_TAGS:
-            errors.append(complaint(line, "tags", f"At most {MAX_TAGS} tags.", None))
+            errors.append(row_error(line, "tags", f"At most {MAX_TAGS} tags.", None))
         return list(dict.fromkeys(map(str, value)))
 
     def _named(
@@ -158,11 +158,11 @@ class Checker:
     ) -> Any:
         slug = given.get(name)
         if slug is None:
-            errors.append(complaint(line, name, "This field is required.", None))
+            errors.append(row_error(line, name, "This field is required.", None))
             return None
         found = known.get(slug) if isinstance(slug, str) else None
         if found is None:
-            errors.append(complaint(line, name, f"There is no such {name}.", slug))
+            errors.append(row_error(line, name, f"There is no such {name}.", slug))
         return found
 
     def _project(
@@ -195,7 +195,7 @@ class Checker:
         product: Product | None,
         errors: Errors,
     ) -> tuple[int | None, int | None]:
-        """Return the revision, by default the batch's, and the batch."""
+        """Return the revision (by default that of the batch) and the batch."""
         name, known = "hardware_revision", self.catalogue.revisions
         revision = self._optional(line, given, name, known, errors)
         batch = self._optional(line, given, "batch", self.catalogue.batches, errors)
@@ -204,12 +204,12 @@ class Checker:
         if batch and revision is None:
             revision = self.catalogue.revision_of(batch)
         if revision and product and revision.whole_id != product.pk:
-            message = f"It is not of the product {given['product']}."
+            message = f"It does not belong to the product {given['product']}."
             shown = given[name if given.get(name) is not None else "batch"]
-            errors.append(complaint(line, name, message, shown))
+            errors.append(row_error(line, name, message, shown))
         if batch and revision and batch.whole_id != revision.id:
-            message = f"It is not of the revision {given[name]}."
-            errors.append(complaint(line, "batch", message, given["batch"]))
+            message = f"It does not belong to the revision {given[name]}."
+            errors.append(row_error(line, "batch", message, given["batch"]))
         return revision.id if revision else None, batch.id if batch else None
 
     def _attributes(self, row: Row, product: Product | None, errors: Errors) -> str:
@@ -224,17 +224,17 @@ class Checker:
             text = json.dumps(given, allow_nan=False, sort_keys=True)
         except ValueError:
             message = "A number is not finite."
-            errors.append(complaint(row.line, "attributes", message, None))
+            errors.append(row_error(row.line, "attributes", message, None))
             return "{}"
         if "\\u0000" in text or ("\\ud" in text and UNKEEPABLE.search(str(given))):
             message = "Not UTF-8 text without NUL."
-            errors.append(complaint(row.line, "attributes", message, text))
+            errors.append(row_error(row.line, "attributes", message, text))
             return "{}"
         key = (product.pk, text)
         if key not in self.known:
             self.known[key] = attribute_errors(product, given)
         errors += [
-            complaint(row.line, error["field"], error["message"], given)
+            row_error(row.line, error["field"], error["message"], given)
             for error in self.known[key]
         ]
         return text
@@ -248,26 +248,26 @@ class Checker:
             first = seen.setdefault(value.strip(), line)
             if first != line:
                 message = f"The same as in line {first}."
-                errors.append(complaint(line, name, message, value))
+                errors.append(row_error(line, name, message, value))
         return errors
 
 
 def _gateway_errors(line: int, given: Mapping[str, Any], kind: str) -> Errors:
     gateway = given.get("gateway")
     if kind == DeviceKind.CHILD and gateway is None:
-        return [complaint(line, "gateway", "A child names its gateway.", None)]
+        return [row_error(line, "gateway", "A child needs a gateway.", None)]
     if gateway is None:
         return []
     if gateway == given.get("uid"):
-        message = "A device is not its own gateway."
-        return [complaint(line, "gateway", message, gateway)]
+        message = "A device cannot be its own gateway."
+        return [row_error(line, "gateway", message, gateway)]
     if kind and kind != DeviceKind.CHILD:
-        return [complaint(line, "gateway", "Only a child has a gateway.", gateway)]
+        return [row_error(line, "gateway", "Only a child may have a gateway.", gateway)]
     return []
 
 
 def _typed(cells: Mapping[str, str], product: Product) -> dict[str, Any]:
-    """Return cells as what the product's schema says that they are, else as text."""
+    """Return cells in the types of the product's schema, or else as text."""
     rules = product.attributes_schema.get("properties", {})
     found: dict[str, Any] = {}
     for name, cell in cells.items():
@@ -278,12 +278,12 @@ def _typed(cells: Mapping[str, str], product: Product) -> dict[str, Any]:
             try:
                 found[name] = json.loads(cell)
             except ValueError:
-                pass  # it stays text, and the schema refuses it by name
+                pass  # it stays text, and the schema refuses it
     return found
 
 
 def refuse(errors: Errors, count: int) -> BadInput:
-    """Return the refusal of a file, with as many of its errors as are kept."""
+    """Return the refusal of a file with its first errors."""
     listed = sorted(errors, key=lambda error: error["line"])
     if count > len(listed):
         detail = f"{count} errors; the first {len(listed)} are listed."

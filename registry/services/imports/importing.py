@@ -25,13 +25,13 @@ READERS: dict[str, Callable[[Readable], Iterator[Row]]] = {
     CSV: read_csv,
     NDJSON: read_ndjson,
 }
-# Every line is checked and every error is counted; a file that is wrong as a whole
-# would otherwise be answered with itself.
+# Every line is checked and every error is counted, but only the first are kept: for a
+# file full of errors the answer would be as large as the file.
 MOST_ERRORS = 1_000
 
 
 @dataclass
-class _Found:
+class _ErrorLog:
     """The errors of a file: the first ones, and how many there are."""
 
     errors: Errors = field(default_factory=list)
@@ -53,11 +53,11 @@ def import_devices(
 ) -> int:
     """Register the devices of a file as provisioned, all or none; return how many.
 
-    ``file_format`` is ``csv`` or ``ndjson``; ``progress`` is told a line number now and
-    then. A dry run does everything, and then undoes it. Raises BadInput with ``line``,
-    ``field``, ``message`` and ``value`` of what is wrong, in every line.
+    ``file_format`` is ``csv`` or ``ndjson``; ``progress`` is called with a line number
+    from time to time. A dry run does everything, then undoes it. Raises BadInput with
+    ``line``, ``field``, ``message`` and ``value`` of the errors.
     """
-    found = _Found()
+    found = _ErrorLog()
     with transaction.atomic():
         staging = Staging(
             tenant, now=timezone.now(), actor_id=actor.pk if actor else None
@@ -74,7 +74,7 @@ def import_devices(
 
 
 def _candidates(
-    rows: Iterable[Row], checker: Checker, found: _Found
+    rows: Iterable[Row], checker: Checker, found: _ErrorLog
 ) -> Iterator[Candidate]:
     for row in rows:
         candidate, errors = checker.check(row)

@@ -1,4 +1,4 @@
-"""From the bytes of a CSV or NDJSON file to one row of fields a line."""
+"""Reads the bytes of a CSV or NDJSON file into one row of fields per line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from iotplatform.common.problems import BadInput
 
-# What an imported device may say of itself, as in POST devices/.
+# The fields of an imported device, as in POST devices/.
 FIELDS = (
     *("uid", "name", "serial", "tenant", "project", "site", "space", "product"),
     *("hardware_revision", "batch", "kind", "gateway", "adapter", "tags", "attributes"),
@@ -32,7 +32,7 @@ class Readable(Protocol):
 
 @dataclass(slots=True)
 class Row:
-    """What one line says; an empty cell says nothing."""
+    """The fields of one line; an empty cell is left out."""
 
     line: int
     given: dict[str, Any] = field(default_factory=dict)
@@ -41,8 +41,8 @@ class Row:
     errors: Errors = field(default_factory=list)
 
 
-def complaint(line: int, field_name: str, message: str, value: Any) -> dict[str, Any]:
-    """Return one error of a line, with the beginning of the value that it is about."""
+def row_error(line: int, field_name: str, message: str, value: Any) -> dict[str, Any]:
+    """Return one error of a line, with the beginning of the wrong value."""
     if value is None:
         shown = None
     else:
@@ -52,7 +52,7 @@ def complaint(line: int, field_name: str, message: str, value: Any) -> dict[str,
 
 
 def read_ndjson(stream: Readable) -> Iterator[Row]:
-    """Yield a row for each line that is not blank; each is a JSON object."""
+    """Yield a row for each line that is not blank; each line is a JSON object."""
     for number, text in enumerate(_lines(stream), start=1):
         if not text.strip():
             continue
@@ -60,27 +60,27 @@ def read_ndjson(stream: Readable) -> Iterator[Row]:
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            row.errors.append(complaint(number, "", f"Not JSON: {error}", text))
+            row.errors.append(row_error(number, "", f"Not JSON: {error}", text))
         else:
             if isinstance(found, dict):
                 row.given = found
                 row.errors += _unknown(number, found)
             else:
                 message = "Each line is a JSON object."
-                row.errors.append(complaint(number, "", message, text))
+                row.errors.append(row_error(number, "", message, text))
         yield row
 
 
 def read_csv(stream: Readable) -> Iterator[Row]:
     """Yield a row for each record; the first one names the fields of the others.
 
-    Raises BadInput where the header cannot be used.
+    Raises BadInput if the header is wrong.
     """
     reader = csv.reader(_lines(stream), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise BadInput(errors=[complaint(1, "", f"Not CSV: {error}", None)]) from error
+        raise BadInput(errors=[row_error(1, "", f"Not CSV: {error}", None)]) from error
     _check_header(header)
     while True:
         try:
@@ -89,9 +89,9 @@ def read_csv(stream: Readable) -> Iterator[Row]:
             return
         except csv.Error as error:
             row = Row(reader.line_num)
-            row.errors.append(complaint(row.line, "", f"Not CSV: {error}", None))
+            row.errors.append(row_error(row.line, "", f"Not CSV: {error}", None))
             yield row
-            return  # where a quote is not closed, nothing after it can be told apart
+            return  # after an unclosed quote, nothing can be separated
         if cells:
             yield _record(reader.line_num, header, cells)
 
@@ -99,8 +99,8 @@ def read_csv(stream: Readable) -> Iterator[Row]:
 def _record(line: int, header: list[str], cells: list[str]) -> Row:
     row = Row(line)
     if len(cells) != len(header):
-        message = f"{len(cells)} cells, and the header names {len(header)} fields."
-        row.errors.append(complaint(line, "", message, None))
+        message = f"{len(cells)} cells, but the header has {len(header)} fields."
+        row.errors.append(row_error(line, "", message, None))
         return row
     for name, cell in zip(header, cells, strict=True):
         if not cell:
@@ -113,7 +113,7 @@ def _record(line: int, header: list[str], cells: list[str]) -> Row:
             try:
                 row.given[name] = json.loads(cell)
             except (ValueError, RecursionError):
-                row.errors.append(complaint(line, name, "A JSON object.", cell))
+                row.errors.append(row_error(line, name, "A JSON object.", cell))
         else:
             row.given[name] = cell
     return row
@@ -122,19 +122,23 @@ def _record(line: int, header: list[str], cells: list[str]) -> Row:
 def _check_header(header: list[str]) -> None:
     if not any(header):
         raise BadInput(
-            errors=[complaint(1, "", "The first line names the fields.", None)]
+            errors=[
+                row_error(1, "", "The first line must contain the field names.", None)
+            ]
         )
     columns = [name for name in header if not name.startswith(ATTRIBUTE)]
     errors = _unknown(1, columns)
     twice = {name for name in header if header.count(name) > 1}
-    errors += [complaint(1, name, "Named twice.", name) for name in sorted(twice)]
+    errors += [
+        row_error(1, name, "This field is named twice.", name) for name in sorted(twice)
+    ]
     if errors:
         raise BadInput(errors=errors)
 
 
 def _unknown(line: int, names: Iterable[str]) -> Errors:
     return [
-        complaint(
+        row_error(
             line,
             name,
             "This field cannot be set here."
@@ -148,15 +152,15 @@ def _unknown(line: int, names: Iterable[str]) -> Errors:
 
 
 def _lines(stream: Readable) -> Iterator[str]:
-    """Yield lines as text; what is not UTF-8 becomes half surrogates, and is refused.
+    """Yield lines as text; bytes that are not UTF-8 become surrogates, refused later.
 
-    Raises BadInput at a line that is longer than any device's.
+    Raises BadInput at a line that is longer than a device can need.
     """
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
         if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             message = f"The line is longer than {MAX_LINE_BYTES} bytes."
-            raise BadInput(errors=[complaint(number, "", message, None)])
+            raise BadInput(errors=[row_error(number, "", message, None)])
         text = line.decode("utf-8", "surrogateescape")
         yield text.removeprefix("\ufeff") if number == 1 else text

@@ -1,7 +1,8 @@
-"""Imports that a worker does: asked for by a person, watched while they run.
+"""Imports that a worker runs: a person requests them and watches their progress.
 
-The row is the truth: a worker that died leaves it running, and after a while another
-one begins it anew, which is safe, because an import writes all of its lines or nothing.
+The database row decides: a worker that died leaves it running, and after a while
+another worker starts it again. That is safe, because an import writes all of its lines
+or nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 TASK = "registry.run_imports"
 # Longer than any import takes: 1,000,000 lines are two minutes.
 GIVEN_UP_AFTER = timedelta(minutes=15)
-MOST_STARTS = 3  # one that ends its worker each time must not do so for ever
+MOST_STARTS = 3  # an import that kills its worker each time must not repeat for ever
 PROGRESS_KEPT_SECONDS = 3_600
 
 
@@ -42,7 +43,7 @@ def request_import(
     is_dry_run: bool,
     actor: User,
 ) -> DeviceImport:
-    """Keep the file and let a worker import it; the row says what becomes of it."""
+    """Store the file for a worker; the returned row shows status and result."""
     run = DeviceImport(
         tenant=tenant, file_format=file_format, is_dry_run=is_dry_run, actor=actor
     )
@@ -54,10 +55,10 @@ def request_import(
 
 
 def run_next_import_across_tenants(*, now: datetime) -> bool:
-    """Do one import that waits; return whether there was one.
+    """Run one waiting import; return whether there was one.
 
-    A worker may not write the registry: the run's row is written as the platform, and
-    the devices are, behind the wall, as the person who asked for them.
+    A worker may not write the registry: the row of the import is written as the
+    platform, and the devices in the tenant scope of the person who requested them.
     """
     with tenant_scope.as_role(tenant_scope.PLATFORM):
         run = _claim(now)
@@ -65,7 +66,7 @@ def run_next_import_across_tenants(*, now: datetime) -> bool:
             return False
         storage, name = run.file.storage, run.file.name or ""
         try:
-            _do(run)
+            _run_import(run)
         except Problem as refusal:
             result = {"detail": refusal.detail, "errors": refusal.errors}
             _end(run, ImportStatus.REFUSED, **result)
@@ -78,7 +79,7 @@ def run_next_import_across_tenants(*, now: datetime) -> bool:
 
 
 def progress_of(run: DeviceImport) -> int | None:
-    """Return the line that a running import has come to; None where it is not known."""
+    """Return the last line that a running import has read; None if unknown."""
     try:
         line: int | None = cache.get(_key(run))
     except (RedisError, OSError):
@@ -88,7 +89,7 @@ def progress_of(run: DeviceImport) -> int | None:
 
 @transaction.atomic
 def _claim(now: datetime) -> DeviceImport | None:
-    """Take one that waits, or that its worker left behind."""
+    """Claim a waiting import, or one whose worker died."""
     left = Q(status=ImportStatus.RUNNING, started_at__lt=now - GIVEN_UP_AFTER)
     waiting = DeviceImport.objects.filter(Q(status=ImportStatus.QUEUED) | left)
     run = waiting.order_by("pk").select_for_update(skip_locked=True).first()
@@ -96,7 +97,7 @@ def _claim(now: datetime) -> DeviceImport | None:
         return None
     if run.starts >= MOST_STARTS:
         run.status, run.ended_at = ImportStatus.FAILED, now
-        run.detail = f"Begun {run.starts} times, and never finished."
+        run.detail = f"Started {run.starts} times, but never finished."
     else:
         run.status, run.started_at, run.starts = (
             ImportStatus.RUNNING,
@@ -107,10 +108,10 @@ def _claim(now: datetime) -> DeviceImport | None:
     return run if run.status == ImportStatus.RUNNING else _claim(now)
 
 
-def _do(run: DeviceImport) -> None:
-    """Import as the person who asked, with what they may do by now."""
+def _run_import(run: DeviceImport) -> None:
+    """Import as the person who requested it, with their current rights."""
     tenant = _tenant_of(run)
-    scope = tenant_scope.Scope(
+    scope = tenant_scope.TenantScope(
         tenants=(run.tenant_id,), user_id=run.actor_id, door="admin"
     )
     with (
@@ -130,24 +131,26 @@ def _do(run: DeviceImport) -> None:
 
 
 def _tenant_of(run: DeviceImport) -> Tenant:
-    """Return the tenant with the person's limit; raises Problem where they may not."""
+    """Return the tenant with the person's limit; raises Problem without the right."""
     if run.actor is not None:
         for tenant in tenants_where(run.actor, Right.MANAGE):
             if tenant.pk == run.tenant_id:
                 return tenant
-    raise Problem("Who asked for this may no longer register devices in the tenant.")
+    raise Problem(
+        "The person who requested this may no longer register devices in the tenant."
+    )
 
 
 def _end(run: DeviceImport, status: ImportStatus, **result: object) -> None:
     for name, value in result.items():
         setattr(run, name, value)
     run.status, run.ended_at = status, datetime.now(UTC)
-    run.file = ""  # the devices are in the registry, or the errors in the row
+    run.file = ""  # the registry has the devices now, or the row has the errors
     run.save()
 
 
 def _note_progress(run: DeviceImport, line: int) -> None:
-    """Say how far it is beside the transaction, which nobody sees into."""
+    """Record the progress outside the transaction, which others cannot see into."""
     try:
         cache.set(_key(run), line, PROGRESS_KEPT_SECONDS)
     except (RedisError, OSError) as error:
@@ -159,5 +162,5 @@ def _key(run: DeviceImport) -> str:
 
 
 def _wake() -> None:
-    """Have a worker look now; without Redis it looks when its clock says so."""
+    """Wake a worker now; without Redis the next scheduled run finds the import."""
     current_app.send_task(TASK)

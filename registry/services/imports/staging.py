@@ -13,9 +13,9 @@ from registry.choices import DeviceKind, Lifecycle
 from registry.models import Tenant
 from registry.selectors.access import sql_within
 from registry.services.imports.checking import Candidate
-from registry.services.imports.reading import Errors, complaint
+from registry.services.imports.reading import Errors, row_error
 
-# It goes with the transaction; a second import in the same one begins anew.
+# Dropped with the transaction; a second import in the same transaction starts empty.
 CREATE = """
     DROP TABLE IF EXISTS pg_temp.registry_import;
     CREATE TEMPORARY TABLE registry_import (
@@ -35,18 +35,18 @@ COPY = """
 """
 TYPES = ["int4", *["text"] * 3, *["int8"] * 6, *["text"] * 3, "text[]", "text"]
 TYPES += ["uuid", "uuid"]
-# None of them stops being a gateway before the children are in; in the order of keys,
-# as everybody locks.
+# Locked, so that they stay gateways until the children are inserted; in the order of
+# keys, like all locks.
 LOCK_GATEWAYS = """
     SELECT g.id FROM registry_device g
-    WHERE {reached}
+    WHERE {accessible}
         AND g.uid IN (SELECT gateway FROM registry_import WHERE gateway IS NOT NULL)
     ORDER BY g.id FOR NO KEY UPDATE
 """
 WRONG_GATEWAYS = """
     SELECT i.line, i.gateway, coalesce(g.kind, j.kind)
     FROM registry_import i
-    LEFT JOIN registry_device g ON g.uid = i.gateway AND {reached}
+    LEFT JOIN registry_device g ON g.uid = i.gateway AND {accessible}
     LEFT JOIN registry_import j ON j.uid = i.gateway
     WHERE i.gateway IS NOT NULL
         AND coalesce(g.kind, j.kind, '') <> 'gateway'
@@ -68,8 +68,8 @@ INSERT = """
     ORDER BY i.line
     ON CONFLICT DO NOTHING
 """
-# What was left out: another device has its uid (maybe of a tenant that we may not see,
-# so that looking before would not tell) or its serial.
+# Rows that were not inserted: another device has the uid (perhaps of a tenant that we
+# may not see, so an earlier check would not find it) or the serial.
 LEFT_OUT = """
     SELECT i.line, i.uid, i.serial, s.id IS NOT NULL
     FROM registry_import i
@@ -95,10 +95,10 @@ class Staging:
     """The temporary table of one import; the caller holds the transaction."""
 
     def __init__(self, tenant: Tenant, *, now: datetime, actor_id: int | None) -> None:
-        # Gateways g that the caller reaches: the condition, and its parameters.
-        reached, self._reach = sql_within([tenant], "g")
-        self._lock_gateways = LOCK_GATEWAYS.format(reached=reached)
-        self._wrong_gateways = WRONG_GATEWAYS.format(reached=reached)
+        # Gateways g that the caller may access: the condition, and its parameters.
+        accessible, self._access_params = sql_within([tenant], "g")
+        self._lock_gateways = LOCK_GATEWAYS.format(accessible=accessible)
+        self._wrong_gateways = WRONG_GATEWAYS.format(accessible=accessible)
         self._values: dict[str, Any] = {
             "tenant": tenant.pk,
             "now": now,
@@ -110,12 +110,12 @@ class Staging:
     def fill(
         self, candidates: Iterable[Candidate], *, progress: Callable[[int], None]
     ) -> int:
-        """Copy the candidates in as they come; return how many."""
+        """Copy the candidates as they arrive; return how many."""
         count = 0
         with connection.cursor() as cursor:
             cursor.execute(CREATE)
             # psycopg's own cursor: Django has no COPY. The statement before began the
-            # transaction, with all that a transaction of ours begins with.
+            # transaction and set the tenant scope.
             with cursor.cursor.copy(COPY) as copy:
                 copy.set_types(TYPES)
                 for one in candidates:
@@ -127,12 +127,12 @@ class Staging:
         return count
 
     def insert(self) -> Errors:
-        """Insert what is staged, gateways before their children; return what is wrong.
+        """Insert the staged rows, gateways before their children; return the errors.
 
-        Where there are errors the caller undoes what was inserted.
+        If there are errors, the caller rolls back.
         """
         with connection.cursor() as cursor:
-            cursor.execute(self._lock_gateways, self._reach)
+            cursor.execute(self._lock_gateways, self._access_params)
             for children in (False, True):
                 cursor.execute(INSERT, self._values | {"children": children})
             errors = self._gateway_errors(cursor) + self._left_out(cursor)
@@ -141,12 +141,14 @@ class Staging:
         return errors
 
     def _gateway_errors(self, cursor: Any) -> Errors:
-        cursor.execute(self._wrong_gateways, self._reach)
+        cursor.execute(self._wrong_gateways, self._access_params)
         return [
-            complaint(
+            row_error(
                 line,
                 "gateway",
-                f"The device {gateway} is no gateway." if kind else "No such device.",
+                f"The device {gateway} is not a gateway."
+                if kind
+                else "No such device.",
                 gateway,
             )
             for line, gateway, kind in cursor.fetchall()
@@ -155,11 +157,11 @@ class Staging:
     def _left_out(self, cursor: Any) -> Errors:
         cursor.execute(LEFT_OUT, self._values)
         return [
-            complaint(
+            row_error(
                 line, "serial", "Another device of the tenant has this serial.", serial
             )
             if is_serial
-            else complaint(line, "uid", "This uid is taken.", uid)
+            else row_error(line, "uid", "This uid is already taken.", uid)
             for line, uid, serial, is_serial in cursor.fetchall()
         ]
 

@@ -1,4 +1,4 @@
-"""A limited member reaches the devices of their projects and sites, and no others."""
+"""A limited member may access only the devices of their projects and sites."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from tests.factories import (
     SiteFactory,
 )
 
-# Selectors of what belongs to the whole tenant, and so to every member of it.
+# Selectors of objects of the whole tenant, which every member may read.
 OF_THE_TENANT = {
-    # What is of the whole tenant; devices have OfDevices.
+    # Rows of the whole tenant; rows of devices use OfDevices.
     "registry/admin/shared/tenant_rows.py",
-    "registry/admin/imports.py",  # of a limited member only their own
+    "registry/admin/imports.py",  # limited members see only their own
     "registry/selectors/firmware.py",
     "registry/selectors/people.py",
     "registry/selectors/products.py",
-    "registry/selectors/slugs.py",  # narrows what its caller narrowed already
+    "registry/selectors/slugs.py",  # its callers have applied the limit
     "registry/selectors/access.py",
-    "state/selectors/rules.py",  # of products, which are the whole tenant's
-    "fleet/selectors/cohorts.py",  # saved queries; what they find is narrowed
+    "state/selectors/rules.py",  # rules of products, which belong to the whole tenant
+    "fleet/selectors/cohorts.py",  # saved queries; the limit applies to their results
 }
 BARE = re.compile(r"\btenant(_id)?__in=|tenant_id = ANY")
 
@@ -70,7 +70,7 @@ def test_a_member_limited_to_a_site_finds_only_its_devices(acme: Tenant) -> None
         get_device(tenants=tenants, uid=beyond.uid)
 
 
-def test_a_found_device_carries_its_finders_limit(acme: Tenant) -> None:
+def test_a_found_device_carries_the_callers_limit(acme: Tenant) -> None:
     inside = DeviceFactory(tenant=acme)
     user = limited_to(MembershipFactory(tenant=acme), site=inside.site)
 
@@ -80,7 +80,7 @@ def test_a_found_device_carries_its_finders_limit(acme: Tenant) -> None:
     assert dict(found.tenant.limit.sites) == {inside.site_id: inside.site.slug}
 
 
-def test_a_member_limited_to_a_project_reaches_its_devices_and_sites(
+def test_a_member_limited_to_a_project_may_access_its_devices_and_sites(
     acme: Tenant,
 ) -> None:
     project = ProjectFactory(tenant=acme)
@@ -97,7 +97,7 @@ def test_a_member_limited_to_a_project_reaches_its_devices_and_sites(
     assert list(list_projects(tenants=tenants)) == [project]
 
 
-def test_a_limit_in_one_tenant_says_nothing_about_another(
+def test_a_limit_in_one_tenant_does_not_apply_to_another(
     acme: Tenant, globex: Tenant
 ) -> None:
     inside, beyond = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
@@ -111,7 +111,7 @@ def test_a_limit_in_one_tenant_says_nothing_about_another(
     assert beyond not in found
 
 
-def test_a_limited_manager_registers_and_moves_devices_only_within(
+def test_a_limited_manager_registers_and_moves_devices_only_within_the_limit(
     acme: Tenant,
 ) -> None:
     inside, beyond = DeviceFactory(tenant=acme), DeviceFactory(tenant=acme)
@@ -131,9 +131,7 @@ def test_a_limited_manager_registers_and_moves_devices_only_within(
     assert [row["field"] for row in moving.value.errors] == ["site"]
 
 
-def test_the_condition_in_sql_is_the_one_of_the_orm(
-    acme: Tenant, globex: Tenant
-) -> None:
+def test_the_sql_condition_equals_that_of_the_orm(acme: Tenant, globex: Tenant) -> None:
     inside = DeviceFactory(tenant=acme)
     DeviceFactory(tenant=acme)
     elsewhere = DeviceFactory(tenant=globex)

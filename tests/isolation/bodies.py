@@ -1,15 +1,15 @@
-"""What a request says, so that it is not refused before anybody asked whose it is."""
+"""Valid bodies of requests, so that they are not refused before the access check."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.wall.routes import path_to
-from tests.wall.rows import Rows
+from tests.isolation.routes import path_to
+from tests.isolation.rows import Rows
 
 SLUGGED = {"name": "Ours now"}
 REASON = {"reason": "because"}
-# By route: a body that would do something to an object of one's own.
+# By route: a body that would change an object of the caller's own tenant.
 BODIES: dict[str, Any] = {
     "api/v1/devices/<uid>/": SLUGGED,
     "api/v1/devices/<uid>/credentials/": {"kind": "password"},
@@ -45,14 +45,14 @@ BODIES: dict[str, Any] = {
 
 
 def body_for(route: str) -> Any:
-    """Return a body that the route takes; slugged collections take a new name."""
+    """Return a body that the route accepts; objects with a slug get a new name."""
     if route in BODIES:
         return BODIES[route]
     return SLUGGED if route.endswith("<slug>/") else {}
 
 
 def about_others(route: str, theirs: Rows) -> list[dict[str, Any]]:
-    """Return bodies that make something of one's own with another tenant's objects."""
+    """Return bodies that make an own object with references to another tenant's."""
 
     def name_of(collection: str) -> str:
         key = "<uid>" if collection == "devices" else "<slug>"

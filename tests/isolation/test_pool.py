@@ -1,7 +1,7 @@
 """What a request leaves on a pooled connection for its next user: nothing.
 
-A pool of one real connection takes the place of the thread's own, as a web process has
-it, and requests go through the WSGI handler, which takes it out and gives it back.
+A pool of one real connection replaces the thread's own, as in a web process. Requests
+go through the WSGI handler, which takes the connection and returns it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from registry.api import imports as imports_api
 from registry.choices import Role
 from registry.models import Device
 from registry.selectors import exports
-from tests.wall.conftest import Two
+from tests.isolation.conftest import Two
 
 pytestmark = [
     pytest.mark.django_db,
-    # What breaks while something abandoned is cleared away.
+    # Errors while an abandoned connection is cleaned up.
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
 DEVICES, EXPORT = "/api/v1/devices/", "/api/v1/devices/export/?format=ndjson"
@@ -53,7 +53,7 @@ def pooled(two: Two) -> Iterator[Any]:
 
 @pytest.fixture
 def no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Selectors that forget whose rows are asked for: the wall alone is left."""
+    """Selectors that forget the tenant: only row security is left."""
 
     def everything(**_: Any) -> Any:
         return Device.objects.select_related("tenant", "site", "product")
@@ -92,7 +92,7 @@ def uids_of(two: Two) -> tuple[set[str], set[str]]:
 
 
 def left_behind(pooled: Any) -> tuple[dict[str, str], int, int]:
-    """Return what is set on the connection, how many rows it sees, and which it is."""
+    """Return the settings of the connection, how many rows it sees, and its id."""
     with pooled.pool.connection() as raw:
         assert raw.info.transaction_status == TransactionStatus.IDLE
         found = {}
@@ -140,7 +140,7 @@ def failed_in_a_transaction(two: Two) -> None:
 def failed_in_a_statement(two: Two) -> None:
     def broken(**_: Any) -> Any:
         with transaction.atomic(), connection.cursor() as cursor:
-            with transaction.atomic():  # a savepoint, with its own end
+            with transaction.atomic():  # a savepoint with its own end
                 assert Device.objects.exists()
             cursor.execute("SELECT 1 / (SELECT 0)")
 
@@ -198,7 +198,7 @@ def broke_in_the_middle(two: Two) -> None:
         broke_in_the_middle,
     ],
 )
-def test_the_next_user_of_a_connection_finds_nothing_of_the_one_before(
+def test_the_next_user_of_a_connection_finds_nothing_of_the_previous_one(
     two: Two, pooled: Any, no_filter: None, request_before: Callable[[Two], None]
 ) -> None:
     _, theirs = uids_of(two)
@@ -211,28 +211,28 @@ def test_the_next_user_of_a_connection_finds_nothing_of_the_one_before(
     assert left_behind(pooled) == (NOTHING, 0, before)
 
 
-def test_an_export_is_walled_for_its_whole_length(
+def test_an_export_stays_in_its_tenant_scope_to_the_end(
     two: Two, pooled: Any, no_filter: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "CHUNK", 1)  # each row is fetched by itself
+    monkeypatch.setattr(exports, "CHUNK", 1)  # each row is fetched alone
     ours, theirs = uids_of(two)
     assert len(ours) > 2
     assert theirs
 
     _, answer = ask(EXPORT, two.keys[Role.ADMIN])
-    told = []
+    uids = []
     for piece in answer:
-        told.append(json.loads(piece)["uid"])
+        uids.append(json.loads(piece)["uid"])
         assert (
             tenant_scope.current() is None
-        )  # between two pieces the thread is nobody's
+        )  # between two pieces the thread has no scope
     answer.close()
 
-    assert sorted(told) == sorted(ours)
+    assert sorted(uids) == sorted(ours)
 
 
 @pytest.mark.parametrize("role", Role.values)
-def test_who_has_no_tenant_any_more_has_no_rows(
+def test_a_person_who_lost_their_tenant_sees_no_rows(
     two: Two, pooled: Any, no_filter: None, role: str
 ) -> None:
     ours, _ = uids_of(two)

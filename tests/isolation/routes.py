@@ -1,6 +1,6 @@
-"""Every route of the URLconf, and what it is a door to: the written table.
+"""The table of all routes of the URLconf, and the kind of data behind each.
 
-The isolation test walks it; a route that stands nowhere here fails there by its name.
+The isolation test walks it, and fails for a route that is missing here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from django.apps import apps
 from django.urls import get_resolver
 from django.urls.resolvers import URLResolver
 
-from tests.wall.rows import Rows
+from tests.isolation.rows import Rows
 
 
 class Kind(StrEnum):
-    """What a route is a door to."""
+    """The kind of data behind a route."""
 
     OBJECT = "one object of a tenant"
     MANY = "lists, searches, exports and forms: what the caller may see of each"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
     BROKER = "the broker, with the platform's secret"
 
 
-# Everything under these, whatever it is called: a model's admin comes with its model.
+# All routes under these prefixes: the admin has routes for every model.
 TREES = {"admin/": Kind.ADMIN, "broker/v1/": Kind.BROKER}
 
 TABLE: dict[Kind, str] = {
@@ -163,7 +163,7 @@ def _walk(patterns: Any, before: str = "") -> Iterator[str]:
 
 
 def kind_of(route: str) -> Kind | None:
-    """Return what a route is a door to; None for one that nobody classified."""
+    """Return the kind of a route; None for one that is missing in the table."""
     if route in KIND_OF:
         return KIND_OF[route]
     return next((k for tree, k in TREES.items() if route.startswith(tree)), None)

@@ -1,4 +1,4 @@
-"""Who walks: nobody, each role of a tenant, a key of each scope, a device."""
+"""The callers: anonymous, each role of a tenant, a key of each scope, a device."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from django.test import Client
 
-from registry.choices import Adapter, DeviceKind, Role, Scope
+from registry.choices import Adapter, DeviceKind, Role, TokenScope
 from registry.models import Tenant
 from registry.services.credentials import issue_credential
 from registry.services.tokens import create_token
 from tests.factories import DeviceFactory, MembershipFactory
 
 ANONYMOUS, DEVICE, STAFF = "anonymous", "device", "admin in the admin site"
-TOKENS = {f"token of scope {scope}": str(scope) for scope in Scope.values}
+TOKENS = {f"token of scope {scope}": str(scope) for scope in TokenScope.values}
 PEOPLE = [ANONYMOUS, *map(str, Role.values), *TOKENS]
 CALLERS = [*PEOPLE, DEVICE]
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -25,7 +25,7 @@ APIS = ("/api/", "/device/", "/broker/")
 
 @dataclass
 class Caller:
-    """Somebody at the doors: in the browser by a session, at the APIs by a key."""
+    """A caller: with a session in the browser, and with a key at the APIs."""
 
     name: str
     browser: Client = field(default_factory=Client)
@@ -33,20 +33,20 @@ class Caller:
 
     @cached_property
     def program(self) -> Client:
-        """What speaks to the APIs; it keeps no cookie of theirs."""
+        """The client for the APIs; it keeps no cookies."""
         return Client(headers={"Authorization": self.key} if self.key else {})
 
     def comes_to(self, path: str) -> bool:
-        """Whether this is more than nobody there: a key opens no page."""
+        """Whether the caller is known there: a key opens no page."""
         return path.startswith(APIS) or not self.key or self.has_session
 
     @property
     def has_session(self) -> bool:
-        """Whether they are signed in, in a browser."""
+        """Whether they are signed in in the browser."""
         return "sessionid" in self.browser.cookies
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Send one request; pages take forms, and the APIs JSON."""
+        """Send one request: forms to pages, JSON to the APIs."""
         if path.startswith(APIS):
             self.program.cookies.clear()
             return self.program.generic(
@@ -62,9 +62,9 @@ def _json(body: Any) -> bytes:
 
 
 def member_of(tenant: Tenant, role: str) -> Caller:
-    """Return somebody with this role, in a browser and with a key."""
+    """Return a caller with this role, with a session and a key."""
     user = MembershipFactory.create(tenant=tenant, role=role).user
-    _, key = create_token(user=user, name=role, scopes=Scope.values)
+    _, key = create_token(user=user, name=role, scopes=TokenScope.values)
     caller = Caller(role, key=f"Token {key}")
     caller.browser.force_login(user, backend=BACKEND)
     return caller

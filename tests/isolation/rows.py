@@ -1,4 +1,4 @@
-"""A row of every table that holds something of a tenant, for any tenant."""
+"""Makes a row in every table whose rows belong to a tenant."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from registry.models import Tenant
 from tests.factories import UserFactory
 
 APPS = {"registry", "state", "commands", "fleet", "console"}
-# Texts that are not free: a constraint of their table would refuse any.
+# Texts with a fixed form: a constraint of their table would refuse others.
 OF_A_FORM = {"time_zone", "fingerprint"}
-# References that may be left out, but not in the one row of a table.
+# Optional references that must be set in the single row of their table.
 NEEDED = {
     "registry.AuditEntry.tenant",
     "registry.MembershipLimit.project",
     "state.DeadLetter.tenant",
     "state.MaintenancePlace.site",
 }
-# Documents that readers expect to be of a form.
+# Documents that must have a certain form for their readers.
 DOCUMENTS: dict[str, Any] = {
     "commands.Job.rollout": lambda text: DEFAULTS | {text: text},
     "registry.Product.attributes_schema": lambda text: {
@@ -44,13 +44,13 @@ DOCUMENTS: dict[str, Any] = {
     ],
     "state.Risk.reasons": lambda text: [{"name": text, "points": 1, "text": text}],
 }
-# What a row says as the other one says it that it refers to.
+# Columns that must equal the same column of the row they refer to.
 SAME_AS = {"registry.FirmwareProduct.version": "release"}
 _numbers = count(1)
 
 
 def tenant_models() -> list[type[models.Model]]:
-    """Return every model whose rows belong to a tenant, the referred to first."""
+    """Return every model whose rows belong to a tenant, by table name."""
     found = [
         model
         for model in apps.get_models(include_auto_created=True)
@@ -61,12 +61,12 @@ def tenant_models() -> list[type[models.Model]]:
 
 
 class Rows:
-    """Makes one row of each model; what a row refers to is of the same tenant."""
+    """Makes one row of each model; all rows belong to the same tenant."""
 
     def __init__(self, tenant: Tenant, text: str = "", short: str = "") -> None:
         self.tenant = tenant
-        self.text = text  # put into every text that takes it
-        self.short = short  # put where no word has room
+        self.text = text  # put into every text that has room for it
+        self.short = short  # put where there is no room for the text
         self.made: dict[type[models.Model], Any] = {Tenant: tenant}
 
     def make_all(self) -> None:
@@ -74,7 +74,7 @@ class Rows:
             self.of(model)
 
     def of(self, model: type[models.Model]) -> Any:
-        """Return the row of this model; it is made when it is asked for first."""
+        """Return the row of this model; make it at the first call."""
         if model not in self.made:
             if not hasattr(model, "tenant"):
                 self.made[model] = UserFactory()

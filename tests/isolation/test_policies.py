@@ -10,16 +10,16 @@ from django.db import connection
 from psycopg import sql
 
 from registry.models import Tenant
-from tests.wall.conftest import Connect, Two
-from tests.wall.rows import tenant_models
+from tests.isolation.conftest import Connect, Two
+from tests.isolation.rows import tenant_models
 
 pytestmark = pytest.mark.django_db
 TABLES = [model._meta.db_table for model in tenant_models()]
 
-# Tables of nobody, which may name a device by number: the platform's own bookkeeping.
+# The platform's own tables: without tenant, but some rows have the id of a device.
 OF_NOBODY = {
     "fleet_outbox": "devices to index; ids only, drained within seconds",
-    "commands_outcometotell": "devices whose outcomes are to be told; ids only",
+    "commands_outcometotell": "devices whose outcomes are to be reported; ids only",
     "state_riskmark": "devices to judge again; ids only",
 }
 
@@ -52,11 +52,11 @@ def changed_by(
 ) -> int:
     try:
         return who.execute(statement, [tenant.pk]).rowcount
-    except psycopg.errors.InsufficientPrivilege:  # the audit log takes no change
+    except psycopg.errors.InsufficientPrivilege:  # the audit log cannot be changed
         return 0
 
 
-def test_every_table_of_a_tenant_is_forced_behind_the_wall(db: None) -> None:
+def test_every_table_of_a_tenant_has_forced_row_security(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,"
@@ -81,7 +81,7 @@ def test_every_table_of_a_tenant_is_forced_behind_the_wall(db: None) -> None:
     assert open_ones == {}
 
 
-def test_a_partition_cannot_be_reached_by_its_own_name(
+def test_a_partition_cannot_be_read_by_its_own_name(
     ours: Tenant, connect: Connect
 ) -> None:
     with connection.cursor() as cursor:
@@ -149,7 +149,7 @@ def test_a_row_cannot_be_written_into_or_moved_to_another_tenant(
                 web.execute(statement, [theirs.pk])
 
 
-def test_a_condition_injected_into_a_query_finds_only_ones_own(
+def test_a_condition_injected_into_a_query_finds_only_own_rows(
     ours: Tenant, theirs: Tenant, connect: Connect
 ) -> None:
     with connect(tenants=str(ours.pk)) as web:
@@ -186,9 +186,7 @@ def test_the_platforms_own_processes_see_every_tenant(
 
 
 @pytest.mark.parametrize("role", ["iot_bridge", "iot_worker", "iot_indexer"])
-def test_what_messages_and_jobs_drive_writes_no_registry_table(
-    connect: Connect, role: str
-) -> None:
+def test_bridge_and_worker_write_no_registry_table(connect: Connect, role: str) -> None:
     with connect(role) as process:
         for verb in (
             "UPDATE registry_device SET name = 'x'",
@@ -203,7 +201,9 @@ def test_what_messages_and_jobs_drive_writes_no_registry_table(
 @pytest.mark.parametrize(
     "role", ["iot_web", "iot_platform", "iot_bridge", "iot_worker", "iot_indexer"]
 )
-def test_no_role_owns_anything_or_passes_a_policy(connect: Connect, role: str) -> None:
+def test_no_role_owns_anything_or_bypasses_a_policy(
+    connect: Connect, role: str
+) -> None:
     with connect(role) as process:
         owned = process.execute(
             "SELECT relname FROM pg_class WHERE relowner = %s::regrole", [role]
@@ -217,8 +217,8 @@ def test_no_role_owns_anything_or_passes_a_policy(connect: Connect, role: str) -
         assert flags.fetchall() == [(False,) * 5]
 
 
-def test_the_owner_of_the_tests_is_no_superuser(connect: Connect) -> None:
-    """Or row-level security would bind nobody here, and prove nothing."""
+def test_the_owner_of_the_tests_is_not_a_superuser(connect: Connect) -> None:
+    """Otherwise row-level security would bind nobody here and prove nothing."""
     with connect("none") as owner:
         flags = owner.execute(
             "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
@@ -226,7 +226,7 @@ def test_the_owner_of_the_tests_is_no_superuser(connect: Connect) -> None:
         assert flags.fetchall() == [(False, False)]
 
 
-def test_every_function_of_a_trigger_acts_as_its_owner_on_a_fixed_path(
+def test_every_trigger_function_runs_as_its_owner_with_a_fixed_path(
     db: None,
 ) -> None:
     with connection.cursor() as cursor:
@@ -244,7 +244,7 @@ def test_every_function_of_a_trigger_acts_as_its_owner_on_a_fixed_path(
     assert found <= READS_NOTHING
 
 
-def test_raising_the_wall_again_changes_nothing(db: None) -> None:
-    from iotplatform.database.row_security import raise_wall
+def test_applying_row_security_again_changes_nothing(db: None) -> None:
+    from iotplatform.database.row_security import apply_row_security
 
-    assert raise_wall() == 0
+    assert apply_row_security() == 0

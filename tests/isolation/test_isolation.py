@@ -1,8 +1,8 @@
-"""Every route by method by role with another tenant's objects, and nothing of them.
+"""Every route, method and role with another tenant's objects: nothing is revealed.
 
 The other tenant has a row in every table, with one random word in every text, list and
-document, and two letters where no word has room. They must be in no answer and in no
-line of our logs, statements too, and its rows as they were.
+document, and two letters where a word has no room. They must appear in no answer and in
+no log line, including logged statements, and the rows must stay unchanged.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from fleet.fields import Kind as FieldKind
 from fleet.services.indexing import Indexer
 from registry.choices import Role
 from tests.factories import TenantFactory
-from tests.wall.bodies import about_others, body_for
-from tests.wall.people import (
+from tests.isolation.bodies import about_others, body_for
+from tests.isolation.people import (
     ANONYMOUS,
     CALLERS,
     DEVICE,
@@ -33,7 +33,7 @@ from tests.wall.people import (
     member_of,
     people_of,
 )
-from tests.wall.routes import (
+from tests.isolation.routes import (
     KIND_OF,
     TREES,
     Kind,
@@ -42,26 +42,26 @@ from tests.wall.routes import (
     path_to,
     routes,
 )
-from tests.wall.rows import Rows
-from tests.wall.walk import Fleet, Walk, everything_of, hearing
+from tests.isolation.rows import Rows
+from tests.isolation.walk import Fleet, Walk, everything_of, watching_logs
 
 pytestmark = pytest.mark.django_db
-PARTS = 4  # of a long walk, so that several processes may share it
+PARTS = 4  # of a long walk, so that several processes can share it
 METHODS = ("get", "post", "put", "patch", "delete")
-# With every right that there is: to them another's object is not there, not forbidden.
+# They have every right, so another tenant's object is not found instead of forbidden.
 ALMIGHTY = {Role.ADMIN, "token of scope manage"}
 FOR_ADMINS = {"api/v1/memberships/<membership_id>/"}
 REFUSED = {400, 403, 404, 405, 409, 415}
 
 
-# What has no text of a tenant to show, also to its own people.
+# Routes that show no text of a tenant, even to its own people.
 SHOWS_NOTHING = {
     *("/", "find/", "trust/", "api/v1/fleet/fields/", "api/v1/command-definitions/"),
     *("api/v1/tokens/", "api/v1/devices/<uid>/credentials/"),
-    "api/v1/firmware-releases/<release_id>/file/",  # its row names a file that is none
+    "api/v1/firmware-releases/<release_id>/file/",  # its row names a missing file
 }
-# Beside a plain look and a search for the word: what else a door may tell by. A key of
-# a document is the tenant's own text.
+# Besides a plain request and a search for the word: other queries that could reveal it.
+# A key of a document is the tenant's own text.
 PLAIN_FACETS = [f.name for f in FIELDS if f.facets and f.kind != FieldKind.JSON]
 FACETS = [
     *(",".join(PLAIN_FACETS[at : at + 16]) for at in range(0, len(PLAIN_FACETS), 16)),
@@ -84,14 +84,14 @@ def asked_of(route: str, rows: Rows) -> list[str]:
 def fleet(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[Fleet]:
-    """One world for all that walk through it; what they change is undone at the end."""
+    """One world for all walks; their changes are undone at the end."""
     folder: Path = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setattr(django_settings, "INDEX_DIR", folder)
         for name in api_settings.DEFAULT_THROTTLE_RATES:
             patch.setitem(api_settings.DEFAULT_THROTTLE_RATES, name, "0/min")
         with transaction.atomic():
-            # Eight letters, which have room in a key's prefix with a number behind.
+            # Eight letters fit into a key's prefix together with a number.
             word = f"qj{token_hex(3)}"
             theirs = Rows(TenantFactory(slug=word, name=word), word, short="ꙮꙬ")
             theirs.make_all()
@@ -108,11 +108,11 @@ def fleet(
 
 @pytest.fixture
 def walk_as(fleet: Fleet, counted: Counter[str]) -> Iterator[Callable[[str], Walk]]:
-    """Let somebody walk; then nothing was told in a log, and the other's rows stand."""
+    """Let a caller walk; afterwards check the logs and the other tenant's rows."""
     before = everything_of(fleet.theirs)
-    with hearing(fleet) as ear:
-        yield lambda name: Walk(fleet, name, counted, ear)
-    assert ear.told == []
+    with watching_logs(fleet) as leaks:
+        yield lambda name: Walk(fleet, name, counted, leaks)
+    assert leaks.lines == []
     assert everything_of(fleet.theirs) == before
 
 
@@ -120,7 +120,7 @@ def of_kind(*kinds: Kind) -> list[str]:
     return [route for route in routes() if kind_of(route) in kinds]
 
 
-def test_every_route_stands_in_the_table_and_the_table_names_no_other() -> None:
+def test_the_table_contains_exactly_the_routes_of_the_urlconf() -> None:
     known = set(routes())
 
     unclassified = sorted(route for route in known if kind_of(route) is None)
@@ -130,7 +130,7 @@ def test_every_route_stands_in_the_table_and_the_table_names_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_an_object_of_another_tenant_is_not_there(
+def test_an_object_of_another_tenant_is_not_found(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(name)
@@ -156,18 +156,18 @@ def allowed_for(name: str, route: str, method: str) -> set[int]:
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_what_lists_and_searches_tells_nothing_of_another_tenant(
+def test_lists_and_searches_show_nothing_of_another_tenant(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(name)
-    begin = fleet.word[:-2]  # so that a form that repeats a query does not tell
+    begin = fleet.word[:-2]  # not the whole word, because forms repeat the query
     for route in of_kind(Kind.MANY):
         path = path_to(route, fleet.ours)
         if not walk.caller.comes_to(path):
             continue
-        status, said = walk.ask("get", f"{path}?q=*")
+        status, text = walk.ask("get", f"{path}?q=*")
         if name == Role.ADMIN and status >= 400 and status != 405:
-            walk.wrong.append(("get", path, status, said))
+            walk.wrong.append(("get", path, status, text))
         walk.ask("get", path)
         walk.ask("get", f"{path}?q={begin}*&search={begin}&uid={begin}&text={begin}")
         for query in [*asked_of(route, fleet.ours), f"q=attr.{begin}:1"]:
@@ -175,55 +175,53 @@ def test_what_lists_and_searches_tells_nothing_of_another_tenant(
         for method in METHODS[1:]:
             walk.ask(method, path)
         for body in about_others(route, fleet.theirs):
-            status, said = walk.ask("post", path, body)
+            status, text = walk.ask("post", path, body)
             if status < 300:
-                walk.wrong.append(("post", path, status, said))
+                walk.wrong.append(("post", path, status, text))
 
     assert walk.wrong == []
 
 
-def test_the_walk_is_past_doors_that_tell_the_word_to_its_own_people(
+def test_the_endpoints_show_the_word_to_its_own_people(
     fleet: Fleet,
 ) -> None:
-    """Or an answer without it would have proved nothing."""
+    """Otherwise an answer without the word would prove nothing."""
     silent = set()
     for route in of_kind(Kind.MANY, Kind.OBJECT):
         path = path_to(route, fleet.theirs)
-        asked = ["q=*", *asked_of(route, fleet.theirs)]
-        answers = [fleet.their_admin.ask("get", f"{path}?{query}") for query in asked]
+        queries = ["q=*", *asked_of(route, fleet.theirs)]
+        answers = [fleet.their_admin.ask("get", f"{path}?{query}") for query in queries]
         if answers[0].status_code == 405:
             continue
-        told = {
+        shows = {
             query: fleet.word in answer.getvalue().decode()
-            for query, answer in zip(asked, answers, strict=True)
+            for query, answer in zip(queries, answers, strict=True)
         }
-        plain = told.pop("q=*")
-        silent |= {f"{route}?{query}" for query, tells in told.items() if not tells}
-        silent |= set() if plain or told else {route}
+        plain = shows.pop("q=*")
+        silent |= {f"{route}?{query}" for query, shown in shows.items() if not shown}
+        silent |= set() if plain or shows else {route}
 
     assert silent == SHOWS_NOTHING
 
 
-def test_the_walk_is_past_statements_that_are_logged(
-    fleet: Fleet, walk_as: Callable[[str], Walk]
-) -> None:
+def test_the_walk_logs_statements(fleet: Fleet, walk_as: Callable[[str], Walk]) -> None:
     walk = walk_as(Role.ADMIN)
-    heard = walk.ear.heard
+    line_count = walk.leaks.line_count
 
     walk.ask("get", "/api/v1/devices/")
 
-    assert walk.ear.heard > heard
+    assert walk.leaks.line_count > line_count
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_admin_and_platform_let_nobody_of_a_tenant_in(
+def test_admin_and_platform_refuse_every_member_of_a_tenant(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(name)
     for route in of_kind(Kind.ADMIN):
         if not walk.caller.comes_to("/admin/"):
             break
-        # Who is no staff is refused in one place, whatever their role.
+        # All who are not staff are refused in the same place, whatever their role.
         for method in METHODS if name in (ANONYMOUS, Role.ADMIN) else METHODS[:2]:
             walk.expect(REFUSED, method, admin_path_to(route, fleet.theirs))
     for route in of_kind(Kind.PLATFORM):
@@ -234,7 +232,7 @@ def test_admin_and_platform_let_nobody_of_a_tenant_in(
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_tenants_staff_finds_nothing_of_another_in_the_admin(
+def test_a_tenants_staff_find_nothing_of_another_tenant_in_the_admin(
     fleet: Fleet, part: int, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(STAFF)
@@ -256,7 +254,7 @@ def test_a_tenants_staff_finds_nothing_of_another_in_the_admin(
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_a_device_does_nothing_to_another_tenants_commands_and_children(
+def test_a_device_cannot_change_another_tenants_commands_and_children(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(name)
@@ -274,7 +272,7 @@ def test_a_device_does_nothing_to_another_tenants_commands_and_children(
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_what_is_public_or_ones_own_tells_nothing_of_another_tenant(
+def test_public_and_own_pages_show_nothing_of_another_tenant(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
 ) -> None:
     walk = walk_as(name)

@@ -1,4 +1,4 @@
-"""A walk past the doors, and what it must not find, change or leave in a log."""
+"""A walk over all endpoints, and what it must not find, change or leave in a log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from django.db import connection
 from psycopg import sql
 
-from tests.wall.people import APIS, Caller
-from tests.wall.rows import Rows, tenant_models
+from tests.isolation.people import APIS, Caller
+from tests.isolation.rows import Rows, tenant_models
 
 TRIES = "route x method x role tries"
 OUR_LOGGERS = ("iotplatform", "registry", "state", "commands", "fleet", "console")
 STATEMENTS = "django.db.backends"
-# Of no tenant, and yet about a device.
+# Tables without tenant that are about a device.
 ABOUT_DEVICES = ("fleet_outbox", "commands_outcometotell", "state_riskmark")
 
 
@@ -33,19 +33,19 @@ class Fleet:
     callers: dict[str, Caller]
     their_admin: Caller
 
-    def is_told_in(self, text: str) -> bool:
+    def is_revealed_in(self, text: str) -> bool:
         """Whether a text has anything of the other tenant's."""
         return self.word in text or self.theirs.short in text
 
 
 def everything_of(rows: Rows) -> dict[str, list[str]]:
     """Return every row of a tenant as text, by table, in one statement."""
-    walled = "SELECT {name}, t::text FROM {table} t WHERE tenant_id = %(tenant)s"
+    of_tenant = "SELECT {name}, t::text FROM {table} t WHERE tenant_id = %(tenant)s"
     about = (
         "SELECT {name}, t::text FROM {table} t WHERE device_id IN"
         " (SELECT id FROM registry_device WHERE tenant_id = %(tenant)s)"
     )
-    named = [(model._meta.db_table, walled) for model in tenant_models()]
+    named = [(model._meta.db_table, of_tenant) for model in tenant_models()]
     named += [(table, about) for table in ABOUT_DEVICES]
     parts = [
         sql.SQL(text).format(name=sql.Literal(table), table=sql.Identifier(table))
@@ -62,18 +62,18 @@ def everything_of(rows: Rows) -> dict[str, list[str]]:
     return found
 
 
-class Ear(logging.Handler):
-    """Hears every line of our logs, and keeps those that tell of the other tenant."""
+class LogLeaks(logging.Handler):
+    """Reads every line of our logs, and keeps those that reveal the other tenant."""
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__()
         self.fleet = fleet
-        self.heard = 0
-        self.told: list[str] = []
-        self.asked = re.compile("(?!)")
+        self.line_count = 0
+        self.lines: list[str] = []
+        self.sent_words = re.compile("(?!)")
 
-    def attend(self, *texts: str) -> None:
-        """Take what a request says itself for nothing that it was told."""
+    def ignore_words_of(self, *texts: str) -> None:
+        """Do not count the words that the request itself contains."""
         named = {
             word
             for text in texts
@@ -81,61 +81,62 @@ class Ear(logging.Handler):
         }
         longest_first = sorted(named, key=len, reverse=True)
         choice = "|".join(re.escape(word) for word in longest_first)
-        self.asked = re.compile(rf"(?:{choice})(?![\w-])" if choice else "(?!)")
+        self.sent_words = re.compile(rf"(?:{choice})(?![\w-])" if choice else "(?!)")
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard += 1
+        self.line_count += 1
         line = self.format(record)
-        if self.fleet.is_told_in(self.asked.sub("", line)):
-            self.told.append(line)
+        if self.fleet.is_revealed_in(self.sent_words.sub("", line)):
+            self.lines.append(line)
 
 
 @contextmanager
-def hearing(fleet: Fleet) -> Iterator[Ear]:
-    """Listen to all that we log, statements too, at the level of DEBUG."""
-    ear = Ear(fleet)
+def watching_logs(fleet: Fleet) -> Iterator[LogLeaks]:
+    """Watch all that we log at the level of DEBUG, including statements."""
+    leaks = LogLeaks(fleet)
     loggers = [logging.getLogger(name) for name in (*OUR_LOGGERS, STATEMENTS)]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
-        logger.addHandler(ear)
+        logger.addHandler(leaks)
         logger.setLevel(logging.DEBUG)
-        logger.propagate = False  # nobody else has use for that many lines
+        logger.propagate = False  # nobody else needs so many lines
     connection.force_debug_cursor = True
     try:
-        yield ear
+        yield leaks
     finally:
         connection.force_debug_cursor = False
         connection.queries_log.clear()
         for logger, (level, propagates) in zip(loggers, before, strict=True):
-            logger.removeHandler(ear)
+            logger.removeHandler(leaks)
             logger.setLevel(level)
             logger.propagate = propagates
 
 
 class Walk:
-    """Asks, counts, and keeps what was not as it should be."""
+    """Sends requests, counts them, and keeps the wrong answers."""
 
     def __init__(
-        self, fleet: Fleet, name: str, counted: Counter[str], ear: Ear
+        self, fleet: Fleet, name: str, counted: Counter[str], leaks: LogLeaks
     ) -> None:
         self.fleet = fleet
         self.caller = fleet.callers[name]
         self.counted = counted
-        self.ear = ear
+        self.leaks = leaks
         self.wrong: list[tuple[str, str, int, str]] = []
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
-        """Ask, and return the status and the beginning of the answer."""
-        said = list(_texts_in(body))
-        self.ear.attend(path, *said)
+        """Send a request; return the status and the beginning of the answer."""
+        sent = list(_texts_in(body))
+        self.leaks.ignore_words_of(path, *sent)
         answer = self.caller.ask(method, path, body)
         text = answer.getvalue().decode(errors="replace")
         self.counted[TRIES] += 1
-        headers = self.ear.asked.sub("", str(answer.headers))
-        if self.fleet.is_told_in(self._but_repeated(text, said) + headers):
-            self.wrong.append((method, path, answer.status_code, "tells the word"))
-        is_ours = answer.status_code >= 500 and path != "/readyz"  # nothing runs here
-        # Of the doors of passwords we want that they are throttled.
+        headers = self.leaks.sent_words.sub("", str(answer.headers))
+        if self.fleet.is_revealed_in(self._without_sent_texts(text, sent) + headers):
+            self.wrong.append((method, path, answer.status_code, "reveals the word"))
+        # /readyz is 503, because no other process runs here.
+        is_ours = answer.status_code >= 500 and path != "/readyz"
+        # The endpoints for passwords must be throttled.
         is_late = answer.status_code == 429 and path.startswith(APIS)
         if is_late or is_ours:
             self.wrong.append((method, path, answer.status_code, text[:200]))
@@ -144,15 +145,15 @@ class Walk:
     def expect(
         self, allowed: set[int], method: str, path: str, body: Any = None
     ) -> None:
-        """Ask, and keep every answer that is none of the allowed ones."""
-        status, said = self.ask(method, path, body)
+        """Send a request; keep the answer if its status is not allowed."""
+        status, start = self.ask(method, path, body)
         if status not in allowed and not (
-            status == 302 and said.startswith(("/accounts/login/", "/admin/login/"))
+            status == 302 and start.startswith(("/accounts/login/", "/admin/login/"))
         ):
-            self.wrong.append((method, path, status, said))
+            self.wrong.append((method, path, status, start))
 
-    def _but_repeated(self, text: str, said: list[str]) -> str:
-        for value in said:
+    def _without_sent_texts(self, text: str, sent: list[str]) -> str:
+        for value in sent:
             if self.fleet.word in value:
                 text = text.replace(value, "")
         return text

@@ -1,4 +1,4 @@
-"""Two tenants for good, and connections that act as the walled roles."""
+"""Two committed tenants, and connections that act as the database roles."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from django.db import connection
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.models import Membership
 from registry.services.tokens import create_token
 from tests.emptying import empty_database
 from tests.factories import DeviceFactory, MembershipFactory, TenantFactory
-from tests.wall.rows import Rows
+from tests.isolation.rows import Rows
 
 Connect = Callable[..., AbstractContextManager[psycopg.Connection[Any]]]
 
@@ -27,7 +27,7 @@ class Two:
 
     ours: Rows
     theirs: Rows
-    # Of ours: who has each role, and a key of theirs. Of the other one: an admin's.
+    # Of our tenant: a member of each role, and a key of each. Of the other: an admin's.
     members: dict[str, Membership]
     keys: dict[str, str]
     their_key: str
@@ -35,7 +35,7 @@ class Two:
 
 @pytest.fixture(scope="module")
 def two(django_db_setup: None, django_db_blocker: Any) -> Iterator[Two]:
-    """Make them once for a module; what its tests change there is changed for good."""
+    """Make them once for a module; changes of its tests stay."""
     with django_db_blocker.unblock():
         ours, theirs = Rows(TenantFactory()), Rows(TenantFactory())
         for rows in (ours, theirs):
@@ -52,12 +52,12 @@ def two(django_db_setup: None, django_db_blocker: Any) -> Iterator[Two]:
 
 
 def _key_of(member: Membership) -> str:
-    return create_token(user=member.user, name="all", scopes=Scope.values)[1]
+    return create_token(user=member.user, name="all", scopes=TokenScope.values)[1]
 
 
 @pytest.fixture
 def connect(db: None) -> Connect:
-    """Open a connection beside Django's: ``connect(role, tenants=[1])``."""
+    """Open a connection besides Django's: ``connect(role, tenants="1")``."""
 
     @contextmanager
     def opened(
