@@ -4,16 +4,16 @@ from django.db import models
 
 
 class Connectivity(models.TextChoices):
-    """Whether we believe that a device can be reached; judged, never written by it."""
+    """Whether a device is connected, as the platform judges it from its messages."""
 
     ONLINE = "online", "online"
     SUSPECT = "suspect", "suspect"
-    STALE = "stale", "stale"  # we cannot tell, and the cause says why
+    STALE = "stale", "stale"  # we cannot tell; the cause says why
     OFFLINE = "offline", "offline"
 
 
 class Cause(models.TextChoices):
-    """Why connectivity is what it is; design section 5 has the table."""
+    """The cause of a connectivity value."""
 
     NONE = "", "none"
     NEVER_CONNECTED = "never_connected", "never connected"
@@ -28,12 +28,12 @@ class Cause(models.TextChoices):
     WILL_WITHOUT_SESSION = "will_without_session", "last will without a session"
 
 
-# A goodbye, an expected disconnect and our own blindness are not the device's fault.
+# Not the device's fault: a goodbye, an expected disconnect, an outage of the platform.
 ABNORMAL_CAUSES = frozenset({Cause.LAST_WILL, Cause.MISSED_HEARTBEATS})
 
 
 class Departure(models.TextChoices):
-    """How a device was last said to have left: evidence, judged later."""
+    """How a device's last session ended; the judgment decides what that means."""
 
     NONE = "", "none"
     WILL = "will", "last will with its session"
@@ -42,16 +42,16 @@ class Departure(models.TextChoices):
 
 
 class ReplayOutcome(models.TextChoices):
-    """What came of taking a dead letter in again."""
+    """The result of replaying a dead letter."""
 
-    TAKEN = "taken", "taken"  # it is state now
-    REPEATED = "repeated", "repeated"  # known already, by its (boot, seq)
-    OUTDATED = "outdated", "outdated"  # what it says was overtaken by newer messages
-    REFUSED = "refused", "refused"  # the reason still holds, or another one
+    TAKEN = "taken", "taken"  # it was ingested
+    REPEATED = "repeated", "repeated"  # its (boot, seq) was ingested before
+    OUTDATED = "outdated", "outdated"  # newer messages have replaced its content
+    REFUSED = "refused", "refused"  # rejected again, for the same or another reason
 
 
 class Severity(models.TextChoices):
-    """How much an alarm matters."""
+    """How urgent an alarm is."""
 
     INFO = "info", "info"
     WARNING = "warning", "warning"
@@ -59,7 +59,7 @@ class Severity(models.TextChoices):
 
 
 class Comparison(models.TextChoices):
-    """On which side of its threshold a value is an alarm."""
+    """On which side of the threshold a value raises the alarm."""
 
     ABOVE = ">", "above"
     AT_LEAST = ">=", "at or above"
@@ -67,8 +67,11 @@ class Comparison(models.TextChoices):
     AT_MOST = "<=", "at or below"
 
 
+MAX_HOLD_SECONDS = 7 * 24 * 3_600  # of an alarm rule: a week
+
+
 class AlarmState(models.TextChoices):
-    """Where an alarm stands; the first two are open."""
+    """The state of an alarm; the first two are open."""
 
     RAISED = "raised", "raised"
     ACKNOWLEDGED = "acknowledged", "acknowledged"
@@ -79,31 +82,31 @@ OPEN_ALARMS = frozenset({AlarmState.RAISED, AlarmState.ACKNOWLEDGED})
 
 
 class AlarmMove(models.TextChoices):
-    """What happened to an alarm, for its history."""
+    """What happened to an alarm, for its change log."""
 
     RAISED = "raised", "raised"
     ACKNOWLEDGED = "acknowledged", "acknowledged"
-    FLAPPING = "flapping", "comes and goes"  # held as one until it settles
-    STEADY = "steady", "comes and goes no more"  # it is there, and stays
-    SEVERITY = "severity", "severity changed"  # with its rule's
+    FLAPPING = "flapping", "comes and goes"  # one open alarm until it settles
+    STEADY = "steady", "no longer comes and goes"  # it stays raised
+    SEVERITY = "severity", "severity changed"  # because its rule's did
     CLEARED = "cleared", "cleared"
 
 
 class AlarmReason(models.TextChoices):
-    """Why it happened."""
+    """Why a change happened to an alarm."""
 
-    EVENT = "event", "the device says so"
-    RULE = "rule", "a rule judges its values so"
-    HELD = "held", "it lasted as long as its rule asks"
-    MAINTENANCE = "maintenance", "it outlasted maintenance"
-    PERSON = "person", "a person has seen it"
+    EVENT = "event", "reported by the device"
+    RULE = "rule", "a value crossed the rule's threshold"
+    HELD = "held", "it lasted for the rule's hold time"
+    MAINTENANCE = "maintenance", "still there after maintenance"
+    PERSON = "person", "a person acknowledged it"
     AGAIN = "again", "raised and cleared again and again"
-    SETTLED = "settled", "it did not turn for a while"
+    SETTLED = "settled", "no change for a while"
     RULE_CHANGED = "rule_changed", "its rule was changed"
     RULE_OFF = "rule_off", "its rule was switched off"
     RULE_DELETED = "rule_deleted", "its rule was deleted"
     OUT_OF_SERVICE = "out_of_service", "the device left service"
-    HANDED_OVER = "handed_over", "the device went to another owner"
+    HANDED_OVER = "handed_over", "the device was transferred to another tenant"
 
 
 class RollupStep(models.IntegerChoices):
@@ -114,50 +117,50 @@ class RollupStep(models.IntegerChoices):
 
 
 class KnownBy(models.TextChoices):
-    """How we know a value that somebody reads."""
+    """How a shown value is known."""
 
-    FACT = "fact", "fact"  # entered by people, or done by ourselves
-    REPORTED = "reported", "reported"  # by the device, and when
-    JUDGED = "judged", "judged"  # by which rule, from what, and when
+    FACT = "fact", "fact"  # entered by people, or recorded by the platform itself
+    REPORTED = "reported", "reported"  # by the device
+    JUDGED = "judged", "judged"  # by a rule of the platform
 
 
 class TwinSide(models.TextChoices):
     """Which of a twin's documents."""
 
-    DESIRED = "desired", "desired"  # what we want it to be
-    REPORTED = "reported", "reported"  # what it says that it is
+    DESIRED = "desired", "desired"  # what we want
+    REPORTED = "reported", "reported"  # what the device reports
 
 
 class Observation(models.TextChoices):
-    """What people at the device saw."""
+    """What people saw at the device."""
 
-    WORKS_FINE = "works_fine", "works fine"  # contradicts that it is judged away
+    WORKS_FINE = "works_fine", "works fine"  # contradicts an offline verdict
     DEAD = "dead", "dead"  # no sign of life
-    UNPLUGGED = "unplugged", "unplugged"  # somebody cut it off
-    DAMAGED = "damaged", "damaged"  # to be seen, whatever it says
-    NO_SIGNAL = "no_signal", "no network signal"  # it runs, and has no line
-    NOT_FOUND = "not_found", "not found"  # not where the registry says
-    OTHER = "other", "something else"  # the note says what
+    UNPLUGGED = "unplugged", "unplugged"  # no power, or no network cable
+    DAMAGED = "damaged", "damaged"  # visibly, whatever the device reports
+    NO_SIGNAL = "no_signal", "no network signal"  # it runs but has no network
+    NOT_FOUND = "not_found", "not found"  # not where the registry places it
+    OTHER = "other", "something else"  # explained in the note
 
 
 class Trouble(models.TextChoices):
-    """What is wrong with a device, for the diagnosis; the first that holds."""
+    """What is wrong with a device, for the diagnosis; the first that applies."""
 
-    BLIND = "blind", "we were not listening"  # so nothing is known of the device
-    GARBLED = "garbled", "heard, but nothing valid"  # messages that cannot be read
+    BLIND = "blind", "the platform was not listening"  # nothing is known of the device
+    GARBLED = "garbled", "only invalid messages"  # they cannot be read
     SILENT = "silent", "not online"  # lost, suspect, or behind a lost gateway
     COMMANDS = "commands", "commands fail"  # several of the newest, in the last day
     ALARM = "alarm", "critical alarm"  # one is open
-    FLAPPING = "flapping", "comes and goes"  # online, and lost often lately
-    NONE = "none", "nothing"  # well
+    FLAPPING = "flapping", "keeps disconnecting"  # online now, lost often lately
+    NONE = "none", "nothing"  # the device is well
 
 
 class Verdict(models.TextChoices):
-    """Where the fault lies, as far as counted evidence can say."""
+    """Where the fault lies, as far as the counts can tell."""
 
     DEVICE = "device", "the device"  # itself, its firmware or its model
     NETWORK = "network", "the network"  # its gateway or its site
     ADAPTER_PATH = "adapter_path", "the adapter path"  # MQTT or HTTP as a whole
     PLATFORM = "platform", "the platform"  # ourselves
-    INTERPRETATION = "interpretation", "our interpretation"  # we judge what is not so
-    CANNOT_TELL = "cannot_tell", "cannot tell"  # too little, or contradictory, evidence
+    INTERPRETATION = "interpretation", "our interpretation"  # we misjudge the device
+    CANNOT_TELL = "cannot_tell", "cannot tell"  # too little evidence, or contradictions

@@ -10,50 +10,50 @@ from iotplatform.common.problems import (
 
 
 class DesiredVersionMoved(PreconditionFailed):
-    """Somebody changed the desired document since the caller read it."""
+    """Somebody changed the desired document after the caller read it."""
 
     def __init__(self, *, current: int) -> None:
         super().__init__(
-            f"The desired document is at version {current} by now.",
+            f"The desired document is at version {current} now.",
             desired_version=current,
         )
 
 
 class DesiredRefused(BadInput):
-    """The desired document would not be one that a device can take."""
+    """The patch is no JSON object, or the document would be too large for a device."""
 
 
 class AlarmNotFound(NotFound):
-    """There is no such alarm for this caller."""
+    """The alarm does not exist, or the caller may not see it."""
 
 
 class AlarmIsCleared(Conflict):
-    """A cleared alarm cannot be acknowledged any more."""
+    """A cleared alarm cannot be acknowledged."""
 
 
-class CourseRefused(BadInput):
-    """The range that was asked for is none, or too long for its step."""
+class MetricHistoryRefused(BadInput):
+    """The time range is empty, or too long for its step."""
 
 
 class WindowNotFound(NotFound):
-    """There is no such maintenance window for this caller."""
+    """The window does not exist, or the caller may not see it."""
 
 
-class WindowBeyondReach(Forbidden):
-    """Part of the window is beyond the caller's limit."""
+class WindowBeyondAccess(Forbidden):
+    """The caller may not access all devices and sites of the window."""
 
 
 class WindowRefused(BadInput):
-    """The window is of nothing, of too much, or ends before it begins."""
+    """The window names no places or unknown ones, or ends before it begins."""
 
 
 class RuleNotFound(NotFound):
-    """There is no such alarm rule for this caller."""
+    """The rule does not exist, or the caller may not see it."""
 
 
 class RuleRefused(BadInput):
-    """The product has a rule with this code already."""
+    """The product already has a rule with this code."""
 
 
 class LetterNotFound(NotFound):
-    """There is no such dead letter for this caller, or it is gone by now."""
+    """The rejected message does not exist, or the caller may not see it."""

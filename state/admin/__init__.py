@@ -1,4 +1,4 @@
-"""Django admin of state: what is judged, to look at; what people say, by services."""
+"""Django admin of state: read-only tables, and what people write by services."""
 
 from state.admin import alarms, read_only
 

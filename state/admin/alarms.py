@@ -1,4 +1,4 @@
-"""Django admin: what people say about alarms; every write goes through a service."""
+"""Django admin: alarm rules and maintenance windows; services do every write."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from iotplatform.common.admin import ReadOnlyInline
-from registry.admin.device_actions import actor_of
-from registry.admin.shared.base import ServiceAdmin
+from registry.admin.shared.base import ServiceAdmin, actor_of
 from registry.admin.shared.choice_fields import searched
 from registry.admin.shared.filters import TenantFilter
-from registry.admin.shared.large_lists import HUNG, BoundedFormSet
+from registry.admin.shared.large_lists import INLINE_ROWS, BoundedFormSet
 from registry.admin.shared.search import ByDevice
 from registry.admin.shared.tenant_rows import OfTenants, tenants_of
 from registry.models import Device, Site, Tenant
+from state.choices import MAX_HOLD_SECONDS
 from state.models import AlarmRule, MaintenancePlace, MaintenanceWindow
 from state.selectors.maintenance import list_windows, require_all_of
 from state.services.alarms.rules import (
@@ -28,24 +28,20 @@ from state.services.alarms.rules import (
 )
 from state.services.maintenance import change_window, delete_window, open_window
 
-MOST_HOLD = 7 * 24 * 3_600
-
 
 class RuleForm(forms.ModelForm[AlarmRule]):
     """A threshold on a metric of one of the tenant's products."""
 
     def clean_hysteresis(self) -> float:
-        """Refuse what would clear an alarm before it is raised."""
         value = float(self.cleaned_data["hysteresis"])
         if value < 0:
-            raise forms.ValidationError("0 or more.")
+            raise forms.ValidationError("Enter 0 or more.")
         return value
 
     def clean_hold_seconds(self) -> int:
-        """Refuse to wait for more than a week."""
         value = int(self.cleaned_data["hold_seconds"])
-        if value > MOST_HOLD:
-            raise forms.ValidationError(f"At most {MOST_HOLD}: a week.")
+        if value > MAX_HOLD_SECONDS:
+            raise forms.ValidationError(f"Enter at most {MAX_HOLD_SECONDS} (a week).")
         return value
 
     def clean(self) -> dict[str, Any]:
@@ -53,13 +49,13 @@ class RuleForm(forms.ModelForm[AlarmRule]):
         given = super().clean() or {}
         tenant, product = given.get("tenant"), given.get("product")
         if tenant and product and product.tenant_id != tenant.pk:
-            self.add_error("product", "It is not this tenant's.")
+            self.add_error("product", "This product belongs to another tenant.")
         return given
 
 
 @admin.register(AlarmRule)
 class AlarmRuleAdmin(OfTenants, ServiceAdmin[AlarmRule]):
-    """When a value is an alarm; tried against the last week in the console."""
+    """Alarm rules; the console can try them against the last week."""
 
     is_of_whole_tenant = True
     form = RuleForm
@@ -75,14 +71,14 @@ class AlarmRuleAdmin(OfTenants, ServiceAdmin[AlarmRule]):
     ordering = ("-pk",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix what a rule is about."""
+        """Make tenant and product of an existing rule read-only."""
         always = super().get_readonly_fields(request, obj)
         return always if obj is None else (*always, "tenant", "product")
 
     def save_model(
         self, request: HttpRequest, obj: AlarmRule, form: Any, change: bool
     ) -> None:
-        """Write or change the rule through its services; its alarms follow."""
+        """Create or change the rule by its services; its alarms follow."""
         given = form.cleaned_data
         if change:
             changes = {name: given[name] for name in form.changed_data}
@@ -91,7 +87,6 @@ class AlarmRuleAdmin(OfTenants, ServiceAdmin[AlarmRule]):
             obj.pk = create_rule(**given).pk
 
     def delete_model(self, request: HttpRequest, obj: AlarmRule) -> None:
-        """Remove the rule, and clear its alarms."""
         delete_rule(obj, by=actor_of(request))
 
 
@@ -107,15 +102,15 @@ class WindowForm(forms.ModelForm[MaintenanceWindow]):
         Site.objects.all(),
         required=False,
         widget=searched(MaintenancePlace, "site"),
-        help_text="Whole sites, if no devices are named.",
+        help_text="Whole sites, instead of devices.",
     )
 
     def clean(self) -> dict[str, Any]:
-        """Refuse another tenant's places, and an end before the beginning."""
+        """Refuse places of another tenant, and an end before the beginning."""
         given = super().clean() or {}
         begin, end = given.get("from_at"), given.get("until")
         if begin and end and end <= begin:
-            self.add_error("until", "It ends before it begins.")
+            self.add_error("until", "The end must be after the beginning.")
         if self.instance.pk is None:
             self._clean_places(given)
         return given
@@ -125,33 +120,32 @@ class WindowForm(forms.ModelForm[MaintenanceWindow]):
         named = {name: given.get(name) or () for name in ("devices", "sites")}
         for name, rows in named.items():
             if tenant and any(row.tenant_id != tenant.pk for row in rows):
-                self.add_error(name, "Not all of them are this tenant's.")
+                self.add_error(name, "Some of these belong to another tenant.")
         if not self.errors and bool(named["devices"]) == bool(named["sites"]):
-            self.add_error("devices", "Name devices or sites, and not both.")
+            self.add_error("devices", "Name devices or sites, not both.")
 
     def _get_validation_exclusions(self) -> Any:
-        """Leave to `clean` what the constraints say, in other words."""
+        """Skip the constraints on the times: ``clean`` has a better message."""
         excluded = super()._get_validation_exclusions()  # type: ignore[misc]
         return {*excluded, "from_at", "until"}
 
 
 class PlaceInline(ReadOnlyInline, TabularInline):  # type: ignore[type-arg]
-    """The first of the places; all of them have a list of their own."""
+    """The first places; MaintenancePlaceAdmin lists all of them."""
 
     model = MaintenancePlace
     formset = BoundedFormSet
     fields = ("device", "site", "from_at", "until")
     ordering = ("pk",)
-    verbose_name_plural = f"places (the first {HUNG})"
+    verbose_name_plural = f"places (the first {INLINE_ROWS})"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read the names along."""
         return super().get_queryset(request).select_related("device", "site")
 
 
 @admin.register(MaintenanceWindow)
 class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow]):
-    """Announced work, the latest first."""
+    """Maintenance windows, the latest first."""
 
     form = WindowForm
     list_display = ("from_at", "until", "tenant", "reason", "created_by")
@@ -161,26 +155,24 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
     ordering = ("-pk",)
     has_public_id = True
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those at devices or sites within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Return the condition for windows at devices or sites that may be seen."""
         return Q(pk__in=list_windows(tenants=tenants).values("pk"))
 
     def named(self, device_ids: list[int]) -> Q:
-        """Return the condition of those at one of these devices."""
+        """Return the condition for windows that name one of these devices."""
         here = MaintenancePlace.objects.filter(device__in=device_ids)
         return Q(pk__in=here.values("window"))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Ask for places at first alone."""
+        """Ask for places only when a window is added."""
         where = ("devices", "sites") if obj is None else ()
         return ("tenant", *where, "from_at", "until", "reason")
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        """Show where the work is."""
         return () if obj is None else (PlaceInline,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Fix whose it is."""
         return () if obj is None else ("tenant",)
 
     def get_form(
@@ -190,7 +182,7 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
         change: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Take only places that the person reaches."""
+        """Offer only devices and sites that the person may access."""
         form = super().get_form(request, obj, change, **kwargs)
         for name, model in (("devices", Device), ("sites", Site)):
             if field := form.base_fields.get(name):
@@ -201,7 +193,7 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
     def save_model(
         self, request: HttpRequest, obj: MaintenanceWindow, form: Any, change: bool
     ) -> None:
-        """Announce the work, or move it, through the services."""
+        """Open or change the window by its services."""
         given = form.cleaned_data
         if change:
             self._require_all_of(request, obj)
@@ -210,7 +202,6 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
         obj.pk = open_window(**given, by=actor_of(request)).pk
 
     def delete_model(self, request: HttpRequest, obj: MaintenanceWindow) -> None:
-        """Call the work off; what it held back is raised if it is still there."""
         self._require_all_of(request, obj)
         delete_window(obj)
 

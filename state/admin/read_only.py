@@ -1,4 +1,4 @@
-"""Django admin: state to look at; devices write it, and services judge it."""
+"""Django admin: read-only tables of state."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from state.models import (
 
 
 class ListAdmin(Bounded, admin.ModelAdmin[Any]):
-    """Rows that may be many."""
+    """Tables that may be large."""
 
 
 class ReadOnlyAdmin(ReadOnly, ListAdmin):
-    """The platform's own rows; nothing is added, changed or deleted here."""
+    """The platform's own rows; people cannot add, change or delete them."""
 
 
 @admin.register(Alarm)
@@ -49,7 +49,7 @@ class AlarmAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
 
 @admin.register(AlarmChange)
 class AlarmChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
-    """What happened to alarms, the latest first."""
+    """Changes of alarms, the latest first."""
 
     list_display = ("at", "device", "code", "move", "reason", "severity", "by")
     list_filter = ("move", "reason", "severity")
@@ -69,7 +69,7 @@ class ConnectivityTransitionAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnly, OfTenants, ListAdmin):
-    """Messages that could not be taken, the latest first."""
+    """Rejected messages, the latest first."""
 
     list_display = ("at", "reason", "uid", "topic", "payload_bytes", "detail")
     list_filter = (("reason", Typed), ("adapter", Typed))
@@ -79,41 +79,39 @@ class DeadLetterAdmin(ReadOnly, OfTenants, ListAdmin):
     exclude = ("payload",)
     readonly_fields = ("payload_text",)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
         return uids_within(tenants)
 
     @admin.display(description="payload")
     def payload_text(self, letter: DeadLetter) -> str:
-        """Show the beginning of the payload as text."""
         return bytes(letter.payload).decode("utf-8", "backslashreplace")
 
 
 @admin.register(ListeningSlot)
 class ListeningSlotAdmin(ReadOnlyAdmin):
-    """How the bridges do."""
+    """The slots of the bridges and of the HTTP adapter."""
 
     list_display = ("slot", "owner", "beat_at", "caught_up_at", "rate", "lag_seconds")
 
 
 @admin.register(MaintenancePlace)
 class MaintenancePlaceAdmin(ReadOnly, ByDevice, OfTenants, ListAdmin):
-    """At what devices and sites the work is, the latest first."""
+    """Devices and sites in maintenance, the latest first."""
 
     list_display = ("window", "device", "site", "from_at", "until")
     list_filter = (TenantFilter,)
     list_select_related = ("window", "device", "site")
     ordering = ("-pk",)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those at devices or sites within reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Return the condition for devices and sites that the person may see."""
         at_device = Q(device__isnull=False) & within(tenants, device="device")
         return at_device | (Q(site__isnull=False) & at_site_within(tenants))
 
 
 @admin.register(Risk)
 class RiskAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
-    """How much each device needs somebody's eye, with the reasons."""
+    """The risk of each device, with the reasons."""
 
     list_display = ("device", "tenant", "score", "at")
     list_filter = (TenantFilter,)
@@ -123,7 +121,7 @@ class RiskAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
 
 @admin.register(FieldFeedback)
 class FieldFeedbackAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
-    """What people saw at the devices, the latest first."""
+    """What people on site saw, the latest first."""
 
     list_display = ("at", "device", "tenant", "observation", "by", "note")
     list_filter = ("observation", TenantFilter)
@@ -143,7 +141,7 @@ class TwinChangeAdmin(ReadOnly, ByDevice, OfDevices, ListAdmin):
 
 @admin.register(AdapterPath)
 class AdapterPathAdmin(ReadOnlyAdmin):
-    """How the adapter paths deliver, as the command plane tells."""
+    """How the adapters deliver commands, as the command plane reports it."""
 
     list_display = (
         *("adapter", "at", "tries", "unanswered"),

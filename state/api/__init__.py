@@ -1,1 +1,1 @@
-"""REST of state, by noun."""
+"""The REST API of state."""

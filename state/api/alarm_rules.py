@@ -23,7 +23,7 @@ from registry.api.base import TenantScopedMixin
 from registry.models import Product, Tenant
 from registry.permissions import Right
 from registry.selectors.products import get_product
-from state.choices import Comparison, Severity
+from state.choices import MAX_HOLD_SECONDS, Comparison, Severity
 from state.models import AlarmRule
 from state.selectors.rule_trial import Trial, try_rule
 from state.selectors.rules import get_rule, list_rules
@@ -33,14 +33,11 @@ from state.services.alarms.rules import (
     delete_rule,
 )
 
-MOST_HOLD = 7 * 24 * 3_600
-
 
 class FiniteField(serializers.FloatField):
-    """A number that is one; nothing is above or below the others."""
+    """A finite number; infinity and NaN cannot be compared with values."""
 
     def to_internal_value(self, data: Any) -> float:
-        """Refuse infinity, and what is not a number."""
         value = super().to_internal_value(data)
         if not math.isfinite(value):
             self.fail("invalid")
@@ -48,7 +45,7 @@ class FiniteField(serializers.FloatField):
 
 
 class RuleSerializer(StrictSerializer):
-    """A threshold on a metric of a product; it is off until ``enabled`` is set."""
+    """A threshold on a metric of a product; off until ``enabled`` is true."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     tenant = serializers.CharField(source="tenant.slug", required=False)
@@ -58,7 +55,7 @@ class RuleSerializer(StrictSerializer):
     comparison = serializers.ChoiceField(choices=Comparison.choices)
     threshold = FiniteField()
     hold_seconds = serializers.IntegerField(
-        min_value=0, max_value=MOST_HOLD, required=False
+        min_value=0, max_value=MAX_HOLD_SECONDS, required=False
     )
     hysteresis = FiniteField(min_value=0, required=False)
     severity = serializers.ChoiceField(choices=Severity.choices, required=False)
@@ -67,7 +64,7 @@ class RuleSerializer(StrictSerializer):
 
 
 class TrialSerializer(StrictSerializer):
-    """What of a rule decides when there is an alarm."""
+    """The part of a rule that decides when an alarm is raised."""
 
     tenant = serializers.CharField(required=False)
     product = serializers.CharField()
@@ -75,29 +72,31 @@ class TrialSerializer(StrictSerializer):
     comparison = serializers.ChoiceField(choices=Comparison.choices)
     threshold = FiniteField()
     hold_seconds = serializers.IntegerField(
-        min_value=0, max_value=MOST_HOLD, required=False
+        min_value=0, max_value=MAX_HOLD_SECONDS, required=False
     )
     hysteresis = FiniteField(min_value=0, required=False)
 
 
 class TriedDevicesSerializer(serializers.Serializer[Any]):
-    """How many devices a trial is about."""
+    """How many devices took part in a trial."""
 
-    of_product = serializers.IntegerField(help_text="In service, of this product.")
-    tried = serializers.IntegerField(help_text="A sample of a larger fleet.")
-    measured = serializers.IntegerField(help_text="With values in the week.")
-    raising = serializers.IntegerField()
+    of_product = serializers.IntegerField(
+        help_text="Devices of the product in service."
+    )
+    tried = serializers.IntegerField(help_text="A sample, if the fleet is large.")
+    measured = serializers.IntegerField(help_text="Devices with values in the week.")
+    raising = serializers.IntegerField(help_text="Devices that would raise an alarm.")
 
 
 class DayOfTrialSerializer(serializers.Serializer[Any]):
-    """One day of a trial, UTC."""
+    """The alarms of one day (UTC)."""
 
     day = serializers.DateField()
     raises = serializers.IntegerField()
 
 
 class WorstOfTrialSerializer(serializers.Serializer[Any]):
-    """One of the devices that would have raised most often."""
+    """A device that would have raised most alarms."""
 
     device = serializers.CharField()
     raises = serializers.IntegerField()
@@ -114,7 +113,7 @@ class TrialResultSerializer(serializers.Serializer[Any]):
     worst = WorstOfTrialSerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """Add ``from``, which is a keyword of Python."""
+        # ``from`` is a keyword of Python.
         return {"from": serializers.DateTimeField(), **super().get_fields()}
 
 
@@ -124,7 +123,6 @@ class RuleListView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
     serializer_class = RuleSerializer
 
     def get_queryset(self) -> QuerySet[AlarmRule]:
-        """Return the rules that the caller may see."""
         return list_rules(tenants=self.tenants)
 
     @extend_schema(operation_id="alarm_rules_list", responses=RuleSerializer(many=True))
@@ -135,7 +133,7 @@ class RuleListView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
 
     @extend_schema(responses={201: RuleSerializer})
     def post(self, request: Request) -> Response:
-        """Write a rule."""
+        """Create an alarm rule."""
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = cast("dict[str, Any]", given.validated_data)
@@ -149,14 +147,14 @@ class RuleListView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
 
 
 class RuleTrialView(TenantScopedMixin, GenericAPIView[AlarmRule]):
-    """A rule before it is one."""
+    """The trial of a rule that does not exist yet."""
 
     serializer_class = TrialSerializer
     queryset = AlarmRule.objects.none()  # names the model to the schema
 
     @extend_schema(responses=TrialResultSerializer)
     def post(self, request: Request) -> Response:
-        """Try a rule against the last week's five-minute rollups; writes nothing."""
+        """Try a rule against the last week's five-minute rollups; saves nothing."""
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = cast("dict[str, Any]", given.validated_data)
@@ -176,12 +174,12 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
     queryset = AlarmRule.objects.none()  # names the model to the schema
 
     def get(self, request: Request, rule_id: UUID) -> Response:
-        """Return one."""
+        """Return an alarm rule."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         return self.versioned(RuleSerializer(rule).data)
 
     def patch(self, request: Request, rule_id: UUID) -> Response:
-        """Change a rule, or switch it on and off; its product stays."""
+        """Change a rule, or switch it on or off; tenant and product are fixed."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
@@ -190,7 +188,7 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         fixed = {"tenant", "product"} & given.validated_data.keys()
         if fixed:
             raise BadInput(
-                errors=[{"field": name, "message": "It stays."} for name in fixed]
+                errors=[{"field": name, "message": "Cannot change."} for name in fixed]
             )
         with self._as_seen(rule):
             rule = change_rule(rule, by=self.caller, **given.validated_data)
@@ -198,7 +196,7 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, rule_id: UUID) -> Response:
-        """Remove it; the alarms that it made are cleared."""
+        """Delete a rule and clear its alarms."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
         _require_whole(rule.tenant)
@@ -208,14 +206,14 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
 
     def _as_seen(self, rule: AlarmRule) -> AbstractContextManager[None]:
         def shown() -> Mapping[str, Any]:
-            again = get_rule(tenants=self.tenants, rule_id=rule.public_id)
-            return RuleSerializer(again).data
+            current = get_rule(tenants=self.tenants, rule_id=rule.public_id)
+            return RuleSerializer(current).data
 
         return self.as_seen(rule, shown)
 
 
 def _product(tenant: Tenant, slug: str) -> Product:
-    """Return the named product; one that is not the tenant's is bad input."""
+    """Return the tenant's product; raises BadInput if the tenant has none so named."""
     try:
         return get_product(tenants=[tenant], slug=slug)
     except NotFound as error:
@@ -223,6 +221,6 @@ def _product(tenant: Tenant, slug: str) -> Product:
 
 
 def _require_whole(tenant: Tenant) -> None:
-    """Refuse a member with a limit: a rule is of all devices of its product."""
+    """Refuse a limited member: a rule is for all devices of its product."""
     if tenant.limit is not None:
-        raise Forbidden("This concerns the whole tenant: your limit ends before.")
+        raise Forbidden("Rules concern the whole tenant; you have access to a part.")

@@ -1,10 +1,9 @@
-"""REST: alarms, and that a person has seen one."""
+"""REST: alarms, and their acknowledgement."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
@@ -14,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from iotplatform.common.instants import InstantFilter
+from iotplatform.common.ids import parse_uuid
+from iotplatform.common.instants import FromToFilterSet, InstantFilter
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from state.api.serializers import (
@@ -23,12 +23,12 @@ from state.api.serializers import (
 )
 from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.models import Alarm
-from state.selectors.alarms import get_alarm, history_of, list_alarms
+from state.selectors.alarms import change_log_of, get_alarm, list_alarms
 from state.services.alarms.ingest import acknowledge_alarm
 
 
-class AlarmFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """What a list of alarms may be narrowed by."""
+class AlarmFilter(FromToFilterSet):
+    """The filters of the list of alarms."""
 
     device = django_filters.CharFilter("device__uid", help_text="A device's uid.")
     project = django_filters.CharFilter("device__project__slug")
@@ -44,28 +44,21 @@ class AlarmFilter(django_filters.FilterSet):  # type: ignore[misc]
         choices=Severity.choices, help_text="One or several."
     )
     open = django_filters.BooleanFilter(
-        method="narrow_open", help_text="Raised or acknowledged, and not cleared."
+        method="narrow_open", help_text="Raised or acknowledged, but not cleared."
     )
     flapping = django_filters.BooleanFilter(
-        method="narrow_flapping", help_text="Held open, because it comes and goes."
+        method="narrow_flapping", help_text="Kept open because it comes and goes."
     )
-
-    @classmethod
-    def get_filters(cls) -> Any:
-        """Add the ends of a span, of which one has a word of Python for its name."""
-        filters = super().get_filters()
-        filters["from"] = InstantFilter(
-            field_name="raised_at", lookup_expr="gte", help_text="Raised at or after."
-        )
-        filters["to"] = InstantFilter(
-            field_name="raised_at", lookup_expr="lt", help_text="Raised before."
-        )
-        return filters
+    from_ = InstantFilter(
+        field_name="raised_at", lookup_expr="gte", help_text="Raised at or after."
+    )
+    to = InstantFilter(
+        field_name="raised_at", lookup_expr="lt", help_text="Raised before."
+    )
 
     def narrow_open(
         self, rows: QuerySet[Alarm], name: str, value: bool
     ) -> QuerySet[Alarm]:
-        """Keep what is open, or what is not."""
         states = tuple(OPEN_ALARMS)
         return (
             rows.filter(state__in=states) if value else rows.exclude(state__in=states)
@@ -74,19 +67,17 @@ class AlarmFilter(django_filters.FilterSet):  # type: ignore[misc]
     def narrow_flapping(
         self, rows: QuerySet[Alarm], name: str, value: bool
     ) -> QuerySet[Alarm]:
-        """Keep what comes and goes, or what does not."""
         flaps = {"flapping_since__isnull": False, "state__in": tuple(OPEN_ALARMS)}
         return rows.filter(**flaps) if value else rows.exclude(**flaps)
 
 
 class AlarmListView(TenantScopedMixin, ListAPIView[Alarm]):
-    """Alarms, open and cleared, in the order of their raising."""
+    """Alarms, open and cleared, in the order in which they were raised."""
 
     serializer_class = AlarmSerializer
     filterset_class = AlarmFilter
 
     def get_queryset(self) -> QuerySet[Alarm]:
-        """Return the alarms that the caller may see."""
         return list_alarms(tenants=self.tenants)
 
 
@@ -95,27 +86,19 @@ class AlarmView(TenantScopedMixin, APIView):
 
     @extend_schema(responses=AlarmWithHistorySerializer)
     def get(self, request: Request, alarm_id: str) -> Response:
-        """Return an alarm with its history: what happened to it, when, why, by whom."""
-        alarm = get_alarm(tenants=self.tenants, alarm_id=_uuid(alarm_id))
-        alarm.history = history_of(alarm)  # type: ignore[attr-defined]
+        """Return an alarm with its changes: what happened, when, why and by whom."""
+        alarm = get_alarm(tenants=self.tenants, alarm_id=parse_uuid(alarm_id))
+        alarm.history = change_log_of(alarm)  # type: ignore[attr-defined]
         return Response(AlarmWithHistorySerializer(alarm).data)
 
 
 class AlarmAcknowledgeView(TenantScopedMixin, APIView):
-    """A person has seen an alarm."""
+    """The acknowledgement of an alarm."""
 
     @extend_schema(request=None, responses=AlarmSerializer)
     def post(self, request: Request, alarm_id: str, **kwargs: Any) -> Response:
-        """Acknowledge an open alarm; a second time changes nothing."""
-        alarm = get_alarm(tenants=self.tenants, alarm_id=_uuid(alarm_id))
+        """Acknowledge an open alarm; doing it again changes nothing."""
+        alarm = get_alarm(tenants=self.tenants, alarm_id=parse_uuid(alarm_id))
         self.require(Right.OPERATE, alarm.tenant_id)
         alarm = acknowledge_alarm(alarm, by=self.caller, at=datetime.now(UTC))
         return Response(AlarmSerializer(alarm).data)
-
-
-def _uuid(text: str) -> UUID | None:
-    """Read an id; ids are opaque, so one that is none is just not found."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""REST: the condition of a device, and what the field sees of it."""
+"""REST: the condition of a device, and what people on site see."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from registry.selectors.devices import get_device
 from state.api.serializers import FeedbackSerializer, StateSerializer
 from state.choices import Observation
 from state.selectors import get_state
-from state.services.feedback import give_feedback
+from state.services.feedback import record_feedback
 
 
 class StateView(TenantScopedMixin, APIView):
-    """What condition a device is in now."""
+    """The condition of a device now."""
 
     @extend_schema(responses=StateSerializer)
     def get(self, request: Request, uid: str) -> Response:
@@ -29,16 +29,16 @@ class StateView(TenantScopedMixin, APIView):
 
 
 class FeedbackView(TenantScopedMixin, APIView):
-    """What the field sees."""
+    """What people on site see."""
 
     @extend_schema(request=FeedbackSerializer, responses={201: FeedbackSerializer})
     def post(self, request: Request, uid: str) -> Response:
-        """Record an observation of people at the device."""
+        """Record what people at the device see."""
         device = get_device(tenants=self.tenants, uid=uid)
         self.require(Right.OPERATE, device.tenant_id)
         body = FeedbackSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        given = give_feedback(
+        given = record_feedback(
             device=device,
             observation=Observation(body.validated_data["observation"]),
             note=body.validated_data["note"],

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
-from iotplatform.common.instants import InstantFilter
+from iotplatform.common.instants import FromToFilterSet, InstantFilter
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
@@ -41,13 +41,13 @@ from state.services.maintenance import (
     open_window,
 )
 
-# Named by a person or a script; a job's members come by their job.
+# Limits for a person or a script; a job opens the window for its members itself.
 MOST_DEVICES = 1_000
 MOST_SITES = 200
 
 
 class WindowChangeSerializer(StrictSerializer):
-    """What of a window may be changed: when, and why."""
+    """The fields of a window that may change."""
 
     from_at = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
@@ -55,7 +55,7 @@ class WindowChangeSerializer(StrictSerializer):
 
 
 class WindowRequestSerializer(StrictSerializer):
-    """Work at devices, or at all devices of sites: one, or a list."""
+    """Work at devices, or at whole sites: one, or a list."""
 
     tenant = serializers.CharField(required=False)
     device = serializers.CharField(required=False, allow_null=True)
@@ -72,14 +72,14 @@ class WindowRequestSerializer(StrictSerializer):
 
 
 class WindowSerializer(serializers.ModelSerializer[MaintenanceWindow]):
-    """Work at devices, or at sites: the first hundred by name, and how many."""
+    """Work at devices or sites: the first hundred by name, and the counts."""
 
     id = serializers.UUIDField(source="public_id")
     tenant = serializers.CharField(source="tenant.slug")
-    device = serializers.SerializerMethodField(help_text="Where it is just one.")
+    device = serializers.SerializerMethodField(help_text="Set if there is only one.")
     devices = serializers.SerializerMethodField()
     device_count = serializers.SerializerMethodField()
-    site = serializers.SerializerMethodField(help_text="Where it is just one.")
+    site = serializers.SerializerMethodField(help_text="Set if there is only one.")
     sites = serializers.SerializerMethodField()
     site_count = serializers.SerializerMethodField()
     created_by = serializers.CharField(
@@ -95,29 +95,27 @@ class WindowSerializer(serializers.ModelSerializer[MaintenanceWindow]):
         )
 
     def get_device(self, window: MaintenanceWindow) -> str | None:
-        """Return the device of a window at one."""
         return _only(self._places(window).devices)
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_devices(self, window: MaintenanceWindow) -> list[str]:
-        """Return the first uids."""
+        """The uids of the first hundred devices."""
         return self._places(window).devices
 
     def get_device_count(self, window: MaintenanceWindow) -> int:
-        """Return at how many devices."""
+        """The number of all devices."""
         return self._places(window).device_count
 
     def get_site(self, window: MaintenanceWindow) -> str | None:
-        """Return the site of a window at one."""
         return _only(self._places(window).sites)
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_sites(self, window: MaintenanceWindow) -> list[str]:
-        """Return the first slugs."""
+        """The slugs of the first hundred sites."""
         return self._places(window).sites
 
     def get_site_count(self, window: MaintenanceWindow) -> int:
-        """Return at how many sites."""
+        """The number of all sites."""
         return self._places(window).site_count
 
     def _places(self, window: MaintenanceWindow) -> Places:
@@ -125,56 +123,46 @@ class WindowSerializer(serializers.ModelSerializer[MaintenanceWindow]):
         return found[window.pk]
 
 
-class WindowFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """What a list of windows may be narrowed by."""
+class WindowFilter(FromToFilterSet):
+    """The filters of the list of windows."""
 
     device = django_filters.CharFilter(
-        method="narrow_place", help_text="A device's uid: the work at itself."
+        method="narrow_place", help_text="The uid of a device named in the window."
     )
     site = django_filters.CharFilter(
-        method="narrow_place", help_text="A site's slug: the work at the whole site."
+        method="narrow_place", help_text="The slug of a site named in the window."
     )
-
-    @classmethod
-    def get_filters(cls) -> Any:
-        """Add the ends of a span, of which one has a word of Python for its name."""
-        filters = super().get_filters()
-        filters["from"] = InstantFilter(
-            field_name="until", lookup_expr="gt", help_text="Over after this."
-        )
-        filters["to"] = InstantFilter(
-            field_name="from_at", lookup_expr="lt", help_text="Begins before this."
-        )
-        return filters
+    from_ = InstantFilter(
+        field_name="until", lookup_expr="gt", help_text="Ends after this."
+    )
+    to = InstantFilter(
+        field_name="from_at", lookup_expr="lt", help_text="Begins before this."
+    )
 
     def narrow_place(
         self, rows: QuerySet[MaintenanceWindow], name: str, value: str
     ) -> QuerySet[MaintenanceWindow]:
-        """Keep the windows of a place."""
         return at_place(rows, **{name: value})
 
 
-class WindowAnswers(TenantScopedMixin, VersionedView):
-    """How windows are told."""
+class WindowBase(TenantScopedMixin, VersionedView):
+    """Serialize windows with their places."""
 
-    def told(self, rows: Sequence[MaintenanceWindow]) -> list[dict[str, Any]]:
-        """Return windows as the contract words them."""
+    def serialize_all(self, rows: Sequence[MaintenanceWindow]) -> list[dict[str, Any]]:
         places = places_of(rows, tenants=self.tenants)
         return list(WindowSerializer(rows, many=True, context={"places": places}).data)
 
-    def tell(self, window: MaintenanceWindow) -> dict[str, Any]:
-        """Return one."""
-        return self.told([window])[0]
+    def serialize(self, window: MaintenanceWindow) -> dict[str, Any]:
+        return self.serialize_all([window])[0]
 
 
-class WindowListView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
+class WindowListView(WindowBase, GenericAPIView[MaintenanceWindow]):
     """Maintenance windows: past, in force and to come."""
 
     serializer_class = WindowSerializer
     filterset_class = WindowFilter
 
     def get_queryset(self) -> QuerySet[MaintenanceWindow]:
-        """Return the windows that the caller may see."""
         return list_windows(tenants=self.tenants)
 
     @extend_schema(
@@ -183,11 +171,11 @@ class WindowListView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
     def get(self, request: Request) -> Response:
         """List maintenance windows."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.told(page or []))
+        return self.get_paginated_response(self.serialize_all(page or []))
 
     @extend_schema(request=WindowRequestSerializer, responses={201: WindowSerializer})
     def post(self, request: Request) -> Response:
-        """Announce work; until it ends, its devices open no alarm."""
+        """Announce work; its devices raise no alarms until it ends."""
         given = WindowRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = cast("dict[str, Any]", given.validated_data)
@@ -204,35 +192,35 @@ class WindowListView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
             reason=data["reason"],
             by=self.caller,
         )
-        return self.versioned(self.tell(window), status=201)
+        return self.versioned(self.serialize(window), status=201)
 
 
-class WindowView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
+class WindowView(WindowBase, GenericAPIView[MaintenanceWindow]):
     """One maintenance window."""
 
     serializer_class = WindowSerializer
     queryset = MaintenanceWindow.objects.none()  # names the model to the schema
 
     def get(self, request: Request, window_id: UUID) -> Response:
-        """Return one."""
+        """Return a maintenance window."""
         window = get_window(tenants=self.tenants, window_id=window_id)
-        return self.versioned(self.tell(window))
+        return self.versioned(self.serialize(window))
 
     @extend_schema(request=WindowChangeSerializer, responses=WindowSerializer)
     def patch(self, request: Request, window_id: UUID) -> Response:
-        """Change when and why; ``until`` now ends it."""
+        """Change the times or the reason of a window; ``until`` = now ends it."""
         window = self._to_change(window_id)
         given = WindowChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        with self.as_seen(window, partial(self._again, window_id)):
+        with self.as_seen(window, partial(self._serialized_now, window_id)):
             window = change_window(window, **given.validated_data)
-        return self.versioned(self.tell(window))
+        return self.versioned(self.serialize(window))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, window_id: UUID) -> Response:
-        """Remove it: to call off what is to come; what it held back is raised."""
+        """Delete a window, for example planned work; held-back alarms are raised."""
         window = self._to_change(window_id)
-        with self.as_seen(window, partial(self._again, window_id)):
+        with self.as_seen(window, partial(self._serialized_now, window_id)):
             delete_window(window)
         return Response(status=204)
 
@@ -242,11 +230,11 @@ class WindowView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
         require_all_of(window, tenants=self.tenants)
         return window
 
-    def _again(self, window_id: UUID) -> dict[str, Any]:
-        return self.tell(get_window(tenants=self.tenants, window_id=window_id))
+    def _serialized_now(self, window_id: UUID) -> dict[str, Any]:
+        return self.serialize(get_window(tenants=self.tenants, window_id=window_id))
 
 
-class WindowEndView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
+class WindowEndView(WindowBase, GenericAPIView[MaintenanceWindow]):
     """The end of one maintenance window."""
 
     serializer_class = WindowSerializer
@@ -254,18 +242,20 @@ class WindowEndView(WindowAnswers, GenericAPIView[MaintenanceWindow]):
 
     @extend_schema(request=None, responses={200: WindowSerializer, 204: None})
     def post(self, request: Request, window_id: UUID) -> Response:
-        """End it now; 204 where it had not begun, and is called off."""
+        """End a window now; 204 if it had not begun and was deleted."""
         window = get_window(tenants=self.tenants, window_id=window_id)
         self.require(Right.OPERATE, window.tenant_id)
         require_all_of(window, tenants=self.tenants)
         ended = end_window(window, at=timezone.now())
-        return Response(status=204) if ended is None else Response(self.tell(ended))
+        return (
+            Response(status=204) if ended is None else Response(self.serialize(ended))
+        )
 
 
 def _named(
     rows: QuerySet[Named], key: str, data: dict[str, Any], field: str
 ) -> list[Named]:
-    """Return the rows that ``field`` or its plural names."""
+    """Return the rows named by ``field`` or by its plural."""
     one = [data[field]] if data.get(field) is not None else []
     many = data.get(f"{field}s") or []
     found = find_all(rows, key, one, field=field)

@@ -1,4 +1,4 @@
-"""How the REST API words state."""
+"""Serializers of the REST API of state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from state.choices import (
     Verdict,
 )
 from state.models import Alarm, AlarmChange, FieldFeedback
-from state.selectors.alarms import flapping_in_words
+from state.selectors.alarms import describe_flapping
 
 
 class AlarmSerializer(serializers.ModelSerializer[Alarm]):
-    """An alarm with its device and its moments."""
+    """An alarm with its device and its times."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     tenant = serializers.CharField(source="tenant.slug", read_only=True)
@@ -37,7 +37,7 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
     )
     flapping = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField(
-        help_text="Says in words that it comes and goes; else empty."
+        help_text="A sentence if the alarm comes and goes; else empty."
     )
 
     class Meta:
@@ -64,17 +64,16 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
         )
 
     def get_flapping(self, alarm: Alarm) -> bool:
-        """Say whether it is held open because it comes and goes."""
+        """Whether it is kept open because it comes and goes."""
         is_open = alarm.state != AlarmState.CLEARED
         return is_open and alarm.flapping_since is not None
 
     def get_text(self, alarm: Alarm) -> str:
-        """Say so in words."""
-        return flapping_in_words(alarm)
+        return describe_flapping(alarm)
 
 
 class AlarmChangeSerializer(serializers.Serializer[AlarmChange]):
-    """One thing that happened to an alarm: what, when, why, by whom."""
+    """One change of an alarm: what happened, when, why and by whom."""
 
     at = serializers.DateTimeField()
     move = serializers.ChoiceField(choices=AlarmMove.choices)
@@ -87,7 +86,7 @@ class AlarmChangeSerializer(serializers.Serializer[AlarmChange]):
 
 
 class AlarmWithHistorySerializer(AlarmSerializer):
-    """An alarm, and all that happened to it."""
+    """An alarm with its changes."""
 
     history = AlarmChangeSerializer(many=True)
 
@@ -96,7 +95,7 @@ class AlarmWithHistorySerializer(AlarmSerializer):
 
 
 class PresenceSerializer(serializers.Serializer[dict[str, Any]]):
-    """Whether the device can be reached, and why we think so."""
+    """Whether the device is connected, and why we think so."""
 
     connectivity = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)
@@ -106,7 +105,7 @@ class PresenceSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class TwinSerializer(serializers.Serializer[dict[str, Any]]):
-    """What it should be, what it says it is, and the difference."""
+    """The desired document, the reported one, and the difference."""
 
     desired = serializers.DictField()
     desired_version = serializers.IntegerField()
@@ -124,7 +123,7 @@ class MeasuredSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class OpenAlarmSerializer(serializers.Serializer[dict[str, Any]]):
-    """An open alarm in short."""
+    """An open alarm in short form."""
 
     id = serializers.CharField()
     code = serializers.CharField()
@@ -137,7 +136,7 @@ class OpenAlarmSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ReasonSerializer(serializers.Serializer[dict[str, Any]]):
-    """Why some points of a risk are there."""
+    """One reason for a risk score, and its points."""
 
     name = serializers.CharField()
     points = serializers.IntegerField()
@@ -145,7 +144,7 @@ class ReasonSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class RiskSerializer(serializers.Serializer[dict[str, Any]]):
-    """How much the device needs somebody's eye; the points add up to the score."""
+    """How urgently a person should look; the points add up to the score."""
 
     score = serializers.IntegerField(min_value=0, max_value=100)
     reasons = ReasonSerializer(many=True)
@@ -153,7 +152,7 @@ class RiskSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class EvidenceSerializer(serializers.Serializer[dict[str, Any]]):
-    """One thing that speaks for or against: counted peers, or a fact."""
+    """A piece of evidence: counted devices with a shared trait, or a fact."""
 
     name = serializers.CharField()
     value = serializers.CharField()
@@ -165,7 +164,7 @@ class EvidenceSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class DiagnosisSerializer(serializers.Serializer[dict[str, Any]]):
-    """Where the fault lies, how sure that is, and what was counted."""
+    """Where the fault lies, how sure that is, and the evidence."""
 
     verdict = serializers.ChoiceField(choices=Verdict.choices)
     confidence = serializers.FloatField(min_value=0, max_value=1)
@@ -178,7 +177,7 @@ class DiagnosisSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class FeedbackSerializer(serializers.ModelSerializer[FieldFeedback]):
-    """What the field sees."""
+    """What people on site saw."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     tenant = serializers.CharField(source="tenant.slug", read_only=True)
@@ -195,7 +194,7 @@ class FeedbackSerializer(serializers.ModelSerializer[FieldFeedback]):
 
 
 class PointSerializer(serializers.Serializer[dict[str, Any]]):
-    """One bucket of time."""
+    """The values of one bucket of time."""
 
     at = serializers.DateTimeField()
     min = serializers.FloatField()
@@ -205,8 +204,8 @@ class PointSerializer(serializers.Serializer[dict[str, Any]]):
     count = serializers.IntegerField()
 
 
-class CourseSerializer(serializers.Serializer[dict[str, Any]]):
-    """The course of a metric; `from` and `to` are those of the answer."""
+class MetricHistorySerializer(serializers.Serializer[dict[str, Any]]):
+    """The history of a metric; `from` and `to` are those of the answer."""
 
     device = serializers.CharField()
     metric = serializers.CharField()
@@ -216,7 +215,7 @@ class CourseSerializer(serializers.Serializer[dict[str, Any]]):
     points = PointSerializer(many=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add the member whose name is a word of Python."""
+        # ``from`` is a keyword of Python.
         return {"from": serializers.DateTimeField(), **super().get_fields()}
 
 
@@ -229,7 +228,7 @@ class KnownBySerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class StateSerializer(serializers.Serializer[dict[str, Any]]):
-    """A device's condition now."""
+    """The condition of a device now."""
 
     presence = PresenceSerializer()
     twin = TwinSerializer()

@@ -1,4 +1,4 @@
-"""REST: the course of a metric over time."""
+"""REST: the history of a metric."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 from iotplatform.common.problems import BadInput
 from registry.api.base import TenantScopedMixin
 from registry.selectors.devices import get_device
-from state.api.serializers import CourseSerializer
+from state.api.serializers import MetricHistorySerializer
 from state.choices import RollupStep
-from state.selectors.metric_history import get_course
+from state.selectors.metric_history import get_metric_history
 
 STEPS = {str(step.value): step.value for step in RollupStep}
 USUAL_RANGE = timedelta(hours=24)
@@ -25,37 +25,38 @@ LONGEST_NAME = 64
 
 
 class TelemetryView(TenantScopedMixin, APIView):
-    """How a metric went."""
+    """The history of a metric."""
 
     @extend_schema(
         parameters=[
             OpenApiParameter("metric", str, required=True),
-            OpenApiParameter("from", datetime, description="A day before `to`."),
-            OpenApiParameter("to", datetime, description="Now."),
+            OpenApiParameter(
+                "from", datetime, description="Default: a day before `to`."
+            ),
+            OpenApiParameter("to", datetime, description="Default: now."),
             OpenApiParameter(
                 "step",
                 str,
                 enum=[*STEPS, "auto"],
-                description="Seconds of a bucket; `auto` takes what a chart has room"
-                " for.",
+                description="Seconds per bucket; `auto` chooses one that fits a chart.",
             ),
         ],
-        responses=CourseSerializer,
+        responses=MetricHistorySerializer,
     )
     def get(self, request: Request, uid: str) -> Response:
-        """Return the buckets of a range; an empty one is not there."""
+        """Return the buckets of a range; empty buckets are left out."""
         device = get_device(tenants=self.tenants, uid=uid)
         params = request.query_params
         to_at = _instant(params, "to") or timezone.now()
         from_at = _instant(params, "from") or to_at - USUAL_RANGE
-        found = get_course(
+        found = get_metric_history(
             device,
             metric=_metric(params),
             from_at=from_at,
             to_at=to_at,
             step=_step(params),
         )
-        return Response(CourseSerializer(found).data)
+        return Response(MetricHistorySerializer(found).data)
 
 
 def _metric(params: Any) -> str:
@@ -63,7 +64,7 @@ def _metric(params: Any) -> str:
     if not name:
         raise BadInput(metric="Name the metric, as in ?metric=temperature.")
     if len(name) > LONGEST_NAME or "\0" in name:
-        raise BadInput(metric=f"No metric has this name: up to {LONGEST_NAME} letters.")
+        raise BadInput(metric=f"A metric has a name of up to {LONGEST_NAME} letters.")
     return name
 
 
@@ -72,7 +73,7 @@ def _step(params: Any) -> int | None:
     if text == "auto":
         return None
     if text not in STEPS:
-        raise BadInput(step=f"One of {', '.join(STEPS)} or auto.")
+        raise BadInput(step=f"Use one of {', '.join(STEPS)} or auto.")
     return STEPS[text]
 
 

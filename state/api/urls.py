@@ -1,4 +1,4 @@
-"""REST paths of state, under /api/v1/."""
+"""The REST paths of state, under /api/v1/."""
 
 from django.urls import path
 

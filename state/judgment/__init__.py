@@ -1,1 +1,1 @@
-"""Verdicts as pure functions: no database, no clock."""
+"""Verdicts and documents as pure functions: no database, no clock."""

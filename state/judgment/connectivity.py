@@ -1,8 +1,8 @@
-"""The one judgment of connectivity: evidence in, verdict with its cause out.
+"""Judge connectivity: presence evidence in, a verdict with its cause out.
 
-Pure: no database, no clock. The first row of the table in `judge` that holds decides.
-Silence is a verdict only over time in which we listened; that a device left (a will, a
-goodbye) we know from what arrived, so blindness does not put that in doubt.
+Pure: no database, no clock. The first rule of ``judge`` that applies decides. Silence
+counts only over time in which the platform listened. That a device left (a will, a
+goodbye) is known from a message, so an outage of the platform does not put it in doubt.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ BARE_WILL_GRACE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of one device."""
+class PresenceEvidence:
+    """What is known of one device's presence."""
 
     last_seen_at: datetime | None
     last_activity_at: datetime | None
@@ -35,7 +35,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How the gateway of a child was judged, before the child."""
+    """The verdict on a child's gateway, which is judged first."""
 
     connectivity: str
     cause: str
@@ -44,7 +44,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """When we did not listen: past spans by time, and the one that lasts."""
+    """When the platform did not listen: past spans in order, and the current one."""
 
     spans: tuple[tuple[datetime, datetime], ...] = ()
     blind_since: datetime | None = None
@@ -61,16 +61,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Silence since a moment, cut where we were blind."""
+    """A silence, without the times in which the platform was blind."""
 
     total: timedelta
-    longest: timedelta  # the longest stretch through which we listened
-    clean_from: datetime | None  # where the stretch that lasts began; None: blind
+    longest: timedelta  # the longest part in which the platform listened all the time
+    clean_from: datetime | None  # start of the current part; None: blind now
     is_cut: bool
 
 
-class Heard(Protocol):
-    """The evidence that tells a device that speaks from one that is to be judged."""
+class RecentEvidence(Protocol):
+    """The part of the evidence that ``online_until`` needs."""
 
     @property
     def last_seen_at(self) -> datetime | None: ...
@@ -85,18 +85,19 @@ class Heard(Protocol):
 
 
 def online_until(
-    heard: Heard, *, gateway: Gateway | None, now: datetime
+    evidence: RecentEvidence, *, gateway: Gateway | None, now: datetime
 ) -> datetime | None:
-    """Say of a device that was heard just now until when it is online without a cause.
+    """Return until when a device that was just heard stays online without a cause.
 
-    None where ``judge`` must be asked. It would say the same of the others: nothing but
-    its last rule can hold, whether we listened or not. Nearly every message is of such
-    a device, and most of a batch's time went into looking at the other rules.
+    None means that ``judge`` must decide. Otherwise ``judge`` would give the same
+    answer: only its last rule can apply. This is a shortcut for speed: nearly every
+    message is from such a device, and most of a batch's time went into checking the
+    other rules.
     """
-    at = heard.last_activity_at
-    if at is None or heard.last_seen_at != at:
+    at = evidence.last_activity_at
+    if at is None or evidence.last_seen_at != at:
         return None
-    if heard.left_how or heard.sleeping_until is not None:
+    if evidence.left_how or evidence.sleeping_until is not None:
         return None
     if gateway is not None and (
         gateway.connectivity != Connectivity.ONLINE
@@ -104,18 +105,18 @@ def online_until(
         or gateway.since > at
     ):
         return None
-    until = at + SUSPECT_AFTER * heard.interval
+    until = at + SUSPECT_AFTER * evidence.interval
     return until if until > now else None
 
 
 def judge(
-    evidence: Evidence,
+    evidence: PresenceEvidence,
     *,
     listening: Listening,
     gateway: Gateway | None,
     now: datetime,
 ) -> Verdict:
-    """Return the verdict of the first rule that holds; gateways are judged first."""
+    """Return the verdict of the first rule that applies; judge gateways first."""
     if evidence.last_seen_at is None:
         return Verdict(Connectivity.OFFLINE, Cause.NEVER_CONNECTED)
     if evidence.sleeping_until is not None and evidence.sleeping_until > now:
@@ -125,7 +126,7 @@ def judge(
     departure = _departure(evidence, now)
     if departure is None and (blind := _blind(evidence, silence, now)):
         return blind
-    # From then on, blindness may explain what is not heard.
+    # From then on, an outage of the platform may explain the silence.
     look_at = quiet_from + SUSPECT_AFTER * evidence.interval
     if gateway is not None and gateway.connectivity != Connectivity.ONLINE:
         if gateway.cause == Cause.PLATFORM_BLIND:
@@ -146,9 +147,12 @@ def judge(
 
 
 def _silent(
-    evidence: Evidence, silence: _Silence, departure: Verdict | None, now: datetime
+    evidence: PresenceEvidence,
+    silence: _Silence,
+    departure: Verdict | None,
+    now: datetime,
 ) -> Verdict | None:
-    """Return the verdict on a silence through which we listened."""
+    """Return the verdict on a silence during which the platform listened."""
     offline_after = OFFLINE_AFTER * evidence.interval
     if silence.longest >= offline_after:
         until = departure.next_change_at if departure else None
@@ -161,38 +165,40 @@ def _silent(
 
 
 def _soonest(moment: datetime, departure: Verdict | None) -> datetime:
-    """Return the earlier: a will that is only doubted yet is believed in seconds."""
-    believed_at = departure.next_change_at if departure else None
-    return min(moment, believed_at or moment)
+    """Return the earlier of the two; a doubtful will is accepted within seconds."""
+    accepted_at = departure.next_change_at if departure else None
+    return min(moment, accepted_at or moment)
 
 
-def _blind(evidence: Evidence, silence: _Silence, now: datetime) -> Verdict | None:
-    """Return stale while a silence long enough to judge is one that we missed."""
+def _blind(
+    evidence: PresenceEvidence, silence: _Silence, now: datetime
+) -> Verdict | None:
+    """Return stale while the platform was blind in a silence long enough to judge."""
     suspect_after = SUSPECT_AFTER * evidence.interval
     if not silence.is_cut or silence.total < suspect_after:
         return None
     if silence.longest >= OFFLINE_AFTER * evidence.interval:
-        return None  # it was silent for long enough while we did listen
-    start = silence.clean_from or now  # blind still: it ends now at the earliest
+        return None  # it was silent long enough while the platform listened
+    start = silence.clean_from or now  # still blind: that ends now at the earliest
     if now - start >= suspect_after:
         return None
     return Verdict(Connectivity.STALE, Cause.PLATFORM_BLIND, start + suspect_after)
 
 
-def _quiet_from(evidence: Evidence, gateway: Gateway | None) -> datetime:
-    """Return when the silence began that counts against the device."""
+def _quiet_from(evidence: PresenceEvidence, gateway: Gateway | None) -> datetime:
+    """Return when the silence that counts against the device began."""
     moments = [evidence.last_activity_at or evidence.last_seen_at]
     if evidence.sleeping_until is not None:
         moments.append(evidence.sleeping_until)
     if gateway is not None and gateway.connectivity == Connectivity.ONLINE:
-        moments.append(gateway.since)  # it could not speak while its gateway was away
+        moments.append(gateway.since)  # it could not send while its gateway was away
     return max(moment for moment in moments if moment is not None)
 
 
-def _departure(evidence: Evidence, now: datetime) -> Verdict | None:
-    """Return the verdict from how the device left, if it did."""
+def _departure(evidence: PresenceEvidence, now: datetime) -> Verdict | None:
+    """Return the verdict from how the device left, if it left."""
     if evidence.left_session not in ("", evidence.session):
-        return None  # of another connection than the current one
+        return None  # another session ended, not the current one
     how, left_at = evidence.left_how, evidence.left_at
     if how == Departure.GOODBYE:
         return Verdict(Connectivity.OFFLINE, Cause.GOODBYE)
@@ -210,11 +216,11 @@ def _departure(evidence: Evidence, now: datetime) -> Verdict | None:
 
 
 def _junk_until(
-    evidence: Evidence, silence: _Silence, listening: Listening, now: datetime
+    evidence: PresenceEvidence, silence: _Silence, listening: Listening, now: datetime
 ) -> datetime | None:
-    """Return when to look again at a device of which only junk is heard, or None.
+    """Return when to judge again a device that sends only invalid messages, or None.
 
-    It is one if something came, and nothing valid for five intervals.
+    It is one if messages came, but no valid one for five intervals.
     """
     seen, valid = evidence.last_seen_at, evidence.last_activity_at
     offline_after = OFFLINE_AFTER * evidence.interval
@@ -229,7 +235,7 @@ def _junk_until(
 
 
 def _silence(start: datetime, listening: Listening, now: datetime) -> _Silence:
-    """Cut the time from ``start`` to ``now`` where we were blind."""
+    """Measure the time from ``start`` to ``now`` without the blind spans."""
     begin, longest, is_cut = start, timedelta(0), False
     blind_since = listening.blind_since
     if blind_since is not None and blind_since >= now:
@@ -237,7 +243,7 @@ def _silence(start: datetime, listening: Listening, now: datetime) -> _Silence:
     first = bisect_right(listening.spans, start, key=lambda span: span[1])
     for blind_from, blind_to in listening.spans[first:]:
         if blind_from >= (blind_since or now):
-            break  # another slot's, while this one was not read either
+            break  # another slot's span, inside the current outage
         is_cut = True
         longest = max(longest, blind_from - begin)
         begin = max(begin, blind_to)

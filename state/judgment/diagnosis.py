@@ -1,10 +1,10 @@
-"""The one diagnosis: counted evidence in, where the fault lies out. Pure: no database.
+"""Diagnose a trouble: counted evidence in, where the fault lies out. No database.
 
-Peers that share a trait with the troubled device (its gateway, site, adapter, firmware,
-model) are counted: how many show the same trouble, against all others of the fleet. A
-trait explains the trouble when it is much more frequent among those that have it, and
-when they are most of the troubled. Where two traits of different kinds explain it
-equally well, or too few peers are near, the answer is that nobody can tell.
+For each trait of the device (gateway, site, adapter, firmware, model) the peers that
+share it are counted: how many have the same trouble, compared with the rest of the
+fleet. A trait explains the trouble if the trouble is much more frequent among these
+peers, and if most affected devices are among them. If two traits of different kinds
+explain it equally well, or there are too few peers, the verdict is "cannot tell".
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from registry.choices import Adapter
 from state.choices import Observation, Trouble, Verdict
 
-# A trait explains nothing with fewer peers in trouble than this: it may be chance.
+# With fewer affected peers than this a trait explains nothing: it may be chance.
 LEAST_AFFECTED = 3
 LEAST_SHARE = 0.3  # of the peers that have the trait
 LEAST_LIFT = 4.0  # times as frequent as elsewhere
 LEAST_COVERED = 0.75  # of a set of devices, those that have the trait
 # Explanations that differ by less are equally good.
 TOO_CLOSE = 0.1
-# From here on the fleet as a whole is in trouble.
+# From this share on the whole fleet is affected.
 FLEET_SHARE = 0.5
 FLEET_LEAST = 10
-# So few neighbours who are well prove nothing about the line.
+# Fewer well neighbours than this prove nothing about the network.
 LEAST_NEIGHBOURS = 3
-# A path that fails: this share of at least so many tries, or so many times as slow.
+# An adapter path fails if this share of at least so many commands had no answer, or if
+# it is so many times slower than usual.
 PATH_TRIES = 10
 PATH_UNANSWERED = 0.5
 PATH_SLOWER = 5.0
 PATH_SLOW_MS = 2_000.0
 SUREST = 0.95
 
-NEAR = ("gateway", "site")  # who shares the line
-# What people saw at a device that is away, where nothing shared explains it.
+NEAR = ("gateway", "site")  # devices with the same one share the network connection
+# What people saw at an absent device decides if no shared trait explains the trouble.
 SEEN = {
     Observation.DEAD: Verdict.DEVICE,
     Observation.UNPLUGGED: Verdict.DEVICE,
@@ -52,7 +54,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Those who share one trait: how many are in the same trouble, of how many."""
+    """Devices that share one trait: how many have the same trouble, of how many."""
 
     value: str
     affected: int
@@ -61,14 +63,14 @@ class Group:
 
     @property
     def share(self) -> float:
-        """The affected share."""
         return self.affected / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """How the adapter path delivers lately."""
+    """How the adapter path delivered commands lately."""
 
+    adapter: str
     tries: int
     unanswered: int
     p95_ms: float | None
@@ -76,7 +78,7 @@ class PathFigures:
 
     @property
     def is_bad(self) -> bool:
-        """Whether it fails, or takes many times as long as usual."""
+        """Whether it fails, or is much slower than usual."""
         if self.tries < PATH_TRIES:
             return False
         if self.unanswered / self.tries >= PATH_UNANSWERED:
@@ -86,19 +88,27 @@ class PathFigures:
         is_slower = self.p95_ms >= PATH_SLOWER * self.usual_p95_ms
         return is_slower and self.p95_ms >= PATH_SLOW_MS
 
-    def in_words(self) -> str:
-        """Say how it delivers."""
-        said = f"{self.unanswered} of {self.tries} tries over its path had no answer"
+    def describe(self) -> str:
+        """Return a sentence without its full stop."""
+        name = Adapter(self.adapter).label
+        if self.unanswered:
+            text = f"{self.unanswered:,} of {self.tries:,} commands over {name} had no"
+            text += " answer"
+        elif self.tries == 1:
+            text = f"the only command over {name} was answered"
+        else:
+            text = f"all {self.tries:,} commands over {name} were answered"
         if self.p95_ms is not None:
-            said += f", 95 % were answered within {self.p95_ms:,.0f} ms"
+            answers = " of the answers came" if self.unanswered else ""
+            text += f"; 95 %{answers} within {self.p95_ms:,.0f} ms"
         if self.usual_p95_ms is not None:
-            said += f" (a day before: {self.usual_p95_ms:,.0f} ms)"
-        return said
+            text += f" (the day before: {self.usual_p95_ms:,.0f} ms)"
+        return text
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was counted about a device, or a set of them, in trouble."""
+class DiagnosisEvidence:
+    """What is known about the trouble of a device, or of a set of devices."""
 
     trouble: Trouble
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -107,13 +117,13 @@ class Evidence:
     gateway_is_away: bool = False
     began_blind: bool = False
     path: PathFigures | None = None
-    feedback: Observation | None = None  # the newest that is about this trouble
-    is_online: bool = False  # as we judge it
+    feedback: Observation | None = None  # the newest about this trouble
+    is_online: bool = False  # by our judgment
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Where the fault lies, how sure that is, and the trait or fact that says so."""
+    """Where the fault lies, how sure that is, and which trait or fact shows it."""
 
     verdict: Verdict
     confidence: float
@@ -125,15 +135,15 @@ class Diagnosis:
 class _Explanation:
     trait: str
     group: Group
-    fit: float  # how well trait and trouble coincide, 0 to 1
+    fit: float  # how well trait and trouble match, 0 to 1
 
     @property
     def verdict(self) -> Verdict:
         return KINDS[self.trait]
 
 
-def diagnose(evidence: Evidence) -> Diagnosis | None:
-    """Return the diagnosis; None when nothing is wrong."""
+def diagnose(evidence: DiagnosisEvidence) -> Diagnosis | None:
+    """Return the diagnosis; None if nothing is wrong."""
     if found := _contradicted(evidence):
         return found
     if evidence.trouble == Trouble.NONE:
@@ -149,66 +159,67 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
     return found or _alone(evidence)
 
 
-def _contradicted(evidence: Evidence) -> Diagnosis | None:
-    """What people saw against what we judge."""
-    said = evidence.feedback
-    gone = said in (Observation.DEAD, Observation.UNPLUGGED)
+def _contradicted(evidence: DiagnosisEvidence) -> Diagnosis | None:
+    """Return the verdict if people on site contradict our judgment."""
+    seen = evidence.feedback
+    if seen is None:
+        return None
+    gone = seen in (Observation.DEAD, Observation.UNPLUGGED)
     judged_bad = not evidence.is_online or evidence.trouble == Trouble.ALARM
-    if (gone and evidence.is_online) or (said == Observation.WORKS_FINE and judged_bad):
-        words = Observation(said).label if said else ""
-        ours = "it is online" if gone else f"otherwise ({evidence.trouble.label})"
-        text = f"the field says “{words}”, and we judge that {ours}"
+    if (gone and evidence.is_online) or (seen == Observation.WORKS_FINE and judged_bad):
+        ours = "online" if gone else evidence.trouble.label
+        text = f"people on site report “{seen.label}”, but we judge “{ours}”"
         return Diagnosis(Verdict.INTERPRETATION, 0.9, "feedback", text)
     return None
 
 
-def _shared(evidence: Evidence) -> Diagnosis | None:
-    """The trait that explains it; or that two do, or none explains all of a set."""
+def _shared(evidence: DiagnosisEvidence) -> Diagnosis | None:
+    """Return the trait that explains the trouble; cannot tell if several do."""
     explaining = _explanations(evidence)
     covering = [e for e in explaining if _covered(evidence, e.group) >= LEAST_COVERED]
     if not covering:
         if explaining and evidence.set_size > 1:
-            text = "parts of the set have different things in common"
+            text = "no single cause fits all these devices"
             return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
         return None
     best = max(covering, key=lambda e: e.fit)
     if _is_path(evidence, covering, best):
         best = next((e for e in covering if e.trait == "adapter"), best)
-        return _told(evidence, best)
+        return _explained_by(evidence, best)
     rivals = [e for e in covering if best.fit - e.fit < TOO_CLOSE]
     if any(rival.verdict != best.verdict for rival in rivals):
         names = " or ".join(dict.fromkeys(rival.trait for rival in rivals))
-        text = f"what they share could be the {names}: they cannot be told apart"
+        text = f"the cause could be the shared {names}: the counts do not tell which"
         return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
-    return _told(evidence, best)
+    return _explained_by(evidence, best)
 
 
 def _is_path(
-    evidence: Evidence, covering: list[_Explanation], best: _Explanation
+    evidence: DiagnosisEvidence, covering: list[_Explanation], best: _Explanation
 ) -> bool:
-    """Whether the path is known to fail and explains it as well as anything does."""
+    """Whether the path is known to fail and no other trait explains it better."""
     if evidence.path is None or not evidence.path.is_bad:
         return False
     mine = next((e for e in covering if e.trait == "adapter"), None)
     return mine is not None and best.fit - mine.fit < TOO_CLOSE
 
 
-def _told(evidence: Evidence, best: _Explanation) -> Diagnosis:
+def _explained_by(evidence: DiagnosisEvidence, best: _Explanation) -> Diagnosis:
     verdict = best.verdict
     if evidence.trouble == Trouble.GARBLED and verdict == Verdict.DEVICE:
-        # What a whole firmware or model says and we cannot read, we do not understand.
+        # If a whole firmware or model sends messages that we cannot read, we misread.
         verdict = Verdict.INTERPRETATION
     group = best.group
     few = 1 - 1 / (1 + group.affected)
     rest = _rest(evidence, group)
     text = (
-        f"{group.affected} of {group.total} with the same {best.trait} show the same,"
-        f" against {rest.affected} of {rest.total} elsewhere"
+        f"{group.affected:,} of {group.total:,} devices with the same {best.trait} are"
+        f" affected, elsewhere {rest.affected:,} of {rest.total:,}"
     )
     return Diagnosis(verdict, _sure(best.fit * few), best.trait, text)
 
 
-def _explanations(evidence: Evidence) -> list[_Explanation]:
+def _explanations(evidence: DiagnosisEvidence) -> list[_Explanation]:
     found = []
     for trait, group in evidence.groups.items():
         rest = _rest(evidence, group)
@@ -218,7 +229,7 @@ def _explanations(evidence: Evidence) -> list[_Explanation]:
             or not rest.total
         ):
             continue
-        # One more elsewhere, so that "nobody at all" is not infinitely many times less.
+        # Add one elsewhere: with none affected there, the factor would be infinite.
         elsewhere = (rest.affected + 1) / (rest.total + 1)
         if group.share < LEAST_LIFT * elsewhere:
             continue
@@ -228,7 +239,7 @@ def _explanations(evidence: Evidence) -> list[_Explanation]:
     return found
 
 
-def _rest(evidence: Evidence, group: Group) -> Group:
+def _rest(evidence: DiagnosisEvidence, group: Group) -> Group:
     fleet = evidence.fleet
     return Group(
         "rest",
@@ -237,65 +248,66 @@ def _rest(evidence: Evidence, group: Group) -> Group:
     )
 
 
-def _covered(evidence: Evidence, group: Group) -> float:
+def _covered(evidence: DiagnosisEvidence, group: Group) -> float:
     if group.covered is None:
         return 1.0
     return group.covered / evidence.set_size
 
 
-def _fleet_wide(evidence: Evidence) -> Diagnosis | None:
-    """Everybody, whatever their traits: ourselves, unless all stand on one site."""
+def _fleet_wide(evidence: DiagnosisEvidence) -> Diagnosis | None:
+    """Blame the platform if the whole fleet is affected, unless it is on one site."""
     fleet = evidence.fleet
     if fleet.total < FLEET_LEAST or fleet.share < FLEET_SHARE:
         return None
-    text = f"{fleet.affected} of {fleet.total} in the whole fleet show the same"
+    text = f"{fleet.affected:,} of {fleet.total:,} devices of the fleet are affected"
     site = evidence.groups.get("site")
     if site is not None and site.total >= fleet.total:
         return Diagnosis(
-            Verdict.CANNOT_TELL, 0.0, text=f"{text}, and all of it stands on one site"
+            Verdict.CANNOT_TELL, 0.0, text=f"{text}, and all are on one site"
         )
     return Diagnosis(Verdict.PLATFORM, _sure(0.5 + fleet.share / 2), "fleet", text)
 
 
-def _known_cause(evidence: Evidence) -> Diagnosis | None:
-    """What is known without counting peers."""
+def _known_cause(evidence: DiagnosisEvidence) -> Diagnosis | None:
+    """Return the verdict that needs no counting of peers."""
     if evidence.gateway_is_away:
         return Diagnosis(Verdict.NETWORK, 0.9, "gateway", "its gateway is not online")
     path = evidence.path
     if evidence.trouble == Trouble.COMMANDS and path is not None and path.is_bad:
-        return Diagnosis(Verdict.ADAPTER_PATH, 0.7, "adapter", path.in_words())
+        return Diagnosis(Verdict.ADAPTER_PATH, 0.7, "adapter", path.describe())
     return None
 
 
-def _alone(evidence: Evidence) -> Diagnosis:
-    """Nothing shared explains it: the device, if there are neighbours who are well."""
+def _alone(evidence: DiagnosisEvidence) -> Diagnosis:
+    """Blame the device if no trait explains it and its neighbours are well."""
     if evidence.set_size > 1:
         return _nothing_shared(evidence)
     near = [g for t, g in evidence.groups.items() if t in NEAR and g.total]
     neighbours = max((group.total for group in near), default=0)
     worst = max((group.share for group in near), default=0.0)
     if evidence.feedback in SEEN and not evidence.is_online:
-        words = Observation(evidence.feedback).label
-        return Diagnosis(
-            SEEN[evidence.feedback], 0.9, "feedback", f"the field found “{words}”"
-        )
+        text = f"people on site report “{evidence.feedback.label}”"
+        return Diagnosis(SEEN[evidence.feedback], 0.9, "feedback", text)
     if neighbours < LEAST_NEIGHBOURS:
-        text = f"only {neighbours} other devices share its line: too few to compare"
+        text = (
+            f"other devices on the same gateway or site: {neighbours},"
+            " too few to compare"
+        )
         return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
     if worst >= LEAST_SHARE:
-        text = "some of its neighbours show the same, but no more than chance explains"
+        text = "some of its neighbours are affected too, but that may be chance"
         return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
     sure = _sure((1 - worst) * (1 - 1 / (1 + neighbours)))
     return Diagnosis(Verdict.DEVICE, sure, "device", "its neighbours are well")
 
 
-def _nothing_shared(evidence: Evidence) -> Diagnosis:
+def _nothing_shared(evidence: DiagnosisEvidence) -> Diagnosis:
     if evidence.set_size < LEAST_AFFECTED:
-        text = f"{evidence.set_size} devices are too few to have something in common"
+        text = f"{evidence.set_size} affected devices are too few to compare"
         return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
     sure = _sure(0.8 * (1 - 1 / evidence.set_size))
     return Diagnosis(
-        Verdict.DEVICE, sure, "device", "they have nothing in common: single cases"
+        Verdict.DEVICE, sure, "device", "the devices share no cause: single cases"
     )
 
 

@@ -1,9 +1,8 @@
-"""The one judgment of risk: facts in, named reasons with their points out.
+"""Judge risk: facts in, named reasons with their points out.
 
-Pure: no database, no clock. ``WEIGHTS`` is the whole of it: each reason gives the
-points of the highest step that is reached, and the score is their sum. The most that
-each may give adds up to 100 (a device is offline or stale, never both), so nothing is
-cut.
+Pure: no database, no clock. ``WEIGHTS`` decides: each reason gives the points of the
+highest step that it reaches, and the score is their sum. The maxima add up to 100 (a
+device is offline or stale, never both), so the score needs no cap.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ DRIFT_LONG = timedelta(hours=1)
 WEIGHTS: dict[str, tuple[tuple[float, int], ...]] = {
     # Abnormal disconnects in the last 72 hours.
     "flapping": ((2, 5), (3, 10), (5, 15), (10, 20)),
-    # 1: it said goodbye; 2: suspect; 3: lost; 4: lost for a day.
+    # 1: left with a goodbye; 2: suspect; 3: lost; 4: lost for a day.
     "offline": ((1, 4), (2, 8), (3, 18), (4, 25)),
-    # 1: its gateway is away; 2: heard, and nothing valid.
+    # 1: its gateway is away; 2: only invalid messages.
     "stale": ((1, 10), (2, 20)),
-    # 1: it is not as desired; 2: nor has it been for an hour.
+    # 1: not as desired; 2: not as desired for an hour.
     "drift": ((1, 3), (2, 10)),
-    # Failed ones among the newest commands.
+    # Failures among the newest commands.
     "command_failures": ((1, 4), (2, 8), (3, 12), (5, 15)),
     # The worst open alarm: 1 info, 2 warning, 3 critical.
     "alarms": ((1, 2), (2, 10), (3, 20)),
-    # Percent that are gone.
+    # Percent used.
     "battery": ((70, 2), (80, 5), (90, 10)),
 }
 MOST = {name: steps[-1][1] for name, steps in WEIGHTS.items()}
@@ -39,7 +38,7 @@ MOST = {name: steps[-1][1] for name, steps in WEIGHTS.items()}
 
 @dataclass(frozen=True, slots=True)
 class RiskFacts:
-    """What is known of one device."""
+    """What risk is judged from."""
 
     connectivity: str = Connectivity.ONLINE
     cause: str = Cause.NONE
@@ -57,7 +56,7 @@ class RiskFacts:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why some of the points are there."""
+    """One reason for a part of the score."""
 
     name: str
     points: int
@@ -66,18 +65,18 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The score, why, and when time alone may change it."""
+    """The score, its reasons, and when time alone may change it."""
 
     score: int
     reasons: tuple[Reason, ...]
     next_change_at: datetime | None = None
 
 
-Measured = tuple[float, str]  # how much of the reason there is, and in words
+Measured = tuple[float, str]  # amount, and the sentence for people
 
 
 def assess(facts: RiskFacts, *, now: datetime) -> Assessment:
-    """Return the risk, its heaviest reason first."""
+    """Return the risk, the reason with the most points first."""
     reasons = []
     for name, measure in MEASURES.items():
         amount, text = measure(facts, now)
@@ -90,13 +89,14 @@ def assess(facts: RiskFacts, *, now: datetime) -> Assessment:
 
 def points_of(name: str, amount: float) -> int:
     """Return the points of the highest step that the amount reaches."""
-    reached = [points for least, points in WEIGHTS[name] if amount >= least]
-    return reached[-1] if reached else 0
+    return max(
+        (points for least, points in WEIGHTS[name] if amount >= least), default=0
+    )
 
 
 def _flapping(facts: RiskFacts, now: datetime) -> Measured:
-    many = facts.disconnects_72h
-    return many, f"{many} abnormal disconnects in 72 hours"
+    count = facts.disconnects_72h
+    return count, f"{count} abnormal disconnects in 72 hours"
 
 
 def _offline(facts: RiskFacts, now: datetime) -> Measured:
@@ -113,7 +113,7 @@ def _offline(facts: RiskFacts, now: datetime) -> Measured:
 
 
 def _stale(facts: RiskFacts, now: datetime) -> Measured:
-    # That we were blind is no reason to look at the device.
+    # An outage of the platform is no reason to look at the device.
     levels = {Cause.GATEWAY_OFFLINE: 1, Cause.INVALID_MESSAGES: 2}
     level = levels.get(Cause(facts.cause), 0)
     if facts.connectivity != Connectivity.STALE or not level:
@@ -125,8 +125,8 @@ def _drift(facts: RiskFacts, now: datetime) -> Measured:
     if not facts.has_drift:
         return 0, ""
     if _is_past(facts.desired_at, DRIFT_LONG, now):
-        return 2, "not as desired, and that was wanted over an hour ago"
-    return 1, "not as desired yet"
+        return 2, "settings not applied for over an hour"
+    return 1, "settings not applied yet"
 
 
 def _command_failures(facts: RiskFacts, now: datetime) -> Measured:
@@ -142,8 +142,8 @@ def _alarms(facts: RiskFacts, now: datetime) -> Measured:
     )
     for level, severity, count in worst:
         if count:
-            many = "alarm" if count == 1 else "alarms"
-            return level, f"{count} open {severity} {many}"
+            noun = "alarm" if count == 1 else "alarms"
+            return level, f"{count} open {severity} {noun}"
     return 0, ""
 
 

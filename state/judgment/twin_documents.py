@@ -1,4 +1,4 @@
-"""Merging and comparing the documents of a twin; pure."""
+"""Merge and compare the documents of a twin; pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-# A device holds it in memory and a broker retains it, so it stays small.
+# A device keeps it in memory and a broker retains it, so it must be small.
 DESIRED_BYTES = 8 * 1024
 TEXT_LENGTH = 64
-# Of one change of a document: what a person reads of it, not an archive.
+# A recorded change is for people to read, it is no archive.
 MOST_CHANGES = 32
 LONGEST_VALUE = 500
 Document = dict[str, Any]
@@ -29,7 +29,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def patch_between(before: Document, after: Document) -> Document:
-    """Return the merge patch that makes ``after`` of ``before``; empty where equal."""
+    """Return the merge patch that turns ``before`` into ``after``; empty if equal."""
     patch: Document = {key: None for key in before if key not in after}
     for key, value in after.items():
         if key in before and _is_same(before[key], value):
@@ -43,10 +43,10 @@ def patch_between(before: Document, after: Document) -> Document:
 
 
 def delta_of(desired: Document, reported: Document) -> Document:
-    """Return the desired keys that are not reported so, with both values.
+    """Return the desired keys whose reported value differs, with both values.
 
-    Inside an object, whatever else is reported does not matter; so a key converges
-    when all that is desired below it is reported.
+    Inside an object, other reported keys do not matter: a key has converged when the
+    device reports everything desired below it.
     """
     return {
         key: {"desired": value, "reported": reported.get(key)}
@@ -56,10 +56,10 @@ def delta_of(desired: Document, reported: Document) -> Document:
 
 
 def changes_of(before: Document, after: Document, desired: Document) -> Document:
-    """Return the keys that changed, with both values; a missing one is left out.
+    """Return the keys that changed, with both values; a missing value is left out.
 
-    A number that moves and that nobody desired is a measurement, no change: a counter
-    among the reported keys would write history with every report.
+    A changed number that nobody desired is a measurement and left out: a counter among
+    the reported keys would add to the change log with every report.
     """
     changed: Document = {}
     for key in sorted({*before, *after}):
@@ -79,7 +79,7 @@ def changes_of(before: Document, after: Document, desired: Document) -> Document
 
 
 def text_of(document: Document, key: str) -> str:
-    """Return a short text of a reported document, whatever its type."""
+    """Return a reported value as short text, whatever its type."""
     value = document.get(key)
     return "" if value is None else str(value)[:TEXT_LENGTH]
 

@@ -1,4 +1,4 @@
-"""Columns and constraints of state: evidence, and the verdicts made from it."""
+"""Models of state: evidence about devices, and the verdicts made from it."""
 
 from state.models.alarms import Alarm, AlarmChange, EventOrder
 from state.models.field import FieldFeedback

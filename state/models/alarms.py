@@ -1,4 +1,4 @@
-"""What a device complains about, once per code while it lasts, and how that went."""
+"""Alarms (one open alarm per device and code), and their changes."""
 
 from django.conf import settings
 from django.db import models
@@ -11,10 +11,10 @@ from state.models.rules import AlarmRule
 
 
 class Alarm(PublicIdModel):
-    """One complaint, from its first report to its clearing.
+    """One alarm, from the first report until it is cleared.
 
-    More than 15 columns, because one lock must cover all that a report
-    reads and writes.
+    More than 15 columns, because one lock must cover all that a report reads and
+    writes.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
@@ -37,8 +37,8 @@ class Alarm(PublicIdModel):
         related_name="+",
     )
     cleared_at = models.DateTimeField(null=True, blank=True)
-    # The rule that raised it; null: the device itself did. No constraint: a batch that
-    # is under way may raise it while somebody deletes the rule, and must not fail.
+    # The rule that raised it; null: the device did. No constraint: a running batch may
+    # raise it while somebody deletes the rule, and must not fail.
     rule = models.ForeignKey(
         AlarmRule,
         on_delete=models.SET_NULL,
@@ -47,9 +47,9 @@ class Alarm(PublicIdModel):
         db_constraint=False,
         related_name="+",
     )
-    # While it comes and goes it is held open as one: since when, how often and when
-    # last it came back, since when it is away (null: it is there), and when it will
-    # have settled.
+    # An alarm that comes and goes is kept open as one alarm. Since when; how often and
+    # when last it came back; since when it is away (null: it is present); and when it
+    # settles if nothing changes.
     flapping_since = models.DateTimeField(null=True, blank=True)
     flaps = models.PositiveIntegerField(default=0)
     back_at = models.DateTimeField(null=True, blank=True)
@@ -66,7 +66,7 @@ class Alarm(PublicIdModel):
         ]
         indexes = [
             models.Index(fields=["device", "-last_at"], name="state_alarm_last"),
-            # Few are open of all that ever were, and those are what people look at.
+            # Few of all alarms are open, and these are the ones people look at.
             models.Index(
                 fields=["-id", "tenant"],
                 name="state_alarm_open",
@@ -89,10 +89,10 @@ class Alarm(PublicIdModel):
 
 
 class AlarmChange(models.Model):
-    """One thing that happened to an alarm; partitioned by day, and only added to.
+    """One change of an alarm; partitioned by day, insert only.
 
-    The table and its indexes are made by SQL in a migration: (device, at), (alarm, at).
-    No constraints on the keys: a partition is dropped whole.
+    A migration creates the table and its indexes by SQL: (device, at), (alarm, at). The
+    keys have no constraints, because partitions are dropped whole.
     """
 
     tenant = models.ForeignKey(
@@ -140,10 +140,10 @@ class AlarmChange(models.Model):
 
 
 class EventOrder(models.Model):
-    """The newest event of a device on each code, by its own count; one row a device.
+    """The newest event of each code, by the device's own count; one row a device.
 
-    A row is there once an event said boot and seq. That it is cleared must be known
-    also where there never was an alarm: the raise may come later than the clear.
+    The row is created by the first event with boot and seq. It is needed even without
+    an alarm: a raise may arrive after its clear.
     """
 
     device = models.OneToOneField(

@@ -9,7 +9,7 @@ from state.choices import Observation
 
 
 class FieldFeedback(PublicIdModel):
-    """One observation, by whom and when; a newer one stands beside it."""
+    """One observation, with its author and time; newer ones do not replace it."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")

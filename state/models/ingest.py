@@ -1,4 +1,4 @@
-"""How well the platform itself listens: slots, blind spans, dead letters, sweeps."""
+"""How the platform itself listens: slots, blind spans, dead letters, sweeps."""
 
 from django.conf import settings
 from django.db import models
@@ -7,31 +7,31 @@ from iotplatform.common.models import PublicIdModel
 from registry.models import Tenant
 from state.choices import ReplayOutcome
 
-# The row of the HTTP door, beside those of the bridges' slots, which count from 1.
-HTTP_DOOR = 0
+# The slot of the HTTP adapter; the slots of the MQTT bridges count from 1.
+HTTP_SLOT = 0
 
 
 class ListeningSlot(models.Model):
-    """One share of the uplink: who reads it, and up to when it has been read."""
+    """One part of the uplink: which process reads it, and how far it is read."""
 
     slot = models.PositiveSmallIntegerField(primary_key=True)
     owner = models.CharField(max_length=128, blank=True)
     beat_at = models.DateTimeField()
-    # Everything that reached us before this is committed. Falls behind while the
-    # bridge, the broker or the database is away: then we are blind since.
+    # Everything that arrived before this time is committed. It falls behind while the
+    # bridge, the broker or the database is away: the platform is blind since then.
     caught_up_at = models.DateTimeField()
     messages = models.BigIntegerField(default=0)
     batches = models.BigIntegerField(default=0)
     retained = models.BigIntegerField(default=0)
-    rate = models.FloatField(default=0)  # messages per second, lately
-    lag_seconds = models.FloatField(default=0)  # arrival to commit, lately, the worst
+    rate = models.FloatField(default=0)  # recent messages per second
+    lag_seconds = models.FloatField(default=0)  # recent worst time, arrival to commit
 
     def __str__(self) -> str:
         return f"slot {self.slot}: {self.owner}"
 
 
 class BlindSpan(models.Model):
-    """A time in which we did not listen: silence in it says nothing."""
+    """A time in which the platform did not listen: silence in it means nothing."""
 
     slot = models.PositiveSmallIntegerField()
     from_at = models.DateTimeField()
@@ -45,9 +45,9 @@ class BlindSpan(models.Model):
 
 
 class DeadLetter(PublicIdModel):
-    """A message that could not be taken, why, and what came of taking it again."""
+    """A rejected message, the reason, and the result of its replay."""
 
-    # Null when no device of ours is concerned: then only the platform's people see it.
+    # Null if it belongs to no known device: then only platform administrators see it.
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -55,12 +55,12 @@ class DeadLetter(PublicIdModel):
     reason = models.CharField(max_length=32)
     detail = models.TextField(blank=True)
     uid = models.CharField(max_length=64, blank=True)
-    # Who published it: the gateway of a relayed message, else the device. Each has a
-    # bounded share of what is kept.
+    # Who published it: the gateway of a relayed message, else the device. Only a
+    # limited number of letters is kept of each sender.
     sender = models.CharField(max_length=64, blank=True)
     topic = models.TextField(blank=True)
-    payload = models.BinaryField(default=bytes)  # its first 64 KiB
-    payload_bytes = models.PositiveIntegerField(default=0)  # how long it was
+    payload = models.BinaryField(default=bytes)  # the first 64 KiB
+    payload_bytes = models.PositiveIntegerField(default=0)  # the full length
     adapter = models.CharField(max_length=16, blank=True)
     replayed_at = models.DateTimeField(null=True, blank=True)
     replayed_by = models.ForeignKey(
@@ -84,7 +84,7 @@ class DeadLetter(PublicIdModel):
 
 
 class DeadLetterCount(models.Model):
-    """How many dead letters there ever were, by reason: never falls."""
+    """How many messages were ever rejected, by reason; only ever grows."""
 
     reason = models.CharField(max_length=32, primary_key=True)
     total = models.BigIntegerField(default=0)
@@ -94,7 +94,7 @@ class DeadLetterCount(models.Model):
 
 
 class SweepMark(models.Model):
-    """Up to when a sweep has looked, so that one that was away misses nothing."""
+    """How far a sweep has got, so that the next run misses nothing."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""What is judged of a device beside its connectivity, and what the judges are told."""
+"""The risk of devices, and what the command plane reports for risk and diagnosis."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,9 +8,9 @@ from registry.models import Device, Tenant
 
 
 class Risk(models.Model):
-    """How much a device needs somebody's eye: a sum of named reasons; one row a device.
+    """How urgently a person should look at a device: a sum of named reasons.
 
-    A device of which nothing is known has no row, nor has one that is out of service.
+    One row a device; none if nothing is known of it, or if it is out of service.
     """
 
     device = models.OneToOneField(
@@ -20,10 +20,10 @@ class Risk(models.Model):
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
     )
     score = models.PositiveSmallIntegerField(default=0)
-    # [{"name", "points", "text"}], the heaviest first; the points add up to the score.
+    # [{"name", "points", "text"}], most points first; the points add up to the score.
     reasons = models.JSONField(default=list)
-    at = models.DateTimeField()  # since when the judgment is this one
-    # When time alone makes it another one.
+    at = models.DateTimeField()  # since when the judgment is unchanged
+    # When time alone changes the judgment.
     next_change_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -45,7 +45,7 @@ class Risk(models.Model):
 
 
 class RiskMark(models.Model):
-    """A device whose risk is to be judged again; deleted by who does it."""
+    """A device whose risk must be judged again; deleted when that is done."""
 
     device_id = models.BigIntegerField()  # no constraint: a mark may outlive its device
 
@@ -54,7 +54,7 @@ class RiskMark(models.Model):
 
 
 class CommandTally(models.Model):
-    """How the newest commands of a device ended, as the command plane tells."""
+    """How the newest commands of a device ended, as the command plane reports it."""
 
     device = models.OneToOneField(
         Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -72,11 +72,11 @@ class CommandTally(models.Model):
 
 
 class AdapterPath(models.Model):
-    """How one adapter path delivers, as the command plane tells."""
+    """How one adapter delivers commands, as the command plane reports it."""
 
     adapter = models.CharField(max_length=16, primary_key=True, choices=Adapter)
     at = models.DateTimeField()
-    # Tries that ended in the window just past, and those that brought no word back.
+    # Attempts that ended in the last window, and those without an answer.
     tries = models.PositiveIntegerField(default=0)
     unanswered = models.PositiveIntegerField(default=0)
     latency_p50_ms = models.FloatField(null=True)

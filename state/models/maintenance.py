@@ -1,4 +1,4 @@
-"""Maintenance: work at devices and sites, and what they complained meanwhile."""
+"""Maintenance windows, their places, and the alarms that are held back."""
 
 from django.conf import settings
 from django.db import models
@@ -12,13 +12,13 @@ from state.models.rules import AlarmRule
 
 
 class MaintenanceWindow(PublicIdModel):
-    """From when until when somebody works at devices, or at whole sites, and why."""
+    """Announced work at devices, or at whole sites: when, and why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     from_at = models.DateTimeField()
     until = models.DateTimeField()
     reason = models.CharField(max_length=200)
-    # What opened it, where that is no person: "job:" and the job's id.
+    # What opened it if no person did: "job:" and the job's id.
     origin = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
@@ -47,7 +47,7 @@ class MaintenanceWindow(PublicIdModel):
 
 
 class MaintenancePlace(models.Model):
-    """A device or site of a window, with times of its own: it may end there sooner."""
+    """A device or site of a window; its work may end sooner than the window."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
@@ -106,7 +106,7 @@ class MaintenancePlace(models.Model):
 
 
 class HeldAlarm(models.Model):
-    """What a device complains about: an alarm if it outlasts maintenance and hold."""
+    """A report held back; it becomes an alarm after maintenance and hold time."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
@@ -118,9 +118,9 @@ class HeldAlarm(models.Model):
     severity = models.CharField(max_length=8, choices=Severity)
     message = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)
-    last_at = models.DateTimeField()  # the device's own time, where that can be right
-    heard_at = models.DateTimeField(db_default=Now())  # ours
-    # The rule that says so, and when it has lasted as long as that rule asks.
+    last_at = models.DateTimeField()  # the device's own time if it is plausible
+    heard_at = models.DateTimeField(db_default=Now())  # the platform's time
+    # The rule that it comes from, and when that rule's hold time is over.
     rule = models.ForeignKey(
         AlarmRule,
         on_delete=models.DO_NOTHING,
@@ -129,7 +129,7 @@ class HeldAlarm(models.Model):
         related_name="+",
     )
     due_at = models.DateTimeField()
-    # When the sweep looks: then, or later while maintenance is in force.
+    # When the sweep checks it: at due_at, or later during maintenance.
     look_at = models.DateTimeField(db_index=True)
 
     class Meta:

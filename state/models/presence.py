@@ -1,4 +1,4 @@
-"""Whether a device can be reached, the evidence for it, and how that changed."""
+"""Presence: the evidence about a connection, the verdict, and its changes."""
 
 from django.db import models
 
@@ -7,11 +7,11 @@ from state.choices import Cause, Connectivity, Departure
 
 
 class Presence(models.Model):
-    """What a device was heard to say, and the verdict from it; one row a device.
+    """What was heard from a device, and the verdict from it; one row a device.
 
-    A device that was never heard has no row. The row has more than 15 columns because
-    one lock must cover all that a judgment reads and writes. A heartbeat changes only
-    columns that no index holds, so that its update stays in the page (HOT).
+    A device that was never heard has no row. The row has more than 15 columns, because
+    one lock must cover all that a judgment reads and writes. A heartbeat changes no
+    indexed column, so its update stays in the page (HOT).
     """
 
     device = models.OneToOneField(
@@ -22,15 +22,15 @@ class Presence(models.Model):
     )
 
     # Evidence. Times are arrivals at the platform, never the device's clock.
-    last_seen_at = models.DateTimeField(null=True)  # anything, readable or not
-    last_activity_at = models.DateTimeField(null=True)  # something valid
+    last_seen_at = models.DateTimeField(null=True)  # any message, valid or not
+    last_activity_at = models.DateTimeField(null=True)  # a valid message
     session = models.CharField(max_length=64, blank=True)
-    # Sequence number of the birth that began the session: an older birth, delivered
-    # late by another bridge, does not bring the old session back.
+    # Sequence number of the birth that began the session: an older birth that another
+    # bridge delivers late does not bring the old session back.
     session_seq = models.BigIntegerField(null=True)
     boot = models.BigIntegerField(null=True)
     seq_high = models.BigIntegerField(null=True)
-    # Bit n says that seq_high - n was taken; 64 bits, kept as a signed number.
+    # Bit n: seq_high - n was ingested. 64 bits, stored as a signed number.
     seq_window = models.BigIntegerField(default=0)
     repeats = models.BigIntegerField(default=0)
     heartbeat_seconds = models.PositiveIntegerField(null=True)  # else the product's
@@ -40,7 +40,8 @@ class Presence(models.Model):
     )
     left_session = models.CharField(max_length=64, blank=True)
     left_at = models.DateTimeField(null=True)
-    # How another session than the current one ended: it is over, or not born here yet.
+    # How a session other than the current one ended: an old one, or one whose birth has
+    # not arrived yet.
     waiting_how = models.CharField(
         max_length=16, choices=Departure, db_default=Departure.NONE, blank=True
     )
@@ -56,13 +57,13 @@ class Presence(models.Model):
         max_length=24, choices=Cause, default=Cause.NEVER_CONNECTED, blank=True
     )
     since = models.DateTimeField()
-    # When time alone may change it. Heartbeats leave it: the sweep looks at the
-    # evidence then, and pushes it forward.
+    # When time alone may change the verdict. Heartbeats do not move it: the sweep then
+    # reads the evidence and sets the next time.
     next_change_at = models.DateTimeField(null=True)
     disconnects_72h = models.PositiveIntegerField(default=0)
-    # When the oldest disconnect that is counted leaves the window.
+    # When the oldest counted disconnect leaves the 72 hours.
     recount_at = models.DateTimeField(null=True)
-    # Last activity for the index: the hour while online, exactly on leaving it.
+    # Last activity for the fleet index: the hour while online, else the exact time.
     activity_bucket = models.DateTimeField(null=True)
 
     class Meta:
@@ -72,7 +73,7 @@ class Presence(models.Model):
                 name="state_presence_due",
                 condition=models.Q(next_change_at__isnull=False),
             ),
-            # A random sample of a tenant's devices, without a look at all of them.
+            # For a random sample of a tenant's devices without reading all of them.
             models.Index(
                 "tenant",
                 models.Func("device", function="hashint8"),
@@ -87,9 +88,9 @@ class Presence(models.Model):
 class ConnectivityTransition(models.Model):
     """One change of connectivity or of its cause; partitioned by day.
 
-    The table and its indexes are made by SQL in the first migration: (device, at),
-    (device, at) of the abnormal ones, and (at). No constraints on the keys: a
-    partition is dropped whole.
+    The first migration creates the table and its indexes by SQL: (device, at),
+    (device, at) of the abnormal ones, and (at). The keys have no constraints, because
+    partitions are dropped whole.
     """
 
     tenant = models.ForeignKey(
@@ -121,7 +122,7 @@ class ConnectivityTransition(models.Model):
 
 
 class ExpectedDisconnect(models.Model):
-    """A device that we made leave (a reboot of ours): its absence is not abnormal."""
+    """A device that the platform disconnects (by a reboot): that is not abnormal."""
 
     device = models.OneToOneField(
         Device, on_delete=models.CASCADE, primary_key=True, related_name="+"

@@ -1,4 +1,4 @@
-"""When a value is an alarm: thresholds on a product's metrics."""
+"""Alarm rules: thresholds on a product's metrics."""
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -10,7 +10,7 @@ from state.choices import Comparison, Severity
 
 
 class AlarmRule(PublicIdModel):
-    """A threshold on a metric of a product, and the alarm that it makes."""
+    """A threshold on a metric of a product, and the alarm that it raises."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
@@ -19,7 +19,7 @@ class AlarmRule(PublicIdModel):
     comparison = models.CharField(max_length=2, choices=Comparison)
     threshold = models.FloatField()
     hold_seconds = models.PositiveIntegerField(default=0)
-    # How far back beyond the threshold a value must be for the alarm to clear.
+    # How far a value must be back behind the threshold to clear the alarm.
     hysteresis = models.FloatField(default=0)
     severity = models.CharField(
         max_length=8, choices=Severity, default=Severity.WARNING

@@ -1,4 +1,4 @@
-"""The latest value of each metric, and its course in buckets."""
+"""The latest value of each metric, and its history in buckets."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from state.choices import RollupStep
 
 
 class TelemetrySummary(models.Model):
-    """The latest values of a device, and those that the fleet index holds."""
+    """The latest values of a device, and the values that the fleet index has."""
 
     device = models.OneToOneField(
         Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -17,8 +17,8 @@ class TelemetrySummary(models.Model):
     )
     # {metric: {"value": …, "at": RFC 3339}}
     latest = models.JSONField(default=dict)
-    # {metric: value}: moves only when a value leaves the dead band that its product
-    # declares, so that the index is not written with every message.
+    # {metric: value}: changes only when a value leaves the dead band that its product
+    # declares, so the index is not updated with every message.
     indexed = models.JSONField(default=dict)
     updated_at = models.DateTimeField(null=True)
 
@@ -29,8 +29,8 @@ class TelemetrySummary(models.Model):
 class TelemetryRollup(models.Model):
     """One metric of one device in one bucket of time; partitioned by day.
 
-    The table and its unique index (device, metric, step, at) are made by SQL in the
-    first migration. It has no other key: a second index cost every batch a third more.
+    The first migration creates the table and its unique index (device, metric, step,
+    at) by SQL. There is no other index: a second one made every batch a third slower.
     """
 
     pk = models.CompositePrimaryKey("device_id", "metric", "step", "at")
@@ -50,7 +50,7 @@ class TelemetryRollup(models.Model):
     )
     metric = models.CharField(max_length=64)
     step = models.PositiveSmallIntegerField(choices=RollupStep)
-    at = models.DateTimeField()  # where the bucket begins
+    at = models.DateTimeField()  # start of the bucket
     minimum = models.FloatField()
     maximum = models.FloatField()
     total = models.FloatField()

@@ -1,4 +1,4 @@
-"""What a device should be, what it says it is, and the difference."""
+"""Twins: the desired and the reported document of a device, and their changes."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from state.choices import TwinSide
 
 
 class Twin(models.Model):
-    """Desired and reported documents of a device, with their versions."""
+    """The desired and the reported document of a device, with their versions."""
 
     device = models.OneToOneField(
         Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -20,11 +20,11 @@ class Twin(models.Model):
     desired_at = models.DateTimeField(null=True)
     reported = models.JSONField(default=dict)
     reported_version = models.BigIntegerField(default=0)
-    # The start and the connection that the reported version counts within.
+    # The boot and the session within which reported_version counts.
     reported_boot = models.BigIntegerField(null=True)
     reported_session = models.CharField(max_length=64, blank=True)
     reported_at = models.DateTimeField(null=True)
-    # {key: {"desired": …, "reported": …}} of the desired keys that are not so yet.
+    # {key: {"desired": …, "reported": …}}: desired keys whose reported value differs.
     delta = models.JSONField(default=dict)
     firmware = models.CharField(max_length=64, blank=True)
     config_version = models.CharField(max_length=64, blank=True)
@@ -36,8 +36,8 @@ class Twin(models.Model):
 class TwinChange(models.Model):
     """One change of a desired or reported document; partitioned by day.
 
-    The table and its index (device, at) are made by SQL in a migration. No constraints
-    on the keys: a partition is dropped whole.
+    A migration creates the table and its index (device, at) by SQL. The keys have no
+    constraints, because partitions are dropped whole.
     """
 
     tenant = models.ForeignKey(
@@ -57,7 +57,7 @@ class TwinChange(models.Model):
     at = models.DateTimeField()
     side = models.CharField(max_length=8, choices=TwinSide)
     version = models.BigIntegerField()
-    # {key: {"from": …, "to": …}}; a member that is missing was, or is, not there.
+    # {key: {"from": …, "to": …}}; a missing member: there was, or is, no value.
     changes = models.JSONField()
 
     class Meta:

@@ -4,8 +4,8 @@ from state.selectors.adapter_liveness import ingest_figures, list_slots
 from state.selectors.alarms import get_alarm, list_alarms
 from state.selectors.by_device_ids import (
     count_by_connectivity,
+    deliverability_of,
     desired_of,
-    reach_of,
     reported_of,
 )
 from state.selectors.device import get_state, latest_telemetry
@@ -15,6 +15,7 @@ from state.selectors.timeline import timeline_entries
 __all__ = [
     "count_by_connectivity",
     "dead_letter_figures",
+    "deliverability_of",
     "desired_of",
     "get_alarm",
     "get_state",
@@ -22,7 +23,6 @@ __all__ = [
     "latest_telemetry",
     "list_alarms",
     "list_slots",
-    "reach_of",
     "reported_of",
     "timeline_entries",
 ]

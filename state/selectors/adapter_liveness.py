@@ -1,4 +1,4 @@
-"""Since when we listen, and how well."""
+"""When each adapter listened, and how far ingest is behind."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.db.models import QuerySet
 
 from registry.choices import Adapter
 from state.models import ListeningSlot
-from state.models.ingest import HTTP_DOOR
+from state.models.ingest import HTTP_SLOT
 
-# A bridge beats every second; what is older is an outage, not a slow moment.
+# A bridge sends a heartbeat every second; an older one means an outage.
 BLIND_AFTER = timedelta(seconds=5)
 RATE_IS_FRESH = timedelta(seconds=10)
-# Every batch of messages asks both.
+# Both are read with every batch of messages.
 _SPANS = "SELECT slot, from_at, to_at FROM state_blindspan ORDER BY from_at, to_at"
 _BLIND_SINCE = f"""
-    SELECT min(caught_up_at) FILTER (WHERE slot <> {HTTP_DOOR}),
-        min(caught_up_at) FILTER (WHERE slot = {HTTP_DOOR})
+    SELECT min(caught_up_at) FILTER (WHERE slot <> {HTTP_SLOT}),
+        min(caught_up_at) FILTER (WHERE slot = {HTTP_SLOT})
     FROM state_listeningslot WHERE caught_up_at < %s
 """
 
@@ -33,32 +33,33 @@ class IngestFigures:
 
 
 Spans = tuple[tuple[datetime, datetime], ...]
-Door = str  # by its adapter
+AdapterName = str  # a value of Adapter
 
 
-def blind_spans_of_doors() -> dict[Door, Spans]:
-    """Return the past spans without listening of each door, joined, by time.
+def blind_spans_by_adapter() -> dict[AdapterName, Spans]:
+    """Return the past blind spans of each adapter, merged, in order.
 
-    Of the bridges one unread slot is enough.
+    MQTT is blind while one slot of the bridges is not read.
     """
-    joined: dict[Door, list[tuple[datetime, datetime]]] = {door: [] for door in Adapter}
+    joined: dict[AdapterName, list[tuple[datetime, datetime]]]
+    joined = {adapter: [] for adapter in Adapter}
     with connection.cursor() as cursor:
         cursor.execute(_SPANS)
         rows = cursor.fetchall()
     for slot, from_at, to_at in rows:
-        spans = joined[Adapter.HTTP if slot == HTTP_DOOR else Adapter.MQTT]
+        spans = joined[Adapter.HTTP if slot == HTTP_SLOT else Adapter.MQTT]
         if spans and from_at <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], to_at))
         else:
             spans.append((from_at, to_at))
-    return {door: tuple(spans) for door, spans in joined.items()}
+    return {adapter: tuple(spans) for adapter, spans in joined.items()}
 
 
-def doors_blind_since(now: datetime) -> dict[Door, datetime | None]:
-    """Return since when each door is shut, or None while it is open.
+def blind_since_by_adapter(now: datetime) -> dict[AdapterName, datetime | None]:
+    """Return since when each adapter is blind; None while it listens.
 
-    Every slot carries a share of every device, so one unread slot blinds the bridges
-    for all; the web hears all that speaks HTTP, or nothing.
+    Every slot carries a part of every device's messages, so one unread slot makes MQTT
+    blind for all devices. HTTP is one slot: it hears every HTTP device, or none.
     """
     with connection.cursor() as cursor:
         cursor.execute(_BLIND_SINCE, [now - BLIND_AFTER])
@@ -66,18 +67,18 @@ def doors_blind_since(now: datetime) -> dict[Door, datetime | None]:
     return {Adapter.MQTT: mqtt, Adapter.HTTP: http}
 
 
-def blind_spans(door: Door = Adapter.MQTT) -> Spans:
-    """Return the past spans without listening at one door, joined, by time."""
-    return blind_spans_of_doors()[door]
+def blind_spans(adapter: AdapterName = Adapter.MQTT) -> Spans:
+    """Return the past blind spans of one adapter, merged, in order."""
+    return blind_spans_by_adapter()[adapter]
 
 
-def blind_since(now: datetime, door: Door = Adapter.MQTT) -> datetime | None:
-    """Return since when one door is shut, or None while it is open."""
-    return doors_blind_since(now)[door]
+def blind_since(now: datetime, adapter: AdapterName = Adapter.MQTT) -> datetime | None:
+    """Return since when one adapter is blind; None while it listens."""
+    return blind_since_by_adapter(now)[adapter]
 
 
 def ingest_figures(now: datetime) -> IngestFigures:
-    """Return the platform page's rate and lag; lag is None before any bridge ran."""
+    """Return rate and lag of the bridges; lag is None before any bridge ran."""
     rate, lags = 0.0, []
     for slot in list_slots():
         is_fresh = now - slot.beat_at < RATE_IS_FRESH
@@ -88,14 +89,14 @@ def ingest_figures(now: datetime) -> IngestFigures:
 
 
 def beats_of_slots() -> dict[int, datetime]:
-    """Return when each slot of the bridges was last alive."""
+    """Return the time of the last heartbeat of each slot of the bridges."""
     return dict(_bridges().values_list("slot", "beat_at"))
 
 
 def list_slots() -> list[ListeningSlot]:
-    """Return all slots of the bridges, for the platform page."""
+    """Return the slots of the bridges, without the HTTP slot."""
     return list(_bridges().order_by("slot"))
 
 
 def _bridges() -> QuerySet[ListeningSlot]:
-    return ListeningSlot.objects.exclude(slot=HTTP_DOOR)
+    return ListeningSlot.objects.exclude(slot=HTTP_SLOT)

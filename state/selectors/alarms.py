@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from registry.models import Device, Tenant
-from registry.selectors.access import carry, within
+from registry.selectors.access import attach_caller_tenant, within
 from state.choices import OPEN_ALARMS, AlarmState
 from state.exceptions import AlarmNotFound
 from state.models import Alarm, AlarmChange
@@ -19,7 +19,7 @@ CLOCK_TOLERANCE = timedelta(minutes=10)  # of a device's own times
 
 
 def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:
-    """Return the alarms of these tenants, open and cleared."""
+    """Return the alarms that the caller may see, open and cleared."""
     rows = Alarm.objects.filter(within(tenants, device="device"))
     return rows.select_related("tenant", "device", "acknowledged_by", "rule")
 
@@ -30,15 +30,15 @@ def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
     alarm = alarms.filter(public_id=alarm_id).first() if alarm_id else None
     if alarm is None:
         raise AlarmNotFound("There is no such alarm.")
-    carry(alarm, tenants)
+    attach_caller_tenant(alarm, tenants)
     return alarm
 
 
-def history_of(alarm: Alarm) -> list[AlarmChange]:
+def change_log_of(alarm: Alarm) -> list[AlarmChange]:
     """Return what happened to an alarm, the oldest first.
 
-    Only the days that it may have happened in are looked at: the device's own time of
-    the first report may differ from ours by so much.
+    Reads only the partitions in question; the device's own time of the first report may
+    differ from ours by CLOCK_TOLERANCE.
     """
     rows = AlarmChange.objects.filter(
         alarm=alarm.pk,
@@ -49,19 +49,19 @@ def history_of(alarm: Alarm) -> list[AlarmChange]:
     return list(rows.select_related("by").order_by("at", "pk"))
 
 
-def flapping_in_words(alarm: Alarm) -> str:
-    """Say that an alarm comes and goes, and where it stands; empty for others."""
+def describe_flapping(alarm: Alarm) -> str:
+    """Return how often a flapping alarm came back, and its state; empty for others."""
     if alarm.flapping_since is None:
         return ""
     times = "once" if alarm.flaps == 1 else f"{alarm.flaps:,} times"
     back = f"came back {times}" if alarm.flaps else "raised again and again"
     if alarm.state == AlarmState.CLEARED:
-        return f"came and went: {back}, held as one alarm"
-    now = "away at the moment" if alarm.calm_since else "there at the moment"
-    return f"comes and goes: {back}, {now}; held as one alarm until it settles"
+        return f"came and went: {back}, kept as one alarm"
+    now = "not present now" if alarm.calm_since else "present now"
+    return f"comes and goes: {back}, {now}; kept as one alarm until it settles"
 
 
 def open_alarms(device: Device) -> QuerySet[Alarm]:
-    """Return what a device complains about now, the newest first."""
+    """Return the open alarms of a device, the newest first."""
     rows = Alarm.objects.filter(device=device, state__in=OPEN_ALARMS)
     return rows.order_by("-raised_at", "-pk")

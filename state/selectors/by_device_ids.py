@@ -1,4 +1,4 @@
-"""What the apps above ask of many devices at once: ids in, one query, ids out."""
+"""Reads for many devices at once: ids in, one query, values by id out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from state.choices import Cause, Connectivity
 from state.models import Presence, Twin
 
-# One array parameter, for a job may ask about 100,000; never heard is offline.
+# One array parameter: a job may ask for 100,000. A device never heard is offline.
 COUNT = """
     SELECT coalesce(p.connectivity, %s), count(*)
     FROM unnest(%s::bigint[]) AS d(id)
@@ -19,23 +19,23 @@ COUNT = """
 
 
 def connectivity_of(device_ids: Collection[int]) -> dict[int, str]:
-    """Return the connectivity of each device; offline where none was ever heard."""
+    """Return the connectivity of each device; offline if it was never heard."""
     found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
     rows = Presence.objects.filter(pk__in=device_ids)
     return found | dict(rows.values_list("pk", "connectivity"))
 
 
 def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
-    """Return how many of the devices are online, suspect and so on, of any number."""
+    """Return how many devices are online, suspect and so on; one query."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [str(Connectivity.OFFLINE.value), list(device_ids)])
         return dict(cursor.fetchall())
 
 
-def reach_of(device_ids: Collection[int]) -> dict[int, str]:
-    """Return the connectivity of each device as far as delivery is concerned.
+def deliverability_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the connectivity of each device for delivery.
 
-    A child whose gateway is away cannot be reached: for whoever sends, it is offline.
+    A child whose gateway is away counts as offline: no command can reach it.
     """
     found = connectivity_of(device_ids)
     cut_off = Presence.objects.filter(
@@ -48,12 +48,12 @@ def reach_of(device_ids: Collection[int]) -> dict[int, str]:
 
 
 def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], int]]:
-    """Return the desired document and its version; those devices that have one."""
+    """Return the desired document and version of the devices that have a twin."""
     rows = Twin.objects.filter(pk__in=device_ids)
     found = rows.values_list("pk", "desired", "desired_version")
     return {device_id: (desired, version) for device_id, desired, version in found}
 
 
 def reported_of(device_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return the reported document; those devices that have a twin."""
+    """Return the reported document of the devices that have a twin."""
     return dict(Twin.objects.filter(pk__in=device_ids).values_list("pk", "reported"))

@@ -1,4 +1,4 @@
-"""Reads of dead letters: those kept, by reason, one with all that it said."""
+"""Reads of dead letters (rejected messages)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def list_dead_letters(
 ) -> QuerySet[DeadLetter]:
     """Return the kept letters of these tenants' devices, without their payloads.
 
-    ``of_platform`` adds those of no device that we know.
+    ``of_platform`` adds the letters of unknown devices.
     """
-    reached = uids_within(tenants)
+    access = uids_within(tenants)
     if of_platform:
-        reached |= Q(tenant__isnull=True)
-    rows = DeadLetter.objects.filter(reached).defer("payload")
+        access |= Q(tenant__isnull=True)
+    rows = DeadLetter.objects.filter(access).defer("payload")
     return rows.select_related("tenant", "replayed_by").order_by("-pk")
 
 
@@ -35,30 +35,30 @@ def get_dead_letter(
     rows = list_dead_letters(tenants=tenants, of_platform=of_platform)
     found = rows.defer(None).filter(public_id=letter_id).first()
     if found is None:
-        raise LetterNotFound("There is no such dead letter; only the newest are kept.")
+        raise LetterNotFound("No such rejected message; only the newest are kept.")
     return found
 
 
 def count_by_reason(letters: QuerySet[DeadLetter]) -> dict[str, int]:
-    """Return how many of these letters there are of each reason, the most first."""
+    """Return how many of these letters have each reason, the most frequent first."""
     rows = letters.order_by().values_list("reason").annotate(total=Count("pk"))
     return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
 
 def known_uids(*, tenants: Sequence[Tenant], uids: Collection[str]) -> set[str]:
-    """Return which of these names are devices that the caller reaches."""
+    """Return which of these uids are devices that the caller may access."""
     rows = Device.objects.filter(within(tenants), uid__in=set(uids))
     return set(rows.values_list("uid", flat=True))
 
 
 def last_heard_across_tenants(uid: str) -> datetime | None:
-    """Return when something of a device arrived last; None if nothing ever did."""
+    """Return when the last message of a device arrived; None if none ever did."""
     rows = Presence.objects.filter(device__uid=uid)
     return rows.values_list("last_seen_at", flat=True).first()
 
 
 def text_of_payload(payload: bytes) -> str | None:
-    """Return a payload as text; None where it is none, or has what no text holds."""
+    """Return a payload as text; None if it is not UTF-8, or not printable."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:

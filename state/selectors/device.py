@@ -1,4 +1,4 @@
-"""One device's condition, as the contract words it."""
+"""One device's condition, in the shape of the API."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from registry.models import Device
 from state.choices import Cause, Connectivity
 from state.models import Alarm, DeadLetter, Presence, Risk, TelemetrySummary, Twin
-from state.selectors.alarms import flapping_in_words, open_alarms
+from state.selectors.alarms import describe_flapping, open_alarms
 from state.selectors.diagnosis import diagnose_device
 from state.selectors.provenance import known_by
 
 
 def get_state(device: Device) -> dict[str, Any]:
-    """Return what the contract does, and of each value how it is known."""
+    """Return the condition in the shape of the API, and how each value is known."""
     presence = Presence.objects.filter(pk=device.pk).first()
     twin = Twin.objects.filter(pk=device.pk).first()
     shown = {
@@ -30,7 +30,7 @@ def get_state(device: Device) -> dict[str, Any]:
 
 
 def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:
-    """Return the latest value of each metric with the unit that its product says."""
+    """Return the latest value of each metric, with the unit of the product."""
     summary = TelemetrySummary.objects.filter(pk=device.pk).first()
     if summary is None:
         return {}
@@ -42,7 +42,7 @@ def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:
 
 
 def get_risk(device: Device) -> dict[str, Any] | None:
-    """Return the score and its reasons; None while nothing is known."""
+    """Return the score and its reasons; None if nothing is known yet."""
     row = Risk.objects.filter(pk=device.pk).first()
     if row is None:
         return None
@@ -87,13 +87,13 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "count": alarm.count,
         "raised_at": alarm.raised_at,
         "flapping": alarm.flapping_since is not None,
-        "text": flapping_in_words(alarm),
+        "text": describe_flapping(alarm),
     }
 
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """Beside the contract's shape: counts and times that explain it to a person."""
+    """Counts and times beside the API's shape that explain it to a person."""
 
     disconnects_72h: int = 0
     clock_skew: bool = False
@@ -101,7 +101,7 @@ class DeviceFacts:
 
 
 def get_device_facts(device: Device) -> DeviceFacts:
-    """Return them; a device that was never heard has none."""
+    """Return the facts; the defaults for a device that was never heard."""
     presence = Presence.objects.filter(pk=device.pk).first()
     twin = Twin.objects.filter(pk=device.pk).first()
     return DeviceFacts(
@@ -112,5 +112,5 @@ def get_device_facts(device: Device) -> DeviceFacts:
 
 
 def latest_dead_letters_across_tenants(*, limit: int) -> list[DeadLetter]:
-    """Return the newest of all, those of no known device too: for a superuser."""
+    """Return the newest letters, also of unknown devices: for a superuser."""
     return list(DeadLetter.objects.select_related("tenant").order_by("-pk")[:limit])

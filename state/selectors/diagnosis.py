@@ -1,4 +1,4 @@
-"""What is wrong with a device, or a set of them, and where the fault lies."""
+"""Diagnoses of a device and of a set of devices, from counted peers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from state.choices import (
 from state.judgment.diagnosis import (
     NEAR,
     Diagnosis,
-    Evidence,
+    DiagnosisEvidence,
     Group,
     PathFigures,
     diagnose,
@@ -31,14 +31,14 @@ from state.selectors import peers
 from state.selectors.adapter_liveness import blind_since, blind_spans
 from state.selectors.peers import FLEET, TRAITS, Count, Counts
 
-FEEDBACK_HOLDS = timedelta(hours=72)  # what the field saw longer ago says little
-# Devices that fell silent while we were blind come back within minutes, or are lost.
+FEEDBACK_HOLDS = timedelta(hours=72)  # older feedback says little about now
+# A device that fell silent while the platform was blind comes back within minutes.
 BLIND_EXPLAINS = timedelta(minutes=10)
 WINDOW_IN_WORDS = "now, or within the last hour"
 
 
 def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
-    """Return the diagnosis as the contract words it; None when nothing is wrong."""
+    """Return the diagnosis in the shape of the API; None if nothing is wrong."""
     now = now or timezone.now()
     presence = Presence.objects.filter(pk=device.pk).first()
     feedback = _feedback(device, presence, now)
@@ -46,13 +46,13 @@ def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
     if trouble == Trouble.NONE and feedback is None:
         return None
     is_counted = trouble not in (Trouble.NONE, Trouble.BLIND)
-    named = _traits_of(device)
+    traits = _traits_of(device)
     counts = _counts_near(device, now) if is_counted else {}
-    evidence = Evidence(
+    evidence = DiagnosisEvidence(
         trouble=trouble,
         groups={
             trait: _without(counts.get((trait, key)), trouble, name)
-            for trait, (key, name) in named.items()
+            for trait, (key, name) in traits.items()
         },
         fleet=_without(counts.get(FLEET), trouble, "the whole fleet"),
         gateway_is_away=presence is not None
@@ -65,58 +65,56 @@ def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
     if device.kind == "gateway":
         evidence = _without_children(evidence, counts, device)
     found = diagnose(evidence)
-    return found and _worded(found, evidence, now)
+    return found and _to_dict(found, evidence, now)
 
 
 def diagnose_set(
     tenant: Tenant, device_ids: Collection[int], *, now: datetime | None = None
 ) -> Any:
-    """Return the diagnosis of a tenant's devices; None when few are in trouble.
+    """Return the diagnosis of a tenant's devices; None if less than half are affected.
 
-    The trouble that most of them are in is the one that is diagnosed.
+    Only the most frequent trouble is diagnosed.
     """
     now = now or timezone.now()
     mine = peers.count_set(tenant, device_ids, now=now)
     whole = mine.get(FLEET, Count())
-    trouble = max(peers.TROUBLED, key=lambda kind: whole.of(str(kind)))
-    size = whole.of(str(trouble))
+    trouble = max(peers.TROUBLED, key=lambda kind: whole.of(kind))
+    size = whole.of(trouble)
     if not size or 2 * size < whole.total:
         return None
-    best = {
-        trait: max(
-            (key for key in mine if key[0] == trait),
-            key=lambda key: mine[key].of(str(trouble)),
-            default=None,
-        )
-        for trait in TRAITS
-    }
-    near = {trait: key[1] for trait, key in best.items() if key and trait in NEAR}
+    values = _most_affected(mine, trouble)
+    near = {trait: value for trait, value in values.items() if trait in NEAR}
     counts = peers.count_peers(tenant, **near, now=now)
-    names = _names({trait: key[1] for trait, key in best.items() if key})
-    groups = {
-        trait: Group(
-            names[trait],
-            counts.get(key, Count()).of(str(trouble)),
-            counts.get(key, Count()).total,
-            mine[key].of(str(trouble)),
-        )
-        for trait, key in best.items()
-        if key
-    }
+    names = _names(values)
+    groups = {}
+    for trait, value in values.items():
+        count = counts.get((trait, value), Count())
+        affected, covered = count.of(trouble), mine[trait, value].of(trouble)
+        groups[trait] = Group(names[trait], affected, count.total, covered)
     fleet = counts.get(FLEET, Count())
-    evidence = Evidence(
+    evidence = DiagnosisEvidence(
         trouble=Trouble(trouble),
         groups=groups,
-        fleet=Group("the whole fleet", fleet.of(str(trouble)), fleet.total),
+        fleet=Group("the whole fleet", fleet.of(trouble), fleet.total),
         set_size=size,
-        path=_path(best["adapter"][1]) if best["adapter"] else None,
+        path=_path(values["adapter"]) if "adapter" in values else None,
     )
     found = diagnose(evidence)
-    return found and _worded(found, evidence, now)
+    return found and _to_dict(found, evidence, now)
+
+
+def _most_affected(counts: Counts, trouble: Trouble) -> dict[str, str]:
+    """Return the value of each trait that most of the affected devices have."""
+    best: dict[str, str] = {}
+    for trait in TRAITS:
+        values = [value for name, value in counts if name == trait]
+        if values:
+            best[trait] = max(values, key=lambda v: counts[trait, v].of(trouble))
+    return best
 
 
 def _trouble(device: Device, presence: Presence | None, now: datetime) -> Trouble:
-    """Say what is wrong with one device, in the order of the enumeration."""
+    """Return the first trouble, in the order of the enumeration, that applies."""
     if device.lifecycle in (Lifecycle.RETIRED, Lifecycle.REPLACED) or presence is None:
         return Trouble.NONE
     where, cause = presence.connectivity, presence.cause
@@ -147,8 +145,8 @@ def _trouble(device: Device, presence: Presence | None, now: datetime) -> Troubl
 def _feedback(
     device: Device, presence: Presence | None, now: datetime
 ) -> FieldFeedback | None:
-    """Return the newest observation that is about the condition as it is now."""
-    # What an earlier owner's people saw is not told.
+    """Return the newest observation that is about the present condition."""
+    # Feedback from people of an earlier owner is not shown.
     own = FieldFeedback.objects.filter(device=device, tenant=device.tenant_id)
     newest = own.filter(at__gt=now - FEEDBACK_HOLDS)
     found = newest.order_by("-at", "-pk").first()
@@ -158,20 +156,20 @@ def _feedback(
 
 
 def _began_blind(device: Device, presence: Presence | None, now: datetime) -> bool:
-    """Say whether it may have left while we were blind, and that was just now."""
+    """Return whether it may have left during a recent outage of the platform."""
     if presence is None or presence.cause not in (
         Cause.MISSED_HEARTBEAT,
         Cause.MISSED_HEARTBEATS,
     ):
-        return False  # that it left we heard
+        return False  # a message said that it left
     heard = presence.last_activity_at or presence.since
-    door = device.gateway.adapter if device.gateway else device.adapter
-    blind = blind_since(now, door)
+    adapter = device.gateway.adapter if device.gateway else device.adapter
+    blind = blind_since(now, adapter)
     if blind is not None and blind <= presence.since:
         return True
     return any(
         to_at > now - BLIND_EXPLAINS and heard < to_at and from_at < presence.since
-        for from_at, to_at in blind_spans(door)
+        for from_at, to_at in blind_spans(adapter)
     )
 
 
@@ -179,7 +177,8 @@ def _path(adapter: str) -> PathFigures | None:
     row = AdapterPath.objects.filter(pk=adapter).first()
     if row is None:
         return None
-    return PathFigures(row.tries, row.unanswered, row.latency_p95_ms, row.usual_p95_ms)
+    latency = row.latency_p95_ms, row.usual_p95_ms
+    return PathFigures(row.adapter, row.tries, row.unanswered, *latency)
 
 
 def _traits_of(device: Device) -> dict[str, tuple[str, str]]:
@@ -195,11 +194,11 @@ def _traits_of(device: Device) -> dict[str, tuple[str, str]]:
         "firmware": (version, version),
         "model": (str(device.product_id), device.product.slug),
     }
-    return {trait: named for trait, named in traits.items() if named[0]}
+    return {trait: value for trait, value in traits.items() if value[0]}
 
 
 def _counts_near(device: Device, now: datetime) -> Counts:
-    """Count the peers of a device; of a gateway, its children among them."""
+    """Count the peers of a device; for a gateway these include its children."""
     gateway = device.pk if device.kind == "gateway" else device.gateway_id
     return peers.count_peers(
         device.tenant,
@@ -210,22 +209,24 @@ def _counts_near(device: Device, now: datetime) -> Counts:
 
 
 def _without(count: Count | None, trouble: Trouble, name: str) -> Group:
-    """Return the peers: the device itself, which is in trouble, is none of them."""
+    """Return the group without the device itself, which is affected."""
     if count is None:
         return Group(name, 0, 0)
-    return Group(name, max(0, count.of(str(trouble)) - 1), max(0, count.total - 1))
+    return Group(name, max(0, count.of(trouble) - 1), max(0, count.total - 1))
 
 
-def _without_children(evidence: Evidence, counts: Counts, gateway: Device) -> Evidence:
-    """Leave a gateway's children out: that they are silent too follows from it."""
+def _without_children(
+    evidence: DiagnosisEvidence, counts: Counts, gateway: Device
+) -> DiagnosisEvidence:
+    """Leave a gateway's children out: they are silent because the gateway is."""
     children = counts.get(("gateway", str(gateway.pk)), Count())
-    lost = children.of(str(evidence.trouble))
+    lost = children.of(evidence.trouble)
 
     def less(group: Group) -> Group:
         total = max(0, group.total - children.total)
         return Group(group.value, min(total, max(0, group.affected - lost)), total)
 
-    return Evidence(
+    return DiagnosisEvidence(
         trouble=evidence.trouble,
         groups={trait: less(group) for trait, group in evidence.groups.items()},
         fleet=less(evidence.fleet),
@@ -237,7 +238,7 @@ def _without_children(evidence: Evidence, counts: Counts, gateway: Device) -> Ev
 
 
 def _names(keys: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of these values of traits."""
+    """Return the names people know these trait values by."""
     names = dict(keys)
     reads = {
         "gateway": (Device.objects.all(), "uid"),
@@ -251,7 +252,9 @@ def _names(keys: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
-def _worded(found: Diagnosis, evidence: Evidence, now: datetime) -> dict[str, Any]:
+def _to_dict(
+    found: Diagnosis, evidence: DiagnosisEvidence, now: datetime
+) -> dict[str, Any]:
     rows = [
         {
             "name": trait,
@@ -260,22 +263,22 @@ def _worded(found: Diagnosis, evidence: Evidence, now: datetime) -> dict[str, An
             "total": group.total,
             "rest_affected": max(0, evidence.fleet.affected - group.affected),
             "rest_total": max(0, evidence.fleet.total - group.total),
-            "text": f"{group.affected} of {group.total} peers on the same {trait}"
-            " show the same",
+            "text": f"{group.affected:,} of {group.total:,} other devices with the same"
+            f" {trait} are affected",
         }
         for trait, group in evidence.groups.items()
         if group.total
     ]
-    told = []
+    facts = []
     if evidence.feedback is not None:
-        told.append(("feedback", f"the field says “{evidence.feedback.label}”"))
+        facts.append(("feedback", f"people on site report “{evidence.feedback.label}”"))
     if evidence.gateway_is_away:
-        told.append(("gateway", "its gateway is not online"))
+        facts.append(("gateway", "its gateway is not online"))
     if evidence.trouble == Trouble.BLIND or evidence.began_blind:
-        told.append(("listening", "the platform was not listening when it began"))
+        facts.append(("listening", "the platform was not listening when it began"))
     if evidence.path is not None and evidence.path.tries:
-        told.append(("path", evidence.path.in_words()))
-    rows += [{"name": name, "value": "", "text": text} for name, text in told]
+        facts.append(("path", evidence.path.describe()))
+    rows += [{"name": name, "value": "", "text": text} for name, text in facts]
     return {
         "verdict": found.verdict.value,
         "confidence": found.confidence,

@@ -12,8 +12,8 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.db.models.functions import RowNumber
 
 from registry.models import Device, Tenant
-from registry.selectors.access import at_site_within, carry, within
-from state.exceptions import WindowBeyondReach, WindowNotFound, WindowRefused
+from registry.selectors.access import at_site_within, attach_caller_tenant, within
+from state.exceptions import WindowBeyondAccess, WindowNotFound, WindowRefused
 from state.models import MaintenancePlace, MaintenanceWindow
 
 Named = TypeVar("Named", bound=Model)
@@ -22,7 +22,7 @@ PLACES_SHOWN = 100  # of a window; a job's may have 100,000
 
 @dataclass
 class Places:
-    """At what the work of a window is: the first names, and how many there are."""
+    """Where the work of a window is: the first names, and the counts."""
 
     devices: list[str] = field(default_factory=list)
     device_count: int = 0
@@ -31,8 +31,8 @@ class Places:
 
 
 def list_windows(*, tenants: Sequence[Tenant]) -> QuerySet[MaintenanceWindow]:
-    """Return the windows with a device or site that the caller reaches."""
-    here = MaintenancePlace.objects.filter(_reached(tenants), window=OuterRef("pk"))
+    """Return the windows with a device or site that the caller may access."""
+    here = MaintenancePlace.objects.filter(_within(tenants), window=OuterRef("pk"))
     rows = MaintenanceWindow.objects.filter(Exists(here))
     return rows.select_related("tenant", "created_by")
 
@@ -40,7 +40,7 @@ def list_windows(*, tenants: Sequence[Tenant]) -> QuerySet[MaintenanceWindow]:
 def at_place(
     windows: QuerySet[MaintenanceWindow], *, device: str = "", site: str = ""
 ) -> QuerySet[MaintenanceWindow]:
-    """Narrow windows to those of a device, by its uid, or of a site, by its slug."""
+    """Filter windows by the uid of a device, or by the slug of a site."""
     named = Q(device__uid=device) if device else Q(site__slug=site)
     here = MaintenancePlace.objects.filter(named, window=OuterRef("pk"))
     return windows.filter(Exists(here))
@@ -51,37 +51,39 @@ def get_window(*, tenants: Sequence[Tenant], window_id: UUID) -> MaintenanceWind
     window = list_windows(tenants=tenants).filter(public_id=window_id).first()
     if window is None:
         raise WindowNotFound("There is no such maintenance window.")
-    carry(window, tenants)
+    attach_caller_tenant(window, tenants)
     return window
 
 
 def require_all_of(window: MaintenanceWindow, *, tenants: Sequence[Tenant]) -> None:
-    """Refuse who reaches only part of it: WindowBeyondReach."""
+    """Raise WindowBeyondAccess if the caller may access only part of the window."""
     if any(tenant.limit is not None for tenant in tenants):
         every = MaintenancePlace.objects.filter(window=window)
-        if every.exclude(pk__in=every.filter(_reached(tenants))).exists():
-            raise WindowBeyondReach("Part of this work is beyond your limit.")
+        if every.exclude(pk__in=every.filter(_within(tenants))).exists():
+            raise WindowBeyondAccess(
+                "You have no access to some devices or sites of this window."
+            )
 
 
 def places_of(
     windows: Sequence[MaintenanceWindow], *, tenants: Sequence[Tenant]
 ) -> dict[int, Places]:
-    """Return at what each window's work is, as far as the caller reaches; two queries.
+    """Return the places of each window that the caller may access; two queries.
 
-    Only the first names of each, and the number of all.
+    Returns only the first names of each, and the counts of all.
     """
     found = {window.pk: Places() for window in windows}
     for kind, name in (("device", "device__uid"), ("site", "site__slug")):
         rows = MaintenancePlace.objects.filter(
-            _reached(tenants), window__in=found, **{f"{kind}__isnull": False}
+            _within(tenants), window__in=found, **{f"{kind}__isnull": False}
         ).annotate(
             place=Window(RowNumber(), partition_by=F("window"), order_by=F("pk").asc()),
             total=Window(Count("pk"), partition_by=F("window")),
         )
         shown = rows.filter(place__lte=PLACES_SHOWN).order_by("window", "place")
-        for window_id, said, total in shown.values_list("window", name, "total"):
+        for window_id, shown_name, total in shown.values_list("window", name, "total"):
             places = found[window_id]
-            getattr(places, f"{kind}s").append(said)
+            getattr(places, f"{kind}s").append(shown_name)
             setattr(places, f"{kind}_count", total)
     return found
 
@@ -89,7 +91,10 @@ def places_of(
 def find_all(
     rows: QuerySet[Named], key: str, names: Sequence[str], *, field: str
 ) -> list[Named]:
-    """Return what is called so, by one query; WindowRefused names what is missing."""
+    """Return the rows with these names, by one query.
+
+    Raises WindowRefused, which names the missing ones.
+    """
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return []
@@ -107,10 +112,10 @@ def find_all(
 
 
 def windows_in_force(device: Device, *, now: datetime) -> list[MaintenanceWindow]:
-    """Return the work at a device or at its site, what lasts longest first.
+    """Return the windows in force at a device or its site, the last to end first.
 
-    Each with the ``until`` of the work here, its ``site`` where it is at the whole one,
-    and whether it is ``shared``: ending it concerns others too.
+    Each has the ``until`` of this place, its ``site`` if the whole site is in work, and
+    ``shared``: whether the window has other places too.
     """
     places = places_at(device).filter(from_at__lte=now, until__gt=now)
     others = MaintenancePlace.objects.filter(window=OuterRef("window"))
@@ -124,7 +129,7 @@ def windows_in_force(device: Device, *, now: datetime) -> list[MaintenanceWindow
 
 
 def places_at(device: Device) -> QuerySet[MaintenancePlace]:
-    """Return the work at a device, or at its site of now, of its owner of now."""
+    """Return the places of a device and of its present site, of its present owner."""
     here = Q(device=device)
     if device.site_id is not None:
         here |= Q(site=device.site_id)
@@ -132,6 +137,6 @@ def places_at(device: Device) -> QuerySet[MaintenancePlace]:
     return rows.select_related("window__created_by", "site")
 
 
-def _reached(tenants: Sequence[Tenant]) -> Q:
+def _within(tenants: Sequence[Tenant]) -> Q:
     at_device = Q(device__isnull=False) & within(tenants, device="device")
     return at_device | (Q(site__isnull=False) & at_site_within(tenants))

@@ -1,4 +1,4 @@
-"""The course of a metric over time, from its rollups."""
+"""The history of a metric, from its rollups."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from registry.models import Device
 from state.choices import RollupStep
-from state.exceptions import CourseRefused
+from state.exceptions import MetricHistoryRefused
 from state.models import TelemetryRollup
 
-# A bounded answer: hours of all that is kept, or five minutes of a good week.
+# Bounds the answer: hours of all kept partitions, or five minutes of a good week.
 MOST_POINTS = 2_500
-# What a chart has room for: from there on "auto" takes the wider buckets.
+# A chart has room for so many; "auto" takes wider buckets for more.
 CHART_POINTS = 600
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def get_course(
+def get_metric_history(
     device: Device,
     *,
     metric: str,
@@ -27,11 +27,11 @@ def get_course(
 ) -> dict[str, Any]:
     """Return the buckets of a metric, the oldest first; without a step, one that fits.
 
-    A bucket in which nothing was measured is not there: a gap stays a gap. Raises
-    CourseRefused where the range is none, or has too many buckets of that step.
+    Buckets without values are left out. Raises MetricHistoryRefused if the range is
+    empty, or has too many buckets of that step.
     """
     if from_at >= to_at:
-        raise _refused("It is not before the end of the range.")
+        raise _refused("The start must be before the end of the range.")
     from_at = max(from_at, EARLIEST)
     seconds = (to_at - from_at).total_seconds()
     if step is None:
@@ -40,11 +40,11 @@ def get_course(
     if seconds / step > MOST_POINTS:
         longest = timedelta(seconds=step * MOST_POINTS)
         hours = round(longest.total_seconds() / 3600)
-        raise _refused(f"With a step of {step} s a range is at most {hours} hours.")
+        raise _refused(f"With a step of {step} s the range is at most {hours} hours.")
     first = int(from_at.timestamp()) // step * step
     rows = TelemetryRollup.objects.filter(
         device=device,
-        tenant=device.tenant_id,  # an earlier owner's is not shown
+        tenant=device.tenant_id,  # values of an earlier owner are not shown
         metric=metric,
         step=step,
         at__gte=datetime.fromtimestamp(first, UTC),
@@ -62,8 +62,8 @@ def get_course(
     }
 
 
-def _refused(message: str) -> CourseRefused:
-    return CourseRefused(errors=[{"field": "from", "message": message}])
+def _refused(message: str) -> MetricHistoryRefused:
+    return MetricHistoryRefused(errors=[{"field": "from", "message": message}])
 
 
 def _point(row: TelemetryRollup) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _point(row: TelemetryRollup) -> dict[str, Any]:
         "at": row.at,
         "min": row.minimum,
         "max": row.maximum,
-        # Rounding may carry the mean of equal values past them.
+        # Rounding may put the mean of equal values outside of their range.
         "mean": min(max(row.total / row.count, row.minimum), row.maximum),
         "last": row.last,
         "count": row.count,

@@ -1,4 +1,4 @@
-"""Counting who is in trouble, by the traits that devices share: one query a tenant."""
+"""Count the affected devices of a tenant by shared trait, in one query."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from state.choices import Trouble
 if TYPE_CHECKING:
     from registry.models import Tenant
 
-# A device counts as lost while it is, and for so long after an abnormal disconnect.
+# A device counts as lost while it is lost, and this long after an abnormal disconnect.
 WINDOW = timedelta(hours=1)
 COMMANDS_WINDOW = timedelta(hours=24)  # commands are rarer than heartbeats
 LEAST_FAILED = 2  # one failed command says little
-LEAST_DISCONNECTS = 3  # in 72 hours, to come and go
-# Of the time, at most this share is spent on counting: a fleet that takes long to count
-# is counted less often, and a small one each time.
+LEAST_DISCONNECTS = 3  # in 72 hours, for a device that keeps disconnecting
+# A count is cached for 20 times as long as it took: at most 5 % of the time goes into
+# counting. A large fleet is counted less often, a small one each time.
 COUNTING_SHARE = 20
 LONGEST_KEPT_SECONDS = 60
-# Of so many, a trouble of half a percent is seen at a hundred devices; counting them
-# takes a fraction of a second, however large the fleet.
+# The sample size: a trouble of half a percent then shows at a hundred devices, and
+# counting takes a fraction of a second, however large the fleet.
 MOST_COUNTED = 20_000
 TRAITS = ("gateway", "site", "adapter", "firmware", "model")
 FLEET = ("fleet", "")
 
-# The same conditions as of one device, see selectors.diagnosis.
+# The same conditions as selectors.diagnosis has for one device.
 TROUBLED = {
     Trouble.GARBLED: "f.cause = 'invalid_messages'",
     Trouble.SILENT: """(
@@ -45,16 +45,16 @@ TROUBLED = {
     Trouble.ALARM: "f.has_alarm",
     Trouble.FLAPPING: "f.disconnects_72h >= %(disconnects)s",
 }
-_COUNTS = ", ".join(f"count(*) FILTER (WHERE {held})" for held in TROUBLED.values())
-# Of a whole tenant by the index of hashes, else by what the limit reaches.
+_COUNTS = ", ".join(f"count(*) FILTER (WHERE {check})" for check in TROUBLED.values())
+# A whole tenant is sampled by the index of hashes; a limited caller's part is not.
 _SAMPLE = """
     SELECT p.device_id AS id FROM state_presence p
     WHERE p.tenant_id = %(tenant)s AND p.cause <> 'never_connected'
     ORDER BY hashint8(p.device_id) LIMIT %(most)s
 """
-_SAMPLE_IN_REACH = """
+_SAMPLE_OF_LIMIT = """
     SELECT d.id FROM registry_device d JOIN state_presence p ON p.device_id = d.id
-    WHERE {reached} AND p.cause <> 'never_connected'
+    WHERE {access} AND p.cause <> 'never_connected'
     ORDER BY hashint8(d.id) LIMIT %(most)s
 """
 _NEAR = """
@@ -62,7 +62,7 @@ _NEAR = """
     ORDER BY hashint8(d.id) LIMIT %(most)s
 """
 _GIVEN = "SELECT unnest(%(ids)s::bigint[]) AS id"
-# Never heard is no evidence, and what is out of service is none either.
+# Devices that were never heard, or are out of service, are no evidence.
 _COUNT = f"""
     WITH sampled AS MATERIALIZED ({{sample}}), facts AS MATERIALIZED (
         SELECT d.gateway_id, d.site_id, d.adapter, tw.firmware, d.product_id,
@@ -79,7 +79,7 @@ _COUNT = f"""
         JOIN state_presence p ON p.device_id = d.id
         LEFT JOIN state_twin tw ON tw.device_id = d.id
         LEFT JOIN state_commandtally c ON c.device_id = d.id
-        WHERE {{reached}} AND d.lifecycle NOT IN ('retired', 'replaced')
+        WHERE {{access}} AND d.lifecycle NOT IN ('retired', 'replaced')
             AND p.cause <> 'never_connected'
     )
     SELECT grouping(f.gateway_id, f.site_id, f.adapter, f.firmware, f.product_id),
@@ -98,13 +98,13 @@ _TRAIT_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are, and how many of them are in which trouble."""
+    """How many devices there are, and how many have each trouble."""
 
     total: int = 0
     troubled: dict[str, int] = field(default_factory=dict)
 
     def of(self, trouble: str) -> int:
-        """Return how many are in this trouble."""
+        """Return how many have this trouble."""
         return self.troubled.get(trouble, 0)
 
 
@@ -118,11 +118,11 @@ def count_peers(
     site: str | None = None,
     now: datetime,
 ) -> Counts:
-    """Return the counts of a tenant's devices, as far as the caller reaches.
+    """Return the counts of the tenant's devices that the caller may access.
 
-    Of a fleet beyond MOST_COUNTED a random sample, the same each time, and beside it
-    who is on this gateway and site: they are few, and their share is the question.
-    What takes long to count is kept for a while.
+    A fleet larger than MOST_COUNTED is counted by a random sample, the same each time,
+    plus all devices on this gateway and site: these are few, and their share is what
+    matters. A slow count is cached for a while.
     """
     whole = f"state-peers-{tenant.pk}-{_limit_of(tenant)}"
     near = f"{whole}-{gateway}-{site}"
@@ -141,12 +141,12 @@ def count_peers(
         try:
             cache.set(whole if sampled < MOST_COUNTED else near, found, timeout=keep)
         except RedisError:
-            pass  # the next one counts again
+            pass  # the next call counts again
     return found
 
 
 def count_set(tenant: Tenant, device_ids: Collection[int], *, now: datetime) -> Counts:
-    """Return the counts of some of a tenant's devices; of very many a sample."""
+    """Return the counts of some of a tenant's devices; a sample if very many."""
     ids = sorted(device_ids)
     if len(ids) > MOST_COUNTED:
         ids = sorted(Random(0).sample(ids, MOST_COUNTED))
@@ -157,18 +157,18 @@ def count_set(tenant: Tenant, device_ids: Collection[int], *, now: datetime) -> 
 def _count(
     tenant: Tenant, now: datetime, *, near: Sequence[str] = (), **values: Any
 ) -> tuple[Counts, int]:
-    """Return the counts, and how many devices were taken before those near."""
-    reached, parameters = sql_within([tenant], "d")
-    names = [f"reach_{number}" for number in range(len(parameters))]
-    reached = reached.replace("%s", "{}").format(*(f"%({name})s" for name in names))
+    """Return the counts, and the size of the sample without the devices near."""
+    access, parameters = sql_within([tenant], "d")
+    names = [f"access_{number}" for number in range(len(parameters))]
+    access = access.replace("%s", "{}").format(*(f"%({name})s" for name in names))
     sample = _GIVEN if "ids" in values else _SAMPLE
     if "ids" not in values and tenant.limit is not None:
-        sample = _SAMPLE_IN_REACH.format(reached=reached)
+        sample = _SAMPLE_OF_LIMIT.format(access=access)
     unions = [f"({_NEAR.format(trait=trait)})" for trait in near]
     statement = _COUNT.format(
         sample=sample,
         near=" UNION ".join(unions) or "SELECT id FROM sampled",
-        reached=reached,
+        access=access,
     )
     params = values | dict(zip(names, parameters, strict=True))
     params |= {
@@ -192,14 +192,14 @@ def _count(
         place = _TRAIT_OF.get(bits)
         key = FLEET if place is None else (TRAITS[place], values_of[place] or "")
         by_trouble = dict(zip(map(str, TROUBLED), troubled, strict=True))
-        if key == FLEET or key[1]:  # without a gateway, or of unknown firmware
+        if key == FLEET or key[1]:  # skip "no gateway" and "unknown firmware"
             found[key] = Count(total, by_trouble)
     return found, sampled
 
 
 def _limit_of(tenant: Tenant) -> str:
-    """Return what tells apart the callers who reach different parts of a tenant."""
+    """Return a cache key part: callers with the same member limit share it."""
     if tenant.limit is None:
         return "all"
-    reached = [sorted(tenant.limit.projects), sorted(tenant.limit.sites)]
-    return sha256(repr(reached).encode()).hexdigest()[:32]
+    allowed = [sorted(tenant.limit.projects), sorted(tenant.limit.sites)]
+    return sha256(repr(allowed).encode()).hexdigest()[:32]

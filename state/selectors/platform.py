@@ -1,4 +1,4 @@
-"""How the platform itself does: dead letters, and what waits to be judged."""
+"""Figures about the platform itself: dead letters, and risks to be judged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from state.models import DeadLetterCount, RiskMark
 
 
 def dead_letter_figures() -> dict[str, Any]:
-    """Return how many dead letters there ever were, in all and by reason."""
+    """Return how many messages were ever rejected, in total and by reason."""
     by_reason = dict(
         DeadLetterCount.objects.order_by("reason").values_list("reason", "total")
     )
@@ -16,5 +16,5 @@ def dead_letter_figures() -> dict[str, Any]:
 
 
 def count_risk_marks() -> int:
-    """Return how many marks wait for a risk to be judged again."""
+    """Return how many devices are marked for a new judgment of their risk."""
     return RiskMark.objects.count()

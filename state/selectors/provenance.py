@@ -1,4 +1,4 @@
-"""How each value of a device's condition is known: fact, reported or judged."""
+"""How each shown value of a device is known: fact, reported or judged."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from state.choices import Cause, KnownBy
 from state.models import Twin
 
 CONNECTIVITY_RULE = "the connectivity rules"
-DELTA_RULE = "desired keys that are not reported so"
-RISK_RULE = "the weights of risk"
-DIAGNOSIS_RULE = "peers that share a trait, against the rest of the fleet"
+DELTA_RULE = "desired keys whose reported value differs"
+RISK_RULE = "the risk weights"
+DIAGNOSIS_RULE = "devices that share a trait, compared with the rest of the fleet"
 ALARM_RULE = "a threshold rule"
 Known = dict[str, Any]
 
 
 def known_by(shown: dict[str, Any], twin: Twin | None) -> dict[str, Known]:
-    """Return, by the path of each value that is shown, how it is known."""
+    """Return how each shown value is known, by the path of the value."""
     known = _presence(shown["presence"]) | _twin(twin)
     for metric, row in shown["telemetry"].items():
         known[f"telemetry.{metric}"] = _reported(row["at"])
@@ -34,7 +34,7 @@ def _presence(row: dict[str, Any]) -> dict[str, Known]:
     known = dict.fromkeys(
         ("presence.connectivity", "presence.since", "presence.cause"), judged
     )
-    # Arrivals, by our clock: we were there.
+    # Times of arrival by the platform's clock, so they are facts.
     for name in ("last_seen_at", "last_activity_at"):
         known[f"presence.{name}"] = _of(KnownBy.FACT, at=row[name])
     return known
@@ -44,19 +44,19 @@ def _twin(twin: Twin | None) -> dict[str, Known]:
     if twin is None:
         return {}
     wanted = _of(KnownBy.FACT, at=twin.desired_at)
-    said = _reported(twin.reported_at)
+    reported = _reported(twin.reported_at)
     newest = max(filter(None, (twin.desired_at, twin.reported_at)), default=None)
     return {
         "twin.desired": wanted,
         "twin.desired_version": wanted,
-        "twin.reported": said,
-        "twin.reported_version": said,
+        "twin.reported": reported,
+        "twin.reported_version": reported,
         "twin.delta": _judged(DELTA_RULE, newest),
     }
 
 
 def _alarm(row: dict[str, Any]) -> Known:
-    """An alarm is the device's word, unless a rule of ours raised it."""
+    """Return judged for an alarm that a rule raised, else reported by the device."""
     if row.get("rule"):
         return _judged(f"{ALARM_RULE}: {row['rule']}", row["raised_at"])
     return _reported(row["raised_at"])

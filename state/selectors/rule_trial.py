@@ -1,4 +1,4 @@
-"""What a rule would have done: tried against the last week's five-minute rollups."""
+"""Try an alarm rule against the five-minute rollups of the last week."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from registry.models import Product
 from state.choices import Comparison, RollupStep
 
 WEEK = timedelta(days=7)
-# A week of one metric is 2,016 rollups a device, and some 800,000 are judged a second
-# (bench/rehearsal): a sample of larger fleets is tried, so that a page answers within
-# three. By a hash, which favours no age of device.
+# A week of one metric is 2,016 rollups a device; some 800,000 are judged a second
+# (bench/rule_trial). So larger fleets are sampled, and a page answers within three
+# seconds. The sample is by hash: it prefers neither old nor new devices.
 MOST_DEVICES = 1_000
 WORST = 10
 
-# A bucket is an alarm when its worst value is beyond the threshold, and is over when
-# even that is back by the hysteresis; between them, and in a gap, all stays as it was.
+# A bucket raises the alarm if its worst value is beyond the threshold, and clears it if
+# that value is back by the hysteresis; in between, and in a gap, nothing changes.
 _RAISES = """
     WITH tried AS MATERIALIZED (
         SELECT id, uid FROM registry_device
@@ -72,7 +72,7 @@ _RAISES = """
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The part of a rule that decides when there is an alarm."""
+    """The part of a rule that decides when an alarm is raised."""
 
     metric: str
     comparison: str
@@ -82,10 +82,10 @@ class Trial:
 
 
 def try_rule(product: Product, trial: Trial, *, now: datetime) -> dict[str, Any]:
-    """Return which alarms the rule would have raised in the week before ``now``.
+    """Return the alarms that the rule would have raised in the week before ``now``.
 
-    Coarser than the rule itself, which sees each value: what rises and falls within
-    five minutes is one bucket here. Maintenance silences nothing in a trial.
+    Coarser than the rule itself, which sees each value: here all values of five minutes
+    are one bucket. Maintenance windows are ignored.
     """
     since = now - WEEK
     params: dict[str, Any] = {

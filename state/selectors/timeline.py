@@ -1,4 +1,4 @@
-"""What state adds to a device's one timeline: transitions, alarms, twin, feedback."""
+"""The part of state in a device's timeline: transitions, alarms, twin, feedback."""
 
 from __future__ import annotations
 
@@ -38,41 +38,41 @@ def timeline_entries(
 
     Each has ``at``, ``kind``, ``title``, ``cause``, ``actor`` and ``detail``.
     """
-    # What an earlier owner's device did is the earlier owner's to read.
+    # Entries from the time of an earlier owner are not shown.
     own = {"device": device, "tenant": device.tenant_id}
     moved = ConnectivityTransition.objects.filter(**own, at__lt=before)
-    entries = [_moved(row) for row in moved.order_by("-at", "-pk")[:limit]]
+    entries = [_transition(row) for row in moved.order_by("-at", "-pk")[:limit]]
     alarms = AlarmChange.objects.filter(**own, at__lt=before)
     alarms = alarms.select_related("alarm", "by").order_by("-at", "-pk")
     entries += [_alarm(row) for row in alarms[:limit]]
     changes = TwinChange.objects.filter(**own, at__lt=before)
-    entries += [_changed(row) for row in changes.order_by("-at", "-pk")[:limit]]
+    entries += [_twin_change(row) for row in changes.order_by("-at", "-pk")[:limit]]
     work = places_at(device)
     for moment in WINDOW_MOMENTS:
-        # A window to come is no history, and neither is the end of one in force.
+        # Leave out what is still to come: a later window, the end of one in force.
         passed = Least(before, Now(), output_field=DateTimeField())
         begun = work.filter(**{f"{moment}__lt": passed})
         places = begun.order_by(f"-{moment}", "-pk")[:limit]
-        entries += [_worked(place, moment) for place in places]
+        entries += [_maintenance(place, moment) for place in places]
     seen = FieldFeedback.objects.filter(**own, at__lt=before)
     seen = seen.select_related("by").order_by("-at", "-pk")
-    entries += [_seen(row) for row in seen[:limit]]
+    entries += [_feedback(row) for row in seen[:limit]]
     return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
 
 
-def _worked(row: MaintenancePlace, moment: str) -> dict[str, Any]:
+def _maintenance(row: MaintenancePlace, moment: str) -> dict[str, Any]:
     begins, window = moment == "from_at", row.window
     return {
         "at": getattr(row, moment),
         "kind": "maintenance",
-        "title": "maintenance begins" if begins else "maintenance is over",
+        "title": "maintenance begins" if begins else "maintenance ends",
         "cause": window.reason,
         "actor": window.created_by.username if window.created_by else PLATFORM,
         "detail": {"window": str(window.public_id), "site": row.site and row.site.slug},
     }
 
 
-def _moved(row: ConnectivityTransition) -> dict[str, Any]:
+def _transition(row: ConnectivityTransition) -> dict[str, Any]:
     return {
         "at": row.at,
         "kind": "connectivity",
@@ -90,7 +90,6 @@ def _moved(row: ConnectivityTransition) -> dict[str, Any]:
 
 
 def _alarm(row: AlarmChange) -> dict[str, Any]:
-    """Return one thing that happened to an alarm."""
     move, reason = AlarmMove(row.move), AlarmReason(row.reason)
     actor = row.by.username if row.by else PLATFORM
     return {
@@ -110,8 +109,7 @@ def _alarm(row: AlarmChange) -> dict[str, Any]:
     }
 
 
-def _changed(row: TwinChange) -> dict[str, Any]:
-    """Return one change of a document."""
+def _twin_change(row: TwinChange) -> dict[str, Any]:
     keys = ", ".join(row.changes)
     is_reported = row.side == TwinSide.REPORTED
     return {
@@ -124,12 +122,11 @@ def _changed(row: TwinChange) -> dict[str, Any]:
     }
 
 
-def _seen(row: FieldFeedback) -> dict[str, Any]:
-    """Return what the field saw."""
+def _feedback(row: FieldFeedback) -> dict[str, Any]:
     return {
         "at": row.at,
         "kind": "feedback",
-        "title": f"The field says: {Observation(row.observation).label}",
+        "title": f"People on site report: {Observation(row.observation).label}",
         "cause": row.note,
         "actor": row.by.username if row.by else "",
         "detail": {"id": str(row.public_id), "observation": row.observation},

@@ -1,4 +1,4 @@
-"""A message together with the device that it is from."""
+"""Messages together with the device that sent them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Arrival(Struct, frozen=True):
-    """A message and its device, resolved."""
+    """A message and its device."""
 
     uplink: Uplink
     device: IngestDevice

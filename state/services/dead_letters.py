@@ -1,4 +1,4 @@
-"""Messages that could not be taken: kept for people to see, bounded, and counted."""
+"""Dead letters (rejected messages): stored for people, limited, and counted."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from iotplatform.common import bulk_sql
-from iotplatform.common.ids import new_public_id
-from iotplatform.common.messages import MAX_PAYLOAD_BYTES, UID_PATTERN
-from state.models import DeadLetter
+from iotplatform.common.ids import UID, new_public_id
+from iotplatform.common.messages import MAX_PAYLOAD_BYTES
+from state.models import DeadLetter, DeadLetterCount
 
 if TYPE_CHECKING:
     from registry.models import User
     from state.choices import ReplayOutcome
 
-KEPT = 10_000  # dead letters that stay, of all tenants together
-KEPT_BYTES = 256 * 1024 * 1024  # of their payloads: no disk is filled by them
-KEPT_FOR = timedelta(days=30)  # who has not looked by then will not replay it
-# Of one sender, held at once and not by the sweep: a device that repeats its mistake a
-# thousand times a second neither fills the disk nor pushes out what others said.
+KEPT = 10_000  # dead letters of all tenants together
+KEPT_BYTES = 256 * 1024 * 1024  # of their payloads, so that they never fill the disk
+KEPT_FOR = timedelta(days=30)  # older ones are not replayed in practice
+# Per sender, enforced at once and not by the sweep: a device that repeats a mistake a
+# thousand times a second must neither fill the disk nor displace others' letters.
 KEPT_OF_SENDER = 200
 KEPT_BYTES_OF_SENDER = 4 * 1024 * 1024
-# Of each: all that the protocol allows, so that what is kept can be replayed.
+# Per letter: as much as the protocol allows, so that every letter can be replayed.
 KEPT_PAYLOAD = MAX_PAYLOAD_BYTES
 KEPT_TEXT = 500
 DELETED_AT_ONCE = 5_000
@@ -40,8 +40,8 @@ _TRIM_SENDERS = """
         WHERE r.place > %s OR r.bytes > %s
         FOR UPDATE OF l SKIP LOCKED)
 """
-# The newest of each sender come before the second newest of any: where there is too
-# much, it is taken from those who have most.
+# The newest letter of each sender ranks before the second newest of any sender: if
+# there are too many, the senders with most letters lose theirs first.
 _TRIM = """
     DELETE FROM state_deadletter WHERE id IN (
         SELECT id FROM (
@@ -59,7 +59,7 @@ _TRIM = """
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterDraft:
-    """A message that is not taken, and why."""
+    """A rejected message, and the reason."""
 
     topic: str
     adapter: str
@@ -76,13 +76,13 @@ class DeadLetterDraft:
         parts = self.topic.split("/")
         is_relayed = len(parts) > 4 and parts[3] == "child"
         sender = parts[2] if is_relayed else self.uid
-        return sender if UID_PATTERN.fullmatch(sender) else ""
+        return sender if UID.fullmatch(sender) else ""
 
 
 def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> None:
-    """Keep and count them, in three statements.
+    """Store and count the rejected messages, in three statements.
 
-    Of one sender only the newest are kept; all are counted.
+    Only the newest of each sender are stored; all are counted.
     """
     if not drafts:
         return
@@ -105,9 +105,8 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
     _trim_senders({draft.sender for draft in drafts})
     counts = sorted(Counter(draft.reason for draft in drafts).items())
     bulk_sql.run(
-        "INSERT INTO state_deadlettercount AS c (reason, total)"
-        " SELECT * FROM unnest(%s::text[], %s::bigint[])"
-        " ON CONFLICT (reason) DO UPDATE SET total = c.total + excluded.total",
+        bulk_sql.insert_rows(DeadLetterCount, "reason", "total")
+        + " ON CONFLICT (reason) DO UPDATE SET total = t.total + excluded.total",
         bulk_sql.columns_of(counts, 2),
     )
 
@@ -115,20 +114,23 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
 def trim_dead_letters_across_tenants(
     *, now: datetime, keep: int = KEPT, keep_bytes: int = KEPT_BYTES
 ) -> int:
-    """Delete what is old or too much, of those first who have most; return how many."""
+    """Delete old letters and those above the limits; return how many.
+
+    Senders with most letters lose theirs first.
+    """
     bounds = [keep, keep_bytes, now - KEPT_FOR, DELETED_AT_ONCE]
     return bulk_sql.run(_TRIM, [KEPT_PAYLOAD, *bounds])
 
 
 def lock_letter(pk: int) -> DeadLetter | None:
-    """Lock a letter until the end of the transaction; None where it is gone by now."""
+    """Lock a letter until the end of the transaction; None if it was deleted."""
     return DeadLetter.objects.select_for_update().filter(pk=pk).first()
 
 
 def mark_replayed(
     letter: DeadLetter, outcome: ReplayOutcome, detail: str, *, by: User, now: datetime
 ) -> None:
-    """Note what came of taking a letter in again."""
+    """Record the result of replaying a letter."""
     letter.outcome, letter.outcome_detail = outcome, _storable(detail)
     letter.replayed_at, letter.replayed_by = now, by
     letter.save(
@@ -137,7 +139,7 @@ def mark_replayed(
 
 
 def _newest_of_each(drafts: Sequence[DeadLetterDraft]) -> list[DeadLetterDraft]:
-    """Leave out what would be deleted at once: the earlier ones of who says much."""
+    """Leave out the older drafts of a sender that would be deleted at once."""
     found: list[DeadLetterDraft] = []
     many: Counter[str] = Counter()
     much: Counter[str] = Counter()
@@ -156,6 +158,6 @@ def _trim_senders(senders: Collection[str]) -> None:
 
 
 def _storable(text: str) -> str:
-    """Cut a text, and mark what PostgreSQL cannot store (NUL, lone surrogates)."""
+    """Shorten a text, and replace what PostgreSQL cannot store (NUL, surrogates)."""
     clean = text[:KEPT_TEXT].encode("utf-8", "replace").decode()
     return clean.replace("\0", "�")

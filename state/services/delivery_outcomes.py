@@ -1,12 +1,14 @@
-"""What the command plane tells state: how commands end, and how paths deliver."""
+"""Store what the command plane reports: how commands ended, how adapters deliver."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from iotplatform.common import bulk_sql
+from state.models import AdapterPath, CommandTally
 from state.services.risk_marks import mark_for_risk
 
 
@@ -22,7 +24,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an adapter path delivers lately, and how it usually does."""
+    """How an adapter delivered commands lately, and how it usually does."""
 
     adapter: str
     tries: int
@@ -32,13 +34,13 @@ class Delivery:
     usual_p95_ms: float | None
 
 
-# Only what differs is written, and only that makes a risk be judged again.
-_TALLY = """
+# Only rows that differ are written, and only their devices are marked for risk.
+_TALLY_COLUMNS = ("device_id", "ended", "failed", "last_failed_at")
+_TALLY = f"""
     INSERT INTO state_commandtally AS t
         (device_id, tenant_id, ended, failed, last_failed_at, at)
     SELECT d.id, d.tenant_id, v.ended, v.failed, v.last_failed_at, %s
-    FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::timestamptz[])
-        AS v(device_id, ended, failed, last_failed_at)
+    FROM {bulk_sql.unnest(CommandTally, *_TALLY_COLUMNS)}
     JOIN registry_device d ON d.id = v.device_id
     ORDER BY d.id
     ON CONFLICT (device_id) DO UPDATE SET ended = excluded.ended,
@@ -48,12 +50,13 @@ _TALLY = """
         IS DISTINCT FROM (excluded.ended, excluded.failed, excluded.last_failed_at)
     RETURNING t.device_id
 """
-_PATHS = """
-    INSERT INTO state_adapterpath (adapter, at, tries, unanswered, latency_p50_ms,
-        latency_p95_ms, usual_p95_ms)
-    SELECT v.adapter, %s, v.tries, v.unanswered, v.p50, v.p95, v.usual
-    FROM unnest(%s::text[], %s::integer[], %s::integer[], %s::float8[], %s::float8[],
-        %s::float8[]) AS v(adapter, tries, unanswered, p50, p95, usual)
+_PATH_COLUMNS = (
+    *("adapter", "tries", "unanswered"),
+    *("latency_p50_ms", "latency_p95_ms", "usual_p95_ms"),
+)
+_PATHS = f"""
+    INSERT INTO state_adapterpath (at, {", ".join(_PATH_COLUMNS)})
+    SELECT %s, v.* FROM {bulk_sql.unnest(AdapterPath, *_PATH_COLUMNS)}
     ORDER BY v.adapter
     ON CONFLICT (adapter) DO UPDATE SET at = excluded.at, tries = excluded.tries,
         unanswered = excluded.unanswered, latency_p50_ms = excluded.latency_p50_ms,
@@ -61,22 +64,18 @@ _PATHS = """
 """
 
 
-def note_outcomes(outcomes: Sequence[Outcomes], *, at: datetime) -> None:
-    """Enter how the newest commands of these devices ended."""
-    rows = [(o.device_id, o.ended, o.failed, o.last_failed_at) for o in outcomes]
+def record_outcomes(outcomes: Sequence[Outcomes], *, at: datetime) -> None:
+    """Store how the newest commands of these devices ended."""
+    rows = [*map(attrgetter(*_TALLY_COLUMNS), outcomes)]
     if rows:
-        changed = bulk_sql.fetch(_TALLY, [at, *bulk_sql.columns_of(rows, 4)])
+        changed = bulk_sql.fetch(
+            _TALLY, [at, *bulk_sql.columns_of(rows, len(_TALLY_COLUMNS))]
+        )
         mark_for_risk([device_id for (device_id,) in changed])
 
 
-def note_deliveries(deliveries: Sequence[Delivery], *, at: datetime) -> None:
-    """Enter how the adapter paths deliver."""
-    rows = [
-        (
-            *(d.adapter, d.tries, d.unanswered),
-            *(d.latency_p50_ms, d.latency_p95_ms, d.usual_p95_ms),
-        )
-        for d in deliveries
-    ]
+def record_deliveries(deliveries: Sequence[Delivery], *, at: datetime) -> None:
+    """Store how the adapters deliver."""
+    rows = [*map(attrgetter(*_PATH_COLUMNS), deliveries)]
     if rows:
-        bulk_sql.run(_PATHS, [at, *bulk_sql.columns_of(rows, 6)])
+        bulk_sql.run(_PATHS, [at, *bulk_sql.columns_of(rows, len(_PATH_COLUMNS))])

@@ -1,4 +1,4 @@
-"""What people saw at the device, kept as they said it."""
+"""Record what people on site saw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from registry.models import Device, User
 
 
-def give_feedback(
+def record_feedback(
     *,
     device: Device,
     observation: Observation,
@@ -20,7 +20,7 @@ def give_feedback(
     by: User,
     at: datetime,
 ) -> FieldFeedback:
-    """Record one observation; it enters the diagnosis and the timeline."""
+    """Record one observation; diagnosis and timeline use it."""
     return FieldFeedback.objects.create(
         tenant_id=device.tenant_id,
         device=device,

@@ -1,7 +1,7 @@
-"""Judging a batch of messages: what each is evidence of, and what follows from it.
+"""Ingest a batch of messages: presence, twin, telemetry and alarms.
 
-Runs inside its caller's transaction. Presence rows are locked first, in key order, and
-they serialise everything that is known of a device: the other tables follow.
+Runs inside the caller's transaction. Presence rows are locked first, in key order; this
+lock serialises all changes of a device's state in the other tables.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ __all__ = ["Arrival", "Judged", "judge"]
 
 @dataclass(slots=True)
 class Judged:
-    """What a batch said that is new."""
+    """What was new in a batch."""
 
-    fresh: list[Arrival] = field(default_factory=list)  # neither repeated nor retained
+    fresh: list[Arrival] = field(default_factory=list)  # no repeats, none retained
     born: set[int] = field(default_factory=set)  # devices that came (back) online
     reported: dict[int, TwinNow] = field(default_factory=dict)
 
@@ -48,10 +48,10 @@ def judge(
     now: datetime,
     heard: Sequence[IngestDevice] = (),
 ) -> Judged:
-    """Take a batch in: presence, twin, telemetry, alarms; at most one write a row.
+    """Ingest a batch; at most one write a row.
 
-    A message delivered with the retain flag is old: it is evidence of nothing.
-    ``heard`` are devices of which something came that could not be read.
+    A message delivered with the retain flag is old and ignored. ``heard`` has the
+    devices that sent a message that could not be read.
     """
     live = [arrival for arrival in arrivals if not arrival.uplink.retained]
     judged = Judged()
@@ -64,33 +64,33 @@ def judge(
     rows = locked.rows
     reports: list[Report] = []
     for row in rows.values():
-        evidence.set_back(row, now)
+        evidence.clamp_to_now(row, now)
     for device in heard:
         evidence.note_seen(rows[device.id], now)
     recount(rows.values(), now=now)
     listening = listening_until(now)
     *earlier, last = _turns(live)
     for turn in earlier:
-        _take(turn, rows, judged, reports)
+        _apply_turn(turn, rows, judged, reports)
         touched = {pk for a in turn for pk in (a.device.id, a.device.gateway_id) if pk}
         some = [rows[pk] for pk in sorted(touched)]
-        changes = judge_rows(some, rows, now=now, push=False, listening=listening)
+        changes = judge_rows(some, rows, now=now, exact=False, listening=listening)
         judged.born |= changes.came_online
-    _take(last, rows, judged, reports)
-    changes = judge_rows(rows.values(), rows, now=now, push=False, listening=listening)
+    _apply_turn(last, rows, judged, reports)
+    changes = judge_rows(rows.values(), rows, now=now, exact=False, listening=listening)
     judged.born |= changes.came_online
     locked.write()
-    judged.reported = twin.take_reports(reports)
-    late = telemetry.take_measurements(judged.fresh, now=now)
-    ingest.take_events(judged.fresh, now=now, late=late)
+    judged.reported = twin.apply_reports(reports)
+    late = telemetry.apply_measurements(judged.fresh, now=now)
+    ingest.apply_events(judged.fresh, now=now, late=late)
     return judged
 
 
 def _turns(live: Sequence[Arrival]) -> list[list[Arrival]]:
-    """Divide a batch where a device leaves or comes back, to be judged in between.
+    """Split a batch where a device leaves or comes back, to judge it in between.
 
-    A device that came and was lost within one batch has been there all the same: how
-    many messages the bridge took at once must not decide how often it was lost.
+    A device that came and was lost within one batch counts as lost: the number of
+    disconnects must not depend on the size of the bridge's batches.
     """
     turns: list[list[Arrival]] = [[]]
     turn_of: dict[int, int] = {}
@@ -107,17 +107,17 @@ def _turns(live: Sequence[Arrival]) -> list[list[Arrival]]:
     return turns
 
 
-def _take(
+def _apply_turn(
     arrivals: Sequence[Arrival],
     rows: dict[int, PresenceRow],
     judged: Judged,
     reports: list[Report],
 ) -> None:
-    """Enter the evidence of these messages in their rows."""
+    """Apply these messages to the presence rows."""
     for arrival in arrivals:
         device, uplink = arrival.device, arrival.uplink
         row = rows[device.id]
-        if not evidence.take(row, uplink):
+        if not evidence.apply_message(row, uplink):
             continue
         judged.fresh.append(arrival)
         if uplink.kind == "reported":

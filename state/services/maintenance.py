@@ -1,4 +1,4 @@
-"""Maintenance windows: opened by people and by jobs, ended, changed, deleted."""
+"""Open, change, end and delete maintenance windows, for people and for jobs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from state.models import MaintenancePlace, MaintenanceWindow
 if TYPE_CHECKING:
     from registry.models import Device, Site, Tenant, User
 
-# As long as the histories that the windows explain.
+# As long as the change logs that the windows explain.
 KEPT = timedelta(days=400)
 FORGOTTEN_AT_ONCE = 1_000
 
-# One window of a tenant and origin, however often its members come and go.
-_OPEN = """
+# One window per tenant and origin, however often devices join and leave it.
+_OPEN = f"""
     INSERT INTO state_maintenancewindow AS w
         (public_id, tenant_id, from_at, until, reason, origin, created_at)
     SELECT v.public_id, v.tenant_id, %s, %s, %s, %s, %s
-    FROM unnest(%s::uuid[], %s::bigint[]) AS v(public_id, tenant_id)
+    FROM {bulk_sql.unnest(MaintenanceWindow, "public_id", "tenant_id")}
     ON CONFLICT (tenant_id, origin) WHERE origin <> ''
         DO UPDATE SET until = greatest(w.until, excluded.until)
     RETURNING id, tenant_id
 """
 _TENANTS = "SELECT DISTINCT tenant_id FROM registry_device WHERE id = ANY(%s)"
-_PLACES = """
+_PLACES = f"""
     INSERT INTO state_maintenanceplace AS p
         (tenant_id, window_id, device_id, from_at, until)
     SELECT d.tenant_id, v.window_id, d.id, %s, %s
-    FROM unnest(%s::bigint[], %s::bigint[]) AS v(window_id, tenant_id)
+    FROM {bulk_sql.unnest(MaintenancePlace, "window_id", "tenant_id")}
     JOIN registry_device d ON d.tenant_id = v.tenant_id AND d.id = ANY(%s)
     ORDER BY d.id
     ON CONFLICT (window_id, device_id) WHERE device_id IS NOT NULL
@@ -51,7 +51,7 @@ _END = """
         ORDER BY p.id FOR UPDATE OF p
     ) RETURNING window_id, device_id
 """
-# A window lasts as long as the last of its places.
+# A window lasts as long as its last place.
 _FOLLOW = """
     UPDATE state_maintenancewindow w SET until = (
         SELECT max(p.until) FROM state_maintenanceplace p WHERE p.window_id = w.id
@@ -60,7 +60,7 @@ _FOLLOW = """
         ORDER BY id FOR UPDATE
     )
 """
-# What was held back is looked at again: it may be an alarm from now on.
+# Check held-back alarms again: they may be raised from now on.
 _LOOK_AGAIN = """
     UPDATE state_heldalarm SET look_at = due_at WHERE id IN (
         SELECT id FROM state_heldalarm WHERE look_at > due_at AND device_id = ANY(%s)
@@ -92,9 +92,12 @@ def open_window(
     reason: str,
     by: User,
 ) -> MaintenanceWindow:
-    """Announce work at devices, or at whole sites; WindowRefused for none, or both."""
+    """Announce work at devices, or at whole sites.
+
+    Raises WindowRefused for both or neither, places of another tenant, or bad times.
+    """
     if bool(devices) == bool(sites):
-        raise WindowRefused(device="Name devices or sites, and not both.")
+        raise WindowRefused(device="Name devices or sites, not both.")
     owners = {row.tenant_id for row in devices} | {row.tenant_id for row in sites}
     if owners != {tenant.pk}:
         field = "device" if devices else "site"
@@ -122,14 +125,14 @@ def change_window(
     until: datetime | None = None,
     reason: str | None = None,
 ) -> MaintenanceWindow:
-    """Move or reword a window; to end it now is to give it ``until`` now.
+    """Change the times or the reason of a window; ``until`` = now ends it.
 
-    Places at which the work was over before stay so. WindowRefused where it would end
-    before it begins, WindowNotFound where it was called off meanwhile.
+    Places whose work ended earlier stay ended. Raises WindowRefused if it would end
+    before it begins, WindowNotFound if it was deleted meanwhile.
     """
     locked = _lock(window)
     if locked is None:
-        raise WindowNotFound("It was called off meanwhile.")
+        raise WindowNotFound("The maintenance window was deleted meanwhile.")
     before = locked.until
     locked.from_at = from_at or locked.from_at
     locked.until = until or locked.until
@@ -144,15 +147,12 @@ def change_window(
 
 @transaction.atomic
 def end_window(window: MaintenanceWindow, *, at: datetime) -> MaintenanceWindow | None:
-    """End a window; one that has not begun by then is called off, and was never.
-
-    Return it as it is now: None where it was called off.
-    """
+    """End a window and return it; delete one that has not begun and return None."""
     locked = _lock(window)
     if locked is None:
         return None
     if locked.until <= at:
-        return locked  # it is over, by whomever
+        return locked  # it is already over
     if locked.from_at >= at:
         delete_window(locked)
         return None
@@ -165,7 +165,7 @@ def end_window(window: MaintenanceWindow, *, at: datetime) -> MaintenanceWindow 
 
 @transaction.atomic
 def delete_window(window: MaintenanceWindow) -> None:
-    """Remove a window; what it held back is raised if it is still there."""
+    """Delete a window; its held-back alarms are raised if they are still present."""
     _look_again_at(window)
     window.delete()
 
@@ -179,10 +179,10 @@ def open_for_devices(
     reason: str,
     origin: str = "",
 ) -> int:
-    """Have work begin at many devices in few statements; return at how many.
+    """Begin maintenance of many devices in few statements; return how many.
 
-    With an ``origin``, as a job's, all of it is one window of each tenant, which these
-    devices join, or stay in for longer.
+    All work with the same ``origin`` (a job) shares one window per tenant: the devices
+    join it, or stay in it for longer.
     """
     ids = sorted(device_ids)
     tenants = sorted(row[0] for row in bulk_sql.fetch(_TENANTS, [ids]))
@@ -201,7 +201,7 @@ def open_for_devices(
 def end_for_devices(
     device_ids: Collection[int], *, reason: str, at: datetime, origin: str = ""
 ) -> int:
-    """End the work that began at these devices for this reason; return at how many."""
+    """End the maintenance of these devices with this reason; return how many."""
     ended = bulk_sql.fetch(
         _END, [at, sorted(device_ids), reason, origin, origin, at, at]
     )
@@ -213,7 +213,7 @@ def end_for_devices(
 
 @transaction.atomic
 def forget_windows_across_tenants(*, now: datetime) -> int:
-    """Delete a batch of windows that ended long ago; return how many."""
+    """Delete a batch of windows that ended longer ago than KEPT; return how many."""
     ids = [row[0] for row in bulk_sql.fetch(_OLD, [now - KEPT, FORGOTTEN_AT_ONCE])]
     bulk_sql.run(_FORGET_PLACES, [ids])
     return bulk_sql.run(_FORGET, [ids])
@@ -235,4 +235,4 @@ def _ids(rows: Sequence[Device] | Sequence[Site]) -> list[int]:
 
 def _check(from_at: datetime, until: datetime) -> None:
     if until <= from_at:
-        raise WindowRefused(until="It ends before it begins.")
+        raise WindowRefused(until="The end must be after the beginning.")

@@ -1,4 +1,4 @@
-"""The partitions of the histories of state: made ahead, dropped when old."""
+"""Partitions of the tables of state: created ahead, dropped when old."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ KEPT = {
     # Over a year, so that a season can be compared with the one before.
     "state_connectivitytransition": timedelta(days=400),
     "state_alarmchange": timedelta(days=400),
-    # Buckets of five minutes are many; a quarter is what charts and rules look at.
     "state_twinchange": timedelta(days=400),
+    # Five-minute buckets are many; charts and rules read a quarter of a year at most.
     "state_telemetryrollup": timedelta(days=92),
 }
 
 
 @transaction.atomic
 def keep_partitions(*, now: datetime) -> int:
-    """Make the partitions of the coming days, and drop the old; return how many."""
+    """Create the partitions of the coming days, and drop old ones; return how many."""
     today = now.astimezone(UTC).date()
     changed = 0
     for table, kept in KEPT.items():

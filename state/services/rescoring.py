@@ -1,8 +1,8 @@
-"""Judging risk again: of marked devices, and where time alone has changed it.
+"""Judge the risk of marked devices again, and where time alone may have changed it.
 
-Batches of any number of devices in a handful of statements, never the whole fleet. The
-risk rows are locked in key order before the facts are read: of two workers with the
-same device the later one has the newer facts.
+Each batch takes a handful of statements, never the whole fleet. The risk rows are
+locked in key order before the facts are read: of two workers with the same device the
+later one has the newer facts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from iotplatform.common import bulk_sql
 from registry.choices import Lifecycle
 from state.choices import Connectivity
 from state.judgment.risk import Assessment, RiskFacts, assess
+from state.models import Risk
 
-BATCH = 2_000  # devices of one transaction: some 100 ms, and a mark seldom waits longer
+BATCH = 2_000  # devices per transaction: some 100 ms, and marks seldom wait longer
 
 _CLAIM = """
     DELETE FROM state_riskmark WHERE id IN (
@@ -59,12 +60,11 @@ _FACTS = """
     ) a ON true
     WHERE d.id = ANY(%s)
 """
-_WRITE = """
+_WRITE = f"""
     UPDATE state_risk AS r SET score = v.score, reasons = v.reasons,
         next_change_at = v.next_change_at,
         at = CASE WHEN r.score = v.score AND r.reasons = v.reasons THEN r.at ELSE %s END
-    FROM unnest(%s::bigint[], %s::smallint[], %s::text[]::jsonb[], %s::timestamptz[])
-        AS v(device_id, score, reasons, next_change_at)
+    FROM {bulk_sql.unnest(Risk, "device_id", "score", "reasons", "next_change_at")}
     WHERE r.device_id = v.device_id
 """
 
@@ -74,7 +74,7 @@ Stored = tuple[int, Any, datetime | None]
 
 @transaction.atomic
 def rescore_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Judge the risk of up to ``limit`` marks and as many due; return how many."""
+    """Judge up to ``limit`` marked devices and as many due ones; return how many."""
     claimed = [row[0] for row in bulk_sql.fetch(_CLAIM, [limit])]
     due = [row[0] for row in bulk_sql.fetch(_DUE, [now, limit])]
     rescore_devices({*claimed, *due}, now=now)
@@ -82,7 +82,7 @@ def rescore_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
 
 
 def rescore_devices(device_ids: Collection[int], *, now: datetime) -> None:
-    """Judge the risk of these devices, and write what is not as it was."""
+    """Judge the risk of these devices, and write only changes."""
     if not device_ids:
         return
     stored = _lock_or_create(device_ids, now)

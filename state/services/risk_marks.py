@@ -1,8 +1,8 @@
-"""Marking devices whose risk is to be judged again: one INSERT, however many.
+"""Mark devices whose risk must be judged again, with one INSERT.
 
-Alarms, twins and the registry mark by statement triggers, so that nobody can forget it.
-Presence and telemetry are written with every heartbeat: there the one place that writes
-them marks what moved, and a heartbeat pays for nothing.
+For alarms, twins and the registry statement triggers do this, so that it cannot be
+forgotten. Presence and telemetry are written with every heartbeat: their only writer
+marks the devices that changed, so a heartbeat costs nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,5 @@ _MARK = "INSERT INTO state_riskmark (device_id) SELECT unnest(%s::bigint[])"
 
 
 def mark_for_risk(device_ids: Collection[int]) -> None:
-    """Have the risk of these devices judged again."""
     if device_ids:
         bulk_sql.run(_MARK, [sorted(device_ids)])

@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from iotplatform.common import bulk_sql
 from state.choices import RollupStep
+from state.models import TelemetryRollup, TelemetrySummary
 from state.services.presence.evidence import (
     CLOCK_TOLERANCE,
-    SET_BACK,
+    FUTURE_TOLERANCE,
     device_time,
 )
 from state.services.risk_marks import mark_for_risk
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from registry.selectors.devices import IngestDevice
     from state.services.arrivals import Arrival
 
-BATTERY = "battery"  # a metric that risk is made of
+BATTERY = "battery"  # a metric that risk depends on
 STEPS = tuple(step.value for step in RollupStep)
-METRICS_KEPT = 256  # of one device: as many as one message may carry
+METRICS_KEPT = 256  # of one device: as many as one message may have
 
 
 class _Summary(Struct):
@@ -37,8 +38,8 @@ class _Summary(Struct):
     is_battery_moved: bool = False
 
 
-class _Said(Struct, frozen=True):
-    """When a message was measured, and its place in the device's own count."""
+class _MessageOrder(Struct, frozen=True):
+    """The time of a message, and its place in the device's own count."""
 
     stamp: str
     boot: int | None
@@ -69,43 +70,34 @@ _CREATE = """
     FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
     ON CONFLICT (device_id) DO NOTHING
 """
-_WRITE_LATEST = """
-    UPDATE state_telemetrysummary AS t SET latest = v.latest, updated_at = v.at
-    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::timestamptz[])
-        AS v(device_id, latest, at)
-    WHERE t.device_id = v.device_id
-"""
-_WRITE_INDEXED = """
-    UPDATE state_telemetrysummary AS t
-    SET latest = v.latest, updated_at = v.at, indexed = v.indexed
-    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::timestamptz[],
-        %s::text[]::jsonb[]) AS v(device_id, latest, at, indexed)
-    WHERE t.device_id = v.device_id
-"""
-_ROLL_UP = """
-    INSERT INTO state_telemetryrollup AS r (device_id, metric, step, at, tenant_id,
-        minimum, maximum, total, count, last, last_at)
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[],
-        %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::integer[],
-        %s::float8[], %s::timestamptz[])
+_WRITE_LATEST = bulk_sql.update_by_key(TelemetrySummary, "latest", "updated_at")
+_WRITE_INDEXED = bulk_sql.update_by_key(
+    TelemetrySummary, "latest", "updated_at", "indexed"
+)
+_BUCKET_COLUMNS = (
+    *("device_id", "metric", "step", "at", "tenant_id"),
+    *("minimum", "maximum", "total", "count", "last", "last_at"),
+)
+_ROLL_UP = f"""
+    {bulk_sql.insert_rows(TelemetryRollup, *_BUCKET_COLUMNS)}
     ON CONFLICT (device_id, metric, step, at) DO UPDATE SET
-        minimum = least(r.minimum, excluded.minimum),
-        maximum = greatest(r.maximum, excluded.maximum),
-        total = r.total + excluded.total,
-        count = r.count + excluded.count,
-        last = CASE WHEN excluded.last_at >= r.last_at THEN excluded.last
-            ELSE r.last END,
-        last_at = greatest(r.last_at, excluded.last_at)
+        minimum = least(t.minimum, excluded.minimum),
+        maximum = greatest(t.maximum, excluded.maximum),
+        total = t.total + excluded.total,
+        count = t.count + excluded.count,
+        last = CASE WHEN excluded.last_at >= t.last_at THEN excluded.last
+            ELSE t.last END,
+        last_at = greatest(t.last_at, excluded.last_at)
 """
 
 
-def take_measurements(
+def apply_measurements(
     arrivals: Sequence[Arrival], *, now: datetime
 ) -> set[tuple[int, str]]:
-    """Enter the telemetry of a batch: one write a device, one a bucket.
+    """Store the telemetry of a batch: one write a device, one a bucket.
 
-    Return the values, as (place in the batch, metric), that a newer one was known of:
-    they were buffered or overtaken on their way, and say nothing of now.
+    Return the late values, as (place in the batch, metric): a newer value was known, so
+    they were buffered or overtaken and say nothing about now.
     """
     late: set[tuple[int, str]] = set()
     measured = [
@@ -116,61 +108,69 @@ def take_measurements(
     if not measured:
         return late
     summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
-    horizon = _stamp(now + CLOCK_TOLERANCE + SET_BACK)
+    horizon = _stamp(now + CLOCK_TOLERANCE + FUTURE_TOLERANCE)
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
-    moments: dict[int, datetime] = {}  # of a batch, the same few buckets
+    moments: dict[int, datetime] = {}  # cached: a batch has few different buckets
     for place, arrival in measured:
         device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
         newest[device.id] = max(at, newest.get(device.id, at))
         summary = summaries[device.id]
-        said = _Said(
+        order = _MessageOrder(
             _stamp(at),
             arrival.uplink.message.boot,
             arrival.uplink.message.seq,
         )
-        second = int(at.timestamp())
-        starts = []
-        for step in STEPS:
-            begin = second - second % step
-            if begin not in moments:
-                moments[begin] = datetime.fromtimestamp(begin, UTC)
-            starts.append((step, moments[begin]))
+        starts = _bucket_starts(at, moments)
         for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
             if not math.isfinite(value):
                 continue
-            if not _take(summary, metric, value, said, horizon):
+            if not _apply_value(summary, metric, value, order, horizon):
                 late.add((place, metric))
             for step, start in starts:
                 key = (device.id, metric, step, start)
                 _add(buckets, key, device.tenant_id, value, at)
     _write(summaries, newest)
-    # In key order, as every writer: two bridges meet on the same buckets.
+    # In key order, as every writer does: two bridges may write the same buckets.
     rows = [
         (*key, b.tenant_id, b.minimum, b.maximum, b.total, b.count, b.last, b.last_at)
         for key, b in sorted(buckets.items(), key=lambda item: item[0])
     ]
-    bulk_sql.run(_ROLL_UP, bulk_sql.columns_of(rows, 11))
+    bulk_sql.run(_ROLL_UP, bulk_sql.columns_of(rows, len(_BUCKET_COLUMNS)))
     return late
 
 
-def _take(
-    summary: _Summary, metric: str, value: float, said: _Said, horizon: str
+def _bucket_starts(
+    at: datetime, known: dict[int, datetime]
+) -> list[tuple[int, datetime]]:
+    """Return the start of the bucket of each step; ``known`` caches them."""
+    second = int(at.timestamp())
+    starts = []
+    for step in STEPS:
+        begin = second - second % step
+        if begin not in known:
+            known[begin] = datetime.fromtimestamp(begin, UTC)
+        starts.append((step, known[begin]))
+    return starts
+
+
+def _apply_value(
+    summary: _Summary, metric: str, value: float, order: _MessageOrder, horizon: str
 ) -> bool:
-    """Enter one value; return False where a newer one of this metric is known."""
+    """Apply one value; return False if a newer value of this metric is known."""
     known = summary.latest.get(metric)
-    if known is not None and _is_newer(known, said, horizon):
+    if known is not None and _is_newer(known, order, horizon):
         return False
     if known is None and len(summary.latest) >= METRICS_KEPT:
         return True
-    summary.latest[metric] = latest = {"value": value, "at": said.stamp}
-    if said.boot is not None:
-        latest["boot"] = said.boot
-        if said.seq is not None:
-            latest["seq"] = said.seq
+    summary.latest[metric] = latest = {"value": value, "at": order.stamp}
+    if order.boot is not None:
+        latest["boot"] = order.boot
+        if order.seq is not None:
+            latest["seq"] = order.seq
     band = summary.dead_bands.get(metric)
     if band is None:
-        return True  # only what the product declares is searchable
+        return True  # only metrics that the product declares are searchable
     shown = summary.indexed.get(metric)
     if shown is None or (value != shown and abs(value - shown) >= band):
         summary.indexed[metric] = value
@@ -179,19 +179,19 @@ def _take(
     return True
 
 
-def _is_newer(known: dict[str, Any], said: _Said, horizon: str) -> bool:
-    """Say whether what is known was measured later, by the device's own count.
+def _is_newer(known: dict[str, Any], order: _MessageOrder, horizon: str) -> bool:
+    """Return whether the known value was measured later, by the device's own count.
 
-    Without one, by the time of the message: where its clock is right, its own. What is
-    later than ``horizon`` is from before our own clock was set back.
+    Without a count, compare times: the device's own if plausible, else the arrival. A
+    known time after ``horizon`` was stored before the platform's clock was set back.
     """
     boot, seq = known.get("boot"), known.get("seq")
-    if boot is not None and said.boot is not None:
-        if boot != said.boot:
-            return bool(boot > said.boot)
-        if seq is not None and said.seq is not None:
-            return bool(seq >= said.seq)
-    return bool(said.stamp < known["at"] <= horizon)
+    if boot is not None and order.boot is not None:
+        if boot != order.boot:
+            return bool(boot > order.boot)
+        if seq is not None and order.seq is not None:
+            return bool(seq >= order.seq)
+    return bool(order.stamp < known["at"] <= horizon)
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A device that goes to another owner begins anew; what was, stays with the old one."""
+"""Reset the state of a device for its new tenant; the past stays with the old one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db import connection, transaction
 
 from registry.models import Device
 
-# In the order in which everybody locks these tables. Rows of the present are emptied in
-# place, not deleted: a batch that is under way writes into the row that it finds. The
-# desired version goes on, because a device takes none that is older than the last.
+# In the order in which all code locks these tables. Rows of the present are emptied,
+# not deleted: a running batch writes into the row that it finds. The desired version
+# keeps counting, because a device ignores one that is older than its last.
 _ANEW = (
     """UPDATE state_presence SET tenant_id = %(tenant)s, connectivity = 'offline',
         cause = 'never_connected', since = %(at)s, last_seen_at = NULL,
@@ -30,7 +30,7 @@ _ANEW = (
         WHERE device_id = %(device)s""",
     """UPDATE state_telemetrysummary SET tenant_id = %(tenant)s, latest = '{}',
         indexed = '{}', updated_at = NULL WHERE device_id = %(device)s""",
-    # A bucket that is still open would take in the new owner's values.
+    # A bucket that is still open would get values of the new owner.
     """DELETE FROM state_telemetryrollup WHERE device_id = %(device)s
         AND at + step * interval '1 second' > %(at)s""",
     """WITH ended AS (
@@ -50,8 +50,8 @@ _ANEW = (
 
 
 @transaction.atomic
-def begin_anew(device: Device, *, at: datetime) -> None:
-    """Give what is known of a device now to its tenant of now: nothing, yet."""
+def reset_for_new_tenant(device: Device, *, at: datetime) -> None:
+    """Give the device's rows to its present tenant, emptied."""
     values: dict[str, Any] = {"tenant": device.tenant_id, "device": device.pk, "at": at}
     with connection.cursor() as cursor:
         for statement in _ANEW:

@@ -1,4 +1,4 @@
-"""Twins: taking reported documents in order, and changing the desired one."""
+"""Twins: apply reported documents in order, and change desired ones."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from state.judgment.twin_documents import (
     merge_patch,
     text_of,
 )
+from state.models import Twin, TwinChange
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Reported
@@ -32,7 +33,7 @@ CONFIG_KEY = "config_version"
 
 @dataclass(frozen=True, slots=True)
 class TwinNow:
-    """How a twin stands after a batch."""
+    """The reported half of a twin after a batch."""
 
     reported: Document
     delta: Document
@@ -64,43 +65,41 @@ _CREATE = """
     FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
     ON CONFLICT (device_id) DO NOTHING
 """
-_WRITE_REPORTED = """
+_WRITE_REPORTED = bulk_sql.update_by_key(
+    Twin,
+    "reported",
+    "reported_version",
+    "reported_boot",
+    "reported_session",
+    "reported_at",
+    "delta",
+    "firmware",
+    "config_version",
+)
+_WRITE_DESIRED = f"""
     UPDATE state_twin AS t
-    SET reported = v.reported, reported_version = v.version, reported_boot = v.boot,
-        reported_session = v.session, reported_at = v.at, delta = v.delta,
-        firmware = v.firmware, config_version = v.config_version
-    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::bigint[], %s::bigint[],
-        %s::text[], %s::timestamptz[], %s::text[]::jsonb[], %s::text[], %s::text[])
-        AS v(device_id, reported, version, boot, session, at, delta, firmware,
-            config_version)
-    WHERE t.device_id = v.device_id
-"""
-_WRITE_DESIRED = """
-    UPDATE state_twin AS t
-    SET desired = v.desired, desired_version = v.version, desired_at = %s,
+    SET desired = v.desired, desired_version = v.desired_version, desired_at = %s,
         delta = v.delta
-    FROM unnest(%s::bigint[], %s::text[]::jsonb[], %s::bigint[], %s::text[]::jsonb[])
-        AS v(device_id, desired, version, delta)
+    FROM {bulk_sql.unnest(Twin, "device_id", "desired", "desired_version", "delta")}
     WHERE t.device_id = v.device_id
 """
+_CHANGE_COLUMNS = ("tenant_id", "device_id", "at", "version", "changes")
 _REMEMBER_REPORTED = f"""
-    INSERT INTO state_twinchange (tenant_id, device_id, at, side, version, changes)
-    SELECT v.tenant_id, v.device_id, v.at, '{TwinSide.REPORTED}', v.version, v.changes
-    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[],
-        %s::text[]::jsonb[]) AS v(tenant_id, device_id, at, version, changes)
+    INSERT INTO state_twinchange (tenant_id, device_id, at, version, changes, side)
+    SELECT v.*, '{TwinSide.REPORTED}'
+    FROM {bulk_sql.unnest(TwinChange, *_CHANGE_COLUMNS)}
 """
-# What changes nothing is a new version, but no history.
-_REMEMBER_DESIRED = """
+# A change without a difference is a new version, but not in the change log.
+_REMEMBER_DESIRED = f"""
     INSERT INTO state_twinchange (tenant_id, device_id, at, side, version, changes)
     SELECT d.tenant_id, d.id, %s, 'desired', v.version, v.changes
-    FROM unnest(%s::bigint[], %s::bigint[], %s::text[]::jsonb[])
-        AS v(device_id, version, changes)
-    JOIN registry_device d ON d.id = v.device_id WHERE v.changes <> '{}'
+    FROM {bulk_sql.unnest(TwinChange, "device_id", "version", "changes")}
+    JOIN registry_device d ON d.id = v.device_id WHERE v.changes <> '{{}}'
 """
 
 
-def take_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
-    """Enter the documents that are not older than what is known; return those twins."""
+def apply_reports(reports: Sequence[Report]) -> dict[int, TwinNow]:
+    """Apply the documents that are not older than the known ones; return the twins."""
     if not reports:
         return {}
     rows = _lock_or_create({report.device.id for report in reports})
@@ -144,7 +143,8 @@ def merge_desired(
 ) -> int:
     """Merge a patch into one desired document; return its new version.
 
-    Raises DesiredVersionMoved when the caller names a version that is not the current.
+    Raises DesiredVersionMoved if ``expected_version`` is not the current version, and
+    DesiredRefused.
     """
     with transaction.atomic():
         if expected_version is not None:
@@ -157,9 +157,12 @@ def merge_desired(
 def merge_desired_many(
     device_ids: Collection[int], patch: Document, *, at: datetime
 ) -> dict[int, int]:
-    """Merge one patch into many desired documents; return the new versions."""
+    """Merge one patch into many desired documents; return the new versions.
+
+    Raises DesiredRefused if it is no JSON object, or if a document would be too large.
+    """
     if not isinstance(patch, dict):
-        raise DesiredRefused(desired="A merge patch is a JSON object.")
+        raise DesiredRefused(desired="A merge patch must be a JSON object.")
     with transaction.atomic():
         rows = _lock_or_create(device_ids)
         written, history = [], []
@@ -181,12 +184,12 @@ def merge_desired_many(
 
 
 def lock_desired(device_ids: Collection[int]) -> dict[int, Document]:
-    """Lock the twins of these devices in key order; return what is desired of each."""
+    """Lock the twins of these devices in key order; return their desired documents."""
     return {pk: row.desired for pk, row in _lock_or_create(device_ids).items()}
 
 
 def _is_current(row: _TwinRow, message: Reported, session: str) -> bool:
-    """Say whether a document is not older than the one that is known."""
+    """Return whether a document is not older than the known one."""
     if row.reported_at is None:
         return True
     if message.boot is not None:
@@ -194,7 +197,7 @@ def _is_current(row: _TwinRow, message: Reported, session: str) -> bool:
             return True
         known = (row.reported_boot, row.reported_version)
         return (message.boot, message.version) >= known
-    # Without a boot number, only a birth with a new session begins a new count.
+    # Without a boot number, only a birth with a new session restarts the versions.
     if session and session != row.reported_session:
         return True
     return message.version >= row.reported_version
@@ -215,7 +218,7 @@ def _reported_values(row: _TwinRow, now: TwinNow) -> tuple[Any, ...]:
 
 
 def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
-    """Lock the twins of these devices in key order, making those that are missing."""
+    """Lock the twins of these devices in key order; create missing ones."""
     found = bulk_sql.fetch(_LOCK, [sorted(device_ids)])
     missing = sorted(set(device_ids) - {row[0] for row in found})
     if missing:

@@ -1,8 +1,8 @@
-"""What an operator would conclude: cases as counts, each with the verdict expected.
+"""Scenarios as counts, each with the verdict that an operator would give.
 
-Written from the cases, not from the code. A pair is (affected, all) of the peers that
-share a trait with the troubled device: its gateway, site, adapter, firmware, model, and
-at last the whole fleet. A device of its own is in none of the numbers; a set is.
+Written from real cases, not from the code. A pair is (affected, all) of the peers that
+share a trait with the affected device: its gateway, site, adapter, firmware, model, and
+the whole fleet. A single device is not in the numbers; a set of devices is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 Pair = tuple[int, int]
 
-# A fleet of 500: 50 on the site, 10 on the gateway, most over MQTT, and all is well.
+# A healthy fleet of 500: 50 on the site, 10 on the gateway, most over MQTT.
 WELL: dict[str, Pair] = {
     "gateway": (0, 9),
     "site": (0, 49),
@@ -27,17 +27,17 @@ WELL: dict[str, Pair] = {
 class Scenario:
     """One case."""
 
-    story: str
+    title: str
     verdict: str
-    where: str = ""  # the trait that the verdict has to name
+    where: str = ""  # the trait that the verdict must name
     trouble: str = "silent"
     peers: dict[str, Pair] = field(default_factory=dict)
-    # What else is known, by the names of the evidence.
+    # Other fields of the evidence.
     known: dict[str, Any] = field(default_factory=dict)
 
 
 def case(
-    story: str,
+    title: str,
     verdict: str,
     where: str = "",
     *,
@@ -50,7 +50,7 @@ def case(
     merged = WELL | peers
     if no_gateway:
         del merged["gateway"]
-    return Scenario(story, verdict, where, trouble, merged, known or {})
+    return Scenario(title, verdict, where, trouble, merged, known or {})
 
 
 BAD_PATH = {"tries": 200, "unanswered": 120, "p95_ms": 900.0, "usual_p95_ms": 800.0}
@@ -60,15 +60,15 @@ QUIET_PATH = {"tries": 2, "unanswered": 2, "p95_ms": None, "usual_p95_ms": None}
 
 SCENARIOS = [
     # The device itself.
-    case("one sensor is lost, and all its neighbours are well", "device"),
+    case("one sensor is lost, and all its neighbours are healthy", "device"),
     case("the same without a gateway", "device", no_gateway=True),
     case(
-        "a small site, the seven others well",
+        "a small site, the seven others healthy",
         "device",
         no_gateway=True,
         site=(0, 7),
     ),
-    case("it connects and disconnects, nobody else does", "device", trouble="flapping"),
+    case("it keeps disconnecting, no other device does", "device", trouble="flapping"),
     case(
         "what it sends cannot be read, the others of its firmware are read",
         "device",
@@ -134,17 +134,17 @@ SCENARIOS = [
         fleet=(92, 499),
     ),
     case(
-        "lost, and the field found it dead",
+        "lost, and people on site found it dead",
         "device",
         known={"feedback": "dead", "is_online": False},
     ),
     case(
-        "lost, and the field found it unplugged",
+        "lost, and people on site found it unplugged",
         "device",
         known={"feedback": "unplugged", "is_online": False},
     ),
     case(
-        "unplugged, says the field, on a day when some others are lost too",
+        "reported as unplugged on a day when some others are lost too",
         "device",
         gateway=(1, 9),
         site=(5, 49),
@@ -152,12 +152,12 @@ SCENARIOS = [
         known={"feedback": "unplugged", "is_online": False},
     ),
     case(
-        "a lost device whose last will came before we went blind",
+        "a lost device whose last will came before the platform went blind",
         "device",
         known={"is_blind_now": True},
     ),
     case(
-        "the path is a little slower than usual, and this one alone fails",
+        "the path is a little slower than usual, and only this device fails",
         "device",
         trouble="commands",
         known={"path": GOOD_PATH},
@@ -272,7 +272,7 @@ SCENARIOS = [
         fleet=(35, 499),
     ),
     case(
-        "four in ten of a site, hardly anybody elsewhere",
+        "four in ten of a site, hardly any elsewhere",
         "network",
         "site",
         no_gateway=True,
@@ -294,7 +294,7 @@ SCENARIOS = [
         fleet=(99, 499),
     ),
     case(
-        "a whole site comes and goes",
+        "a whole site keeps disconnecting",
         "network",
         "site",
         trouble="flapping",
@@ -413,14 +413,14 @@ SCENARIOS = [
         fleet=(20, 499),
     ),
     # The platform.
-    case("we are not listening", "platform", trouble="blind"),
+    case("the platform is not listening", "platform", trouble="blind"),
     case(
-        "it went silent while we were not listening",
+        "it went silent while the platform was not listening",
         "platform",
         known={"began_blind": True},
     ),
     case(
-        "everybody is lost, on every site and path",
+        "every device is lost, on every site and path",
         "platform",
         gateway=(9, 9),
         site=(47, 49),
@@ -440,7 +440,7 @@ SCENARIOS = [
         fleet=(333, 499),
     ),
     case(
-        "everybody is lost, and so the gateway too",
+        "every device is lost, and so the gateway too",
         "platform",
         gateway=(9, 9),
         site=(47, 49),
@@ -451,13 +451,13 @@ SCENARIOS = [
         known={"gateway_is_away": True},
     ),
     case(
-        "lost, it runs, and the field finds no signal where it stands",
+        "lost, but people on site see it run without a network signal",
         "network",
         "feedback",
         known={"feedback": "no_signal", "is_online": False},
     ),
     case(
-        "misleading: no signal, says the field, of a device whose commands fail online",
+        "misleading: people report no signal for an online device whose commands fail",
         "device",
         trouble="commands",
         known={"feedback": "no_signal", "is_online": True},
@@ -474,7 +474,7 @@ SCENARIOS = [
         fleet=(31, 499),
     ),
     case(
-        "misleading: the whole site, but of the field's word this one is unplugged",
+        "misleading: the whole site is lost, but this one is reported as unplugged",
         "network",
         "site",
         gateway=(9, 9),
@@ -487,24 +487,24 @@ SCENARIOS = [
     ),
     # Our interpretation.
     case(
-        "judged offline, and the field says that it works fine",
+        "judged offline, but people on site report that it works fine",
         "interpretation",
         known={"feedback": "works_fine", "is_online": False},
     ),
     case(
-        "judged online, and the field says that it is dead",
+        "judged online, but people on site report that it is dead",
         "interpretation",
         trouble="none",
         known={"feedback": "dead", "is_online": True},
     ),
     case(
-        "judged online, and the field says that it is unplugged",
+        "judged online, but people on site report that it is unplugged",
         "interpretation",
         trouble="none",
         known={"feedback": "unplugged", "is_online": True},
     ),
     case(
-        "the site looks out, and the field says that the device works fine",
+        "the site looks lost, but people report that the device works fine",
         "interpretation",
         gateway=(9, 9),
         site=(48, 49),
@@ -512,7 +512,7 @@ SCENARIOS = [
         known={"feedback": "works_fine", "is_online": False},
     ),
     case(
-        "a critical alarm on a device of which the field says that it works fine",
+        "a critical alarm, but people on site report that the device works fine",
         "interpretation",
         trouble="alarm",
         known={"feedback": "works_fine", "is_online": True},
@@ -542,12 +542,12 @@ SCENARIOS = [
         fleet=(101, 499),
     ),
     case(
-        "commands fail although the field says that it works: no contradiction",
+        "commands fail though people report that it works: no contradiction",
         "device",
         trouble="commands",
         known={"feedback": "works_fine", "is_online": True},
     ),
-    # Nobody can tell.
+    # Cannot tell.
     case(
         "a fleet of three",
         "cannot_tell",
@@ -569,7 +569,7 @@ SCENARIOS = [
         fleet=(0, 0),
     ),
     case(
-        "one neighbour, who is well: it may still be the site's line",
+        "one healthy neighbour: it may still be the network of the site",
         "cannot_tell",
         no_gateway=True,
         site=(0, 1),
@@ -637,7 +637,7 @@ SCENARIOS = [
     ),
     # Sets of devices.
     case(
-        "forty troubled devices, all but two on one site",
+        "forty affected devices, all but two on one site",
         "network",
         "site",
         no_gateway=True,
@@ -649,7 +649,7 @@ SCENARIOS = [
         known={"set_size": 40, "covered": {"site": 38, "adapter": 36, "model": 30}},
     ),
     case(
-        "forty troubled devices on twenty sites, all but one with one firmware",
+        "forty affected devices on twenty sites, all but one with one firmware",
         "device",
         "firmware",
         no_gateway=True,
@@ -664,7 +664,7 @@ SCENARIOS = [
         },
     ),
     case(
-        "twelve troubled devices that have nothing in common",
+        "twelve affected devices without a shared trait",
         "device",
         no_gateway=True,
         site=(2, 50),
@@ -692,7 +692,7 @@ SCENARIOS = [
         },
     ),
     case(
-        "two troubled devices of a big fleet",
+        "two affected devices of a big fleet",
         "cannot_tell",
         no_gateway=True,
         site=(1, 50),

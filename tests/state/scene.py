@@ -1,4 +1,4 @@
-"""Devices that speak through the real door, at times that the test chooses."""
+"""Test helpers: devices send messages through the real ingest at chosen times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commands.services.uplink import take_in
+from commands.services.uplink import ingest_batch
 from iotplatform.common.messages import Uplink, parse
 from registry.models import Device, Site
 from state.models import ConnectivityTransition, MaintenanceWindow, Presence, Twin
@@ -25,7 +25,7 @@ MINUTE = timedelta(seconds=60)  # the interval of the factory's product
 
 
 def t(minutes: float) -> datetime:
-    """Return a moment of the scene."""
+    """Return the time so many minutes after the start of the test."""
     return T0 + minutes * MINUTE
 
 
@@ -38,7 +38,7 @@ def uplink(
     through: Device | None = None,
     **body: Any,
 ) -> Uplink:
-    """Return a message of a device, as it arrives."""
+    """Return a message of a device as the adapter parses it."""
     relay = f"{through.uid}/child/" if through else ""
     return parse(
         f"iot/v1/{relay}{device.uid}/{kind}",
@@ -50,27 +50,26 @@ def uplink(
 
 
 def arrive(*uplinks: Uplink) -> None:
-    """Take the messages in as one batch."""
-    take_in(uplinks, [], now=max(uplink.at for uplink in uplinks))
+    """Ingest the messages as one batch."""
+    ingest_batch(uplinks, [], now=max(uplink.at for uplink in uplinks))
 
 
 def say(device: Device, kind: str, at: datetime, **body: Any) -> None:
-    """One message, in a batch of its own."""
+    """Ingest one message in a batch of its own."""
     arrive(uplink(device, kind, at, **body))
 
 
 def be_born(device: Device, at: datetime, session: str = "s1", **body: Any) -> None:
-    """Connect."""
     say(device, "status", at, status="online", session=session, **body)
 
 
 def will(device: Device, at: datetime, session: str | None, **body: Any) -> None:
-    """The broker says that the connection is lost."""
+    """Ingest a last will: the broker reports a lost connection."""
     say(device, "status", at, status="offline", session=session, **body)
 
 
 def sweep(at: datetime) -> None:
-    """What the clock does, until nothing is left to do."""
+    """Run the sweep until nothing is due."""
     wake_children_across_tenants(now=at)
     while sweep_across_tenants(now=at):
         pass
@@ -80,13 +79,13 @@ def sweep(at: datetime) -> None:
 
 
 def listen(at: datetime, *, slot: int = 1, read_up_to: datetime | None = None) -> None:
-    """A beat of a slot that has read everything, or only so far."""
-    said = Beat(slot, "test:1", read_up_to or at, 10, 1, 0, 10.0, 0.02)
-    beat([said], now=at)
+    """Record a beat of a slot that has read everything, or up to ``read_up_to``."""
+    reported = Beat(slot, "test:1", read_up_to or at, 10, 1, 0, 10.0, 0.02)
+    beat([reported], now=at)
 
 
 def keep_listening(begin: datetime, end: datetime) -> None:
-    """Beats without a gap."""
+    """Record beats without a gap."""
     while begin < end:
         begin = min(begin + 4 * SECOND, end)
         listen(begin)
@@ -107,7 +106,7 @@ def twin(device: Device) -> Twin:
 
 
 def moves(device: Device) -> list[tuple[str, str]]:
-    """Return the stored transitions: where to, and why."""
+    """Return the stored transitions as (new value, cause)."""
     rows = ConnectivityTransition.objects.filter(device=device).order_by("at", "id")
     return list(rows.values_list("moved_to", "cause"))
 
@@ -115,7 +114,7 @@ def moves(device: Device) -> list[tuple[str, str]]:
 def announce(
     *places: Device | Site, begin: datetime, end: datetime, reason: str = "filters"
 ) -> MaintenanceWindow:
-    """Work at devices, or at sites."""
+    """Open a maintenance window for devices or sites."""
     devices = [place for place in places if isinstance(place, Device)]
     return open_window(
         tenant=places[0].tenant,

@@ -1,4 +1,4 @@
-"""Outages of ours and jumps of our clock: what is held is neither raised nor lost."""
+"""Held-back alarms survive outages and clock jumps of the platform."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from registry.models import Device
 from state.models import Alarm, AlarmRule
 from state.selectors.adapter_liveness import blind_spans
 from state.services.alarms.held_back import (
-    raise_held_across_tenants,
-    set_back_across_tenants,
+    raise_held_back_across_tenants,
+    restart_future_holds_across_tenants,
 )
 from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
@@ -18,24 +18,24 @@ from tests.state.test_alarm_rules import rule_for
 
 pytestmark = pytest.mark.django_db
 
-FAST, SLOW = 8, -8  # minutes; within what a device's clock may be off
+FAST, SLOW = 8, -8  # minutes that a device's clock is wrong, within the tolerance
 
 
 def measure(device: Device, minute: float, value: float, *, off: float = 0) -> None:
-    """Say a temperature; the device's clock is so many minutes off."""
+    """Send a temperature; the device's clock is ``off`` minutes wrong."""
     ts = int((t(minute) + off * MINUTE).timestamp() * 1_000)
     say(device, "telemetry", t(minute), metrics={"temperature": value}, ts=ts)
 
 
 def raised(minute: float) -> list[Device]:
-    """Sweep; return the devices with an alarm."""
-    raise_held_across_tenants(now=t(minute))
+    """Run the sweep; return the devices with an alarm."""
+    raise_held_back_across_tenants(now=t(minute))
     return [alarm.device for alarm in Alarm.objects.order_by("pk")]
 
 
 @pytest.fixture
 def rule() -> AlarmRule:
-    """A rule that asks for five minutes, while we listen."""
+    """Return a rule with a hold time of five minutes; the platform listens."""
     open_slots(1, now=t(0))
     return rule_for(DeviceFactory.create(), hold_seconds=300)
 
@@ -46,15 +46,15 @@ def device_of(rule: AlarmRule) -> Device:
 
 
 @pytest.mark.parametrize("off", [FAST, 0, SLOW])
-def test_a_devices_clock_does_not_carry_its_complaint_across_an_outage(
+def test_a_fast_device_clock_does_not_carry_a_held_back_alarm_across_an_outage(
     rule: AlarmRule, off: float
 ) -> None:
-    """A fast one would say that it complained after the outage, when it did before."""
+    """A fast clock would date a report from before the outage after it."""
     silent = device_of(rule)
     keep_listening(t(0), t(2))
     measure(silent, 2, 90, off=off)
 
-    listen(t(9.5))  # of ten minutes since it complained, more than seven unheard
+    listen(t(9.5))  # no listening for over seven of ten minutes since the report
 
     assert raised(9.6) == []
     keep_listening(t(9.5), t(14.4))
@@ -64,10 +64,10 @@ def test_a_devices_clock_does_not_carry_its_complaint_across_an_outage(
 
 
 @pytest.mark.parametrize("off", [FAST, 0, SLOW])
-def test_a_complaint_after_an_outage_counts_by_our_clock(
+def test_a_report_after_an_outage_counts_by_the_platforms_clock(
     rule: AlarmRule, off: float
 ) -> None:
-    """A slow one would say that it last complained before the outage."""
+    """A slow clock would date a report from after the outage before it."""
     warm = device_of(rule)
     keep_listening(t(0), t(2))
     measure(warm, 1, 90, off=off)
@@ -81,7 +81,7 @@ def test_a_complaint_after_an_outage_counts_by_our_clock(
 
 @pytest.fixture
 def fleet(rule: AlarmRule) -> dict[str, Device]:
-    """Devices that have just begun to complain: one goes on, one ends, one is mute."""
+    """Return devices with a fresh report: one goes on, one clears, one is silent."""
     fleet = {fate: device_of(rule) for fate in ("warm", "mended", "silent")}
     keep_listening(t(0), t(1))
     for device in fleet.values():
@@ -91,10 +91,10 @@ def fleet(rule: AlarmRule) -> dict[str, Device]:
 
 
 def go_on_from(fleet: dict[str, Device], minute: float) -> None:
-    """The platform is back, and the devices are heard again, but for the silent one.
+    """The platform is back and hears the devices again, except for the silent one.
 
-    The one that goes on is an alarm once it has lasted for long enough; silence is one
-    hold time after we were back.
+    The report that goes on is raised after its hold time; the silent device's is raised
+    one hold time after the platform is back.
     """
     listen(t(minute))
     assert raised(minute) == []
@@ -108,11 +108,13 @@ def go_on_from(fleet: dict[str, Device], minute: float) -> None:
 
 
 def tidy(minute: float) -> None:
-    set_back_across_tenants(now=t(minute))
+    restart_future_holds_across_tenants(now=t(minute))
 
 
-def test_a_restart_of_everything_raises_no_storm(fleet: dict[str, Device]) -> None:
-    for minute in (11, 11.5):  # the worker is back before the bridge is
+def test_a_restart_of_everything_raises_no_storm_of_alarms(
+    fleet: dict[str, Device],
+) -> None:
+    for minute in (11, 11.5):  # the worker is back before the bridge
         assert raised(minute) == []
 
     open_slots(1, now=t(12))
@@ -120,7 +122,7 @@ def test_a_restart_of_everything_raises_no_storm(fleet: dict[str, Device]) -> No
     go_on_from(fleet, 12)
 
 
-def test_a_clock_that_jumps_an_hour_ahead_raises_no_storm(
+def test_a_clock_that_jumps_an_hour_ahead_raises_no_storm_of_alarms(
     fleet: dict[str, Device],
 ) -> None:
     assert raised(61) == []  # before the bridge's next beat, and after it
@@ -128,7 +130,7 @@ def test_a_clock_that_jumps_an_hour_ahead_raises_no_storm(
     go_on_from(fleet, 61)
 
 
-def test_a_clock_that_is_set_back_an_hour_raises_no_storm_and_holds_nothing_back(
+def test_a_clock_that_is_set_back_an_hour_raises_no_storm_and_delays_no_alarm(
     fleet: dict[str, Device],
 ) -> None:
     assert raised(-59) == []
@@ -136,7 +138,7 @@ def test_a_clock_that_is_set_back_an_hour_raises_no_storm_and_holds_nothing_back
     go_on_from(fleet, -59)
 
 
-def test_a_clock_that_was_an_hour_ahead_for_a_while_leaves_no_blindness_behind(
+def test_a_clock_that_was_an_hour_ahead_for_a_while_leaves_no_blind_span(
     fleet: dict[str, Device],
 ) -> None:
     listen(t(61))
@@ -148,7 +150,7 @@ def test_a_clock_that_was_an_hour_ahead_for_a_while_leaves_no_blindness_behind(
     go_on_from(fleet, 2)
 
 
-def test_what_maintenance_holds_ends_with_it_though_the_clock_was_set_back(
+def test_maintenance_ends_in_time_even_if_the_clock_was_set_back(
     rule: AlarmRule,
 ) -> None:
     device = device_of(rule)

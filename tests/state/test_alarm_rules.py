@@ -1,4 +1,4 @@
-"""Rules: thresholds on values, with hold time and hysteresis, written by managers."""
+"""Alarm rules: thresholds with hold time and hysteresis; managers write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.models import Device, Membership, MembershipLimit
 from state.models import Alarm, AlarmChange, AlarmRule, HeldAlarm
 from state.selectors import latest_telemetry
 from state.services.alarms.closing import end_orphans_across_tenants
-from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_back_across_tenants
 from state.services.alarms.rules import change_rule, create_rule
 from state.services.alarms.thresholds import Threshold, is_beyond
 from state.services.presence.adapter_liveness import open_slots
@@ -41,12 +41,12 @@ def measure(device: Device, minute: float, value: float) -> None:
     say(device, "telemetry", t(minute), metrics={"temperature": value})
 
 
-def stories() -> list[tuple[str, int]]:
+def alarm_states() -> list[tuple[str, int]]:
     return list(Alarm.objects.order_by("pk").values_list("state", "count"))
 
 
 @pytest.mark.django_db
-def test_a_value_raises_and_only_one_well_below_the_threshold_clears() -> None:
+def test_a_value_raises_an_alarm_and_only_one_beyond_the_hysteresis_clears_it() -> None:
     device = DeviceFactory.create()
     rule_for(device, hysteresis=5)
 
@@ -59,23 +59,25 @@ def test_a_value_raises_and_only_one_well_below_the_threshold_clears() -> None:
 
 
 @pytest.mark.django_db
-def test_what_does_not_last_as_long_as_the_rule_asks_is_no_alarm() -> None:
+def test_a_value_that_does_not_last_for_the_hold_time_raises_no_alarm() -> None:
     device = DeviceFactory.create()
     rule_for(device, hold_seconds=300)
     measure(device, 0, 90)
     measure(device, 4, 70)
     measure(device, 5, 90)
 
-    raise_held_across_tenants(now=t(6))
-    assert stories() == []
+    raise_held_back_across_tenants(now=t(6))
+    assert alarm_states() == []
     measure(device, 9, 91)
-    raise_held_across_tenants(now=t(10))
+    raise_held_back_across_tenants(now=t(10))
 
-    assert stories() == [("raised", 2)]
+    assert alarm_states() == [("raised", 2)]
 
 
 @pytest.mark.django_db
-def test_an_outage_of_ours_raises_nothing_that_may_have_ended_meanwhile() -> None:
+def test_an_outage_of_the_platform_raises_no_alarm_that_may_have_ended_meanwhile() -> (
+    None
+):
     open_slots(1, now=t(0))
     mended, silent, warm = (DeviceFactory.create() for _ in range(3))
     for device in (mended, silent, warm):
@@ -84,30 +86,30 @@ def test_an_outage_of_ours_raises_nothing_that_may_have_ended_meanwhile() -> Non
     keep_listening(t(0), t(2))
 
     for minute in range(3, 13):
-        raise_held_across_tenants(now=t(minute))
-    assert stories() == []
+        raise_held_back_across_tenants(now=t(minute))
+    assert alarm_states() == []
 
     listen(t(13))
     measure(mended, 13.1, 70)
     measure(warm, 13.2, 90)
     keep_listening(t(13), t(17))
-    raise_held_across_tenants(now=t(17))
+    raise_held_back_across_tenants(now=t(17))
     assert [alarm.device for alarm in Alarm.objects.all()] == [warm]
 
     keep_listening(t(17), t(19))
-    raise_held_across_tenants(now=t(19))
+    raise_held_back_across_tenants(now=t(19))
     assert made_by(warm) == made_by(silent) == [("raised", "held")]
 
 
 @pytest.mark.django_db
-def test_a_rule_that_is_off_or_of_another_product_raises_nothing() -> None:
+def test_a_rule_that_is_off_or_for_another_product_raises_no_alarm() -> None:
     device = DeviceFactory.create()
     rule_for(device, enabled=False)
     rule_for(DeviceFactory.create())
 
     measure(device, 0, 90)
 
-    assert stories() == []
+    assert alarm_states() == []
 
 
 @given(
@@ -116,7 +118,7 @@ def test_a_rule_that_is_off_or_of_another_product_raises_nothing() -> None:
     st.integers(0, 10),
     st.lists(st.integers(-70, 70), max_size=40),
 )
-def test_an_alarm_follows_the_values_as_the_words_say(
+def test_an_alarm_follows_the_values_like_a_simple_model(
     comparison: str, threshold: int, hysteresis: int, values: list[int]
 ) -> None:
     rule = Threshold(1, "m", comparison, threshold, hysteresis, 0, "info", "c")
@@ -137,7 +139,7 @@ def test_an_alarm_follows_the_values_as_the_words_say(
 
 
 @pytest.mark.django_db
-def test_a_manager_writes_switches_and_removes_a_rule() -> None:
+def test_a_manager_creates_switches_and_deletes_a_rule() -> None:
     device = DeviceFactory.create()
     client = client_of(device, "manager")
     body = {
@@ -163,7 +165,7 @@ def test_a_manager_writes_switches_and_removes_a_rule() -> None:
 
 
 @pytest.mark.django_db
-def test_an_operator_writes_no_rule_and_another_tenant_sees_none() -> None:
+def test_an_operator_cannot_write_rules_and_another_tenant_cannot_see_them() -> None:
     device = DeviceFactory.create()
     one = f"{URL}{rule_for(device).public_id}/"
     stranger = client_of(DeviceFactory.create(), "manager")
@@ -176,7 +178,7 @@ def test_an_operator_writes_no_rule_and_another_tenant_sees_none() -> None:
 
 
 @pytest.mark.django_db
-def test_a_manager_of_one_site_changes_no_rule_of_the_whole_tenant() -> None:
+def test_a_manager_limited_to_one_site_cannot_change_rules() -> None:
     device = DeviceFactory.create()
     one = f"{URL}{rule_for(device).public_id}/"
     client = client_of(device, "manager")
@@ -192,7 +194,7 @@ def test_a_manager_of_one_site_changes_no_rule_of_the_whole_tenant() -> None:
 
 
 def made_by(device: Device) -> list[tuple[str, str]]:
-    """What happened to the device's alarms, and why."""
+    """Return the changes of the device's alarms as (move, reason)."""
     rows = AlarmChange.objects.filter(device=device).order_by("at", "pk")
     return list(rows.values_list("move", "reason"))
 
@@ -201,7 +203,7 @@ def made_by(device: Device) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("act", "reason"), [("disable", "rule_off"), ("delete", "rule_deleted")]
 )
-def test_a_rule_that_is_switched_off_or_deleted_takes_its_alarms_along(
+def test_switching_off_or_deleting_a_rule_clears_its_alarms(
     act: str, reason: str
 ) -> None:
     hot, held = DeviceFactory.create_batch(2)
@@ -226,11 +228,13 @@ def test_a_rule_that_is_switched_off_or_deleted_takes_its_alarms_along(
     assert made_by(hot)[-1] == ("cleared", reason)
     assert AlarmChange.objects.latest("pk").by is not None
     assert not HeldAlarm.objects.exists()
-    assert raise_held_across_tenants(now=t(20)) == 0
+    assert raise_held_back_across_tenants(now=t(20)) == 0
 
 
 @pytest.mark.django_db
-def test_what_a_batch_under_way_raised_for_a_rule_that_is_off_is_cleared() -> None:
+def test_an_alarm_that_a_running_batch_raised_for_a_rule_that_is_off_is_cleared() -> (
+    None
+):
     device = DeviceFactory.create()
     rule = rule_for(device)
     measure(device, 0, 90)
@@ -238,12 +242,14 @@ def test_what_a_batch_under_way_raised_for_a_rule_that_is_off_is_cleared() -> No
 
     assert end_orphans_across_tenants(now=t(1)) == 1
 
-    assert stories() == [("cleared", 1)]
+    assert alarm_states() == [("cleared", 1)]
     assert made_by(device)[-1] == ("cleared", "rule_off")
 
 
 @pytest.mark.django_db
-def test_another_threshold_clears_what_is_no_alarm_by_it_and_keeps_the_rest() -> None:
+def test_a_new_threshold_clears_alarms_that_no_longer_apply_and_keeps_the_rest() -> (
+    None
+):
     warm = DeviceFactory.create()
     rule = rule_for(warm, hysteresis=2)
     band, hot = [
@@ -265,30 +271,30 @@ def test_another_threshold_clears_what_is_no_alarm_by_it_and_keeps_the_rest() ->
 
 
 @pytest.mark.django_db
-def test_what_is_held_goes_on_for_as_long_as_the_rule_asks_now() -> None:
+def test_a_held_back_alarm_follows_a_new_hold_time() -> None:
     device = DeviceFactory.create()
     rule = rule_for(device, hold_seconds=600)
     measure(device, 0, 90)
 
     change_rule(rule, hold_seconds=120)
 
-    assert raise_held_across_tenants(now=t(1.9)) == 0
-    assert raise_held_across_tenants(now=t(2)) == 1
+    assert raise_held_back_across_tenants(now=t(1.9)) == 0
+    assert raise_held_back_across_tenants(now=t(2)) == 1
 
 
 @pytest.mark.django_db
-def test_a_rule_about_another_metric_begins_anew() -> None:
+def test_a_new_metric_of_a_rule_clears_its_alarms() -> None:
     device = DeviceFactory.create()
     rule = rule_for(device)
     measure(device, 0, 90)
 
     change_rule(rule, metric="humidity")
 
-    assert stories() == [("cleared", 1)]
+    assert alarm_states() == [("cleared", 1)]
 
 
 @pytest.mark.django_db
-def test_a_value_that_was_overtaken_or_buffered_says_nothing_of_now() -> None:
+def test_a_late_value_neither_raises_nor_clears_an_alarm() -> None:
     device = DeviceFactory.create()
     rule_for(device)
     now = {"temperature": 50}
@@ -302,15 +308,17 @@ def test_a_value_that_was_overtaken_or_buffered_says_nothing_of_now() -> None:
     ]
     arrive(*buffered)
 
-    assert stories() == []
+    assert alarm_states() == []
     assert latest_telemetry(device)["temperature"]["value"] == 50
     say(device, "telemetry", t(2), boot=7, seq=901, metrics={"temperature": 91})
     say(device, "telemetry", t(3), boot=7, seq=110, metrics=now)
-    assert stories() == [("raised", 1)]
+    assert alarm_states() == [("raised", 1)]
 
 
 @pytest.mark.django_db
-def test_the_devices_clock_decides_neither_what_is_new_nor_how_long_it_lasts() -> None:
+def test_the_devices_clock_decides_neither_the_order_of_values_nor_the_hold_time() -> (
+    None
+):
     device = DeviceFactory.create()
     rule_for(device, hold_seconds=300)
     fast = int(t(9).timestamp() * 1_000)
@@ -319,5 +327,5 @@ def test_the_devices_clock_decides_neither_what_is_new_nor_how_long_it_lasts() -
     say(device, "telemetry", t(0), boot=1, seq=1, ts=fast, metrics={"temperature": 50})
     say(device, "telemetry", t(0), boot=1, seq=2, ts=slow, metrics={"temperature": 90})
 
-    assert raise_held_across_tenants(now=t(4.9)) == 0
-    assert raise_held_across_tenants(now=t(5)) == 1
+    assert raise_held_back_across_tenants(now=t(4.9)) == 0
+    assert raise_held_back_across_tenants(now=t(5)) == 1

@@ -1,4 +1,4 @@
-"""Alarms: raised and cleared by events, one open per code, acknowledged by people."""
+"""Alarms: events raise and clear them, one open per code; people acknowledge them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ pytestmark = pytest.mark.django_db
 
 
 def raise_alarm(device: Device, minute: float, **body: object) -> None:
-    said = {"code": "hot", "severity": "warning", "state": "raised"} | body
-    say(device, "event", t(minute), **said)
+    event = {"code": "hot", "severity": "warning", "state": "raised"} | body
+    say(device, "event", t(minute), **event)
 
 
 def client_of(device: Device, role: str = "operator") -> APIClient:
-    """Someone of the device's tenant."""
+    """Return a client of a person in the device's tenant."""
     client = APIClient()
     member = MembershipFactory.create(tenant=device.tenant, role=role)
     client.force_authenticate(member.user)
     return client
 
 
-def test_what_is_raised_again_is_counted_and_not_opened_twice() -> None:
+def test_an_open_alarm_that_is_raised_again_is_counted_and_not_opened_twice() -> None:
     device = DeviceFactory.create()
 
     raise_alarm(device, 0, message="80 °C")
@@ -45,7 +45,7 @@ def test_what_is_raised_again_is_counted_and_not_opened_twice() -> None:
     assert (second.count, second.state) == (1, "raised")
 
 
-def test_a_batch_that_raises_clears_and_raises_tells_the_whole_story() -> None:
+def test_a_batch_that_raises_clears_and_raises_again_logs_each_change() -> None:
     device = DeviceFactory.create()
     body: dict[str, Any] = {"code": "hot", "severity": "info"}
 
@@ -63,7 +63,7 @@ def test_a_batch_that_raises_clears_and_raises_tells_the_whole_story() -> None:
 
 
 @pytest.mark.parametrize("lifecycle", ["provisioned", "in_repair"])
-def test_a_device_out_of_service_raises_no_alarm_and_may_clear_one(
+def test_a_device_out_of_service_raises_no_alarm_but_may_clear_one(
     lifecycle: str,
 ) -> None:
     device = DeviceFactory.create()
@@ -76,7 +76,7 @@ def test_a_device_out_of_service_raises_no_alarm_and_may_clear_one(
     assert list(Alarm.objects.values_list("code", "state")) == [("hot", "cleared")]
 
 
-def test_an_operator_acknowledges_an_alarm_and_a_viewer_may_not() -> None:
+def test_an_operator_acknowledges_an_alarm_and_a_viewer_cannot() -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0)
     path = f"/api/v1/alarms/{Alarm.objects.get().public_id}/acknowledge/"
@@ -94,7 +94,7 @@ def test_an_operator_acknowledges_an_alarm_and_a_viewer_may_not() -> None:
     assert client_of(device).post(path).status_code == 409
 
 
-def test_another_tenants_alarms_are_not_there() -> None:
+def test_alarms_of_another_tenant_are_not_found() -> None:
     device, stranger = DeviceFactory.create(), DeviceFactory.create()
     raise_alarm(device, 0)
     raise_alarm(stranger, 0)
@@ -113,7 +113,7 @@ def test_another_tenants_alarms_are_not_there() -> None:
     assert nobody.get("/api/v1/alarms/").json()["results"] == []
 
 
-def test_alarms_are_narrowed_by_device_state_and_severity() -> None:
+def test_alarms_are_filtered_by_device_state_and_severity() -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0)
     raise_alarm(device, 1, code="cold", severity="critical")

@@ -1,7 +1,7 @@
-"""One device's messages in any order and repetition: the same twin and presence.
+"""A device's messages in any order and repetition give the same twin and presence.
 
-Bridges side by side commit what they took in any order; when each message came is
-known. With boot and seq on all that the device itself sends, that is enough.
+Parallel bridges commit their messages in any order; the arrival time of each message is
+known. With boot and seq in all messages of the device, that is enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from commands.services.uplink import take_in
+from commands.services.uplink import ingest_batch
 from iotplatform.common.messages import Uplink
 from registry.models import Device
 from state.models import Presence, TelemetrySummary, Twin
@@ -36,8 +36,8 @@ TWIN = ("reported", "reported_version", "reported_boot", "firmware", "delta")
 
 
 @dataclass(frozen=True)
-class Said:
-    """One message, whoever's device says it."""
+class Message:
+    """One message, without its device."""
 
     at: datetime
     kind: str
@@ -49,7 +49,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Connection:
-    """What is said between a birth and an end."""
+    """The messages between a birth and the end of the connection."""
 
     is_new_boot: bool
     words: tuple[str, ...]
@@ -67,16 +67,16 @@ connections = st.builds(
 lives = st.lists(connections, min_size=1, max_size=4)
 
 
-def told(life: list[Connection]) -> list[Said]:
-    """Return what a device with this life says, in the order of its arrival."""
-    said: list[Said] = []
+def messages_of(life: list[Connection]) -> list[Message]:
+    """Return the messages of a device with these connections, in order of arrival."""
+    messages: list[Message] = []
     clock = itertools.count(1)
     seqs = itertools.count(1)
     boot = version = 0
     late_will: dict[str, Any] | None = None
 
     def say(kind: str, **body: Any) -> None:
-        said.append(Said(t(0) + next(clock) * SECOND, kind, body))
+        messages.append(Message(t(0) + next(clock) * SECOND, kind, body))
 
     for number, one in enumerate(life):
         if one.is_new_boot or not boot:
@@ -97,16 +97,16 @@ def told(life: list[Connection]) -> list[Said]:
             if word == "heartbeat":
                 say(word, **stamped())
             elif word == "telemetry":
-                say(word, metrics={"temperature": len(said)}, **stamped())
+                say(word, metrics={"temperature": len(messages)}, **stamped())
             elif word == "reported":
                 version += 1
-                document = {"firmware": f"1.{len(said)}", "n": len(said)}
+                document = {"firmware": f"1.{len(messages)}", "n": len(messages)}
                 say(word, version=version, reported=document, **stamped())
             elif word == "event":
                 raised = {"code": "hot", "severity": "info", "state": "raised"}
                 say(word, **raised, **stamped())
             elif word == "sleep":
-                until = int((t(0).timestamp() + len(said) + 3_600) * 1_000)
+                until = int((t(0).timestamp() + len(messages) + 3_600) * 1_000)
                 say("status", status="sleeping", until=until, **stamped())
             else:
                 topic = f"command/{NOBODYS}/result"
@@ -120,23 +120,23 @@ def told(life: list[Connection]) -> list[Said]:
             say("status", status="offline", boot=boot)
         elif one.end == "takeover":
             late_will = will
-    return said
+    return messages
 
 
-def live(device: Device, batches: list[list[Said]], end: datetime) -> None:
+def live(device: Device, batches: list[list[Message]], end: datetime) -> None:
     for batch in batches:
-        take_in([said.of(device) for said in batch], [], now=end)
+        ingest_batch([messages.of(device) for messages in batch], [], now=end)
 
 
 def found(device: Device) -> dict[str, Any]:
-    """Return what the platform makes of a device."""
+    """Return the state that the platform stored for a device."""
     presence = Presence.objects.filter(pk=device.pk).values(*PRESENCE).get()
     twin = Twin.objects.filter(pk=device.pk).values(*TWIN).first()
     summary = TelemetrySummary.objects.filter(pk=device.pk).values("latest").first()
     return {**presence, "twin": twin, "telemetry": summary}
 
 
-def test_any_order_and_repetition_comes_to_the_same(
+def test_any_order_and_repetition_of_messages_gives_the_same_state(
     counted: Counter[str], is_long: bool
 ) -> None:
     examples = EXAMPLES_AT_FULL_SIZE if is_long else EXAMPLES
@@ -145,24 +145,26 @@ def test_any_order_and_repetition_comes_to_the_same(
         max_examples=examples,
         deadline=None,
         derandomize=not is_long,
-        phases=[Phase.generate],  # a life is short; shrinking one takes minutes
+        phases=[Phase.generate],  # examples are short; shrinking takes minutes
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(life=lives, chance=st.randoms(use_true_random=False))
     def holds(life: list[Connection], chance: Any) -> None:
-        said = told(life)
-        end = said[-1].at + SECOND
-        repeated = [one for one in said if "seq" in one.body and chance.random() < 0.3]
-        mixed = said + repeated
+        messages = messages_of(life)
+        end = messages[-1].at + SECOND
+        repeated = [
+            one for one in messages if "seq" in one.body and chance.random() < 0.3
+        ]
+        mixed = messages + repeated
         chance.shuffle(mixed)
-        batches: list[list[Said]] = [[]]
+        batches: list[list[Message]] = [[]]
         for one in mixed:
             if batches[-1] and chance.random() < 0.4:
                 batches.append([])
             batches[-1].append(one)
         straight, shuffled = DeviceFactory.create_batch(2)
 
-        live(straight, [[one] for one in said], end)
+        live(straight, [[one] for one in messages], end)
         live(shuffled, batches, end)
 
         assert found(shuffled) == found(straight)

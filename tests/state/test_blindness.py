@@ -1,4 +1,4 @@
-"""Blindness: an outage of ours turns no device offline."""
+"""Blind spans: an outage of the platform makes no device offline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.state.scene import (
 pytestmark = pytest.mark.django_db
 
 
-def test_ten_minutes_without_a_bridge_turn_devices_stale_and_none_offline() -> None:
+def test_ten_minutes_without_a_bridge_make_devices_stale_and_none_offline() -> None:
     open_slots(1, now=t(0))
     silent, back = DeviceFactory.create(), DeviceFactory.create()
     for device in (silent, back):
@@ -53,7 +53,7 @@ def test_ten_minutes_without_a_bridge_turn_devices_stale_and_none_offline() -> N
     assert presence(back).disconnects_72h == 0
 
 
-def test_who_was_silent_for_long_before_the_outage_stays_offline() -> None:
+def test_a_device_that_was_offline_before_the_outage_stays_offline() -> None:
     open_slots(1, now=t(0))
     lost, left = DeviceFactory.create(), DeviceFactory.create()
     for device in (lost, left):
@@ -69,7 +69,7 @@ def test_who_was_silent_for_long_before_the_outage_stays_offline() -> None:
     assert standing(left) == ("offline", "last_will")
 
 
-def test_one_slot_that_is_not_read_blinds_for_all_devices() -> None:
+def test_one_unread_slot_makes_the_platform_blind_for_all_devices() -> None:
     open_slots(2, now=t(0))
     for minute in (1, 2, 3):
         listen(t(minute), slot=1)
@@ -80,7 +80,9 @@ def test_one_slot_that_is_not_read_blinds_for_all_devices() -> None:
     assert blind_spans() == ((t(0), t(3)),)
 
 
-def test_a_bridge_that_lags_listens_only_so_far() -> None:
+def test_the_platform_is_blind_since_the_last_message_that_a_slow_bridge_has_read() -> (
+    None
+):
     open_slots(1, now=t(0))
 
     listen(t(1), read_up_to=t(0.5))
@@ -90,7 +92,7 @@ def test_a_bridge_that_lags_listens_only_so_far() -> None:
     assert ingest_figures(t(1)).rate == 10
 
 
-def test_short_pauses_between_beats_are_no_blindness() -> None:
+def test_short_pauses_between_beats_are_no_blind_spans() -> None:
     open_slots(1, now=t(0))
 
     for second in (0, 2, 6, 7):

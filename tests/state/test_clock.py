@@ -1,4 +1,4 @@
-"""Our own clock jumps, and all of the platform is away: no device pays for it."""
+"""Clock jumps and restarts of the platform make no device offline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def fleet() -> list[Device]:
-    """Devices that were heard until a minute, while we listened."""
+    """Return devices that were heard up to a minute, while the platform listened."""
     open_slots(1, now=t(0))
     gateway, _ = make_family()
     fleet = [*DeviceFactory.create_batch(4), gateway]
@@ -51,7 +51,7 @@ def never_offline() -> bool:
 def test_after_a_restart_of_everything_devices_are_stale_and_not_offline(
     fleet: list[Device],
 ) -> None:
-    sweep(t(11))  # the worker is back before the bridge is
+    sweep(t(11))  # the worker is back before the bridge
 
     assert {standing(device) for device in fleet} == {("stale", "platform_blind")}
     open_slots(1, now=t(11))
@@ -87,33 +87,33 @@ def test_a_clock_that_jumps_an_hour_ahead_turns_no_device_offline(
     assert never_offline()
 
 
-def test_a_clock_that_is_set_back_an_hour_turns_no_device_offline_and_hides_none(
+def test_a_clock_that_is_set_back_an_hour_turns_no_device_offline_and_hides_no_loss(
     fleet: list[Device],
 ) -> None:
     lost, silent, *well = fleet
-    go_on(t(-59), [*well, lost])
+    resume(t(-59), [*well, lost])
     assert {standing(device) for device in fleet} == {("online", "")}
     assert never_offline()
     assert blind_since(t(-59)) is None
 
     will(lost, t(-58.5), "s1")
     for minutes in (-58, -57, -56, -55, -54):
-        go_on(t(minutes), well)
+        resume(t(minutes), well)
 
     assert standing(lost) == ("offline", "last_will")
     assert standing(silent) == ("offline", "missed_heartbeats")
     assert {standing(device) for device in well} == {("online", "")}
 
 
-def go_on(at: datetime, speaking: list[Device]) -> None:
-    """A minute as any other: beats, heartbeats, a sweep."""
+def resume(at: datetime, speaking: list[Device]) -> None:
+    """A normal minute: beats, heartbeats, a sweep."""
     keep_listening(at - 60 * SECOND, at)
     for device in speaking:
         say(device, "heartbeat", at)
     sweep(at)
 
 
-def test_children_follow_a_gateway_also_after_the_clock_was_set_back() -> None:
+def test_children_follow_their_gateway_even_after_the_clock_was_set_back() -> None:
     gateway, (child,) = make_family()
     be_born(gateway, t(0), "s1")
     be_born(child, t(0), "c1")

@@ -1,4 +1,4 @@
-"""The 72-hour count is exact at any moment, as the window slides."""
+"""The count of disconnects in 72 hours is exact at any time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ steps = st.lists(st.tuples(waits, deeds), min_size=1, max_size=25)
 
 @dataclass
 class Model:
-    """What happened to a device, by brute force: every loss with its time."""
+    """A simple model of a device: it records every loss with its time."""
 
     is_there: bool = False
     heard_at: datetime | None = None
@@ -62,7 +62,7 @@ def device() -> Device:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps)
-def test_the_count_equals_a_model_that_keeps_every_loss(
+def test_the_count_equals_a_model_that_records_every_loss(
     device: Device, steps: list[tuple[timedelta, str]]
 ) -> None:
     Presence.objects.all().delete()

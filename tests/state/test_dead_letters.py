@@ -1,4 +1,4 @@
-"""How many dead letters stay, and whose: a storm of one pushes out nobody else's."""
+"""Limits of dead letters: many of one device do not displace those of others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kept_of(sender: str) -> list[bytes]:
     return [bytes(payload) for payload in rows.values_list("payload", flat=True)]
 
 
-def test_a_payload_is_kept_whole_up_to_what_the_protocol_allows() -> None:
+def test_a_payload_is_stored_up_to_the_protocols_size_limit() -> None:
     whole, large = b"\xff\x00" * 32_768, b"x" * 1_000_000
     record_dead_letters([draft("a", whole), draft("b", large)], now=now())
 
@@ -42,7 +42,7 @@ def test_a_payload_is_kept_whole_up_to_what_the_protocol_allows() -> None:
     assert DeadLetter.objects.get(sender="b").payload_bytes == 1_000_000
 
 
-def test_a_storm_of_one_device_keeps_its_newest_and_everybody_elses() -> None:
+def test_many_letters_of_one_device_leave_its_newest_and_all_of_others() -> None:
     record_dead_letters([draft("quiet")], now=now())
 
     for batch in range(3):
@@ -56,21 +56,21 @@ def test_a_storm_of_one_device_keeps_its_newest_and_everybody_elses() -> None:
     assert DeadLetterCount.objects.get(reason="bad_json").total == 1_501
 
 
-def test_large_payloads_of_one_device_are_bounded_by_their_bytes() -> None:
+def test_large_payloads_of_one_device_are_limited_by_bytes() -> None:
     for _ in range(2):
         record_dead_letters([draft("big", b"x" * 65_536)] * 50, now=now())
 
     assert len(kept_of("big")) == KEPT_BYTES_OF_SENDER // 65_536
 
 
-def test_what_a_gateway_relays_is_of_its_share_and_not_the_childs() -> None:
+def test_relayed_letters_count_for_the_gateway_and_not_for_the_child() -> None:
     topic = "iot/v1/hub-1/child/kid-1/event"
     record_dead_letters([draft("kid-1", topic=topic)], now=now())
 
     assert DeadLetter.objects.get().sender == "hub-1"
 
 
-def test_where_there_is_too_much_those_lose_who_have_most() -> None:
+def test_senders_with_most_letters_lose_theirs_first() -> None:
     record_dead_letters([draft("quiet"), draft("calm")], now=now())
     record_dead_letters([draft("loud", b"%d" % n) for n in range(30)], now=now())
 
@@ -82,13 +82,13 @@ def test_where_there_is_too_much_those_lose_who_have_most() -> None:
     assert DeadLetterCount.objects.get(reason="bad_json").total == 32
 
 
-def test_payloads_of_all_are_bounded_by_their_bytes() -> None:
+def test_payloads_of_all_senders_are_limited_by_bytes() -> None:
     record_dead_letters([draft(f"d{n}", b"x" * 1_000) for n in range(20)], now=now())
 
     assert trim_dead_letters_across_tenants(now=now(), keep_bytes=5_000) == 15
 
 
-def test_old_letters_go() -> None:
+def test_old_letters_are_deleted() -> None:
     record_dead_letters([draft("a")], now=now() - KEPT_FOR - timedelta(hours=1))
     record_dead_letters([draft("a", b"new")], now=now())
 

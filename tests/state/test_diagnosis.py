@@ -1,4 +1,4 @@
-"""The diagnosis of counted evidence, against what operators would conclude."""
+"""The diagnosis from counted evidence, compared with the verdicts of operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from state.choices import Observation, Trouble
 from state.judgment.diagnosis import (
     Diagnosis,
-    Evidence,
+    DiagnosisEvidence,
     Group,
     PathFigures,
     diagnose,
@@ -17,8 +17,8 @@ from state.judgment.diagnosis import (
 from tests.state.diagnosis_scenarios import SCENARIOS, Scenario
 
 
-def evidence_of(scenario: Scenario) -> Evidence:
-    """Put a case into the shape in which it is counted."""
+def evidence_of(scenario: Scenario) -> DiagnosisEvidence:
+    """Return the evidence of a scenario."""
     known = dict(scenario.known)
     covered = known.pop("covered", {})
     is_set = "set_size" in known
@@ -28,13 +28,13 @@ def evidence_of(scenario: Scenario) -> Evidence:
         if trait != "fleet"
     }
     path, feedback = known.pop("path", None), known.pop("feedback", None)
-    known.pop("is_blind_now", None)  # not evidence: what it left before stands
+    known.pop("is_blind_now", None)  # no evidence: its earlier departure counts
     is_online = scenario.trouble in ("commands", "alarm", "flapping", "none")
-    return Evidence(
+    return DiagnosisEvidence(
         trouble=Trouble(scenario.trouble),
         groups=groups,
         fleet=Group("fleet", *scenario.peers["fleet"]),
-        path=PathFigures(**path) if path else None,
+        path=PathFigures("mqtt", **path) if path else None,
         feedback=Observation(feedback) if feedback else None,
         **{"is_online": is_online, **known},
     )
@@ -52,8 +52,8 @@ def is_right(scenario: Scenario) -> bool:
     return found.verdict == scenario.verdict and is_there
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[s.story for s in SCENARIOS])
-def test_the_verdict_is_what_an_operator_would_say(scenario: Scenario) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[s.title for s in SCENARIOS])
+def test_the_verdict_is_the_one_an_operator_would_give(scenario: Scenario) -> None:
     found = verdict_on(scenario)
 
     assert (found.verdict, found.where if scenario.where else "") == (
@@ -65,7 +65,7 @@ def test_the_verdict_is_what_an_operator_would_say(scenario: Scenario) -> None:
     assert (found.confidence == 0) == (found.verdict == "cannot_tell")
 
 
-def test_every_case_is_told_right(counted: Counter[str]) -> None:
+def test_every_scenario_gets_the_right_verdict(counted: Counter[str]) -> None:
     right = Counter(s.verdict for s in SCENARIOS if is_right(s))
     asked = Counter(s.verdict for s in SCENARIOS)
 
@@ -77,7 +77,7 @@ def test_every_case_is_told_right(counted: Counter[str]) -> None:
     assert right == asked
 
 
-def test_nothing_is_said_of_a_device_that_is_well() -> None:
-    well = Evidence(Trouble.NONE, fleet=Group("fleet", 0, 100), is_online=True)
+def test_a_healthy_device_gets_no_diagnosis() -> None:
+    well = DiagnosisEvidence(Trouble.NONE, fleet=Group("fleet", 0, 100), is_online=True)
 
     assert diagnose(well) is None

@@ -1,4 +1,4 @@
-"""The diagnosis counted from real rows, over REST; what the field sees enters it."""
+"""The diagnosis from real rows over REST, with feedback of people on site."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def put(devices: list[Device], connectivity: str = "online", cause: str = "") -> None:
-    """Give the devices a standing, ten minutes old."""
+    """Store a presence that is ten minutes old for these devices."""
     Presence.objects.filter(device__in=devices).delete()
     Presence.objects.bulk_create(
         Presence(
@@ -41,7 +41,7 @@ def put(devices: list[Device], connectivity: str = "online", cause: str = "") ->
 
 
 class Fleet:
-    """Two sites, each with a gateway of 6 children and 6 devices beside it."""
+    """Return two sites, each with a gateway, its 6 children, and 6 other devices."""
 
     def __init__(self) -> None:
         self.tenant: Tenant = TenantFactory.create()
@@ -78,24 +78,26 @@ def fleet() -> Fleet:
     return Fleet()
 
 
-def test_a_device_that_is_well_has_no_diagnosis(fleet: Fleet) -> None:
+def test_a_healthy_device_has_no_diagnosis(fleet: Fleet) -> None:
     assert fleet.diagnosis(fleet.others[0][0]) is None
 
 
-def test_one_lost_device_among_neighbours_who_are_well(fleet: Fleet) -> None:
+def test_one_lost_device_among_healthy_neighbours_is_the_devices_fault(
+    fleet: Fleet,
+) -> None:
     lost = fleet.others[0][0]
     put([lost], "offline", "last_will")
 
-    told = fleet.diagnosis(lost)
+    found = fleet.diagnosis(lost)
 
-    assert told["verdict"] == "device"
-    assert 0.5 < told["confidence"] <= 1
-    (site,) = [row for row in told["evidence"] if row["name"] == "site"]
+    assert found["verdict"] == "device"
+    assert 0.5 < found["confidence"] <= 1
+    (site,) = [row for row in found["evidence"] if row["name"] == "site"]
     assert (site["value"], site["affected"], site["total"]) == (lost.site.slug, 0, 12)
     assert (site["rest_affected"], site["rest_total"]) == (0, 13)
 
 
-def test_a_lost_gateway_is_named_for_its_children_and_is_itself_the_device(
+def test_children_blame_their_lost_gateway_and_the_gateway_blames_itself(
     fleet: Fleet,
 ) -> None:
     put([fleet.gateways[0]], "offline", "missed_heartbeats")
@@ -109,16 +111,18 @@ def test_a_lost_gateway_is_named_for_its_children_and_is_itself_the_device(
     assert gateway["verdict"] == "device"
 
 
-def test_a_site_that_is_out(fleet: Fleet) -> None:
+def test_a_site_without_connection_is_the_networks_fault(fleet: Fleet) -> None:
     put([*fleet.others[1], fleet.gateways[1]], "offline", "last_will")
     put(fleet.children[1], "stale", "gateway_offline")
 
-    told = [fleet.diagnosis(fleet.others[1][2]), fleet.diagnosis(fleet.children[1][2])]
+    found = [fleet.diagnosis(fleet.others[1][2]), fleet.diagnosis(fleet.children[1][2])]
 
-    assert [(row["verdict"], row["where"]) for row in told] == [("network", "site")] * 2
+    assert [(row["verdict"], row["where"]) for row in found] == [
+        ("network", "site")
+    ] * 2
 
 
-def test_a_path_that_fails_is_told_by_the_command_plane(fleet: Fleet) -> None:
+def test_a_failing_adapter_path_is_known_from_the_command_plane(fleet: Fleet) -> None:
     over_http = [pair[0] for pair in fleet.others] + [fleet.others[0][1]]
     Device.objects.filter(pk__in=[d.pk for d in over_http]).update(adapter="http")
     CommandTally.objects.bulk_create(
@@ -134,13 +138,16 @@ def test_a_path_that_fails_is_told_by_the_command_plane(fleet: Fleet) -> None:
     )
     AdapterPath.objects.create(adapter="http", at=now(), tries=40, unanswered=30)
 
-    told = fleet.diagnosis(over_http[0])
+    found = fleet.diagnosis(over_http[0])
 
-    assert (told["verdict"], told["trouble"]) == ("adapter_path", "commands")
-    assert any("30 of 40 tries" in row["text"] for row in told["evidence"])
+    assert (found["verdict"], found["trouble"]) == ("adapter_path", "commands")
+    assert any(
+        "30 of 40 commands over HTTP had no answer" in row["text"]
+        for row in found["evidence"]
+    )
 
 
-def test_while_we_are_blind_it_is_the_platform(fleet: Fleet) -> None:
+def test_while_the_platform_is_blind_it_blames_itself(fleet: Fleet) -> None:
     lost = fleet.others[0][0]
     put([lost], "stale", "platform_blind")
     assert fleet.diagnosis(lost)["verdict"] == "platform"
@@ -160,7 +167,7 @@ def test_while_we_are_blind_it_is_the_platform(fleet: Fleet) -> None:
     assert fleet.diagnosis(lost)["verdict"] == "device"
 
 
-def test_what_the_field_says_against_our_judgment_makes_it_our_interpretation(
+def test_feedback_that_contradicts_our_judgment_blames_our_interpretation(
     fleet: Fleet,
 ) -> None:
     lost, online = fleet.others[0][0], fleet.others[0][1]
@@ -176,15 +183,15 @@ def test_what_the_field_says_against_our_judgment_makes_it_our_interpretation(
         assert answer.json()["observation"] == seen
 
     for device in (lost, online):
-        told = fleet.diagnosis(device)
-        assert (told["verdict"], told["where"]) == ("interpretation", "feedback")
+        found = fleet.diagnosis(device)
+        assert (found["verdict"], found["where"]) == ("interpretation", "feedback")
     timeline = client.get(f"/api/v1/devices/{lost.uid}/timeline/").json()["results"]
     (entry,) = [row for row in timeline if row["kind"] == "feedback"]
-    assert entry["title"] == "The field says: works fine"
+    assert entry["title"] == "People on site report: works fine"
     assert entry["cause"] == "I stand before it"
 
 
-def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) -> None:
+def test_feedback_from_before_the_trouble_is_ignored(fleet: Fleet) -> None:
     lost = fleet.others[0][0]
     put([lost], "offline", "last_will")
     FieldFeedback.objects.create(
@@ -197,7 +204,7 @@ def test_what_the_field_saw_before_the_trouble_began_says_nothing(fleet: Fleet) 
     assert fleet.diagnosis(lost)["verdict"] == "device"
 
 
-def test_what_an_earlier_owners_people_saw_is_not_told(fleet: Fleet) -> None:
+def test_feedback_for_an_earlier_owner_is_not_shown(fleet: Fleet) -> None:
     online = fleet.others[0][0]
     FieldFeedback.objects.create(
         tenant=TenantFactory.create(),
@@ -218,7 +225,7 @@ def test_what_an_earlier_owners_people_saw_is_not_told(fleet: Fleet) -> None:
         ({"observation": ["dead"]}, "observation"),
     ],
 )
-def test_feedback_that_cannot_be_read_names_its_field(
+def test_invalid_feedback_is_refused_with_its_field(
     fleet: Fleet, body: dict[str, Any], field: str
 ) -> None:
     url = f"/api/v1/devices/{fleet.others[0][0].uid}/feedback/"
@@ -231,7 +238,7 @@ def test_feedback_that_cannot_be_read_names_its_field(
     assert not FieldFeedback.objects.exists()
 
 
-def test_feedback_is_for_those_who_may_operate_in_the_devices_tenant(
+def test_only_operators_of_the_devices_tenant_may_give_feedback(
     fleet: Fleet,
 ) -> None:
     url = f"/api/v1/devices/{fleet.others[0][0].uid}/feedback/"
@@ -244,13 +251,13 @@ def test_feedback_is_for_those_who_may_operate_in_the_devices_tenant(
     assert APIClient().post(url, body, format="json").status_code == 401
 
 
-def test_a_set_is_diagnosed_by_what_its_troubled_devices_share(fleet: Fleet) -> None:
+def test_a_set_is_diagnosed_by_the_traits_of_its_affected_devices(fleet: Fleet) -> None:
     put([*fleet.others[1], fleet.gateways[1]], "offline", "last_will")
     lost = [device.pk for device in fleet.others[1]]
 
-    told = diagnose_set(fleet.tenant, lost)
+    found = diagnose_set(fleet.tenant, lost)
 
-    assert (told["verdict"], told["where"]) == ("network", "site")
+    assert (found["verdict"], found["where"]) == ("network", "site")
     assert diagnose_set(fleet.tenant, [fleet.others[0][0].pk]) is None
     assert diagnose_set(fleet.tenant, []) is None
 

@@ -1,4 +1,4 @@
-"""What comes and goes is held as one alarm: words, and a model of every turn."""
+"""An alarm that comes and goes is kept open as one alarm; compared with a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry.models import Device
 from state.models import Alarm, AlarmChange
 from state.selectors import get_state
 from state.services.alarms.closing import (
-    set_back_settling_across_tenants,
+    restart_future_settling_across_tenants,
     settle_across_tenants,
 )
 from state.services.alarms.flapping import (
@@ -26,7 +26,7 @@ from state.services.alarms.flapping import (
     FLAP_WINDOW,
     SETTLE_AFTER,
 )
-from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_back_across_tenants
 from state.services.alarms.ingest import acknowledge_alarm
 from state.services.maintenance import open_for_devices
 from tests.factories import DeviceFactory, UserFactory
@@ -51,7 +51,7 @@ def moves(device: Device) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_a_hundred_turns_are_three_alarms_of_which_the_last_stays_open() -> None:
+def test_a_hundred_raises_are_three_alarms_and_the_last_stays_open() -> None:
     device = DeviceFactory.create()
 
     flap(device, 100)
@@ -62,11 +62,11 @@ def test_a_hundred_turns_are_three_alarms_of_which_the_last_stays_open() -> None
     assert AlarmChange.objects.count() == 6
     (shown,) = get_state(device)["alarms"]
     assert shown["flapping"] is True
-    assert "comes and goes: came back 97 times, away at the moment" in shown["text"]
+    assert "comes and goes: came back 97 times, not present now" in shown["text"]
 
 
 @pytest.mark.django_db
-def test_one_that_stays_away_is_cleared_and_one_that_stays_is_an_alarm_again() -> None:
+def test_a_settled_alarm_is_cleared_if_away_and_a_normal_alarm_if_present() -> None:
     away, there = DeviceFactory.create_batch(2)
     for device in (away, there):
         flap(device, 3)
@@ -86,13 +86,13 @@ def test_one_that_stays_away_is_cleared_and_one_that_stays_is_an_alarm_again() -
 
 
 @pytest.mark.django_db
-def test_what_turned_before_our_clock_was_set_back_settles_in_time() -> None:
+def test_an_alarm_from_before_the_clock_was_set_back_settles_in_time() -> None:
     away, there = DeviceFactory.create_batch(2)
     for device in (away, there):
         flap(device, 3)
     raise_alarm(there, 3)
 
-    set_back_settling_across_tenants(now=t(-57))
+    restart_future_settling_across_tenants(now=t(-57))
 
     assert settle_across_tenants(now=t(-57) + SETTLE_AFTER - timedelta(seconds=1)) == 0
     assert settle_across_tenants(now=t(-57) + SETTLE_AFTER) == 2
@@ -103,14 +103,14 @@ def test_what_turned_before_our_clock_was_set_back_settles_in_time() -> None:
 
 
 @pytest.mark.django_db
-def test_what_turns_now_is_not_set_back() -> None:
+def test_an_alarm_that_flaps_now_keeps_its_settling_time() -> None:
     device = DeviceFactory.create()
     flap(device, 3)
-    assert set_back_settling_across_tenants(now=t(2)) == 0
+    assert restart_future_settling_across_tenants(now=t(2)) == 0
 
 
 @pytest.mark.django_db
-def test_an_acknowledgement_holds_while_it_comes_and_goes() -> None:
+def test_an_acknowledgement_stays_while_the_alarm_comes_and_goes() -> None:
     device = DeviceFactory.create()
     flap(device, 3)
     person = UserFactory.create()
@@ -125,7 +125,7 @@ def test_an_acknowledgement_holds_while_it_comes_and_goes() -> None:
 
 
 @pytest.mark.django_db
-def test_what_comes_seldom_is_an_alarm_each_time() -> None:
+def test_an_alarm_that_comes_seldom_is_a_new_alarm_each_time() -> None:
     device = DeviceFactory.create()
 
     flap(device, 6, every=SETTLE_AFTER.total_seconds() / 60 + 1)
@@ -137,7 +137,7 @@ def test_what_comes_seldom_is_an_alarm_each_time() -> None:
 
 
 @pytest.mark.django_db
-def test_the_list_says_in_words_that_an_alarm_comes_and_goes() -> None:
+def test_the_list_describes_an_alarm_that_comes_and_goes() -> None:
     device = DeviceFactory.create()
     flap(device, 4)
 
@@ -148,10 +148,10 @@ def test_the_list_says_in_words_that_an_alarm_comes_and_goes() -> None:
 
 
 @pytest.mark.django_db
-def test_what_came_back_long_ago_counts_no_more_though_it_was_spoken_of_since() -> None:
+def test_a_return_counts_when_it_came_back_not_when_it_was_last_reported() -> None:
     device = DeviceFactory.create()
     flap(device, 3, every=0.1)
-    raise_alarm(device, 1)  # it comes back, and stays
+    raise_alarm(device, 1)  # it comes back and stays
     settle_across_tenants(now=t(40))
     raise_alarm(device, 40)
 
@@ -163,12 +163,12 @@ def test_what_came_back_long_ago_counts_no_more_though_it_was_spoken_of_since() 
 
 
 @pytest.mark.django_db
-def test_what_was_raised_after_work_counts_from_when_it_was_raised() -> None:
+def test_an_alarm_raised_after_maintenance_counts_from_when_it_was_raised() -> None:
     device = DeviceFactory.create()
     until = t(10)
     open_for_devices([device.pk], from_at=T0, until=until, reason="filters")
     raise_alarm(device, 0)
-    raise_held_across_tenants(now=t(16))
+    raise_held_back_across_tenants(now=t(16))
 
     for minute in (17, 32):
         clear(device, minute)
@@ -177,8 +177,8 @@ def test_what_was_raised_after_work_counts_from_when_it_was_raised() -> None:
     assert Alarm.objects.latest("pk").flapping_since == t(32.1)
 
 
-class AlarmStory(RuleBasedStateMachine):
-    """One code of one device against a model that reads like the documentation."""
+class AlarmMachine(RuleBasedStateMachine):
+    """One code of one device, compared with a model that follows the documentation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,14 +190,14 @@ class AlarmStory(RuleBasedStateMachine):
         self.is_open = self.is_seen = self.is_flapping = self.is_there = False
         self.turned_at = T0
         self.raised: list[datetime] = []
-        self.backs: list[tuple[datetime, int]] = []  # of each: the last one, how many
+        self.backs: list[tuple[datetime, int]] = []  # per alarm: last return, how many
         self.opened = self.closed = 0
 
     @rule(minutes=st.sampled_from([0.5, 1, 3, 8, 16, 40]))
     def wait(self, minutes: float) -> None:
-        """Time passes, and the sweep looks."""
+        """Time passes, and the sweep runs."""
         self.now += timedelta(minutes=minutes)
-        raise_held_across_tenants(now=self.now)
+        raise_held_back_across_tenants(now=self.now)
         settle_across_tenants(now=self.now)
         if self.is_held and not self.rests:
             self.is_held = False
@@ -209,7 +209,7 @@ class AlarmStory(RuleBasedStateMachine):
 
     @rule()
     def work_begins(self) -> None:
-        """Somebody announces ten minutes of work."""
+        """Somebody announces ten minutes of maintenance."""
         until = self.now + timedelta(minutes=10)
         open_for_devices(
             [self.device.pk], from_at=self.now, until=until, reason="filters"
@@ -217,7 +217,7 @@ class AlarmStory(RuleBasedStateMachine):
         self.work_until = until
 
     @rule()
-    def complain(self) -> None:
+    def report(self) -> None:
         """The device raises it."""
         say(
             self.device,
@@ -281,7 +281,7 @@ class AlarmStory(RuleBasedStateMachine):
 
     @invariant()
     def stands_as_the_model(self) -> None:
-        """The open alarm, or none, is what the model says; its history adds up."""
+        """The open alarm and the change log agree with the model."""
         mine = Alarm.objects.filter(device=self.device)
         found = list(mine.exclude(state="cleared"))
         assert len(found) == self.is_open
@@ -290,15 +290,15 @@ class AlarmStory(RuleBasedStateMachine):
             assert (alarm.flapping_since is not None) == self.is_flapping
             is_away = alarm.flapping_since and alarm.calm_since
             assert bool(is_away) == (self.is_flapping and not self.is_there)
-        told = moves(self.device)
-        assert told.count("raised") == mine.count() == self.opened
-        assert told.count("cleared") == self.closed
+        logged = moves(self.device)
+        assert logged.count("raised") == mine.count() == self.opened
+        assert logged.count("cleared") == self.closed
 
 
 @pytest.mark.django_db
-def test_any_story_of_an_alarm_goes_as_the_model_says(is_long: bool) -> None:
+def test_any_sequence_of_events_gives_the_alarms_of_the_model(is_long: bool) -> None:
     run_state_machine_as_test(
-        AlarmStory,
+        AlarmMachine,
         settings=settings(
             max_examples=300 if is_long else 25,
             stateful_step_count=60 if is_long else 30,

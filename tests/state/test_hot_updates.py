@@ -1,4 +1,4 @@
-"""Heartbeats are HOT updates: PostgreSQL's own count says so."""
+"""Heartbeats are HOT updates, by PostgreSQL's own statistics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UPDATES = """
 
 
 def updates() -> tuple[int, int]:
-    """Return how many updates presence has seen, and how many of them were HOT."""
+    """Return the number of updates of presence, and how many of them were HOT."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT pg_stat_clear_snapshot()")
@@ -40,18 +40,20 @@ def fleet() -> Sequence[Device]:
 
 
 def make_room() -> None:
-    """Take the old versions away, which autovacuum's own snapshots may keep.
+    """Remove the old row versions, which snapshots of autovacuum may keep.
 
-    A page without room would say nothing of our statements.
+    A full page would prevent HOT updates, whatever our statements do.
     """
-    wait_until(lambda: not _autovacuum_is_here(), seconds=60, what="autovacuum is done")
+    wait_until(
+        lambda: not _is_autovacuum_running(), seconds=60, what="autovacuum is done"
+    )
     with connection.cursor() as cursor:
         cursor.execute("VACUUM state_presence")
 
 
-def _autovacuum_is_here() -> bool:
+def _is_autovacuum_running() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(  # of nobody, and in a database: no client's
+        cursor.execute(  # background processes without a client
             "SELECT FROM pg_stat_activity"
             " WHERE usesysid IS NULL AND datname = current_database()"
         )

@@ -1,4 +1,4 @@
-"""Maintenance: no alarm opens while it lasts, and what is still there does after."""
+"""Maintenance holds alarms back; those still present are raised after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from registry.models import Device, Membership, MembershipLimit
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
-from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_back_across_tenants
 from state.services.maintenance import (
     KEPT,
     change_window,
@@ -35,14 +35,14 @@ def clear(device: Device, at: datetime) -> None:
     say(device, "event", at, code="hot", severity="info", state="cleared")
 
 
-def test_what_outlasts_maintenance_is_raised_when_it_ends() -> None:
+def test_an_alarm_still_present_after_maintenance_is_raised_when_it_ends() -> None:
     device = DeviceFactory.create()
     window(device, 0, 10)
     raise_alarm(device, 1, message="80 °C")
     raise_alarm(device, 2, severity="critical")
 
-    early = raise_held_across_tenants(now=t(9))
-    late = raise_held_across_tenants(now=t(10))
+    early = raise_held_back_across_tenants(now=t(9))
+    late = raise_held_back_across_tenants(now=t(10))
 
     alarm = Alarm.objects.get()
     assert (early, late) == (0, 1)
@@ -51,30 +51,30 @@ def test_what_outlasts_maintenance_is_raised_when_it_ends() -> None:
     assert not HeldAlarm.objects.exists()
 
 
-def test_what_is_cleared_under_maintenance_never_becomes_an_alarm() -> None:
+def test_an_alarm_cleared_during_maintenance_is_never_raised() -> None:
     device = DeviceFactory.create()
     window(device, 0, 10)
     raise_alarm(device, 1)
     clear(device, t(2))
 
-    raise_held_across_tenants(now=t(11))
+    raise_held_back_across_tenants(now=t(11))
 
     assert not Alarm.objects.exists()
 
 
-def test_an_alarm_from_before_goes_on_and_clears_under_maintenance() -> None:
+def test_an_alarm_raised_before_maintenance_stays_and_clears_during_it() -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0)
     window(device, 1, 10)
     raise_alarm(device, 2)
     clear(device, t(3))
 
-    raise_held_across_tenants(now=t(11))
+    raise_held_back_across_tenants(now=t(11))
 
     assert list(Alarm.objects.values_list("state", "count")) == [("cleared", 2)]
 
 
-def test_a_site_under_maintenance_silences_its_devices_and_no_others() -> None:
+def test_maintenance_of_a_site_holds_back_alarms_of_its_devices_only() -> None:
     device, other = DeviceFactory.create_batch(2)
     announce(device.site, begin=t(0), end=t(10))
     Device.objects.filter(pk=other.pk).exclude(site=device.site).get()
@@ -86,24 +86,24 @@ def test_a_site_under_maintenance_silences_its_devices_and_no_others() -> None:
     assert HeldAlarm.objects.get().device == device
 
 
-def test_a_device_moved_out_of_a_site_where_work_goes_on_complains_again() -> None:
+def test_a_device_moved_out_of_a_site_in_maintenance_raises_alarms_again() -> None:
     device = DeviceFactory.create()
     quiet = SiteFactory.create(tenant=device.tenant)
     announce(device.site, begin=t(0), end=t(600))
     raise_alarm(device, 1)
     Device.objects.filter(pk=device.pk).update(site=quiet)
-    raise_held_across_tenants(now=t(6))
+    raise_held_back_across_tenants(now=t(6))
 
     assert Alarm.objects.get().device == device
 
 
-def test_a_device_taken_out_of_service_meanwhile_raises_nothing_after() -> None:
+def test_a_device_retired_during_maintenance_raises_no_alarm_after_it() -> None:
     device = DeviceFactory.create()
     window(device, 0, 10)
     raise_alarm(device, 1)
     Device.objects.filter(pk=device.pk).update(lifecycle="in_repair")
 
-    assert raise_held_across_tenants(now=t(10)) == 0
+    assert raise_held_back_across_tenants(now=t(10)) == 0
     assert not Alarm.objects.exists()
 
 
@@ -116,7 +116,7 @@ def test_windows_are_opened_and_ended_for_many_devices_at_once() -> None:
     assert set(MaintenanceWindow.objects.values_list("until", flat=True)) == {t(5)}
 
 
-def test_an_operator_announces_changes_and_removes_maintenance() -> None:
+def test_an_operator_announces_changes_and_deletes_maintenance() -> None:
     device = DeviceFactory.create()
     client = client_of(device)
     body = {"device": device.uid, "from_at": t(0), "until": t(10), "reason": "filters"}
@@ -134,7 +134,7 @@ def test_an_operator_announces_changes_and_removes_maintenance() -> None:
     assert removed.status_code == 204
 
 
-def test_maintenance_of_nothing_or_that_ends_before_it_begins_is_refused() -> None:
+def test_maintenance_without_places_or_with_a_wrong_end_is_refused() -> None:
     device = DeviceFactory.create()
     client = client_of(device)
     body = {"from_at": t(0), "until": t(10), "reason": "x"}
@@ -153,7 +153,9 @@ def test_maintenance_of_nothing_or_that_ends_before_it_begins_is_refused() -> No
     assert elsewhere.status_code == 400
 
 
-def test_a_viewer_announces_nothing_and_another_tenant_sees_nothing() -> None:
+def test_a_viewer_cannot_announce_maintenance_and_another_tenant_cannot_see_it() -> (
+    None
+):
     device = DeviceFactory.create()
     window(device, 0, 10)
     body = {"device": device.uid, "from_at": t(0), "until": t(10), "reason": "x"}
@@ -167,7 +169,7 @@ def test_a_viewer_announces_nothing_and_another_tenant_sees_nothing() -> None:
     assert stranger.delete(one).status_code == 404
 
 
-def test_one_window_stands_for_many_devices_or_a_list_of_sites() -> None:
+def test_one_window_has_many_devices_or_a_list_of_sites() -> None:
     device = DeviceFactory.create()
     other = DeviceFactory.create(tenant=device.tenant)
     client = client_of(device)
@@ -179,8 +181,12 @@ def test_one_window_stands_for_many_devices_or_a_list_of_sites() -> None:
     missing = client.post(URL, span | {"devices": [*uids, "no-1"]}, format="json")
 
     assert of_devices.status_code == 201, of_devices.content
-    told = of_devices.json()
-    assert (told["devices"], told["device_count"], told["device"]) == (uids, 2, None)
+    answer = of_devices.json()
+    assert (answer["devices"], answer["device_count"], answer["device"]) == (
+        uids,
+        2,
+        None,
+    )
     assert (of_sites.json()["sites"], of_sites.json()["site_count"]) == (slugs, 2)
     assert MaintenanceWindow.objects.count() == 2
     assert missing.status_code == 400
@@ -188,13 +194,13 @@ def test_one_window_stands_for_many_devices_or_a_list_of_sites() -> None:
         {"field": "devices", "message": "There is no device no-1."}
     ]
     found = client.get(f"{URL}?device={other.uid}").json()["results"]
-    assert [row["id"] for row in found] == [told["id"]]
+    assert [row["id"] for row in found] == [answer["id"]]
     for place in (device, other):
         raise_alarm(place, 1)
     assert HeldAlarm.objects.count() == 2
 
 
-def test_a_window_to_come_is_called_off_and_one_in_force_ended_over_rest() -> None:
+def test_ending_a_future_window_deletes_it_and_one_in_force_ends_now() -> None:
     device = DeviceFactory.create()
     client, now = client_of(device), timezone.now()
     hour = timedelta(hours=1)
@@ -214,21 +220,21 @@ def test_a_window_to_come_is_called_off_and_one_in_force_ended_over_rest() -> No
     assert client.post(f"{URL}{running.public_id}/end/").status_code == 200
 
 
-def test_where_windows_overlap_the_last_one_to_end_lets_alarms_through() -> None:
+def test_with_overlapping_windows_alarms_are_raised_after_the_last_one() -> None:
     device = DeviceFactory.create()
     window(device, 0, 5)
     longer = announce(device, begin=t(0), end=t(20))
     announce(device.site, begin=t(4), end=t(12))
     raise_alarm(device, 1)
 
-    assert raise_held_across_tenants(now=t(5)) == 0
+    assert raise_held_back_across_tenants(now=t(5)) == 0
     change_window(longer, until=t(8))
-    assert raise_held_across_tenants(now=t(8)) == 0
-    assert raise_held_across_tenants(now=t(12)) == 1
+    assert raise_held_back_across_tenants(now=t(8)) == 0
+    assert raise_held_back_across_tenants(now=t(12)) == 1
 
 
 @pytest.mark.parametrize("how", ["end", "change", "delete"])
-def test_work_that_is_over_sooner_lets_alarms_through_at_once(how: str) -> None:
+def test_alarms_are_raised_at_once_when_maintenance_ends_early(how: str) -> None:
     device = DeviceFactory.create()
     made = announce(device.site, begin=t(0), end=t(60))
     raise_alarm(device, 1)
@@ -240,21 +246,21 @@ def test_work_that_is_over_sooner_lets_alarms_through_at_once(how: str) -> None:
     else:
         delete_window(made)
 
-    assert raise_held_across_tenants(now=t(2)) == 1
+    assert raise_held_back_across_tenants(now=t(2)) == 1
 
 
-def test_work_that_goes_on_for_longer_holds_alarms_for_longer() -> None:
+def test_alarms_are_held_back_longer_when_maintenance_is_extended() -> None:
     device = DeviceFactory.create()
     made = announce(device, begin=t(0), end=t(5))
     raise_alarm(device, 1)
 
     change_window(made, until=t(30))
 
-    assert raise_held_across_tenants(now=t(6)) == 0
-    assert raise_held_across_tenants(now=t(30)) == 1
+    assert raise_held_back_across_tenants(now=t(6)) == 0
+    assert raise_held_back_across_tenants(now=t(30)) == 1
 
 
-def test_a_member_of_one_site_sees_only_that_part_of_a_window_and_ends_none_of_it() -> (
+def test_a_member_of_one_site_sees_only_its_part_of_a_window_and_cannot_end_it() -> (
     None
 ):
     device = DeviceFactory.create()
@@ -276,7 +282,7 @@ def test_a_member_of_one_site_sees_only_that_part_of_a_window_and_ends_none_of_i
     assert client.patch(one, {"reason": "y"}, format="json").status_code == 403
 
 
-def test_the_members_of_a_job_come_and_go_in_one_window() -> None:
+def test_devices_of_a_job_join_and_leave_one_window() -> None:
     first = DeviceFactory.create()
     second = DeviceFactory.create(tenant=first.tenant)
     how = {"reason": "job blue", "origin": "job:1"}
@@ -291,7 +297,7 @@ def test_the_members_of_a_job_come_and_go_in_one_window() -> None:
     assert list(ends) == [t(2), t(6)]
 
 
-def test_windows_that_were_over_long_ago_are_forgotten() -> None:
+def test_windows_that_ended_long_ago_are_deleted() -> None:
     device = DeviceFactory.create()
     window(device, 0, 10)
     window(device, 0, 30)

@@ -1,8 +1,8 @@
-"""A fleet's reports as networks deliver them, against a model that never saw them move.
+"""A fleet's reports as real networks deliver them, compared with a simple model.
 
-Some come twice, some overtake others, wills of broken connections come after the next
-birth, clocks are off by a day. In the end each device is what the model says, and none
-was called offline while it spoke.
+Some arrive twice, some overtake others, wills of broken connections arrive after the
+next birth, device clocks are wrong by a day. In the end each device has the state of
+the model, and none was offline while it sent messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from commands.services.uplink import take_in
+from commands.services.uplink import ingest_batch
 from iotplatform.common.messages import Uplink
 from registry.models import Device, Product
 from state.models import ConnectivityTransition, Presence, TelemetrySummary, Twin
@@ -33,7 +33,7 @@ DAY_MS = 86_400_000
 
 @dataclass
 class Unit:
-    """A device, what it sends in its order, and what must be known of it in the end."""
+    """A device, its messages in order, and the state expected in the end."""
 
     device: Device
     is_leaving: bool
@@ -44,7 +44,7 @@ class Unit:
 
 
 def make_unit(device: Device, count: int, chance: Random) -> Unit:
-    """Have a device live through some connections and reboots."""
+    """Let a device go through some connections and reboots."""
     unit = Unit(device, chance.random() < LEAVING)
     clock_off = chance.choice((0, 0, DAY_MS, -DAY_MS))
     boot, seq, session, version, late_will = 1, 0, 0, 0, False
@@ -81,9 +81,9 @@ def make_unit(device: Device, count: int, chance: Random) -> Unit:
 
 
 def delivered(unit: Unit, chance: Random, counted: Counter[str]) -> list[Any]:
-    """Return what comes of a device's messages in which order."""
+    """Return the messages of a device that arrive, in order of arrival."""
     came = list(unit.sends)
-    # The broker hands on what is said of connections as it happens.
+    # The broker forwards status messages as they happen.
     free = [n for n, (kind, _) in enumerate(came) if kind != "status"]
     for left, right in itertools.pairwise(free):
         if chance.random() < REORDERED:
@@ -100,7 +100,7 @@ def delivered(unit: Unit, chance: Random, counted: Counter[str]) -> list[Any]:
 
 
 def arrivals(units: list[Unit], chance: Random, counted: Counter[str]) -> list[Uplink]:
-    """Return what arrives of all of them: each is heard every few seconds."""
+    """Return the messages of all devices: each is heard every few seconds."""
     found = []
     for unit in units:
         at: datetime = t(0) + chance.random() * 10 * SECOND
@@ -111,9 +111,9 @@ def arrivals(units: list[Unit], chance: Random, counted: Counter[str]) -> list[U
 
 
 def live(came: list[Uplink]) -> datetime:
-    """Take all of it in while the clock ticks; return the end.
+    """Ingest all messages while the time passes; return the end.
 
-    A device that has said all it had to say goes on with heartbeats, unless it left.
+    After its last report a device sends heartbeats, unless it left.
     """
     begin = t(0)
     while came:
@@ -122,14 +122,14 @@ def live(came: list[Uplink]) -> datetime:
         del came[: len(batch)]
         keep_listening(begin, end)
         for first in range(0, len(batch), 500):
-            take_in(batch[first : first + 500], [], now=end)
+            ingest_batch(batch[first : first + 500], [], now=end)
         sweep(end)
         begin = end
     return begin
 
 
 def kept_alive(units: list[Unit], came: list[Uplink]) -> list[Uplink]:
-    """Add the heartbeats of devices whose reports end before the others'."""
+    """Add heartbeats for devices whose reports end before those of others."""
     end = came[-1].at
     last = {one.uid: one.at for one in came}
     more = []
@@ -149,7 +149,7 @@ def products_of(tenant: Any) -> Product:
     return product
 
 
-def test_what_networks_do_to_reports_changes_nothing_in_the_end(
+def test_delayed_and_repeated_reports_give_the_same_final_state(
     counted: Counter[str], is_long: bool
 ) -> None:
     size, reports = (

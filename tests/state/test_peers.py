@@ -1,4 +1,4 @@
-"""Who is counted as a peer: within the caller's limit, and of large fleets a sample."""
+"""Which devices count as peers: within the caller's limit, a sample of large fleets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def evidence(client: APIClient, device: Device) -> dict[str, Any]:
     return {row["name"]: row for row in answer["diagnosis"]["evidence"]}
 
 
-def test_a_member_of_one_site_is_told_counts_of_that_site_alone(fleet: Fleet) -> None:
+def test_a_member_of_one_site_gets_counts_of_that_site_only(fleet: Fleet) -> None:
     lost = fleet.others[0][0]
     put([lost], "offline", "last_will")
     whole, limited = fleet.client(), fleet.client()
@@ -47,7 +47,7 @@ def test_a_member_of_one_site_is_told_counts_of_that_site_alone(fleet: Fleet) ->
     assert of_site["site"]["rest_total"] == 0
 
 
-def test_of_a_large_fleet_a_sample_is_counted_and_all_who_share_the_line(
+def test_a_large_fleet_is_sampled_and_all_devices_on_the_same_gateway_and_site_counted(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "MOST_COUNTED", 8)
@@ -64,7 +64,7 @@ def test_of_a_large_fleet_a_sample_is_counted_and_all_who_share_the_line(
     assert again == counts
 
 
-def test_a_site_that_is_out_is_told_from_a_sample_of_the_fleet(
+def test_a_failed_site_is_diagnosed_from_a_sample_of_the_fleet(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "MOST_COUNTED", 15)
@@ -72,12 +72,12 @@ def test_a_site_that_is_out_is_told_from_a_sample_of_the_fleet(
     mine = [fleet.make(site) for _ in range(6)]
     put(mine, "offline", "last_will")
 
-    told = fleet.diagnosis(mine[0])
+    found = fleet.diagnosis(mine[0])
 
-    assert (told["verdict"], told["where"]) == ("network", "site")
+    assert (found["verdict"], found["where"]) == ("network", "site")
 
 
-def test_another_tenants_devices_are_no_peers(fleet: Fleet) -> None:
+def test_devices_of_another_tenant_are_no_peers(fleet: Fleet) -> None:
     stranger = DeviceFactory.create()
     put([stranger])
 

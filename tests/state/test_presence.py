@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from state.models import ConnectivityTransition
-from state.services.presence.backfill import PastTransition, load_history
+from state.services.presence.backfill import PastTransition, backfill_history
 from state.services.presence.expected_disconnects import expect_disconnect
 from tests.factories import DeviceFactory
 from tests.state.scene import (
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
 
 
-def test_a_device_that_speaks_is_online_and_one_that_falls_silent_is_not() -> None:
+def test_a_device_that_sends_is_online_and_a_silent_one_goes_offline() -> None:
     device = DeviceFactory.create()
 
     be_born(device, t(0))
@@ -64,7 +64,7 @@ def test_a_heartbeat_writes_no_indexed_column() -> None:
     assert presence(device).next_change_at == t(3)
 
 
-def test_the_interval_that_a_device_names_goes_before_its_products() -> None:
+def test_the_devices_own_interval_has_priority_over_its_products() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), heartbeat_seconds=600)
 
@@ -97,7 +97,7 @@ def test_the_old_will_of_a_takeover_is_ignored_before_and_after_the_new_birth() 
     assert standing(late) == standing(early) == ("online", "")
 
 
-def test_a_will_that_comes_before_its_own_birth_counts_when_that_comes() -> None:
+def test_a_will_that_arrives_before_its_birth_counts_when_the_birth_arrives() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s1", boot=1, seq=1)
 
@@ -108,7 +108,7 @@ def test_a_will_that_comes_before_its_own_birth_counts_when_that_comes() -> None
     assert standing(device) == ("offline", "last_will")
 
 
-def test_a_birth_that_comes_late_does_not_bring_the_old_session_back() -> None:
+def test_a_late_birth_does_not_bring_the_old_session_back() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s2", boot=1, seq=9)
 
@@ -118,10 +118,12 @@ def test_a_birth_that_comes_late_does_not_bring_the_old_session_back() -> None:
     assert presence(device).session == "s2"
 
 
-def test_the_will_of_a_session_before_a_reboot_counts_no_more_once_it_speaks() -> None:
+def test_the_will_of_a_session_before_a_reboot_is_ignored_after_the_first_message() -> (
+    None
+):
     device = DeviceFactory()
     be_born(device, t(0), "s1", boot=1, seq=1)
-    say(device, "heartbeat", t(1), boot=2, seq=2)  # its birth comes by another bridge
+    say(device, "heartbeat", t(1), boot=2, seq=2)  # another bridge has its birth
     will(device, t(1) + SECOND, "s1")
     assert standing(device) == ("online", "")
 
@@ -132,7 +134,7 @@ def test_the_will_of_a_session_before_a_reboot_counts_no_more_once_it_speaks() -
     assert standing(device) == ("offline", "last_will")
 
 
-def test_a_will_without_session_makes_suspect_for_ten_seconds() -> None:
+def test_a_will_without_session_makes_a_device_suspect_for_ten_seconds() -> None:
     silent, speaking = DeviceFactory.create(), DeviceFactory.create()
     for device in (silent, speaking):
         be_born(device, t(0))
@@ -146,7 +148,7 @@ def test_a_will_without_session_makes_suspect_for_ten_seconds() -> None:
     assert standing(silent) == ("offline", "last_will")
 
 
-def test_a_goodbye_is_no_abnormal_disconnect_and_neither_is_a_reboot_of_ours() -> None:
+def test_a_goodbye_or_a_requested_reboot_is_no_abnormal_disconnect() -> None:
     polite, rebooted = DeviceFactory.create(), DeviceFactory.create()
     be_born(polite, t(0), "s1")
     be_born(rebooted, t(0), "s1")
@@ -160,7 +162,7 @@ def test_a_goodbye_is_no_abnormal_disconnect_and_neither_is_a_reboot_of_ours() -
     assert presence(polite).disconnects_72h == presence(rebooted).disconnects_72h == 0
 
 
-def test_only_the_departure_that_we_caused_is_forgiven() -> None:
+def test_only_the_expected_disconnect_is_not_counted() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s0")
     expect_disconnect([device.pk], at=t(0), until=t(60), reason="reboot of ours")
@@ -179,8 +181,8 @@ def test_a_device_lost_five_times_within_one_batch_was_lost_five_times() -> None
         at, session = t(0) + number * SECOND, f"s{number}"
         for unit, status in ((device, "offline"), (polite, "goodbye")):
             for word in ("online", status):
-                said = uplink(unit, "status", at, status=word, session=session)
-                spoken.append(said)
+                message = uplink(unit, "status", at, status=word, session=session)
+                spoken.append(message)
 
     arrive(*spoken)
 
@@ -190,7 +192,7 @@ def test_a_device_lost_five_times_within_one_batch_was_lost_five_times() -> None
     assert presence(polite).disconnects_72h == 0
 
 
-def test_declared_sleep_is_online_until_it_is_over() -> None:
+def test_a_sleeping_device_is_online_until_its_sleep_ends() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s1")
     until = int(t(30).timestamp() * 1000)
@@ -205,7 +207,7 @@ def test_declared_sleep_is_online_until_it_is_over() -> None:
     assert standing(device) == ("offline", "missed_heartbeats")
 
 
-def test_a_message_with_the_retain_flag_is_never_activity() -> None:
+def test_a_retained_message_is_no_activity() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s1")
     sweep(t(5))
@@ -219,12 +221,12 @@ def test_a_message_with_the_retain_flag_is_never_activity() -> None:
     assert presence(device).last_seen_at == t(0)
 
 
-def test_a_repeat_is_counted_and_is_no_activity() -> None:
+def test_a_repeated_message_is_counted_and_is_no_activity() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), boot=1, seq=1)
     say(device, "heartbeat", t(1), boot=1, seq=70)
 
-    for seq in (70, 1, 6, 69):  # known; before the window; before it; new
+    for seq in (70, 1, 6, 69):  # known; older than the window (twice); new
         say(device, "heartbeat", t(2) + seq * SECOND, boot=1, seq=seq)
     say(device, "heartbeat", t(9), boot=1, seq=69)
 
@@ -233,7 +235,7 @@ def test_a_repeat_is_counted_and_is_no_activity() -> None:
     assert row.last_activity_at == t(2) + 69 * SECOND
 
 
-def test_a_clock_that_is_off_is_marked_and_not_believed() -> None:
+def test_a_wrong_device_clock_is_marked_and_its_times_are_ignored() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), ts=int((t(0) - timedelta(days=1)).timestamp() * 1000))
     assert presence(device).clock_skew
@@ -263,7 +265,7 @@ def test_children_follow_their_gateway() -> None:
     assert standing(child) == ("stale", "gateway_offline")
 
 
-def test_what_a_child_says_is_a_sign_of_life_of_its_gateway() -> None:
+def test_a_message_of_a_child_is_activity_of_its_gateway() -> None:
     gateway, (child,) = make_family()
     be_born(gateway, t(0))
 
@@ -281,7 +283,7 @@ def test_disconnects_leave_the_count_after_72_hours() -> None:
         PastTransition(device.pk, t(0) - n * hours, "online", "offline", "last_will")
         for n in (80, 71, 70, 2)
     ]
-    load_history(past, now=t(0))
+    backfill_history(past, now=t(0))
     assert presence(device).disconnects_72h == 3
 
     sweep(t(0) + 1 * hours)
@@ -293,7 +295,9 @@ def test_disconnects_leave_the_count_after_72_hours() -> None:
     assert ConnectivityTransition.objects.filter(device=device).count() == 4
 
 
-def test_last_activity_is_indexed_by_the_hour_and_exactly_on_leaving() -> None:
+def test_last_activity_is_indexed_by_the_hour_and_exactly_when_a_device_leaves() -> (
+    None
+):
     device = DeviceFactory.create()
     be_born(device, t(0), "s1")
     hour = t(0).replace(minute=0, second=0)

@@ -1,4 +1,4 @@
-"""Risk: reasons whose points add up, judged again for what was marked only."""
+"""Risk: the points of the reasons add up; only marked devices are judged again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from commands.choices import CommandStatus
-from commands.services.outcome_reports import tell_outcomes_across_tenants
+from commands.services.outcome_reports import report_outcomes_across_tenants
 from commands.services.transitions import Moves, lock_commands
 from fleet.models import Outbox
 from registry.models import Device
 from state.choices import Cause, Connectivity
 from state.judgment.risk import MOST, WEIGHTS, RiskFacts, assess
 from state.models import Alarm, Presence, Risk, RiskMark, TelemetrySummary, Twin
-from state.services.delivery_outcomes import Outcomes, note_outcomes
-from state.services.presence.backfill import PastTransition, load_history
+from state.services.delivery_outcomes import Outcomes, record_outcomes
+from state.services.presence.backfill import PastTransition, backfill_history
 from state.services.rescoring import rescore_across_tenants
 from tests.factories import DeviceFactory, MembershipFactory, ProductFactory
 from tests.fleet.rows import make_command
@@ -72,7 +72,7 @@ def test_the_points_add_up_to_the_score_which_is_0_to_100(facts: RiskFacts) -> N
     ),
     st.integers(1, 20),
 )
-def test_more_of_what_is_bad_never_lowers_the_score(
+def test_worse_facts_never_lower_the_score(
     facts: RiskFacts, name: str, more: int
 ) -> None:
     value = getattr(facts, name)
@@ -88,7 +88,7 @@ def test_more_of_what_is_bad_never_lowers_the_score(
 
 
 @given(FACTS, st.integers(0, 100))
-def test_time_alone_never_lowers_it_and_changes_it_only_when_announced(
+def test_time_alone_never_lowers_the_score_and_changes_it_only_when_announced(
     facts: RiskFacts, hours: int
 ) -> None:
     now, later = assess(facts, now=NOW), NOW + timedelta(hours=hours)
@@ -108,7 +108,7 @@ def test_the_table_rises_and_its_maxima_add_up_to_100() -> None:
     assert sum(MOST.values()) - min(MOST["offline"], MOST["stale"]) == 100
 
 
-def test_each_reason_is_said_in_words() -> None:
+def test_each_reason_has_a_sentence() -> None:
     facts = RiskFacts(
         connectivity=Connectivity.OFFLINE,
         cause=Cause.LAST_WILL,
@@ -129,13 +129,13 @@ def test_each_reason_is_said_in_words() -> None:
         ("flapping", 15, "6 abnormal disconnects in 72 hours"),
         ("command_failures", 12, "3 of its last 9 commands failed"),
         ("alarms", 10, "2 open warning alarms"),
-        ("drift", 10, "not as desired, and that was wanted over an hour ago"),
+        ("drift", 10, "settings not applied for over an hour"),
         ("battery", 5, "battery at 12.5 %"),
     ]
     assert judged.score == 77
 
 
-def test_our_own_blindness_is_no_risk_of_a_device() -> None:
+def test_an_outage_of_the_platform_is_no_risk_of_a_device() -> None:
     blind = RiskFacts(connectivity=Connectivity.STALE, cause=Cause.PLATFORM_BLIND)
 
     assert assess(blind, now=NOW).score == 0
@@ -147,13 +147,13 @@ def risk(device: Device) -> tuple[int, list[str]]:
 
 
 def rescore(at: datetime) -> None:
-    """What the clock does."""
+    """Judge the risk of marked and due devices."""
     while rescore_across_tenants(now=at):
         pass
 
 
 @pytest.mark.django_db
-def test_what_moves_is_judged_again_and_a_heartbeat_marks_nothing() -> None:
+def test_changes_mark_a_device_for_risk_and_a_heartbeat_does_not() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     rescore(t(0))
@@ -177,7 +177,7 @@ def test_what_moves_is_judged_again_and_a_heartbeat_marks_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_time_alone_changes_it_when_its_moment_comes() -> None:
+def test_risk_changes_by_time_alone_at_its_announced_time() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     will(device, t(1), "s1")
@@ -194,7 +194,7 @@ def test_time_alone_changes_it_when_its_moment_comes() -> None:
 
 
 @pytest.mark.django_db
-def test_drift_battery_and_command_failures_enter_it() -> None:
+def test_drift_battery_and_command_failures_count_for_risk() -> None:
     product = ProductFactory.create(metrics=[{"name": "battery", "unit": "%"}])
     device = DeviceFactory.create(tenant=product.tenant, product=product)
     be_born(device, t(0))
@@ -202,14 +202,14 @@ def test_drift_battery_and_command_failures_enter_it() -> None:
     Twin.objects.create(
         device=device, tenant=device.tenant, delta={"a": {}}, desired_at=t(-90)
     )
-    note_outcomes([Outcomes(device.pk, 4, 1, t(0))], at=t(0))
+    record_outcomes([Outcomes(device.pk, 4, 1, t(0))], at=t(0))
 
     rescore(t(1))
 
     assert risk(device) == (24, ["battery", "drift", "command_failures"])
     Twin.objects.filter(pk=device.pk).update(delta={})
     say(device, "telemetry", t(2), metrics={"battery": 100})
-    note_outcomes([Outcomes(device.pk, 4, 0, None)], at=t(2))
+    record_outcomes([Outcomes(device.pk, 4, 0, None)], at=t(2))
     rescore(t(2))
     assert risk(device) == (0, [])
 
@@ -228,7 +228,7 @@ def test_a_device_out_of_service_has_no_risk() -> None:
 
 
 @pytest.mark.django_db
-def test_the_command_plane_tells_how_commands_end() -> None:
+def test_the_command_plane_reports_how_commands_end() -> None:
     device = DeviceFactory.create()
     sent = [make_command(device, status="sent", sent_at=t(0)) for _ in range(3)]
     locked = lock_commands([command.pk for command in sent])
@@ -238,8 +238,8 @@ def test_the_command_plane_tells_how_commands_end() -> None:
         moves.move(command, to, cause="as it went")
     moves.write()
 
-    assert tell_outcomes_across_tenants(now=t(1)) == 1
-    assert tell_outcomes_across_tenants(now=t(1)) == 0
+    assert report_outcomes_across_tenants(now=t(1)) == 1
+    assert report_outcomes_across_tenants(now=t(1)) == 0
 
     rescore(t(2))
     assert risk(device) == (8, ["command_failures"])
@@ -281,7 +281,7 @@ def test_many_devices_are_judged_with_a_handful_of_queries(
 
 
 @pytest.mark.django_db
-def test_the_index_hears_of_another_score_and_of_nothing_else() -> None:
+def test_only_a_new_score_updates_the_index() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     rescore(t(0))
@@ -295,7 +295,7 @@ def test_the_index_hears_of_another_score_and_of_nothing_else() -> None:
 
 
 @pytest.mark.django_db
-def test_rest_tells_the_score_with_its_reasons() -> None:
+def test_the_api_returns_the_score_with_its_reasons() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     will(device, t(1), "s1")
@@ -316,7 +316,7 @@ def test_rest_tells_the_score_with_its_reasons() -> None:
 
 
 @pytest.mark.django_db
-def test_a_metric_that_stays_in_its_band_marks_nothing() -> None:
+def test_a_metric_within_its_dead_band_marks_no_device() -> None:
     product = ProductFactory.create(
         metrics=[{"name": "battery", "unit": "%", "dead_band": 5}]
     )
@@ -331,7 +331,7 @@ def test_a_metric_that_stays_in_its_band_marks_nothing() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_side_by_side_lose_no_mark_and_leave_the_newest_judgment() -> None:
+def test_parallel_workers_lose_no_mark_and_keep_the_newest_judgment() -> None:
     first = DeviceFactory.create()
     devices = [
         first,
@@ -373,11 +373,11 @@ def test_workers_side_by_side_lose_no_mark_and_leave_the_newest_judgment() -> No
 
 
 @pytest.mark.django_db
-def test_a_history_from_elsewhere_is_judged_too() -> None:
+def test_backfilled_transitions_count_for_risk() -> None:
     device = DeviceFactory.create()
     lost = PastTransition(device.pk, t(-10 * 24 * 60), "online", "offline", "last_will")
 
-    load_history([lost], now=t(0))
+    backfill_history([lost], now=t(0))
     rescore(t(0))
 
     assert risk(device) == (25, ["offline"])

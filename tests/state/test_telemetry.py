@@ -1,4 +1,4 @@
-"""Telemetry: latest values, what the index holds, rollups; and a device's state."""
+"""Telemetry: latest values, indexed values, rollups; and a device's state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 HOUR = T0.replace(minute=0, second=0)
 
 
-def test_the_newest_value_stands_whatever_the_order_of_arrival() -> None:
+def test_the_newest_value_is_kept_whatever_the_order_of_arrival() -> None:
     device = DeviceFactory.create()
     ms = int(t(0).timestamp() * 1000)
 
@@ -32,7 +32,7 @@ def test_the_newest_value_stands_whatever_the_order_of_arrival() -> None:
     assert datetime.fromisoformat(shown["odd"]["at"]) == t(0)
 
 
-def test_a_clock_that_is_far_off_does_not_date_a_value() -> None:
+def test_a_time_from_a_wrong_device_clock_is_not_used_for_a_value() -> None:
     device = DeviceFactory.create()
     tomorrow = int((t(0) + timedelta(days=1)).timestamp() * 1000)
 
@@ -42,7 +42,7 @@ def test_a_clock_that_is_far_off_does_not_date_a_value() -> None:
     assert latest_telemetry(device)["temperature"]["value"] == 21
 
 
-def test_the_index_hears_of_a_metric_only_when_it_leaves_its_dead_band() -> None:
+def test_a_metric_updates_the_index_only_when_it_leaves_its_dead_band() -> None:
     device = DeviceFactory.create()  # temperature: 0.5
 
     seen = []
@@ -54,7 +54,7 @@ def test_the_index_hears_of_a_metric_only_when_it_leaves_its_dead_band() -> None
     assert all(row.keys() == {"temperature"} for row in seen)
 
 
-def test_rollups_hold_the_course_of_a_metric() -> None:
+def test_rollups_store_the_history_of_a_metric() -> None:
     device = DeviceFactory.create()
     minutes = [(0, 5.0), (1, 1.0), (4, 3.0), (6, 9.0)]
 
@@ -121,7 +121,7 @@ def test_before_the_first_message_the_documents_are_empty() -> None:
     }
 
 
-def test_a_devices_condition_over_rest_has_times_in_utc() -> None:
+def test_the_api_returns_a_devices_condition_with_times_in_utc() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     say(device, "telemetry", t(1), metrics={"temperature": 20})
@@ -138,7 +138,7 @@ def test_a_devices_condition_over_rest_has_times_in_utc() -> None:
     assert get_state(device)["risk"] is None
 
 
-def test_every_value_says_how_it_is_known() -> None:
+def test_the_api_says_of_every_value_how_it_is_known() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     say(device, "telemetry", t(1), metrics={"temperature": 20})
@@ -171,7 +171,7 @@ def test_every_value_says_how_it_is_known() -> None:
     assert known["risk"]["at"] == t(2)
 
 
-def test_the_timeline_tells_transitions_and_alarms_the_newest_first() -> None:
+def test_the_timeline_shows_transitions_and_alarms_the_newest_first() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     say(device, "event", t(1), code="hot", severity="info", state="raised")
@@ -186,7 +186,7 @@ def test_the_timeline_tells_transitions_and_alarms_the_newest_first() -> None:
     assert [e["kind"] for e in timeline_entries(device, t(1), 10)] == ["connectivity"]
 
 
-def test_partitions_are_kept_around_today() -> None:
+def test_partitions_exist_around_today() -> None:
     now = datetime.now(UTC)
 
     assert keep_partitions(now=now) == 0

@@ -1,4 +1,4 @@
-"""Twins: order of reported documents, merge patches, convergence."""
+"""Twins: the order of reported documents, merge patches, convergence."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ EXAMPLES: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), EXAMPLES)
-def test_a_merge_patch_does_what_the_standard_says(
+def test_a_merge_patch_follows_the_standard(
     target: Any, patch: Any, result: Any
 ) -> None:
     assert merge_patch(target, patch) == result
 
 
 @given(documents, documents)
-def test_a_device_that_reports_all_that_is_desired_has_converged(
+def test_a_device_that_reports_everything_desired_has_converged(
     desired: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    patched = merge_patch({}, desired)  # what is desired holds no null
+    patched = merge_patch({}, desired)  # a desired document has no null
 
     assert delta_of(patched, merge_patch(more, patched)) == {}
     assert delta_of(patched, {}).keys() == patched.keys()
 
 
 @pytest.mark.django_db
-def test_the_delta_names_what_is_desired_and_not_reported_so() -> None:
+def test_the_delta_has_the_desired_keys_whose_reported_value_differs() -> None:
     device = DeviceFactory.create()
     merge_desired(device.pk, {"interval": 5, "led": True}, at=t(0))
 
@@ -97,9 +97,7 @@ def test_an_older_document_never_overwrites_a_newer_one() -> None:
 
 
 @pytest.mark.django_db
-def test_without_boot_versions_start_again_only_after_a_birth_with_a_new_session() -> (
-    None
-):
+def test_without_boot_versions_restart_only_after_a_birth_with_a_new_session() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0), "s1")
     say(device, "reported", t(1), version=9, reported={"v": 9})
@@ -108,7 +106,7 @@ def test_without_boot_versions_start_again_only_after_a_birth_with_a_new_session
     say(device, "reported", t(4), version=1, reported={"v": 1})
     assert twin(device).reported == {"v": 9}
 
-    # In one batch, each counts in the session in which it came.
+    # In one batch, each document counts in the session in which it arrived.
     arrive(
         uplink(device, "reported", t(5), version=10, reported={"v": 10}),
         uplink(device, "status", t(6), status="online", session="s2"),
@@ -121,10 +119,12 @@ def test_without_boot_versions_start_again_only_after_a_birth_with_a_new_session
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(6))
-def test_any_order_and_repetition_gives_the_same_twin_and_sequence(seed: int) -> None:
+def test_any_order_and_repetition_of_reports_gives_the_same_twin_and_sequence(
+    seed: int,
+) -> None:
     shuffle = random.Random(seed)
     device = DeviceFactory.create()
-    said = []
+    messages = []
     for boot in (1, 2):
         for seq in range(20):
             at = t(boot) + seq * SECOND
@@ -134,12 +134,12 @@ def test_any_order_and_repetition_gives_the_same_twin_and_sequence(seed: int) ->
                 body |= {"status": "online", "session": f"s{boot}"}
             elif kind == "reported":
                 body |= {"version": seq, "reported": {"boot": boot, "seq": seq}}
-            said.append(uplink(device, kind, at, **body))
-    said += shuffle.sample(said, 15)
-    shuffle.shuffle(said)
+            messages.append(uplink(device, kind, at, **body))
+    messages += shuffle.sample(messages, 15)
+    shuffle.shuffle(messages)
 
-    while said:
-        batch, said = said[:7], said[7:]
+    while messages:
+        batch, messages = messages[:7], messages[7:]
         arrive(*batch)
 
     row, now = presence(device), twin(device)
@@ -151,7 +151,7 @@ def test_any_order_and_repetition_gives_the_same_twin_and_sequence(seed: int) ->
 
 
 @pytest.mark.django_db
-def test_a_patch_on_a_version_that_moved_is_refused() -> None:
+def test_a_patch_for_an_old_version_is_refused() -> None:
     device = DeviceFactory.create()
     assert merge_desired(device.pk, {"a": 1}, expected_version=0, at=t(0)) == 1
 
@@ -162,7 +162,7 @@ def test_a_patch_on_a_version_that_moved_is_refused() -> None:
 
 
 @pytest.mark.django_db
-def test_a_patch_that_makes_the_document_too_large_changes_nobody() -> None:
+def test_a_patch_that_makes_one_document_too_large_changes_no_twin() -> None:
     small, large = DeviceFactory.create(), DeviceFactory.create()
     merge_desired(large.pk, {"a": "x" * 8_000}, at=t(0))
 
@@ -178,7 +178,7 @@ def test_a_patch_that_makes_the_document_too_large_changes_nobody() -> None:
 
 
 @pytest.mark.django_db
-def test_the_timeline_tells_what_changed_in_both_documents() -> None:
+def test_the_timeline_shows_changes_of_both_documents() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     say(device, "reported", t(1), version=1, reported={"firmware": "1", "up": 5})
@@ -189,8 +189,8 @@ def test_the_timeline_tells_what_changed_in_both_documents() -> None:
 
     entries = timeline_entries(device, t(9), 10)
 
-    told = [(e["kind"], e["at"], e["actor"], e["detail"]) for e in entries]
-    assert told[:3] == [
+    changes = [(e["kind"], e["at"], e["actor"], e["detail"]) for e in entries]
+    assert changes[:3] == [
         (
             "reported",
             t(5),
@@ -216,7 +216,7 @@ def test_the_timeline_tells_what_changed_in_both_documents() -> None:
 
 
 @given(documents, documents)
-def test_the_changes_of_a_document_are_bounded_and_true(
+def test_the_recorded_changes_of_a_document_are_correct_and_limited(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     changed = changes_of(before, after, {})

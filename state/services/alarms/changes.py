@@ -1,8 +1,8 @@
-"""Alarms in the hand of a batch or a sweep: locked, changed, written, and recorded."""
+"""Alarms of a batch or a sweep: locked, changed in memory, written with change log."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,52 +13,42 @@ from state.choices import AlarmMove, AlarmReason, AlarmState
 from state.models import Alarm, AlarmChange
 from state.services.alarms.flapping import Key
 
-_LOCK = """
+_LOCK = f"""
     SELECT a.id FROM state_alarm a
-    JOIN unnest(%s::bigint[], %s::text[]) AS v(device_id, code)
+    JOIN {bulk_sql.unnest(Alarm, "device_id", "code")}
         ON a.device_id = v.device_id AND a.code = v.code
     WHERE a.state <> 'cleared' ORDER BY a.id FOR UPDATE OF a
 """
-_COLUMNS = {
-    "severity": "text",
-    "state": "text",
-    "message": "text",
-    "count": "integer",
-    "last_at": "timestamptz",
-    "cleared_at": "timestamptz",
-    "flapping_since": "timestamptz",
-    "flaps": "integer",
-    "back_at": "timestamptz",
-    "calm_since": "timestamptz",
-    "settles_at": "timestamptz",
-}
-# Names and types of columns are constants of this module, never anybody's input.
-_WRITE = f"""
-    UPDATE state_alarm AS a SET {", ".join(f"{name} = v.{name}" for name in _COLUMNS)}
-    FROM unnest(%s::bigint[], {", ".join(f"%s::{t}[]" for t in _COLUMNS.values())})
-        AS v(id, {", ".join(_COLUMNS)})
-    WHERE a.id = v.id
-"""
+_COLUMNS = (
+    "severity",
+    "state",
+    "message",
+    "count",
+    "last_at",
+    "cleared_at",
+    "flapping_since",
+    "flaps",
+    "back_at",
+    "calm_since",
+    "settles_at",
+)
+_WRITE = bulk_sql.update_by_key(Alarm, *_COLUMNS)
 
 
 @dataclass(slots=True)
-class AlarmBook:
-    """What a batch makes of its alarms: new ones, changed ones, and the history."""
+class AlarmBatch:
+    """The new and changed alarms of a batch, and their change log."""
 
     raised: list[Alarm] = field(default_factory=list)
-    touched: dict[int, Alarm] = field(default_factory=dict)
-    _story: list[tuple[Alarm, AlarmChange]] = field(default_factory=list)
+    changed: dict[int, Alarm] = field(default_factory=dict)
+    _logged: list[tuple[Alarm, AlarmChange]] = field(default_factory=list)
 
-    def open(self, alarm: Alarm) -> None:
-        """Enter an alarm that is new."""
-        self.raised.append(alarm)
-
-    def touch(self, alarm: Alarm) -> None:
-        """Have a changed alarm written; a new one is written anyway."""
+    def update(self, alarm: Alarm) -> None:
+        """Write this changed alarm later; a new one is written anyway."""
         if alarm.pk:
-            self.touched[alarm.pk] = alarm
+            self.changed[alarm.pk] = alarm
 
-    def tell(
+    def log(
         self,
         alarm: Alarm,
         move: AlarmMove,
@@ -66,7 +56,7 @@ class AlarmBook:
         at: datetime,
         by_id: int | None = None,
     ) -> None:
-        """Note what happened to an alarm, as it stands now."""
+        """Add a change to the change log, with the alarm's present values."""
         change = AlarmChange(
             tenant_id=alarm.tenant_id,
             device_id=alarm.device_id,
@@ -79,18 +69,23 @@ class AlarmBook:
             message=alarm.message,
             by_id=by_id,
         )
-        self._story.append((alarm, change))
+        self._logged.append((alarm, change))
 
     def write(self) -> None:
-        """Write it all: three statements, however many alarms.
+        """Write everything in three statements.
 
-        What is over is written first: then the same may begin anew.
+        Cleared alarms are written first, so the same code may be raised again.
         """
-        write_alarms(self.touched.values())
+        rows = [
+            (pk, *(getattr(alarm, name) for name in _COLUMNS))
+            for pk, alarm in sorted(self.changed.items())  # in key order, as everywhere
+        ]
+        if rows:
+            bulk_sql.run(_WRITE, bulk_sql.columns_of(rows, 1 + len(_COLUMNS)))
         Alarm.objects.bulk_create(self.raised)
-        for alarm, change in self._story:
+        for alarm, change in self._logged:
             change.alarm_id = alarm.pk
-        AlarmChange.objects.bulk_create([change for _, change in self._story])
+        AlarmChange.objects.bulk_create([change for _, change in self._logged])
 
 
 def lock_open(keys: Collection[Key]) -> dict[Key, Alarm]:
@@ -101,13 +96,3 @@ def lock_open(keys: Collection[Key]) -> dict[Key, Alarm]:
         return {}
     alarms = Alarm.objects.filter(~Q(state=AlarmState.CLEARED), pk__in=ids)
     return {(alarm.device_id, alarm.code): alarm for alarm in alarms}
-
-
-def write_alarms(alarms: Iterable[Alarm]) -> None:
-    """Write what changed of these alarms, in key order."""
-    rows = [
-        (alarm.pk, *(getattr(alarm, name) for name in _COLUMNS))
-        for alarm in sorted(alarms, key=lambda alarm: alarm.pk)
-    ]
-    if rows:
-        bulk_sql.run(_WRITE, bulk_sql.columns_of(rows, 1 + len(_COLUMNS)))

@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from operator import attrgetter
 
 from django.db import transaction
 
 from iotplatform.common import bulk_sql
+from iotplatform.common.batches import until_drained
 from iotplatform.common.ids import new_public_id
 from registry.choices import RAISES_ALARMS
 from state.choices import AlarmMove, AlarmReason
-from state.models import Alarm
+from state.models import Alarm, HeldAlarm
 from state.selectors.adapter_liveness import (
-    Door,
-    blind_spans_of_doors,
-    doors_blind_since,
+    AdapterName,
+    blind_since_by_adapter,
+    blind_spans_by_adapter,
 )
 from state.services.alarms import flapping
-from state.services.alarms.changes import AlarmBook, lock_open
-from state.services.alarms.flapping import Key, Raises
-from state.services.alarms.signal import Said
-from state.services.presence.evidence import SET_BACK
+from state.services.alarms.changes import AlarmBatch, lock_open
+from state.services.alarms.flapping import Key, RecentRaises
+from state.services.alarms.signal import Signal
+from state.services.presence.evidence import FUTURE_TOLERANCE
 
-BATCH = 1_000  # devices whose presence is locked at a time: some 50 ms for a bridge
-BATCHES_A_RUN = 50  # what is left goes a second later
-# A device may be moved out of a site where work goes on for days.
-LOOK_EVERY = timedelta(minutes=5)
+BATCH = 1_000  # devices whose presence is locked at a time: a bridge waits some 50 ms
+BATCHES_A_RUN = 50  # the rest follows a second later
+# Check during maintenance too: a device may be moved out of a site in long work.
+CHECK_EVERY = timedelta(minutes=5)
 
 _UNDER_MAINTENANCE = """
     SELECT device_id, max(until) FROM (
@@ -39,30 +42,29 @@ _UNDER_MAINTENANCE = """
         WHERE d.id = ANY(%s) AND w.from_at <= %s AND w.until > %s
     ) in_force GROUP BY device_id
 """
-_HOLD = """
-    INSERT INTO state_heldalarm AS h
-        (tenant_id, device_id, code, severity, message, count, last_at, heard_at,
-        rule_id, due_at, look_at)
-    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::integer[], %s::timestamptz[], %s::timestamptz[],
-        %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+_HELD_COLUMNS = (
+    *("tenant_id", "device_id", "code", "severity", "message", "count"),
+    *("last_at", "heard_at", "rule_id", "due_at", "look_at"),
+)
+_HOLD = f"""
+    {bulk_sql.insert_rows(HeldAlarm, *_HELD_COLUMNS)}
     ON CONFLICT (device_id, code) DO UPDATE SET
-        severity = excluded.severity, count = h.count + excluded.count,
-        message = coalesce(nullif(excluded.message, ''), h.message),
-        last_at = greatest(h.last_at, excluded.last_at),
-        heard_at = greatest(h.heard_at, excluded.heard_at)
+        severity = excluded.severity, count = t.count + excluded.count,
+        message = coalesce(nullif(excluded.message, ''), t.message),
+        last_at = greatest(t.last_at, excluded.last_at),
+        heard_at = greatest(t.heard_at, excluded.heard_at)
 """
-_FORGET = """
+_FORGET = f"""
     DELETE FROM state_heldalarm h
-    USING unnest(%s::bigint[], %s::text[]) AS v(device_id, code)
+    USING {bulk_sql.unnest(HeldAlarm, "device_id", "code")}
     WHERE h.device_id = v.device_id AND h.code = v.code
 """
 _DUE = """
     SELECT DISTINCT device_id FROM state_heldalarm
     WHERE look_at <= %s AND device_id > %s ORDER BY device_id LIMIT %s
 """
-# Presence rows come first, as in ingest; another sweep's are left to it.
-_TAKE = """
+# Presence rows are locked first, as in ingest; rows locked by others are skipped.
+_LOCK_PRESENCE = """
     SELECT device_id FROM state_presence WHERE device_id = ANY(%s)
     ORDER BY device_id FOR UPDATE SKIP LOCKED
 """
@@ -71,8 +73,8 @@ _LOOK_LATER = """
     FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(device_id, until)
     WHERE h.device_id = v.device_id AND h.look_at <= %s
 """
-# Only a hold time asks for what lasts; a null rule is a device's own complaint.
-_HEAR_AGAIN = """
+# Only for rules, which have a hold time; a null rule is a device's own event.
+_RESTART_HOLD = """
     UPDATE state_heldalarm h SET due_at = v.heard_from + r.hold_seconds * interval '1s',
         look_at = v.heard_from + r.hold_seconds * interval '1s'
     FROM registry_device d, state_alarmrule r,
@@ -81,8 +83,8 @@ _HEAR_AGAIN = """
         AND d.adapter = v.adapter AND r.id = h.rule_id AND h.heard_at < v.heard_from
         AND v.heard_from + r.hold_seconds * interval '1s' > %s
 """
-# What was held by a clock that has been set back since would wait until then: it begins
-# anew. No hold time is longer than its rule asks, counted from now.
+# A hold by a clock that has been set back would last too long: it starts again now, so
+# no hold time is longer than its rule asks.
 _SET_BACK = """
     WITH ahead AS MATERIALIZED (
         SELECT h.id, coalesce(r.hold_seconds, 0) * interval '1s' AS hold
@@ -106,8 +108,8 @@ _RELEASE = """
 
 
 @dataclass(slots=True)
-class Held:
-    """A complaint that is no alarm yet, in the order of its columns."""
+class HeldBackAlarm:
+    """A report that is no alarm yet, in the order of _HELD_COLUMNS."""
 
     tenant_id: int
     device_id: int
@@ -122,50 +124,48 @@ class Held:
     look_at: datetime
 
 
-class Holding:
-    """What a batch holds back, one row a device and code."""
+class HeldBackBatch:
+    """What a batch holds back; one row a device and code."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, Held] = {}
+        self.rows: dict[Key, HeldBackAlarm] = {}
 
-    def drop(self, key: Key) -> None:
-        """Hold nothing of this any more."""
-        self.rows.pop(key, None)
-
-    def add(self, word: Said, resting_until: datetime | None) -> None:
-        """Note one report of what is held back; the latest word on it stands."""
-        key = (word.device.id, word.code)
-        due_at = word.heard_at + timedelta(seconds=word.hold_seconds)
+    def add(self, signal: Signal, maintenance_until: datetime | None) -> None:
+        """Add a report; its severity, text and times update an earlier one."""
+        key = (signal.device.id, signal.code)
+        due_at = signal.heard_at + timedelta(seconds=signal.hold_seconds)
         row = self.rows.get(key)
         if row is None:
             look_at = due_at
-            if resting_until is not None:
-                look_at = max(due_at, min(resting_until, word.heard_at + LOOK_EVERY))
-            self.rows[key] = Held(
-                tenant_id=word.device.tenant_id,
-                device_id=word.device.id,
-                code=word.code,
-                severity=word.severity,
-                message=word.message,
+            if maintenance_until is not None:
+                look_at = max(
+                    due_at, min(maintenance_until, signal.heard_at + CHECK_EVERY)
+                )
+            self.rows[key] = HeldBackAlarm(
+                tenant_id=signal.device.tenant_id,
+                device_id=signal.device.id,
+                code=signal.code,
+                severity=signal.severity,
+                message=signal.message,
                 count=1,
-                last_at=word.at,
-                heard_at=word.heard_at,
-                rule_id=word.rule_id,
+                last_at=signal.at,
+                heard_at=signal.heard_at,
+                rule_id=signal.rule_id,
                 due_at=due_at,
                 look_at=look_at,
             )
             return
-        row.severity = word.severity
-        row.message = word.message or row.message
+        row.severity = signal.severity
+        row.message = signal.message or row.message
         row.count += 1
-        row.last_at = max(row.last_at, word.at)
-        row.heard_at = max(row.heard_at, word.heard_at)
+        row.last_at = max(row.last_at, signal.at)
+        row.heard_at = max(row.heard_at, signal.heard_at)
 
 
 def under_maintenance(
     device_ids: Collection[int], *, now: datetime
 ) -> dict[int, datetime]:
-    """Return until when somebody works at which of these devices, by one query."""
+    """Return the devices that are in maintenance now, and until when; one query."""
     ids = sorted(device_ids)
     if not ids:
         return {}
@@ -173,112 +173,109 @@ def under_maintenance(
     return dict(bulk_sql.fetch(_UNDER_MAINTENANCE, params))
 
 
-def hold(holding: Holding) -> None:
-    """Keep complaints until they may be alarms."""
+def hold_back(holding: HeldBackBatch) -> None:
+    """Store the reports until they may become alarms."""
     ordered = [row for _, row in sorted(holding.rows.items())]
     if not ordered:
         return
-    values = [
-        (
-            *(r.tenant_id, r.device_id, r.code, r.severity, r.message, r.count),
-            *(r.last_at, r.heard_at, r.rule_id, r.due_at, r.look_at),
-        )
-        for r in ordered
-    ]
-    bulk_sql.run(_HOLD, bulk_sql.columns_of(values, 11))
+    values = [*map(attrgetter(*_HELD_COLUMNS), ordered)]
+    bulk_sql.run(_HOLD, bulk_sql.columns_of(values, len(_HELD_COLUMNS)))
 
 
 def forget(keys: Collection[Key]) -> None:
-    """Drop what devices no longer complain about."""
+    """Delete the held-back reports of these devices and codes."""
     if keys:
         bulk_sql.run(_FORGET, bulk_sql.columns_of(sorted(keys), 2))
 
 
 def open_alarm(
-    alarm: Alarm, reason: AlarmReason, book: AlarmBook, raises: Raises, at: datetime
+    alarm: Alarm,
+    reason: AlarmReason,
+    batch: AlarmBatch,
+    raises: RecentRaises,
+    at: datetime,
 ) -> None:
-    """Raise an alarm; one that is raised too often is held as flapping from here."""
-    book.open(alarm)
-    book.tell(alarm, AlarmMove.RAISED, reason, alarm.raised_at)
-    if raises.is_one_too_many((alarm.device_id, alarm.code), at):
+    """Raise an alarm; mark it as flapping if it is raised too often."""
+    batch.raised.append(alarm)
+    batch.log(alarm, AlarmMove.RAISED, reason, alarm.raised_at)
+    if raises.add_raise((alarm.device_id, alarm.code), at):
         flapping.begin(alarm, at)
-        book.tell(alarm, AlarmMove.FLAPPING, AlarmReason.AGAIN, alarm.raised_at)
+        batch.log(alarm, AlarmMove.FLAPPING, AlarmReason.AGAIN, alarm.raised_at)
 
 
-def raise_held_across_tenants(*, now: datetime) -> int:
-    """Raise what outlasted maintenance and hold time; return how many alarms.
+def raise_held_back_across_tenants(*, now: datetime) -> int:
+    """Raise held-back alarms after maintenance and hold time; return how many.
 
-    A batch at a time, each in a transaction of its own. Several may run at once: what
-    another one, or a bridge, holds is left to it and looked at a second later.
+    Each batch has its own transaction. Several runs at once are safe: rows locked by
+    another run or a bridge are skipped, and checked a second later.
     """
     total, after = 0, 0
-    heard_from = _heard_from(now)
+    heard_from = _adapters_heard_from(now)
     for _ in range(BATCHES_A_RUN):
         due = [row[0] for row in bulk_sql.fetch(_DUE, [now, after, BATCH])]
         if not due:
             break
         after = due[-1]
-        total += _raise(due, heard_from, now=now)
+        total += _raise_due(due, heard_from, now=now)
     return total
 
 
-def set_back_across_tenants(*, now: datetime) -> int:
-    """Begin anew what was held before our clock was set back; return how much."""
-    total = 0
-    for _ in range(BATCHES_A_RUN):
-        done = bulk_sql.run(_SET_BACK, [now + SET_BACK, BATCH, now])
-        total += done
-        if done < BATCH:
-            break
-    return total
+def restart_future_holds_across_tenants(*, now: datetime) -> int:
+    """Restart holds in the future, after the clock was set back; return how many."""
+    params = [now + FUTURE_TOLERANCE, BATCH, now]
+    step = partial(bulk_sql.run, _SET_BACK, params)
+    return until_drained(step, batch=BATCH, most=BATCHES_A_RUN)
 
 
 @transaction.atomic
-def _raise(
-    device_ids: list[int], heard_from: dict[Door, datetime], *, now: datetime
+def _raise_due(
+    device_ids: list[int], heard_from: dict[AdapterName, datetime], *, now: datetime
 ) -> int:
-    """Raise what these devices still complain about; look again at who rests."""
-    mine = [row[0] for row in bulk_sql.fetch(_TAKE, [device_ids])]
-    resting = under_maintenance(mine, now=now)
-    if resting:
-        columns = bulk_sql.columns_of(sorted(resting.items()), 2)
-        bulk_sql.run(_LOOK_LATER, [now + LOOK_EVERY, *columns, now])
+    """Raise the due alarms of these devices; check those in maintenance later."""
+    mine = [row[0] for row in bulk_sql.fetch(_LOCK_PRESENCE, [device_ids])]
+    in_maintenance = under_maintenance(mine, now=now)
+    if in_maintenance:
+        columns = bulk_sql.columns_of(sorted(in_maintenance.items()), 2)
+        bulk_sql.run(_LOOK_LATER, [now + CHECK_EVERY, *columns, now])
     if heard_from:
         columns = bulk_sql.columns_of(sorted(heard_from.items()), 2)
-        bulk_sql.run(_HEAR_AGAIN, [*columns, mine, now, now])
-    # What left service meanwhile, or whose rule is off, complains no more; it goes too.
+        bulk_sql.run(_RESTART_HOLD, [*columns, mine, now, now])
+    # Reports of devices out of service, or of rules that are off, are deleted as well.
     found = [
-        (_unheld(*row[:8], now=now), row[8])
+        (_alarm_of(*row[:8], now=now), row[8])
         for row in sorted(bulk_sql.fetch(_RELEASE, [mine, now]))
         if row[9] in RAISES_ALARMS and row[10]
     ]
     keys = {(alarm.device_id, alarm.code) for alarm, _ in found}
     if not keys:
         return 0
-    known, raises, book = lock_open(keys), Raises(keys, now=now), AlarmBook()
+    known, raises, batch = lock_open(keys), RecentRaises(keys, now=now), AlarmBatch()
     for alarm, is_after_work in found:
         if (alarm.device_id, alarm.code) in known:
             continue
         why = AlarmReason.MAINTENANCE if is_after_work else AlarmReason.HELD
-        open_alarm(alarm, why, book, raises, now)
-    book.write()
-    return len(book.raised)
+        open_alarm(alarm, why, batch, raises, now)
+    batch.write()
+    return len(batch.raised)
 
 
-def _heard_from(now: datetime) -> dict[Door, datetime]:
-    """Return since when we hear again at each door that was blind lately.
+def _adapters_heard_from(now: datetime) -> dict[AdapterName, datetime]:
+    """Return since when each adapter that was blind lately listens again.
 
-    What would have ended a complaint may be what we did not hear: else each outage of
-    ours would raise whatever a fleet had just begun to complain about. So who has said
-    nothing since then begins his hold time anew.
+    The value that would have cleared a held-back alarm may be lost in an outage of the
+    platform; without this, each outage would raise the alarms that a fleet had just
+    begun to report. So devices not heard since then start their hold time again.
     """
     ends = {
-        door: spans[-1][1] for door, spans in blind_spans_of_doors().items() if spans
+        adapter: spans[-1][1]
+        for adapter, spans in blind_spans_by_adapter().items()
+        if spans
     }
-    return ends | {door: now for door, since in doors_blind_since(now).items() if since}
+    blind_now = [name for name, since in blind_since_by_adapter(now).items() if since]
+    return ends | dict.fromkeys(blind_now, now)
 
 
-def _unheld(
+def _alarm_of(
     device_id: int,
     tenant_id: int,
     code: str,

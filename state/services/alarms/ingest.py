@@ -1,4 +1,4 @@
-"""Alarms: raised and cleared by events and rules, acknowledged by people."""
+"""Raise and clear alarms from events and values; acknowledge them for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from state.choices import AlarmMove, AlarmReason, AlarmState
 from state.exceptions import AlarmIsCleared
 from state.models import Alarm
 from state.services.alarms import flapping, held_back
-from state.services.alarms.changes import AlarmBook, lock_open
-from state.services.alarms.event_order import take_in_order
-from state.services.alarms.flapping import Key, Raises
-from state.services.alarms.signal import Said
-from state.services.alarms.thresholds import said_by_values
+from state.services.alarms.changes import AlarmBatch, lock_open
+from state.services.alarms.event_order import accept_in_order
+from state.services.alarms.flapping import Key, RecentRaises
+from state.services.alarms.signal import Signal
+from state.services.alarms.thresholds import signals_from_values
 from state.services.presence.evidence import device_time
 
 if TYPE_CHECKING:
@@ -27,84 +27,87 @@ if TYPE_CHECKING:
     from state.services.arrivals import Arrival
 
 
-def take_events(
+def apply_events(
     arrivals: Sequence[Arrival],
     *,
     now: datetime,
     late: Collection[tuple[int, str]] = frozenset(),
 ) -> None:
-    """Raise and clear what a batch's events and values say; one open alarm a code.
+    """Raise and clear alarms from a batch's events and values; one open alarm a code.
 
-    A device that is not in service raises none, and may still clear what it raised.
-    What one under maintenance complains about is held until that is over.
-    ``late`` are the values (place in the batch, metric) that are not the newest; of
-    events that is found here.
-    The presence rows are locked, so nobody else raises for these devices meanwhile.
+    A device out of service raises none, but may still clear its open ones. Alarms of a
+    device in maintenance are held back until that is over. ``late`` has the values
+    (place in the batch, metric) that are not the newest; late events are found here.
+    The presence rows are locked, so no other process raises alarms for these devices.
     """
     events = [arrival for arrival in arrivals if arrival.uplink.kind == "event"]
-    said = [*map(_said, take_in_order(events))]
-    said += said_by_values(arrivals, late)
-    if not said:
+    signals = [*map(_signal_of, accept_in_order(events))]
+    signals += signals_from_values(arrivals, late)
+    if not signals:
         return
-    known = lock_open({(word.device.id, word.code) for word in said})
-    raises = Raises(_may_be_raised(said, known), now=now)
-    complaining = {word.device.id for word in said if word.is_raised}
-    resting = held_back.under_maintenance(complaining, now=now)
-    book, holding, ended = AlarmBook(), held_back.Holding(), set[Key]()
-    for word in said:
-        key = (word.device.id, word.code)
+    known = lock_open({(signal.device.id, signal.code) for signal in signals})
+    raises = RecentRaises(_may_be_raised(signals, known), now=now)
+    raising = {signal.device.id for signal in signals if signal.is_raised}
+    in_maintenance = held_back.under_maintenance(raising, now=now)
+    batch, holding, ended = AlarmBatch(), held_back.HeldBackBatch(), set[Key]()
+    for signal in signals:
+        key = (signal.device.id, signal.code)
         alarm = known.get(key)
-        if not word.is_raised:
-            holding.drop(key)
+        if not signal.is_raised:
+            holding.rows.pop(key, None)
             ended.add(key)
             if alarm is not None:
-                book.touch(alarm)
-                if flapping.clear(alarm, word):
-                    book.tell(alarm, AlarmMove.CLEARED, _why(word), word.at)
+                batch.update(alarm)
+                if flapping.clear(alarm, signal):
+                    batch.log(alarm, AlarmMove.CLEARED, _why(signal), signal.at)
                     del known[key]
         elif alarm is not None:
-            flapping.repeat(alarm, word)
-            book.touch(alarm)
-        elif word.device.lifecycle in RAISES_ALARMS:
-            if word.hold_seconds or word.device.id in resting:
-                holding.add(word, resting.get(word.device.id))
+            flapping.repeat(alarm, signal)
+            batch.update(alarm)
+        elif signal.device.lifecycle in RAISES_ALARMS:
+            if signal.hold_seconds or signal.device.id in in_maintenance:
+                holding.add(signal, in_maintenance.get(signal.device.id))
                 continue
-            known[key] = _raised(word)
-            held_back.open_alarm(known[key], _why(word), book, raises, word.heard_at)
-    book.write()
-    # In this order: what was cleared and is there again begins anew.
-    held_back.forget(ended | {(alarm.device_id, alarm.code) for alarm in book.raised})
-    held_back.hold(holding)
+            alarm = known[key] = _new_alarm(signal)
+            held_back.open_alarm(alarm, _why(signal), batch, raises, signal.heard_at)
+    batch.write()
+    # In this order: a hold that was cleared and raised again starts from the beginning.
+    held_back.forget(ended | {(alarm.device_id, alarm.code) for alarm in batch.raised})
+    held_back.hold_back(holding)
 
 
 @transaction.atomic
 def acknowledge_alarm(alarm: Alarm, *, by: User, at: datetime) -> Alarm:
-    """Say that a person has seen an alarm; the first one to say so stays."""
+    """Acknowledge an alarm; the first acknowledgement stays.
+
+    Raises AlarmIsCleared.
+    """
     rows = Alarm.objects.select_related("device", "tenant", "acknowledged_by", "rule")
     locked = rows.select_for_update(of=("self",)).get(pk=alarm.pk)
     if locked.state == AlarmState.CLEARED:
-        raise AlarmIsCleared("The alarm is cleared; there is nothing to do.")
+        raise AlarmIsCleared("The alarm is cleared; it cannot be acknowledged.")
     if locked.state == AlarmState.RAISED:
         locked.state = AlarmState.ACKNOWLEDGED
         locked.acknowledged_at, locked.acknowledged_by = at, by
         locked.save(update_fields=["state", "acknowledged_at", "acknowledged_by"])
-        book = AlarmBook()
-        book.tell(locked, AlarmMove.ACKNOWLEDGED, AlarmReason.PERSON, at, by.pk)
-        book.write()
+        batch = AlarmBatch()
+        batch.log(locked, AlarmMove.ACKNOWLEDGED, AlarmReason.PERSON, at, by.pk)
+        batch.write()
     return locked
 
 
-def _may_be_raised(said: Sequence[Said], known: Collection[Key]) -> set[Key]:
-    """Return what this batch may raise anew: all but what is just there still."""
-    over = {(word.device.id, word.code) for word in said if not word.is_raised}
-    there = {(word.device.id, word.code) for word in said if word.is_raised}
-    return {key for key in there if key not in known or key in over}
+def _may_be_raised(signals: Sequence[Signal], known: Collection[Key]) -> set[Key]:
+    """Return the alarms that this batch may raise: not those that only stay open."""
+    raised: set[Key] = set()
+    cleared: set[Key] = set()
+    for signal in signals:
+        (raised if signal.is_raised else cleared).add((signal.device.id, signal.code))
+    return {key for key in raised if key not in known or key in cleared}
 
 
-def _said(arrival: Arrival) -> Said:
-    """Read a device's own event."""
+def _signal_of(arrival: Arrival) -> Signal:
     event = cast("Event", arrival.uplink.message)
-    return Said(
+    return Signal(
         device=arrival.device,
         code=event.code,
         severity=event.severity,
@@ -115,19 +118,19 @@ def _said(arrival: Arrival) -> Said:
     )
 
 
-def _why(word: Said) -> AlarmReason:
-    return AlarmReason.EVENT if word.rule_id is None else AlarmReason.RULE
+def _why(signal: Signal) -> AlarmReason:
+    return AlarmReason.EVENT if signal.rule_id is None else AlarmReason.RULE
 
 
-def _raised(word: Said) -> Alarm:
+def _new_alarm(signal: Signal) -> Alarm:
     return Alarm(
         public_id=new_public_id(),
-        tenant_id=word.device.tenant_id,
-        device_id=word.device.id,
-        code=word.code,
-        severity=word.severity,
-        message=word.message,
-        raised_at=word.at,
-        last_at=word.at,
-        rule_id=word.rule_id,
+        tenant_id=signal.device.tenant_id,
+        device_id=signal.device.id,
+        code=signal.code,
+        severity=signal.severity,
+        message=signal.message,
+        raised_at=signal.at,
+        last_at=signal.at,
+        rule_id=signal.rule_id,
     )

@@ -1,7 +1,8 @@
-"""The open and held alarms of a rule that somebody changes, switches off or deletes.
+"""Update the open and held-back alarms of a rule that is changed, off or deleted.
 
-A batch of devices at a time, in key order and presence rows first, as in ingest. What
-a batch under way still raises for a rule that is off, the sweep for orphans clears.
+Works in batches of devices, in key order, presence rows first, as ingest does. A
+running batch may still raise an alarm for a rule that is off: the sweep for orphans
+clears it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from iotplatform.common import bulk_sql
 from state.choices import AlarmMove, AlarmReason, AlarmState
 from state.models import Alarm
 from state.services.alarms import flapping
-from state.services.alarms.changes import AlarmBook
+from state.services.alarms.changes import AlarmBatch
 from state.services.alarms.thresholds import Threshold, is_beyond
 from state.services.presence.locked_rows import lock_rows
 
@@ -44,27 +45,27 @@ _MOVE_HELD = """
 """
 
 
-def end_all(
+def close_alarms(
     rule: AlarmRule, reason: AlarmReason, *, now: datetime, by_id: int | None
 ) -> None:
-    """Clear every open alarm of a rule, and hold nothing of it any more."""
+    """Clear every open alarm of a rule, and drop its held-back alarms."""
     for device_ids in _concerned(rule):
         with transaction.atomic():
             lock_rows(device_ids)
             bulk_sql.run(_DROP_HELD, [rule.pk, device_ids])
-            book = AlarmBook()
+            batch = AlarmBatch()
             for alarm in _lock_alarms(rule, device_ids):
-                _close(book, alarm, reason, now, by_id)
-            book.write()
+                _close(batch, alarm, reason, now, by_id)
+            batch.write()
 
 
-def judge_anew(
+def rejudge_alarms(
     rule: AlarmRule, *, held_for: int, now: datetime, by_id: int | None
 ) -> None:
-    """Judge the latest values by a rule that was changed: end what is no alarm by it.
+    """Judge the latest values by a changed rule; clear alarms that no longer apply.
 
-    In the band of the hysteresis all stays as it was, and so does what has no value.
-    What is held goes on, for as long as the rule asks now.
+    Alarms within the hysteresis, or without a value, stay. Held-back alarms go on with
+    the new hold time.
     """
     threshold = Threshold(
         rule.product_id,
@@ -88,20 +89,20 @@ def judge_anew(
                 _MOVE_HELD,
                 [rule.severity, longer, longer, longer, rule.pk, device_ids],
             )
-            book = AlarmBook()
+            batch = AlarmBatch()
             for alarm in _lock_alarms(rule, device_ids):
                 if alarm.device_id in over:
-                    _close(book, alarm, AlarmReason.RULE_CHANGED, now, by_id)
+                    _close(batch, alarm, AlarmReason.RULE_CHANGED, now, by_id)
                 elif alarm.severity != rule.severity:
                     alarm.severity = rule.severity
-                    book.touch(alarm)
+                    batch.update(alarm)
                     why = AlarmReason.RULE_CHANGED
-                    book.tell(alarm, AlarmMove.SEVERITY, why, now, by_id)
-            book.write()
+                    batch.log(alarm, AlarmMove.SEVERITY, why, now, by_id)
+            batch.write()
 
 
 def _concerned(rule: AlarmRule) -> Iterator[list[int]]:
-    """Yield the devices with an open or held alarm of a rule, a batch at a time."""
+    """Yield the devices with an open or held-back alarm of a rule, in batches."""
     after = 0
     while found := bulk_sql.fetch(_DEVICES, [rule.pk, rule.pk, after, BATCH]):
         ids = [row[0] for row in found]
@@ -119,12 +120,12 @@ def _lock_alarms(rule: AlarmRule, device_ids: list[int]) -> list[Alarm]:
 
 
 def _close(
-    book: AlarmBook,
+    batch: AlarmBatch,
     alarm: Alarm,
     reason: AlarmReason,
     now: datetime,
     by_id: int | None,
 ) -> None:
     flapping.close(alarm, now)
-    book.touch(alarm)
-    book.tell(alarm, AlarmMove.CLEARED, reason, now, by_id)
+    batch.update(alarm)
+    batch.log(alarm, AlarmMove.CLEARED, reason, now, by_id)

@@ -1,4 +1,4 @@
-"""Alarm rules: written, changed and deleted by people, and what that does to alarms."""
+"""Create, change and delete alarm rules; the alarms of a rule follow."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from state.services.alarms import rule_changes
 if TYPE_CHECKING:
     from registry.models import Product, Tenant, User
 
-# What a rule is about: with another one, its alarms would say what is not so.
+# What a rule is about: if it changes, the open alarms are no longer true.
 SUBJECT = ("metric", "code")
 JUDGED_BY = ("comparison", "threshold", "hysteresis", "hold_seconds")
 
 
 @transaction.atomic
 def create_rule(*, tenant: Tenant, product: Product, **fields: Any) -> AlarmRule:
-    """Write a rule; RuleRefused where the product has one with this code."""
+    """Create a rule. Raises RuleRefused if the product has one with this code."""
     rule = AlarmRule(tenant=tenant, product=product, **fields)
     _refuse_twins(rule)
     rule.save(force_insert=True)
@@ -30,30 +30,32 @@ def create_rule(*, tenant: Tenant, product: Product, **fields: Any) -> AlarmRule
 
 
 def change_rule(rule: AlarmRule, *, by: User | None = None, **fields: Any) -> AlarmRule:
-    """Change a rule, and have its open alarms follow; RuleRefused for a code twice.
+    """Change a rule, and let its open alarms follow.
 
-    Switched off, or about another metric or code now, its alarms are cleared. Another
-    threshold, hysteresis or hold time: the latest values are judged anew, and what is
-    no alarm by it is cleared. An alarm is only raised by the next value.
+    If it is switched off, or gets another metric or code, its alarms are cleared. With
+    another threshold, hysteresis or hold time the latest values are judged again, and
+    alarms that no longer apply are cleared. New alarms wait for the next value. Raises
+    RuleRefused if the product has another rule with this code.
     """
     before, changed = _change(rule, fields)
     now, by_id = timezone.now(), by.pk if by else None
     moved = {name for name, old in before.items() if old != getattr(changed, name)}
     if not changed.enabled:
-        rule_changes.end_all(changed, AlarmReason.RULE_OFF, now=now, by_id=by_id)
+        rule_changes.close_alarms(changed, AlarmReason.RULE_OFF, now=now, by_id=by_id)
     elif moved & {*SUBJECT}:
-        rule_changes.end_all(changed, AlarmReason.RULE_CHANGED, now=now, by_id=by_id)
+        reason = AlarmReason.RULE_CHANGED
+        rule_changes.close_alarms(changed, reason, now=now, by_id=by_id)
     elif moved & {*JUDGED_BY, "severity"}:
         held_for = before["hold_seconds"]
-        rule_changes.judge_anew(changed, held_for=held_for, now=now, by_id=by_id)
+        rule_changes.rejudge_alarms(changed, held_for=held_for, now=now, by_id=by_id)
     return changed
 
 
 def delete_rule(rule: AlarmRule, *, by: User | None = None) -> None:
-    """Remove a rule, and clear the alarms that it made."""
-    AlarmRule.objects.filter(pk=rule.pk).update(enabled=False)  # it makes no more
+    """Delete a rule, and clear its alarms."""
+    AlarmRule.objects.filter(pk=rule.pk).update(enabled=False)  # raises no more alarms
     now, by_id = timezone.now(), by.pk if by else None
-    rule_changes.end_all(rule, AlarmReason.RULE_DELETED, now=now, by_id=by_id)
+    rule_changes.close_alarms(rule, AlarmReason.RULE_DELETED, now=now, by_id=by_id)
     rule.delete()
 
 
@@ -61,7 +63,7 @@ def delete_rule(rule: AlarmRule, *, by: User | None = None) -> None:
 def _change(
     rule: AlarmRule, fields: dict[str, Any]
 ) -> tuple[dict[str, Any], AlarmRule]:
-    """Save it; return what it said before of when there is an alarm, and the rule."""
+    """Save the changes; return the old values that decide on alarms, and the rule."""
     rows = AlarmRule.objects.select_related("tenant", "product")
     locked = rows.select_for_update(of=("self",)).get(pk=rule.pk)
     names = (*SUBJECT, *JUDGED_BY, "severity")
@@ -76,4 +78,4 @@ def _change(
 def _refuse_twins(rule: AlarmRule) -> None:
     twins = AlarmRule.objects.filter(product=rule.product, code=rule.code)
     if twins.exclude(pk=rule.pk).exists():
-        raise RuleRefused(code="The product has a rule with this code.")
+        raise RuleRefused(code="The product already has a rule with this code.")

@@ -1,4 +1,4 @@
-"""A complaint of a device, or its end: by its own event, or by a rule on its values."""
+"""What raises or clears an alarm: a device's event, or a rule on its values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """That something holds, or holds no more."""
+class Signal:
+    """A report that an alarm condition is present, or is over."""
 
     device: IngestDevice
     code: str
@@ -20,6 +20,6 @@ class Said:
     is_raised: bool
     message: str
     at: datetime
-    heard_at: datetime  # durations count from here, not by the device's clock
+    heard_at: datetime  # the platform's time; durations count from it
     rule_id: int | None = None
-    hold_seconds: int = 0  # how long it must last to be an alarm
+    hold_seconds: int = 0  # how long it must last before the alarm is raised

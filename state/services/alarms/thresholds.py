@@ -1,4 +1,4 @@
-"""What the rules of products say of the values of a batch."""
+"""Judge the values of a batch by the alarm rules of their products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from iotplatform.common import bulk_sql
 from state.choices import Comparison
-from state.services.alarms.signal import Said
+from state.services.alarms.signal import Signal
 from state.services.presence.evidence import device_time
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _RULES = """
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A rule, as far as a value needs it."""
+    """The part of a rule that is needed to judge a value."""
 
     product_id: int
     metric: str
@@ -39,7 +39,7 @@ class Threshold:
 
 
 def is_beyond(rule: Threshold, value: float) -> bool | None:
-    """Whether the value is an alarm; None in the band where it stays what it was."""
+    """Return whether the value raises the alarm; None within the hysteresis."""
     if rule.comparison in (Comparison.ABOVE, Comparison.AT_LEAST):
         distance = value - rule.threshold
     else:
@@ -50,14 +50,14 @@ def is_beyond(rule: Threshold, value: float) -> bool | None:
     return None if -distance < rule.hysteresis else False
 
 
-def said_by_values(
+def signals_from_values(
     arrivals: Sequence[Arrival], late: Collection[tuple[int, str]] = frozenset()
-) -> list[Said]:
-    """Return what the enabled rules make of a batch; one query for all rules.
+) -> list[Signal]:
+    """Return the signals of the enabled rules for a batch; one query for all rules.
 
-    Of a device and rule only the changes and the first word count: a value that is
-    beyond the threshold for the hundredth time in a batch says nothing new. What is
-    ``late`` (place in the batch, metric) says nothing of now.
+    A device and rule gives a signal only for its first value and when the verdict
+    changes: a hundred values beyond the threshold are one signal. Values in ``late``
+    (place in the batch, metric) are old and give none.
     """
     measured = [
         (place, arrival)
@@ -70,7 +70,7 @@ def said_by_values(
     rules: dict[int, list[Threshold]] = defaultdict(list)
     for row in bulk_sql.fetch(_RULES, [products]):
         rules[row[0]].append(Threshold(*row))
-    said: list[Said] = []
+    signals: list[Signal] = []
     last: dict[tuple[int, str], bool] = {}
     for place, arrival in measured if rules else ():
         metrics = cast("Telemetry", arrival.uplink.message).metrics
@@ -83,18 +83,22 @@ def said_by_values(
             if verdict is None or last.get(key) == verdict:
                 continue
             last[key] = verdict
-            said.append(
-                Said(
-                    device=arrival.device,
-                    code=rule.code,
-                    severity=rule.severity,
-                    is_raised=verdict,
-                    message=f"{rule.metric} is {value:g} ({rule.comparison} "
-                    f"{rule.threshold:g})",
-                    at=device_time(arrival.uplink) or arrival.uplink.at,
-                    heard_at=arrival.uplink.at,
-                    rule_id=rule.id,
-                    hold_seconds=rule.hold_seconds,
-                )
-            )
-    return said
+            text = f"{rule.metric} is {value:g} ({rule.comparison} {rule.threshold:g})"
+            signals.append(_signal(arrival, rule, text, is_raised=verdict))
+    return signals
+
+
+def _signal(
+    arrival: Arrival, rule: Threshold, message: str, *, is_raised: bool
+) -> Signal:
+    return Signal(
+        device=arrival.device,
+        code=rule.code,
+        severity=rule.severity,
+        is_raised=is_raised,
+        message=message,
+        at=device_time(arrival.uplink) or arrival.uplink.at,
+        heard_at=arrival.uplink.at,
+        rule_id=rule.id,
+        hold_seconds=rule.hold_seconds,
+    )

@@ -1,1 +1,1 @@
-"""What devices were heard to say, and the connectivity judged from it."""
+"""Presence evidence from messages, and the connectivity judged from it."""

@@ -1,8 +1,8 @@
-"""Entering verdicts in presence rows: transitions, the 72-hour count, what is next."""
+"""Apply verdicts to presence rows: transitions, the 72-hour count, the next check."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,21 +16,16 @@ from state.judgment.connectivity import (
     judge,
     online_until,
 )
+from state.models import ConnectivityTransition
 from state.selectors.adapter_liveness import (
-    blind_spans_of_doors,
-    doors_blind_since,
+    blind_since_by_adapter,
+    blind_spans_by_adapter,
 )
 from state.services.presence.locked_rows import PresenceRow
 
 COUNTED = timedelta(hours=72)
 BUCKET = timedelta(hours=1)
 
-_RECORD = """
-    INSERT INTO state_connectivitytransition (tenant_id, device_id, at, moved_from,
-        moved_to, cause, session, is_abnormal)
-    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[],
-        %s::text[], %s::text[], %s::text[], %s::boolean[])
-"""
 _EXPECTED = """
     SELECT device_id, until FROM state_expecteddisconnect
     WHERE device_id = ANY(%s) AND from_at <= %s
@@ -60,13 +55,16 @@ class Transition(NamedTuple):
     is_abnormal: bool
 
 
+_RECORD = bulk_sql.insert_rows(ConnectivityTransition, *Transition._fields)
+
+
 @dataclass(slots=True)
 class Changes:
-    """What a round of judging changed."""
+    """What one round of judging changed."""
 
     transitions: list[Transition] = field(default_factory=list)
     came_online: set[int] = field(default_factory=set)
-    # Devices that left because of us, and when.
+    # Devices whose disconnect was expected, and when they left.
     explained: dict[int, datetime] = field(default_factory=dict)
 
 
@@ -75,63 +73,79 @@ def judge_rows(
     gateways: Mapping[int, PresenceRow],
     *,
     now: datetime,
-    push: bool,
+    exact: bool,
     record: bool = True,
     listening: Mapping[str, Listening] | None = None,
 ) -> Changes:
-    """Judge rows, gateways before their children, and enter the verdicts.
+    """Judge rows, gateways before their children, and apply the verdicts.
 
-    ``push`` sets the next look exactly (the sweep does); without it a later look is
-    left where it is, so that a heartbeat writes no indexed column. Without ``record``
-    no transition is stored. ``listening``, by adapter, is for who judges several times
-    at once. A child is heard through its gateway's door.
+    ``exact`` sets the exact time of the next check (the sweep needs it); without it an
+    earlier planned check stays, so that a heartbeat writes no indexed column. Without
+    ``record`` no transition is stored. ``listening``, by adapter, saves a read if the
+    caller judges several times. A child uses the adapter of its gateway.
     """
     listening = listening or listening_until(now)
     changes = Changes()
-    everyone = list(rows)
-    children = [row for row in everyone if row.gateway_id is not None]
-    others = [row for row in everyone if row.gateway_id is None]
+    all_rows = list(rows)
+    children = [row for row in all_rows if row.gateway_id is not None]
+    others = [row for row in all_rows if row.gateway_id is None]
     for group in (others, children):
-        verdicts = []
-        for row in group:
-            gateway = _gateway_of(row, gateways)
-            if row.connectivity == Connectivity.ONLINE and not row.cause:
-                until = online_until(row, gateway=gateway, now=now)
-                if until is not None:
-                    _stay_online(row, until, push=push)
-                    continue
-            through = gateways.get(row.gateway_id or 0, row)
-            heard = listening[through.adapter]
-            verdict = judge(row.evidence, listening=heard, gateway=gateway, now=now)
-            verdicts.append((row, verdict))
+        verdicts = _judge_group(group, gateways, listening, now=now, exact=exact)
         doubtful = {row.device_id for row, v in verdicts if _may_be_abnormal(row, v)}
         expected = _expected(doubtful, now)
         for row, verdict in verdicts:
             is_expected = _covers(expected.get(row.device_id), row)
             if is_expected and (left_at := _left_at(row)):
                 changes.explained[row.device_id] = left_at
-            _enter(row, verdict, changes, now=now, push=push, is_expected=is_expected)
+            _enter(row, verdict, changes, now=now, exact=exact, is_expected=is_expected)
     if record:
         if changes.transitions:
-            bulk_sql.run(_RECORD, bulk_sql.columns_of(changes.transitions, 8))
+            bulk_sql.run(
+                _RECORD,
+                bulk_sql.columns_of(changes.transitions, len(Transition._fields)),
+            )
         _use_up(changes.explained)
     return changes
 
 
+def _judge_group(
+    group: Sequence[PresenceRow],
+    gateways: Mapping[int, PresenceRow],
+    listening: Mapping[str, Listening],
+    *,
+    now: datetime,
+    exact: bool,
+) -> list[tuple[PresenceRow, Verdict]]:
+    """Return the verdicts of rows that may change; keep the others online at once."""
+    verdicts = []
+    for row in group:
+        gateway = _gateway_of(row, gateways)
+        if row.connectivity == Connectivity.ONLINE and not row.cause:
+            until = online_until(row, gateway=gateway, now=now)
+            if until is not None:
+                _stay_online(row, until, exact=exact)
+                continue
+        through = gateways.get(row.gateway_id or 0, row)
+        heard = listening[through.adapter]
+        verdict = judge(row.evidence, listening=heard, gateway=gateway, now=now)
+        verdicts.append((row, verdict))
+    return verdicts
+
+
 def listening_until(now: datetime) -> dict[str, Listening]:
-    """Return when which door was shut, up to now."""
-    spans, since = blind_spans_of_doors(), doors_blind_since(now)
-    return {door: Listening(spans[door], since[door]) for door in spans}
+    """Return when each adapter was blind, up to now."""
+    spans, since = blind_spans_by_adapter(), blind_since_by_adapter(now)
+    return {adapter: Listening(spans[adapter], since[adapter]) for adapter in spans}
 
 
 def recount(rows: Iterable[PresenceRow], *, now: datetime) -> None:
-    """Count the abnormal disconnects of the last 72 hours again where one left."""
+    """Count the disconnects again for rows of which one is older than 72 hours now."""
     due = [row for row in rows if row.recount_at is not None and row.recount_at <= now]
     count_again(due, now=now)
 
 
 def count_again(rows: Collection[PresenceRow], *, now: datetime) -> None:
-    """Count the abnormal disconnects of these devices in the last 72 hours."""
+    """Set the number of abnormal disconnects of these rows in the last 72 hours."""
     if not rows:
         return
     counts = _counts([row.device_id for row in rows], now=now)
@@ -175,14 +189,14 @@ def _may_be_abnormal(row: PresenceRow, verdict: Verdict) -> bool:
 
 
 def _expected(device_ids: set[int], now: datetime) -> dict[int, datetime]:
-    """Return up to when which of these devices leave because of us."""
+    """Return until when the disconnects of these devices are expected."""
     if not device_ids:
         return {}
     return dict(bulk_sql.fetch(_EXPECTED, [sorted(device_ids), now]))
 
 
 def _covers(expected_until: datetime | None, row: PresenceRow) -> bool:
-    """Say whether we made it leave: what counts is when it was heard last."""
+    """Return whether the device was last heard before the expected time was over."""
     left_at = _left_at(row)
     return bool(expected_until and left_at and left_at <= expected_until)
 
@@ -192,7 +206,7 @@ def _left_at(row: PresenceRow) -> datetime | None:
 
 
 def _use_up(explained: Mapping[int, datetime]) -> None:
-    """End these expectations: a device that leaves once more does so by itself."""
+    """End these expectations: the next disconnect of the device counts again."""
     if explained:
         bulk_sql.run(_USE_UP, bulk_sql.columns_of(sorted(explained.items()), 2))
 
@@ -203,10 +217,10 @@ def _enter(
     changes: Changes,
     *,
     now: datetime,
-    push: bool,
+    exact: bool,
     is_expected: bool,
 ) -> None:
-    """Write one verdict into its row, and remember the transition."""
+    """Apply one verdict to its row, and add the transition to ``changes``."""
     is_same = (row.connectivity, row.cause) == (verdict.connectivity, verdict.cause)
     if not is_same:
         is_abnormal = _may_be_abnormal(row, verdict) and not is_expected
@@ -231,21 +245,21 @@ def _enter(
                 changes.came_online.add(row.device_id)
         row.connectivity, row.cause = verdict.connectivity, verdict.cause
     _set_bucket(row)
-    _set_next(row, verdict.next_change_at, exact=push or not is_same)
+    _set_next(row, verdict.next_change_at, exact=exact or not is_same)
 
 
-def _stay_online(row: PresenceRow, until: datetime, *, push: bool) -> None:
-    """Do what ``_enter`` would do of a device that was online, and is."""
+def _stay_online(row: PresenceRow, until: datetime, *, exact: bool) -> None:
+    """Do the same as ``_enter`` for a device that was online and stays online."""
     at, bucket = row.last_activity_at, row.activity_bucket
     if at is None or bucket is None or not bucket <= at < bucket + BUCKET:
         _set_bucket(row)
     current = row.next_change_at
-    if push or current is None or until < current or row.recount_at is not None:
-        _set_next(row, until, exact=push)
+    if exact or current is None or until < current or row.recount_at is not None:
+        _set_next(row, until, exact=exact)
 
 
 def _set_bucket(row: PresenceRow) -> None:
-    """Quantise last activity: the hour while online, exactly on leaving it."""
+    """Set the activity for the index: the hour while online, else the exact time."""
     at = row.last_activity_at
     if at is not None and row.connectivity == Connectivity.ONLINE:
         at = at.replace(minute=0, second=0, microsecond=0)
@@ -253,7 +267,7 @@ def _set_bucket(row: PresenceRow) -> None:
 
 
 def _set_next(row: PresenceRow, moment: datetime | None, *, exact: bool) -> None:
-    """Set when to look again: when the verdict may change or a count slides."""
+    """Set the next check: when the verdict or the 72-hour count may change."""
     known = [at for at in (moment, row.recount_at) if at is not None]
     soonest = min(known, default=None)
     current = row.next_change_at

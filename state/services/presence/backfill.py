@@ -1,4 +1,4 @@
-"""Connectivity history from before the platform listened: loaded, then counted."""
+"""Backfill connectivity transitions from before the platform was in use."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from django.db import transaction
 
 from iotplatform.common import bulk_sql
 from state.choices import ABNORMAL_CAUSES, Connectivity
+from state.models import ConnectivityTransition, Presence
 from state.services.presence.apply_verdicts import count_again
 from state.services.presence.locked_rows import lock_rows
 from state.services.risk_marks import mark_for_risk
 
-_INSERT = """
-    INSERT INTO state_connectivitytransition (tenant_id, device_id, at, moved_from,
-        moved_to, cause, session, is_abnormal)
-    SELECT d.tenant_id, d.id, v.at, v.moved_from, v.moved_to, v.cause, '', v.abnormal
-    FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
-        %s::boolean[]) AS v(device_id, at, moved_from, moved_to, cause, abnormal)
+_COLUMNS = ("device_id", "at", "moved_from", "moved_to", "cause", "is_abnormal")
+_INSERT = f"""
+    INSERT INTO state_connectivitytransition
+        (tenant_id, session, {", ".join(_COLUMNS)})
+    SELECT d.tenant_id, '', v.*
+    FROM {bulk_sql.unnest(ConnectivityTransition, *_COLUMNS)}
     JOIN registry_device d ON d.id = v.device_id
 """
-# A device that was never heard here takes its condition from its history.
-_CREATE = """
+# A device that was never heard gets its condition from its latest transition.
+_CREATE = f"""
     INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
         session, seq_window, repeats, left_how, left_at, left_session, clock_skew,
         connectivity, cause, since, disconnects_72h, next_change_at, activity_bucket)
-    SELECT d.id, d.tenant_id, v.at, v.at, '', 0, 0, CASE v.cause
+    SELECT d.id, d.tenant_id, v.since, v.since, '', 0, 0, CASE v.cause
             WHEN 'goodbye' THEN 'goodbye' WHEN 'last_will' THEN 'bare_will' ELSE '' END,
-        v.at, '', false, v.connectivity, v.cause, v.at, 0, %s, v.at
-    FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[])
-        AS v(device_id, at, connectivity, cause)
+        v.since, '', false, v.connectivity, v.cause, v.since, 0, %s, v.since
+    FROM {bulk_sql.unnest(Presence, "device_id", "since", "connectivity", "cause")}
     JOIN registry_device d ON d.id = v.device_id ORDER BY d.id
     ON CONFLICT (device_id) DO NOTHING
 """
@@ -39,7 +39,7 @@ _CREATE = """
 
 @dataclass(frozen=True, slots=True)
 class PastTransition:
-    """One change of connectivity that others recorded."""
+    """One change of connectivity that another system recorded."""
 
     device_id: int
     at: datetime
@@ -49,21 +49,20 @@ class PastTransition:
 
     @property
     def is_abnormal(self) -> bool:
-        """Whether it counts as an abnormal disconnect."""
         is_loss = self.moved_to == Connectivity.OFFLINE != self.moved_from
         return is_loss and self.cause in ABNORMAL_CAUSES
 
 
 @transaction.atomic
-def load_history(past: Sequence[PastTransition], *, now: datetime) -> None:
-    """Insert past transitions and count the devices' disconnects again."""
+def backfill_history(past: Sequence[PastTransition], *, now: datetime) -> None:
+    """Insert past transitions, and count the disconnects of the devices again."""
     if not past:
         return
     rows = [
         (p.device_id, p.at, p.moved_from, p.moved_to, p.cause, p.is_abnormal)
         for p in past
     ]
-    bulk_sql.run(_INSERT, bulk_sql.columns_of(rows, 6))
+    bulk_sql.run(_INSERT, bulk_sql.columns_of(rows, len(_COLUMNS)))
     latest = {p.device_id: p for p in sorted(past, key=lambda p: p.at)}
     created = [(p.device_id, p.at, p.moved_to, p.cause) for p in latest.values()]
     bulk_sql.run(_CREATE, [now, *bulk_sql.columns_of(created, 4)])

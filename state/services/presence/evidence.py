@@ -1,8 +1,8 @@
-"""How one message changes what is known of its device.
+"""Apply one message to the presence evidence of its device.
 
-Two bridges share the uplink, so messages of one device may come out of order. What
-they change is therefore ordered by (boot, seq) or by arrival where that is known, and
-merged by maximum where it is not.
+Two bridges share the uplink, so messages of one device may arrive out of order. So
+changes are ordered by (boot, seq), or by arrival, if these are known; else the maximum
+wins.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ WINDOW = 64
 MASK = (1 << WINDOW) - 1
 CLOCK_TOLERANCE = timedelta(minutes=10)
 LONGEST_SLEEP = timedelta(days=31)
-# What was heard later than now was heard before our own clock was set back; hosts that
-# keep time are not so far apart.
-SET_BACK = timedelta(minutes=1)
+# A stored time this far in the future was written before the platform's clock was set
+# back; hosts that keep time do not differ so much.
+FUTURE_TOLERANCE = timedelta(minutes=1)
 
 
-def take(row: PresenceRow, uplink: Uplink) -> bool:
-    """Enter one message; return False for a repeat, which is counted and no more."""
+def apply_message(row: PresenceRow, uplink: Uplink) -> bool:
+    """Apply one message; return False for a repeat, which is only counted."""
     if uplink.kind == "status" and _status(uplink).status == "offline":
-        _take_will(row, uplink)  # the broker sent it: no activity, no place in the row
+        _apply_will(row, uplink)  # sent by the broker: no activity of the device
         return True
     if _is_repeat(row, uplink.message.boot, uplink.message.seq):
         row.repeats += 1
@@ -38,18 +38,18 @@ def take(row: PresenceRow, uplink: Uplink) -> bool:
     if is_newest and uplink.message.ts is not None:
         row.clock_skew = device_time(uplink) is None
     if uplink.kind == "status":
-        _take_status(row, uplink, is_newest=is_newest)
+        _apply_status(row, uplink, is_newest=is_newest)
     return True
 
 
-def set_back(row: PresenceRow, now: datetime) -> None:
-    """Bring evidence from before our clock was set back to now, as the latest it is.
+def clamp_to_now(row: PresenceRow, now: datetime) -> None:
+    """Set times in the future to now: the platform's clock was set back.
 
-    Left in the future, it would hide all silence and every will until then.
+    Times in the future would hide every silence and every will until then.
     """
     if row.last_seen_at is None or row.last_seen_at <= now:
         return
-    if row.last_seen_at <= now + SET_BACK:
+    if row.last_seen_at <= now + FUTURE_TOLERANCE:
         return
     row.last_seen_at = now
     if row.last_activity_at is not None:
@@ -61,17 +61,17 @@ def set_back(row: PresenceRow, now: datetime) -> None:
 
 
 def is_birth(uplink: Uplink) -> bool:
-    """Say whether a device says that it has connected."""
+    """Return whether the message is a birth: the device has connected."""
     return uplink.kind == "status" and _status(uplink).status == "online"
 
 
 def is_leaving(uplink: Uplink) -> bool:
-    """Say whether it tells that a device has left: its will, or a goodbye."""
+    """Return whether the message says that the device left: a will or a goodbye."""
     return uplink.kind == "status" and _status(uplink).status in ("offline", "goodbye")
 
 
 def note_activity(row: PresenceRow, at: datetime) -> None:
-    """Enter something valid from the device, or relayed by it."""
+    """Note a valid message of the device, or one that it relayed."""
     is_newest = row.last_activity_at is None or at >= row.last_activity_at
     if is_newest:
         row.last_activity_at = at
@@ -82,7 +82,7 @@ def note_activity(row: PresenceRow, at: datetime) -> None:
 
 
 def note_seen(row: PresenceRow, at: datetime) -> None:
-    """Enter that something arrived, readable or not: whoever speaks has not left."""
+    """Note that a message arrived, valid or not: so the device has not left."""
     if row.last_seen_at is None or at > row.last_seen_at:
         row.last_seen_at = at
     is_effective = row.left_session in ("", row.session)
@@ -91,7 +91,7 @@ def note_seen(row: PresenceRow, at: datetime) -> None:
 
 
 def device_time(uplink: Uplink) -> datetime | None:
-    """Return the device's own time of a message, or None where it cannot be right."""
+    """Return the device's own time of a message; None if missing or not plausible."""
     if uplink.message.ts is None:
         return None
     at = from_milliseconds(uplink.message.ts)
@@ -101,7 +101,7 @@ def device_time(uplink: Uplink) -> datetime | None:
 
 
 def from_milliseconds(milliseconds: int) -> datetime | None:
-    """Return a moment, or None where the number is none."""
+    """Return the time; None if the number is out of range."""
     try:
         return datetime.fromtimestamp(milliseconds / 1_000, UTC)
     except (OverflowError, OSError, ValueError):
@@ -109,21 +109,21 @@ def from_milliseconds(milliseconds: int) -> datetime | None:
 
 
 def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
-    """Say whether (boot, seq) was taken before, and remember it."""
+    """Return whether (boot, seq) was ingested before, and remember it."""
     if boot is None:
         return False
     if row.boot is None or boot > row.boot:
         row.boot, row.seq_high, row.seq_window = boot, None, 0
-        # Its session was of an earlier start: over, though the birth of the next one,
-        # which another bridge has, is not here yet. Its will tells nothing any more.
+        # The known session belongs to an earlier boot and is over, even if the birth of
+        # the new one, which another bridge has, is not here yet. Its will is void.
         row.session, row.session_seq = "", None
     if seq is None:
         return False
     if boot == row.boot and row.seq_high is None:
         row.seq_high, row.seq_window = seq, 1
         return False
-    # Of an earlier start, or from before the window: it cannot be told, so it is taken
-    # (at least once) rather than lost.
+    # From an earlier boot, or older than the window: we cannot know, so it is ingested
+    # (at least once) and not lost.
     if boot < row.boot or row.seq_high is None or seq <= row.seq_high - WINDOW:
         return False
     window = row.seq_window & MASK
@@ -138,7 +138,7 @@ def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
     return False
 
 
-def _take_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
+def _apply_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
     message = _status(uplink)
     if message.status == "online":
         if _is_old_birth(row, message):
@@ -157,11 +157,11 @@ def _take_status(row: PresenceRow, uplink: Uplink, *, is_newest: bool) -> None:
         if (left_at := row.left_at) and row.left_how != Departure.GOODBYE:
             how, session = row.left_how, row.left_session
             _forget_departure(row)
-            _depart(row, how, session, left_at)  # it may wait now
+            _depart(row, how, session, left_at)  # now it may have to wait
 
 
 def _is_old_birth(row: PresenceRow, message: Status) -> bool:
-    """Say whether another birth came after this one, by the device's own count."""
+    """Return whether a newer birth is known, by the device's own count."""
     if message.boot is None or row.boot is None:
         return False
     if message.boot != row.boot:
@@ -171,13 +171,13 @@ def _is_old_birth(row: PresenceRow, message: Status) -> bool:
     return bool(message.seq < row.session_seq)
 
 
-def _take_will(row: PresenceRow, uplink: Uplink) -> None:
-    """Keep a will as evidence; the judgment asks whether it is of this session."""
+def _apply_will(row: PresenceRow, uplink: Uplink) -> None:
+    """Note a will as evidence; the judgment checks whether it is of this session."""
     message = _status(uplink)
     session = message.session or ""
     if session in ("", row.session):
         if row.last_activity_at is not None and uplink.at < row.last_activity_at:
-            return  # any later message cancels it
+            return  # a later message cancels it
     elif _is_of_an_old_boot(row, message):
         return
     how = Departure.WILL if session else Departure.WILL_WITHOUT_SESSION
@@ -191,11 +191,11 @@ def _is_of_an_old_boot(row: PresenceRow, message: Status) -> bool:
 
 
 def _depart(row: PresenceRow, how: str, session: str, at: datetime) -> None:
-    """Enter how a session ended, or have it wait.
+    """Note how a session ended, or keep that for later (``waiting_…``).
 
-    A session that is not the current one is over, or it is not born here yet: another
-    bridge may have its birth still. One that ends while it sleeps has said so; only if
-    it turns out that it was awake by then has it left. The latest such end waits.
+    A session other than the current one is either over, or its birth is still with
+    another bridge. A session that ends during an announced sleep has only left if it
+    turns out that the device was awake by then. The latest such end waits.
     """
     is_will = how != Departure.GOODBYE
     if session in ("", row.session) and not (is_will and _sleeps_at(row, at)):
@@ -206,7 +206,7 @@ def _depart(row: PresenceRow, how: str, session: str, at: datetime) -> None:
 
 
 def _settle_departures(row: PresenceRow, born_at: datetime) -> None:
-    """Keep of the departures what concerns the session that has just begun."""
+    """Forget the departures that do not concern the session that has just begun."""
     is_of_it = bool(row.session) and row.left_session == row.session
     came_after = not row.left_session and row.left_at and row.left_at > born_at
     if not (is_of_it or came_after):
@@ -215,9 +215,9 @@ def _settle_departures(row: PresenceRow, born_at: datetime) -> None:
 
 
 def _end_waiting(row: PresenceRow, began_at: datetime) -> None:
-    """Enter a departure that waited, if it is the current session's after all.
+    """Apply a waiting departure if it belongs to the current session after all.
 
-    ``began_at`` is when that showed; only what was heard later cancels it.
+    ``began_at`` is when that became known; only later messages cancel the departure.
     """
     at = row.waiting_at
     if at is None or row.waiting_session not in ("", row.session):
@@ -229,17 +229,17 @@ def _end_waiting(row: PresenceRow, began_at: datetime) -> None:
 
 
 def _sleeps_at(row: PresenceRow, at: datetime | None) -> bool:
-    """Say whether it has said that it would be away then."""
+    """Return whether the device announced to be asleep at that time."""
     return bool(at and row.sleeping_until and row.sleeping_until > at)
 
 
 def _sleeping_until(uplink: Uplink) -> datetime | None:
-    """Return when it will wake, in our time where its message carries its own."""
+    """Return when it will wake, in the platform's time if the message has a time."""
     message = _status(uplink)
     if message.until is None or (until := from_milliseconds(message.until)) is None:
         return None
-    if message.ts is not None and (said_at := from_milliseconds(message.ts)):
-        until = uplink.at + (until - said_at)
+    if message.ts is not None and (sent_at := from_milliseconds(message.ts)):
+        until = uplink.at + (until - sent_at)
     if until <= uplink.at:
         return None
     return min(until, uplink.at + LONGEST_SLEEP)

@@ -1,4 +1,4 @@
-"""What the platform itself knows about a device's presence beforehand."""
+"""Disconnects that the platform itself causes, for example by a reboot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXPECT = """
 def expect_disconnect(
     device_ids: Collection[int], *, at: datetime, until: datetime, reason: str
 ) -> None:
-    """Say that these devices will leave because of us: that is not abnormal."""
+    """Record that these devices will disconnect: that is not abnormal."""
     if device_ids:
         values = [at, until, reason[:REASON_LENGTH], sorted(device_ids)]
         bulk_sql.run(_EXPECT, values)

@@ -1,4 +1,4 @@
-"""Presence rows in the hand of a batch or a sweep: locked, changed, written once."""
+"""Presence rows of a batch or a sweep: locked, changed in memory, written once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from iotplatform.common import bulk_sql
-from state.judgment.connectivity import Evidence
+from state.judgment.connectivity import PresenceEvidence
+from state.models import Presence
 from state.services.risk_marks import mark_for_risk
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class PresenceRow(Struct):
-    """One row of state_presence, with what the registry adds to its judgment.
+    """One row of state_presence, with the registry columns that the judgment needs.
 
-    Its fields stand as the columns are read: the key, HOT, COLD, what nobody writes.
+    The fields are in the order of the SELECT: key, HOT, COLD, then read-only ones.
     """
 
     device_id: int
@@ -50,20 +51,20 @@ class PresenceRow(Struct):
     recount_at: datetime | None
     activity_bucket: datetime | None
     tenant_id: int
-    # From the registry, not written.
+    # From the registry, never written.
     gateway_id: int | None
     product_seconds: int
     adapter: str
 
     @property
     def interval(self) -> timedelta:
-        """How often it should speak: as it said itself, else as its product says."""
+        """The heartbeat interval: the device's own, else the one of its product."""
         return _seconds(self.heartbeat_seconds or self.product_seconds)
 
     @property
-    def evidence(self) -> Evidence:
-        """What the judgment asks for."""
-        return Evidence(
+    def evidence(self) -> PresenceEvidence:
+        """The evidence for the judgment."""
+        return PresenceEvidence(
             self.last_seen_at,
             self.last_activity_at,
             self.interval,
@@ -77,42 +78,42 @@ class PresenceRow(Struct):
 
 @cache
 def _seconds(count: int) -> timedelta:
-    return timedelta(seconds=count)  # a fleet has few intervals, and many devices
+    return timedelta(seconds=count)  # cached: many devices share few intervals
 
 
-# What a heartbeat changes; no index holds any of it.
-HOT = {
-    "last_seen_at": "timestamptz",
-    "last_activity_at": "timestamptz",
-    "boot": "bigint",
-    "seq_high": "bigint",
-    "seq_window": "bigint",
-    "repeats": "bigint",
-}
-COLD = {
-    "session": "text",
-    "session_seq": "bigint",
-    "heartbeat_seconds": "integer",
-    "sleeping_until": "timestamptz",
-    "left_how": "text",
-    "left_session": "text",
-    "left_at": "timestamptz",
-    "waiting_how": "text",
-    "waiting_session": "text",
-    "waiting_at": "timestamptz",
-    "clock_skew": "boolean",
-    "connectivity": "text",
-    "cause": "text",
-    "since": "timestamptz",
-    "next_change_at": "timestamptz",
-    "disconnects_72h": "integer",
-    "recount_at": "timestamptz",
-    "activity_bucket": "timestamptz",
-}
+# The columns that a heartbeat changes; none is indexed.
+HOT = (
+    "last_seen_at",
+    "last_activity_at",
+    "boot",
+    "seq_high",
+    "seq_window",
+    "repeats",
+)
+COLD = (
+    "session",
+    "session_seq",
+    "heartbeat_seconds",
+    "sleeping_until",
+    "left_how",
+    "left_session",
+    "left_at",
+    "waiting_how",
+    "waiting_session",
+    "waiting_at",
+    "clock_skew",
+    "connectivity",
+    "cause",
+    "since",
+    "next_change_at",
+    "disconnects_72h",
+    "recount_at",
+    "activity_bucket",
+)
 WRITTEN = ("device_id", *HOT, *COLD)
 HOT_WIDTH = 1 + len(HOT)
 _written = attrgetter(*WRITTEN)
-# Of the written values those that risk is made of.
+# The written values that risk depends on.
 _risk_of = itemgetter(
     *map(WRITTEN.index, ("connectivity", "cause", "since", "disconnects_72h"))
 )
@@ -126,7 +127,7 @@ _READ = f"""{_COLUMNS}, d.gateway_id, r.heartbeat_seconds, d.adapter
     ORDER BY p.device_id
 """
 _LOCK = _READ + " FOR UPDATE OF p"
-# For who has just read the registry himself.
+# For callers that have just read the registry.
 _LOCK_KNOWN = f"""{_COLUMNS} FROM state_presence p
     WHERE p.device_id = ANY(%s) ORDER BY p.device_id FOR UPDATE
 """
@@ -139,29 +140,20 @@ _CREATE = """
     FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
     ON CONFLICT (device_id) DO NOTHING
 """
-# Names and types of columns are constants of this module, never anybody's input.
-_WRITE = {
-    width: f"""
-    UPDATE state_presence AS p
-    SET {", ".join(f"{name} = v.{name}" for name in names)}
-    FROM unnest(%s::bigint[], {", ".join(f"%s::{t}[]" for t in names.values())})
-        AS v(device_id, {", ".join(names)})
-    WHERE p.device_id = v.device_id
-    """
-    for width, names in (("hot", HOT), ("all", HOT | COLD))
-}
+_WRITE_HOT = bulk_sql.update_by_key(Presence, *HOT)
+_WRITE_ALL = bulk_sql.update_by_key(Presence, *HOT, *COLD)
 
 
 class RowSet:
-    """The locked rows of one batch, which writes each at most once."""
+    """The locked rows of one batch; each is written at most once."""
 
     def __init__(self, read: Sequence[Sequence[Any]]) -> None:
-        """``read`` are rows as ``PresenceRow`` has its fields."""
+        """``read`` has rows with the fields of ``PresenceRow``."""
         self._before = {row[0]: row[: len(WRITTEN)] for row in read}
         self.rows = {row[0]: PresenceRow(*row) for row in read}
 
     def write(self) -> None:
-        """Write what changed: two statements, however many rows."""
+        """Write the changed rows in at most two statements."""
         changed, touched, riskier = [], [], []
         for device_id, row in self.rows.items():
             before, after = self._before[device_id], _written(row)
@@ -172,23 +164,23 @@ class RowSet:
             elif (hot := after[:HOT_WIDTH]) != before[:HOT_WIDTH]:
                 touched.append(hot)
         if changed:
-            bulk_sql.run(_WRITE["all"], bulk_sql.columns_of(changed, len(WRITTEN)))
+            bulk_sql.run(_WRITE_ALL, bulk_sql.columns_of(changed, len(WRITTEN)))
             mark_for_risk(riskier)
         if touched:
-            bulk_sql.run(_WRITE["hot"], bulk_sql.columns_of(touched, HOT_WIDTH))
+            bulk_sql.run(_WRITE_HOT, bulk_sql.columns_of(touched, HOT_WIDTH))
 
 
 def lock_rows(device_ids: Collection[int]) -> RowSet:
-    """Lock the presence rows of these devices, in key order; those that exist."""
+    """Lock the existing presence rows of these devices, in key order."""
     return RowSet(bulk_sql.fetch(_LOCK, [sorted(device_ids)]))
 
 
 def lock_or_create_rows(
     device_ids: Collection[int], known: Mapping[int, IngestDevice], *, now: datetime
 ) -> RowSet:
-    """Lock the presence rows of these devices, making those that are missing.
+    """Lock the presence rows of these devices; create missing ones.
 
-    ``known`` are devices that were read from the registry already.
+    ``known`` has the devices that were already read from the registry.
     """
     found = _locked(device_ids, known)
     missing = sorted(set(device_ids) - {row[0] for row in found})
@@ -201,7 +193,7 @@ def lock_or_create_rows(
 def _locked(
     device_ids: Collection[int], known: Mapping[int, IngestDevice]
 ) -> list[Sequence[Any]]:
-    """Lock what there is, in key order; the registry is asked for what is unknown."""
+    """Lock existing rows in key order; read the registry only for unknown devices."""
     wanted = sorted(device_ids)
     if not known.keys() >= set(wanted):
         return bulk_sql.fetch(_LOCK, [wanted])
@@ -214,6 +206,6 @@ def _locked(
 
 
 def read_rows(device_ids: Collection[int]) -> dict[int, PresenceRow]:
-    """Read rows that are not to be written: gateways of children that are judged."""
+    """Read rows without a lock: the gateways of children that are judged."""
     found = bulk_sql.fetch(_READ, [sorted(device_ids)])
     return {row[0]: PresenceRow(*row) for row in found}

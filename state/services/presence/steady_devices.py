@@ -1,25 +1,27 @@
-"""What the judgment says of most devices most of the time, asked of a whole fleet.
+"""Find steady devices by SQL: due for a check, but heard recently and still online.
 
-Nearly every device whose time has come is online and was heard meanwhile. These
-statements find those by the rule of ``judgment.judge`` that applies to them, its last
-one, and leave everybody else to it; a test holds both to the same answers.
+Nearly every due device is steady. These statements apply the last rule of
+``judgment.connectivity.judge`` to the whole fleet; all other devices are left to
+``judge``. A test checks that both give the same answers.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
 from iotplatform.common import bulk_sql
+from iotplatform.common.batches import until_drained
 from state.judgment.connectivity import SUSPECT_AFTER
-from state.services.presence.evidence import SET_BACK
+from state.services.presence.evidence import FUTURE_TOLERANCE
 
-# Rows that one statement locks: a bridge that meets them waits for some 50 ms.
-PUSHED_AT_ONCE = 2_000
-# A fleet of 1,000,000 at one heartbeat a minute has 11,000 a second; what is left over
-# after an outage of the sweep costs only the look at it, and goes in the next seconds.
-PUSHES_A_RUN = 15
+# Rows that one statement locks: a bridge that needs them waits for some 50 ms.
+POSTPONED_AT_ONCE = 2_000
+# 1,000,000 devices with a heartbeat a minute are 11,000 rows a second. After an outage
+# of the sweep, the rest is cheap to read and follows in the next seconds.
+BATCHES_A_RUN = 15
 
 # Names are constants of this module, never anybody's input.
 _OWN = """
@@ -40,7 +42,7 @@ def _interval(presence: str, product: str) -> str:
     )
 
 
-# greatest() leaves out what is null, as the judgment does.
+# greatest() ignores nulls, as the judgment does.
 _LOOK_AT = f"greatest(p.last_activity_at, p.sleeping_until) + {_interval('p', 'r')}"
 _CHILD_LOOK_AT = (
     f"greatest(p.last_activity_at, p.sleeping_until, g.since) + {_interval('p', 'r')}"
@@ -51,14 +53,14 @@ _GATEWAY_LOOK_AT = (
 
 
 def _heard(row: str, look_at: str) -> str:
-    """Return the condition that a row is online, and stays so."""
+    """Return the SQL condition that a row is online and stays online."""
     return f"""
         {row}.connectivity = 'online' AND {row}.cause = ''
         AND {row}.last_seen_at <= {row}.last_activity_at
         AND ({row}.left_how = '' OR {row}.left_session NOT IN ('', {row}.session))
         AND ({row}.sleeping_until IS NULL OR {row}.sleeping_until <= v.now)
         AND {look_at} > v.now
-        AND {row}.last_activity_at <= v.now + interval '{SET_BACK.seconds} s'
+        AND {row}.last_activity_at <= v.now + interval '{FUTURE_TOLERANCE.seconds} s'
     """
 
 
@@ -66,7 +68,7 @@ _NOT_COUNTED = "(p.recount_at IS NULL OR p.recount_at > v.now)"
 _STEADY = f"({_heard('p', _LOOK_AT)} AND {_NOT_COUNTED})"
 _STEADY_CHILD = f"""({_heard("p", _CHILD_LOOK_AT)} AND {_NOT_COUNTED}
     AND gd.gateway_id IS NULL AND {_heard("g", _GATEWAY_LOOK_AT)})"""
-# Apart, because few have a gateway, and joining one to all of them costs the most.
+# Two parts: few devices have a gateway, and joining it for all would cost the most.
 _CHANGED = f"""
     SELECT p.device_id FROM (SELECT %s::timestamptz AS now) v
     JOIN state_presence p ON p.next_change_at <= v.now {_OWN}
@@ -77,7 +79,7 @@ _CHANGED = f"""
     WHERE d.gateway_id IS NOT NULL AND {_STEADY_CHILD} IS NOT TRUE
     LIMIT %s
 """
-_PUSH = f"""
+_POSTPONE = f"""
     WITH due AS MATERIALIZED (
         SELECT device_id FROM state_presence WHERE next_change_at <= %s
         ORDER BY next_change_at LIMIT %s FOR UPDATE SKIP LOCKED
@@ -95,18 +97,18 @@ _PUSH = f"""
 """
 
 
-def changed_across_tenants(*, now: datetime, limit: int) -> list[int]:
-    """Return devices whose time has come and that may not stand as they stood."""
+def list_changed_across_tenants(*, now: datetime, limit: int) -> list[int]:
+    """Return due devices that are not steady, so their verdict may change."""
     return [row[0] for row in bulk_sql.fetch(_CHANGED, [now, now, limit])]
 
 
-def push_across_tenants(*, now: datetime) -> int:
-    """Set the next look at steady devices whose time has come; return at how many."""
-    total = 0
-    for _ in range(PUSHES_A_RUN):
-        with transaction.atomic():
-            pushed = bulk_sql.run(_PUSH, [now, PUSHED_AT_ONCE, now, now])
-        total += pushed
-        if pushed < PUSHED_AT_ONCE:
-            break
-    return total
+def postpone_steady_across_tenants(*, now: datetime) -> int:
+    """Set the next check of due steady devices; return how many."""
+    return until_drained(
+        partial(_postpone, now), batch=POSTPONED_AT_ONCE, most=BATCHES_A_RUN
+    )
+
+
+@transaction.atomic
+def _postpone(now: datetime) -> int:
+    return bulk_sql.run(_POSTPONE, [now, POSTPONED_AT_ONCE, now, now])

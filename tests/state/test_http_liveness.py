@@ -1,4 +1,4 @@
-"""The HTTP door's own blindness: silence counts only while the web was listening."""
+"""Blind spans of HTTP: silence counts only while a web process listened."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from iotplatform.adapters.http.liveness import DoorBeat
+from iotplatform.adapters.http.liveness import HttpHeartbeat
 from registry.models import Device
 from state.models import ListeningSlot
-from state.models.ingest import HTTP_DOOR
+from state.models.ingest import HTTP_SLOT
 from state.selectors import list_slots
 from state.selectors.adapter_liveness import (
     beats_of_slots,
@@ -17,8 +17,8 @@ from state.selectors.adapter_liveness import (
     blind_spans,
 )
 from state.services.presence.adapter_liveness import (
-    beat_of_door,
     open_slots,
+    record_http_heartbeat,
 )
 from tests.factories import DeviceFactory
 from tests.state.scene import (
@@ -33,15 +33,15 @@ from tests.state.scene import (
 from tests.waiting import wait_until
 
 
-def keep_door(begin: datetime, end: datetime) -> None:
-    """Beats of the web without a gap."""
+def keep_http_alive(begin: datetime, end: datetime) -> None:
+    """Record heartbeats of a web process without a gap."""
     while begin < end:
         begin = min(begin + 4 * SECOND, end)
-        beat_of_door("web:1", now=begin)
+        record_http_heartbeat("web:1", now=begin)
 
 
-def both() -> tuple[Device, Device]:
-    """One that speaks HTTP and one that speaks MQTT, both heard at 0."""
+def http_and_mqtt_device() -> tuple[Device, Device]:
+    """Return an HTTP and an MQTT device, both heard at 0."""
     devices = (
         DeviceFactory.create(adapter="http"),
         DeviceFactory.create(adapter="mqtt"),
@@ -52,10 +52,12 @@ def both() -> tuple[Device, Device]:
 
 
 @pytest.mark.django_db
-def test_while_the_web_is_away_its_devices_are_stale_and_the_others_judged() -> None:
+def test_while_the_web_is_away_http_devices_are_stale_and_mqtt_devices_are_judged() -> (
+    None
+):
     open_slots(1, now=t(0))
-    beat_of_door("web:1", now=t(0))
-    of_web, of_bridge = both()
+    record_http_heartbeat("web:1", now=t(0))
+    of_web, of_bridge = http_and_mqtt_device()
 
     keep_listening(t(0), t(10))
     for minute in range(1, 11):
@@ -64,7 +66,7 @@ def test_while_the_web_is_away_its_devices_are_stale_and_the_others_judged() -> 
     assert standing(of_web) == ("stale", "platform_blind")
     assert standing(of_bridge) == ("offline", "missed_heartbeats")
 
-    keep_door(t(11), t(16.5))
+    keep_http_alive(t(11), t(16.5))
     sweep(t(13.2))
     sweep(t(16.5))
     assert standing(of_web) == ("offline", "missed_heartbeats")
@@ -73,12 +75,12 @@ def test_while_the_web_is_away_its_devices_are_stale_and_the_others_judged() -> 
 
 
 @pytest.mark.django_db
-def test_while_no_bridge_reads_devices_of_the_web_are_judged_all_the_same() -> None:
+def test_while_no_bridge_reads_http_devices_are_judged_as_usual() -> None:
     open_slots(1, now=t(0))
-    beat_of_door("web:1", now=t(0))
-    of_web, of_bridge = both()
+    record_http_heartbeat("web:1", now=t(0))
+    of_web, of_bridge = http_and_mqtt_device()
 
-    keep_door(t(0), t(10))
+    keep_http_alive(t(0), t(10))
     for minute in range(1, 11):
         sweep(t(minute))
 
@@ -87,9 +89,9 @@ def test_while_no_bridge_reads_devices_of_the_web_are_judged_all_the_same() -> N
 
 
 @pytest.mark.django_db
-def test_a_child_is_heard_through_the_door_of_its_gateway() -> None:
+def test_a_child_is_judged_by_the_adapter_of_its_gateway() -> None:
     open_slots(1, now=t(0))
-    beat_of_door("web:1", now=t(0))
+    record_http_heartbeat("web:1", now=t(0))
     gateway = DeviceFactory.create(kind="gateway", adapter="http")
     child = DeviceFactory.create(
         tenant=gateway.tenant,
@@ -109,26 +111,26 @@ def test_a_child_is_heard_through_the_door_of_its_gateway() -> None:
 
 
 @pytest.mark.django_db
-def test_the_door_is_no_slot_that_a_bridge_would_take_or_a_page_would_list() -> None:
+def test_the_http_slot_is_neither_claimed_by_bridges_nor_listed() -> None:
     open_slots(2, now=t(0))
-    beat_of_door("web:1", now=t(0))
+    record_http_heartbeat("web:1", now=t(0))
 
     assert set(beats_of_slots()) == {1, 2}
     assert [slot.slot for slot in list_slots()] == [1, 2]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_web_process_says_that_its_door_is_open_as_long_as_it_lives() -> None:
-    door = DoorBeat()
-    door.start()
+def test_a_web_process_sends_heartbeats_as_long_as_it_lives() -> None:
+    heartbeat = HttpHeartbeat()
+    heartbeat.start()
     try:
-        rows = ListeningSlot.objects.filter(slot=HTTP_DOOR)
-        wait_until(rows.exists, what="a beat of the door")
+        rows = ListeningSlot.objects.filter(slot=HTTP_SLOT)
+        wait_until(rows.exists, what="a heartbeat")
         first = rows.get()
         wait_until(
             lambda: rows.filter(beat_at__gt=first.beat_at).exists(), what="another"
         )
     finally:
-        door.stop()
+        heartbeat.stop()
 
     assert blind_since(datetime.now(UTC) + MINUTE, "http") is not None

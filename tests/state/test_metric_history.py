@@ -1,4 +1,4 @@
-"""The course of a metric over REST: bounded, with its unit, gaps left as gaps."""
+"""The history of a metric over REST: limited, with its unit, without empty buckets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def measured() -> Device:
-    """Two values in one bucket, a gap of ten minutes, one more."""
+    """Store two values in one bucket, a gap of ten minutes, and one more value."""
     device: Device = DeviceFactory.create()
     for minute, value in ((0, 4.0), (2, 8.0), (15, 6.0)):
         at = HOUR + timedelta(minutes=minute)
@@ -35,7 +35,7 @@ def later(**by: float) -> str:
     return (HOUR + timedelta(**by)).isoformat()
 
 
-def test_a_course_has_buckets_with_their_unit_and_leaves_gaps() -> None:
+def test_a_metric_history_has_buckets_with_a_unit_and_leaves_out_empty_ones() -> None:
     device = measured()
 
     body = ask(
@@ -53,7 +53,7 @@ def test_a_course_has_buckets_with_their_unit_and_leaves_gaps() -> None:
     assert datetime.fromisoformat(body["from"]) == HOUR
 
 
-def test_the_range_begins_with_the_bucket_that_it_falls_into() -> None:
+def test_the_range_begins_with_the_bucket_that_contains_its_start() -> None:
     device = measured()
     query = {"from": later(minutes=17), "to": later(hours=2)}
 
@@ -63,7 +63,7 @@ def test_the_range_begins_with_the_bucket_that_it_falls_into() -> None:
 
 
 @pytest.mark.parametrize(("days", "step"), [(1, 300), (2, 300), (3, 3600), (90, 3600)])
-def test_auto_takes_the_step_that_a_chart_has_room_for(days: int, step: int) -> None:
+def test_auto_chooses_a_step_that_fits_a_chart(days: int, step: int) -> None:
     device: Device = DeviceFactory.create()
 
     body = ask(device, metric="odd", **{"from": later(days=-days)}, to=later()).json()
@@ -86,7 +86,7 @@ def test_auto_takes_the_step_that_a_chart_has_room_for(days: int, step: int) -> 
         ({"metric": "t", "from": "1900-01-01T00:00:00Z"}, "from"),
     ],
 )
-def test_a_range_that_is_none_or_too_long_names_its_field(
+def test_an_empty_or_too_long_range_is_refused_with_its_field(
     query: dict[str, str], field: str
 ) -> None:
     answer = ask(DeviceFactory.create(), **query)
@@ -95,7 +95,7 @@ def test_a_range_that_is_none_or_too_long_names_its_field(
     assert [row["field"] for row in answer.json()["errors"]] == [field]
 
 
-def test_another_tenants_device_is_not_there() -> None:
+def test_a_device_of_another_tenant_is_not_found() -> None:
     device, stranger = measured(), APIClient()
     stranger.force_authenticate(MembershipFactory.create().user)
 

@@ -1,4 +1,4 @@
-"""The judgment of connectivity: the design's table, in its order."""
+"""The judgment of connectivity: its rules, in their order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from state.choices import Cause, Connectivity, Departure
 from state.judgment.connectivity import (
-    Evidence,
     Gateway,
     Listening,
+    PresenceEvidence,
     Verdict,
     judge,
     online_until,
@@ -28,14 +28,14 @@ def ago(minutes: float) -> datetime:
     return NOW - minutes * MINUTE
 
 
-def heard(minutes_ago: float, **more: object) -> Evidence:
-    """A device with an interval of a minute, heard so long ago."""
+def heard(minutes_ago: float, **more: object) -> PresenceEvidence:
+    """Return the evidence of a device with an interval of a minute."""
     at = ago(minutes_ago)
-    return replace(Evidence(at, at, MINUTE, session="s2"), **more)  # type: ignore[arg-type]
+    return replace(PresenceEvidence(at, at, MINUTE, session="s2"), **more)  # type: ignore[arg-type]
 
 
 def verdict_on(
-    evidence: Evidence,
+    evidence: PresenceEvidence,
     listening: Listening = LISTENING,
     gateway: Gateway | None = None,
 ) -> tuple[str, str]:
@@ -53,7 +53,13 @@ BLIND_NOW = Listening(blind_since=ago(1))
 BLIND_BEFORE = Listening(spans=((ago(4), ago(1)),))
 
 TABLE = [
-    (Evidence(None, None, MINUTE), Listening(), None, "offline", "never_connected"),
+    (
+        PresenceEvidence(None, None, MINUTE),
+        Listening(),
+        None,
+        "offline",
+        "never_connected",
+    ),
     (heard(0), Listening(), None, "online", ""),
     (heard(1.9), Listening(), None, "online", ""),
     (heard(2), Listening(), None, "suspect", "missed_heartbeat"),
@@ -89,7 +95,7 @@ TABLE = [
         None,
         *("offline", "last_will"),
     ),
-    # Blindness: silence in it says nothing, a departure is no silence.
+    # Blind spans: silence in them means nothing, but a departure is no silence.
     (heard(1.5), BLIND_NOW, None, "online", ""),
     (heard(3), BLIND_NOW, None, "stale", "platform_blind"),
     (heard(5.9), BLIND_NOW, None, "stale", "platform_blind"),
@@ -132,22 +138,28 @@ TABLE = [
         LOST_GATEWAY,
         *("online", "sleeping"),
     ),
-    # Junk only.
+    # Only invalid messages.
     (
-        Evidence(ago(1), ago(5), MINUTE),
+        PresenceEvidence(ago(1), ago(5), MINUTE),
         Listening(),
         None,
         *("stale", "invalid_messages"),
     ),
-    (Evidence(ago(1), None, MINUTE), Listening(), None, "stale", "invalid_messages"),
     (
-        Evidence(ago(1), ago(3), MINUTE),
+        PresenceEvidence(ago(1), None, MINUTE),
+        Listening(),
+        None,
+        "stale",
+        "invalid_messages",
+    ),
+    (
+        PresenceEvidence(ago(1), ago(3), MINUTE),
         Listening(),
         None,
         *("suspect", "missed_heartbeat"),
     ),
     (
-        Evidence(ago(5), ago(11), MINUTE),
+        PresenceEvidence(ago(5), ago(11), MINUTE),
         Listening(),
         None,
         *("offline", "missed_heartbeats"),
@@ -158,8 +170,8 @@ TABLE = [
 @pytest.mark.parametrize(
     ("evidence", "listening", "gateway", "connectivity", "cause"), TABLE
 )
-def test_the_first_rule_that_holds_decides(
-    evidence: Evidence,
+def test_the_first_rule_that_applies_decides(
+    evidence: PresenceEvidence,
     listening: Listening,
     gateway: Gateway | None,
     connectivity: str,
@@ -171,7 +183,7 @@ def test_the_first_rule_that_holds_decides(
 minutes = st.floats(min_value=0, max_value=30)
 moments = st.builds(ago, minutes)
 evidence = st.builds(
-    Evidence,
+    PresenceEvidence,
     last_seen_at=st.none() | moments,
     last_activity_at=st.none() | moments,
     interval=st.sampled_from([timedelta(seconds=10), MINUTE, 5 * MINUTE]),
@@ -184,7 +196,7 @@ evidence = st.builds(
 spans = st.lists(st.tuples(minutes, minutes), max_size=4).map(
     lambda pairs: _joined([(ago(max(p) + 0.1), ago(min(p))) for p in pairs])
 )
-# Blindness that begins only now is news, not the passing of time.
+# A blind span that begins now is new evidence, not the passing of time.
 beginnings = st.builds(ago, st.floats(min_value=0.1, max_value=30))
 listenings = st.builds(Listening, spans, st.none() | beginnings)
 gateways = st.none() | st.builds(
@@ -203,8 +215,8 @@ def _joined(spans: list[tuple[datetime, datetime]]) -> tuple[tuple[datetime, ...
 
 
 @given(evidence, listenings, gateways)
-def test_nothing_changes_before_the_time_that_the_verdict_names(
-    evidence: Evidence, listening: Listening, gateway: Gateway | None
+def test_the_verdict_does_not_change_before_its_announced_time(
+    evidence: PresenceEvidence, listening: Listening, gateway: Gateway | None
 ) -> None:
     def look(now: datetime) -> Verdict:
         return judge(evidence, listening=listening, gateway=gateway, now=now)
@@ -219,8 +231,8 @@ def test_nothing_changes_before_the_time_that_the_verdict_names(
 
 
 @given(evidence, minutes)
-def test_while_we_are_blind_no_device_goes_offline_by_its_silence(
-    evidence: Evidence, blind_for: float
+def test_no_device_goes_offline_by_silence_while_the_platform_is_blind(
+    evidence: PresenceEvidence, blind_for: float
 ) -> None:
     before = ago(blind_for)
     listening = Listening(blind_since=before)
@@ -230,10 +242,10 @@ def test_while_we_are_blind_no_device_goes_offline_by_its_silence(
         assert then.cause == Cause.MISSED_HEARTBEATS
 
 
-# What comes in all day, and everything else in between.
+# Typical evidence, and all other kinds too.
 lately = st.builds(ago, st.floats(min_value=-1, max_value=11))
 speaking = st.builds(
-    lambda at, **more: Evidence(at, at, **more),
+    lambda at, **more: PresenceEvidence(at, at, **more),
     lately,
     interval=st.sampled_from([timedelta(seconds=10), MINUTE, 5 * MINUTE]),
     sleeping_until=st.sampled_from([None, None, None, ago(-1), ago(1)]),
@@ -251,8 +263,8 @@ near_gateways = st.none() | st.builds(
 
 
 @given(speaking | evidence, listenings, near_gateways)
-def test_who_was_heard_just_now_is_judged_as_by_all_the_rules(
-    evidence: Evidence, listening: Listening, gateway: Gateway | None
+def test_the_shortcut_for_recently_heard_devices_agrees_with_all_rules(
+    evidence: PresenceEvidence, listening: Listening, gateway: Gateway | None
 ) -> None:
     until = online_until(evidence, gateway=gateway, now=NOW)
     if until is not None:
@@ -260,7 +272,7 @@ def test_who_was_heard_just_now_is_judged_as_by_all_the_rules(
         assert verdict == Verdict(Connectivity.ONLINE, Cause.NONE, until)
 
 
-def test_who_was_heard_just_now_is_not_judged_by_all_the_rules() -> None:
+def test_recently_heard_devices_take_the_shortcut() -> None:
     soon = NOW + MINUTE
     assert online_until(heard(1), gateway=None, now=NOW) == soon
     assert online_until(heard(1), gateway=ONLINE_GATEWAY, now=NOW) == soon

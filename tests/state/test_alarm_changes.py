@@ -1,4 +1,4 @@
-"""What happened to an alarm: when, why and by whom, and that nobody rewrites it."""
+"""The change log of alarms: what, when, why and by whom; it cannot be rewritten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from state.services.alarms.closing import (
     end_orphans_across_tenants,
     forget_cleared_across_tenants,
 )
-from state.services.tenant_transfer import begin_anew
+from state.services.tenant_transfer import reset_for_new_tenant
 from tests.factories import DeviceFactory, TenantFactory
 from tests.state.scene import say, t
 from tests.state.test_alarms import client_of, raise_alarm
@@ -26,7 +26,7 @@ def history(device: Device) -> list[tuple[str, str]]:
     return list(rows.values_list("move", "reason"))
 
 
-def test_each_raise_clear_and_acknowledgement_is_kept_with_who_when_and_why() -> None:
+def test_each_change_of_an_alarm_is_logged_with_person_time_and_reason() -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0, message="80 °C")
     client = client_of(device)
@@ -34,17 +34,17 @@ def test_each_raise_clear_and_acknowledgement_is_kept_with_who_when_and_why() ->
 
     client.post(f"{one}acknowledge/")
     say(device, "event", t(1), code="hot", severity="info", state="cleared")
-    told = client.get(one).json()
+    answer = client.get(one).json()
 
-    by_move = {row["move"]: row for row in told["history"]}
+    by_move = {row["move"]: row for row in answer["history"]}
     assert set(by_move) == {"raised", "acknowledged", "cleared"}
     assert by_move["raised"]["message"] == "80 °C"
-    assert by_move["raised"]["text"] == "the device says so"
-    assert by_move["acknowledged"]["by"] == told["acknowledged_by"]
-    assert (told["state"], told["flapping"]) == ("cleared", False)
+    assert by_move["raised"]["text"] == "reported by the device"
+    assert by_move["acknowledged"]["by"] == answer["acknowledged_by"]
+    assert (answer["state"], answer["flapping"]) == ("cleared", False)
 
 
-def test_the_timeline_tells_an_alarms_turns_with_who_and_why() -> None:
+def test_the_timeline_shows_changes_of_an_alarm_with_actor_and_cause() -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0, message="80 °C")
     client = client_of(device)
@@ -52,24 +52,26 @@ def test_the_timeline_tells_an_alarms_turns_with_who_and_why() -> None:
 
     entries = client.get(f"/api/v1/devices/{device.uid}/timeline/").json()["results"]
 
-    told = {e["title"]: e for e in entries if e["kind"] == "alarm"}
-    assert told["Alarm hot raised"]["actor"] == "device"
-    assert told["Alarm hot raised"]["cause"] == "80 °C"
-    assert told["Alarm hot acknowledged"]["actor"] not in ("device", "platform")
+    changes = {e["title"]: e for e in entries if e["kind"] == "alarm"}
+    assert changes["Alarm hot raised"]["actor"] == "device"
+    assert changes["Alarm hot raised"]["cause"] == "80 °C"
+    assert changes["Alarm hot acknowledged"]["actor"] not in ("device", "platform")
 
 
 @pytest.mark.parametrize(
     "role", [tenant_scope.WEB, tenant_scope.WORKER, tenant_scope.PLATFORM]
 )
 @pytest.mark.parametrize("change", ["UPDATE state_alarmchange SET count = 9", "DELETE"])
-def test_no_process_rewrites_history(role: str, change: str) -> None:
+def test_no_process_can_rewrite_the_change_log(role: str, change: str) -> None:
     device = DeviceFactory.create()
     raise_alarm(device, 0)
     statement = change if "SET" in change else "DELETE FROM state_alarmchange"
 
     with (
         pytest.raises(ProgrammingError, match="permission denied"),
-        tenant_scope.scoped(tenant_scope.Scope(role=role, tenants=(device.tenant_id,))),
+        tenant_scope.scoped(
+            tenant_scope.TenantScope(role=role, tenants=(device.tenant_id,))
+        ),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
@@ -78,7 +80,7 @@ def test_no_process_rewrites_history(role: str, change: str) -> None:
     assert history(device) == [("raised", "event")]
 
 
-def test_what_leaves_service_or_goes_to_another_owner_complains_no_more() -> None:
+def test_alarms_end_when_a_device_is_retired_or_transferred() -> None:
     retired, given = DeviceFactory.create_batch(2)
     raise_alarm(retired, 0)
     raise_alarm(given, 0)
@@ -86,14 +88,14 @@ def test_what_leaves_service_or_goes_to_another_owner_complains_no_more() -> Non
     given.tenant = TenantFactory.create()
 
     end_orphans_across_tenants(now=t(1))
-    begin_anew(given, at=t(1))
+    reset_for_new_tenant(given, at=t(1))
 
     assert set(Alarm.objects.values_list("state", flat=True)) == {"cleared"}
     assert history(retired)[-1] == ("cleared", "out_of_service")
     assert history(given)[-1] == ("cleared", "handed_over")
 
 
-def test_alarms_that_were_cleared_long_ago_are_forgotten_and_open_ones_kept() -> None:
+def test_alarms_cleared_long_ago_are_deleted_and_open_ones_are_kept() -> None:
     device = DeviceFactory.create()
     for code in ("old", "late", "open"):
         raise_alarm(device, 0, code=code)
@@ -106,7 +108,7 @@ def test_alarms_that_were_cleared_long_ago_are_forgotten_and_open_ones_kept() ->
     assert list(left) == ["late", "open"]
 
 
-def test_alarms_are_narrowed_by_when_they_were_raised_and_by_where() -> None:
+def test_alarms_are_filtered_by_the_time_they_were_raised_and_by_place() -> None:
     device = DeviceFactory.create()
     for minute, code in ((0, "a"), (1, "b"), (2, "c")):
         raise_alarm(device, minute, code=code)
@@ -128,7 +130,7 @@ def test_alarms_are_narrowed_by_when_they_were_raised_and_by_where() -> None:
     assert refused.json()["errors"][0]["field"] == "from"
 
 
-def test_pages_of_alarms_follow_their_cursor_with_the_filter_kept() -> None:
+def test_pages_of_alarms_follow_the_cursor_and_keep_the_filter() -> None:
     device = DeviceFactory.create()
     for number in range(5):
         raise_alarm(device, number, code=f"c{number}")

@@ -1,4 +1,4 @@
-"""The sweep's fast path and the judgment give the same rows, whatever they hold."""
+"""The SQL for steady devices and the judgment give the same rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = [field.attname for field in Presence._meta.fields]
 
 NEAR = [-3, -1, -0.5, 0, 0.2, 0.5, 1, 1, 1.5, 1.9, 2, 2.1, 3, 5, 9]
 minutes_ago = st.sampled_from(NEAR).map(lambda m: NOW - m * MINUTE)
-# Mostly what a fleet looks like, and everything else too.
+# Mostly typical rows, and all other kinds too.
 row = st.fixed_dictionaries(
     {
         "last_seen_at": minutes_ago,
@@ -54,14 +54,14 @@ row = st.fixed_dictionaries(
 
 @pytest.fixture
 def fleet() -> Sequence[Device]:
-    """Devices of their own, gateways, and children of them."""
+    """Return devices without a gateway, gateways, and children of these."""
     families = [make_family(2) for _ in range(4)]
     members = [device for gateway, some in families for device in (gateway, *some)]
     return [*DeviceFactory.create_batch(12), *members]
 
 
 def store(fleet: Sequence[Device], drawn: list[dict[str, Any]]) -> None:
-    """Give each device its row; one without any was never heard."""
+    """Store the presence row of each device; one without a row was never heard."""
     Presence.objects.all().delete()
     made = []
     for device, values in zip(fleet, drawn, strict=False):
@@ -83,7 +83,7 @@ def store(fleet: Sequence[Device], drawn: list[dict[str, Any]]) -> None:
 
 
 def outcome() -> tuple[list[Any], list[Any]]:
-    """Return all rows, and all moves in no order."""
+    """Return all rows, and all transitions in no order."""
     moves = ConnectivityTransition.objects.order_by("device_id", "moved_to")
     return (
         list(Presence.objects.order_by("pk").values_list(*COLUMNS)),
@@ -92,7 +92,7 @@ def outcome() -> tuple[list[Any], list[Any]]:
 
 
 def judged_one_by_one() -> tuple[list[Any], list[Any]]:
-    """Return what the judgment alone makes of all due rows, and take it back."""
+    """Return what the judgment alone makes of all due rows, then roll back."""
     with transaction.atomic():
         due = Presence.objects.filter(next_change_at__lte=NOW)
         _judge(sorted(due.values_list("pk", flat=True)), now=NOW)
@@ -110,7 +110,7 @@ def judged_one_by_one() -> tuple[list[Any], list[Any]]:
     drawn=st.lists(row, min_size=24, max_size=24),
     blind=st.sampled_from([None, (4, 1), (9, 5), (3, -1)]),
 )
-def test_the_fast_path_and_the_judgment_always_agree(
+def test_the_steady_statements_and_the_judgment_always_agree(
     fleet: Sequence[Device], drawn: list[dict[str, Any]], blind: tuple[int, int] | None
 ) -> None:
     store(fleet, drawn)
@@ -130,7 +130,7 @@ def test_the_fast_path_and_the_judgment_always_agree(
     ConnectivityTransition.objects.all().delete()
 
 
-def test_steady_devices_are_pushed_forward_without_being_judged() -> None:
+def test_steady_devices_are_postponed_without_a_judgment() -> None:
     devices = DeviceFactory.create_batch(5)
     gateway, (child,) = make_family()
     for device in (*devices, gateway, child):
@@ -138,7 +138,7 @@ def test_steady_devices_are_pushed_forward_without_being_judged() -> None:
     for device in (*devices, gateway, child):
         say(device, "heartbeat", t(1.5))
 
-    assert steady_devices.changed_across_tenants(now=t(2), limit=100) == []
+    assert steady_devices.list_changed_across_tenants(now=t(2), limit=100) == []
     assert sweep_across_tenants(now=t(2)) == 0
 
     for device in (*devices, gateway):
@@ -155,17 +155,17 @@ def test_a_sweep_of_many_steady_devices_takes_a_handful_of_statements() -> None:
     with CaptureQueriesContext(connection) as queries:
         assert sweep_across_tenants(now=t(2)) == 0
 
-    assert len(queries) <= 4  # what goes past Django's cursor is one of each
+    assert len(queries) <= 4  # statements outside of Django's cursor: one of each
     assert {Connectivity.ONLINE} == set(
         Presence.objects.values_list("connectivity", flat=True)
     )
 
 
-def test_what_one_run_leaves_is_judged_rightly_all_the_same(
+def test_steady_devices_that_one_run_leaves_are_judged_correctly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(steady_devices, "PUSHED_AT_ONCE", 1)
-    monkeypatch.setattr(steady_devices, "PUSHES_A_RUN", 1)
+    monkeypatch.setattr(steady_devices, "POSTPONED_AT_ONCE", 1)
+    monkeypatch.setattr(steady_devices, "BATCHES_A_RUN", 1)
     devices = DeviceFactory.create_batch(3)
     for device in devices:
         be_born(device, t(0))
@@ -178,7 +178,7 @@ def test_what_one_run_leaves_is_judged_rightly_all_the_same(
     assert set(Presence.objects.values_list("connectivity", flat=True)) == {"suspect"}
 
 
-def test_a_look_is_never_later_than_the_oldest_disconnect_leaves_the_count() -> None:
+def test_the_next_check_is_due_when_the_oldest_disconnect_leaves_the_count() -> None:
     device = DeviceFactory.create()
     be_born(device, t(0))
     leaves_at: datetime = t(2.5)

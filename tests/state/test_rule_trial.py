@@ -1,4 +1,4 @@
-"""Trying a rule: what it would have raised in the last week, before it is one."""
+"""The trial of a rule: the alarms it would have raised in the last week."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP = timedelta(minutes=5)
 
 
 def measured(device: Device, *values: tuple[float, float] | None) -> None:
-    """Rollups up to now, the last one last; None is a gap."""
+    """Store rollups up to now, the oldest first; None is a gap."""
     keep_partitions(now=T0)
     begin = T0 - len(values) * STEP
     TelemetryRollup.objects.bulk_create(
@@ -52,7 +52,7 @@ def raises(device: Device, **fields: Any) -> int:
     return found
 
 
-def test_each_spell_beyond_the_threshold_is_one_alarm() -> None:
+def test_each_period_beyond_the_threshold_is_one_alarm() -> None:
     device = DeviceFactory.create()
     measured(device, (70, 79), (79, 81), (80, 90), (70, 80), (81, 81), None, (82, 85))
 
@@ -64,7 +64,7 @@ def test_each_spell_beyond_the_threshold_is_one_alarm() -> None:
     assert raises(device, threshold=70.0, comparison="<=", hysteresis=20.0) == 1
 
 
-def test_a_spell_shorter_than_the_hold_time_is_none() -> None:
+def test_a_period_shorter_than_the_hold_time_is_no_alarm() -> None:
     device = DeviceFactory.create()
     measured(device, (81, 81), (70, 70), (81, 81), (82, 82), (70, 70))
 
@@ -73,7 +73,7 @@ def test_a_spell_shorter_than_the_hold_time_is_none() -> None:
     assert raises(device, hold_seconds=601) == 0
 
 
-def test_a_trial_says_how_many_of_which_devices_and_days_and_writes_nothing() -> None:
+def test_a_trial_counts_alarms_by_device_and_day_and_saves_nothing() -> None:
     device = DeviceFactory.create()
     calm, silent = (
         DeviceFactory.create(tenant=device.tenant, product=device.product)
@@ -89,16 +89,16 @@ def test_a_trial_says_how_many_of_which_devices_and_days_and_writes_nothing() ->
     answer = client_of(device, "manager").post(URL, body, format="json")
 
     assert answer.status_code == 200, answer.content
-    said = answer.json()
+    result = answer.json()
     expected = {"of_product": 3, "tried": 3, "measured": 2, "raising": 1}
-    assert said["devices"] == expected
-    assert said["raises"] == sum(day["raises"] for day in said["per_day"]) == 2
-    assert [row["device"] for row in said["worst"]] == [device.uid]
+    assert result["devices"] == expected
+    assert result["raises"] == sum(day["raises"] for day in result["per_day"]) == 2
+    assert [row["device"] for row in result["worst"]] == [device.uid]
     assert silent.uid not in answer.content.decode()
     assert not Alarm.objects.exists()
 
 
-def test_only_a_manager_of_the_product_tries_a_rule() -> None:
+def test_only_a_manager_of_the_products_tenant_may_try_a_rule() -> None:
     device = DeviceFactory.create()
     body = {
         **{"product": device.product.slug, "metric": "temperature"},
@@ -113,7 +113,7 @@ def test_only_a_manager_of_the_product_tries_a_rule() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["nan", "1e999", "-inf", "warm"])
-def test_a_threshold_is_a_number(wrong: str) -> None:
+def test_a_threshold_must_be_a_finite_number(wrong: str) -> None:
     device = DeviceFactory.create()
     body = {
         **{"product": device.product.slug, "metric": "temperature"},

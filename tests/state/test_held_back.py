@@ -1,4 +1,4 @@
-"""Several sweeps and a bridge at the same alarms: each is raised once."""
+"""Several sweeps and a bridge work on the same alarms: each is raised once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from registry.models import Device
 from state.models import Alarm, AlarmChange, HeldAlarm
 from state.services.alarms import held_back
-from state.services.alarms.held_back import raise_held_across_tenants
+from state.services.alarms.held_back import raise_held_back_across_tenants
 from tests.factories import DeviceFactory, ProductFactory
 from tests.state.scene import arrive, t, uplink
 from tests.state.test_alarm_rules import rule_for
@@ -23,7 +23,7 @@ DEVICES, SWEEPS = 60, 4
 
 @pytest.fixture
 def warm() -> list[Device]:
-    """Devices whose rule asks for a minute, and which have been warm since t(0)."""
+    """Return devices with a hold time of a minute that are warm since t(0)."""
     product = ProductFactory()
     devices = [
         DeviceFactory.create(tenant=product.tenant, product=product)
@@ -36,34 +36,36 @@ def warm() -> list[Device]:
     return devices
 
 
-def test_sweeps_side_by_side_raise_each_alarm_once(
+def test_parallel_sweeps_raise_each_alarm_once(
     warm: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_back, "BATCH", 5)  # many transactions, so that they meet
+    monkeypatch.setattr(
+        held_back, "BATCH", 5
+    )  # many transactions, so that they collide
 
     def sweep(_: int) -> int:
         try:
-            return raise_held_across_tenants(now=t(2))
+            return raise_held_back_across_tenants(now=t(2))
         finally:
             connection.close()
 
     with ThreadPoolExecutor(SWEEPS) as threads:
         raised = list(threads.map(sweep, range(SWEEPS)))
 
-    assert sum(raised) + raise_held_across_tenants(now=t(2)) == DEVICES
+    assert sum(raised) + raise_held_back_across_tenants(now=t(2)) == DEVICES
     assert {alarm.device for alarm in Alarm.objects.all()} == set(warm)
     assert Alarm.objects.count() == AlarmChange.objects.count() == DEVICES
     assert not HeldAlarm.objects.exists()
 
 
-def test_what_a_bridge_holds_is_left_to_it_and_cleared_alarms_are_not_raised(
+def test_rows_locked_by_a_bridge_are_skipped_and_cleared_alarms_are_not_raised(
     warm: list[Device],
 ) -> None:
     cool, others = warm[0], warm[1:]
 
     def sweep() -> int:
         try:
-            return raise_held_across_tenants(now=t(2))
+            return raise_held_back_across_tenants(now=t(2))
         finally:
             connection.close()
 
@@ -74,5 +76,5 @@ def test_what_a_bridge_holds_is_left_to_it_and_cleared_alarms_are_not_raised(
             wait_until(future.done, what="the sweep waits for nobody")
         assert future.result() == len(others)
 
-    assert raise_held_across_tenants(now=t(3)) == 0
+    assert raise_held_back_across_tenants(now=t(3)) == 0
     assert {alarm.device for alarm in Alarm.objects.all()} == set(others)
