@@ -1,4 +1,4 @@
-"""The fixed words of the command plane."""
+"""Enums of the command plane."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ from django.db import models
 
 
 class CommandClass(models.TextChoices):
-    """What kind of instruction it is; the class decides how delivery behaves."""
+    """The kind of instruction; it decides how delivery behaves."""
 
     CONTROL = "control", "control"  # real time: refused unless the device is online
-    CONFIG = "config", "configuration"  # waits, and the latest wins
-    JOB = "job", "job"  # waits inside the job's window, verified by reported state
-    OPERATION = "operation", "operation"  # waits, bounded; done when executed
+    CONFIG = "config", "configuration"  # waits; the latest one wins
+    JOB = "job", "job"  # waits until the job's deadline; verified by reported state
+    OPERATION = "operation", "operation"  # waits for a limited time; ends when executed
 
 
 class CommandStatus(models.TextChoices):
-    """How far a command is."""
+    """How far a command has come."""
 
     HELD = "held", "held"  # waits for the device, or until the time it deferred to
     QUEUED = "queued", "queued"  # due: an adapter may claim it
-    SENT = "sent", "sent"  # the broker took it, or a poll handed it out
+    SENT = "sent", "sent"  # the broker accepted it, or a poll delivered it
     RECEIVED = "received", "received"  # the device has it; nothing has run
-    RUNNING = "running", "running"  # the device has begun
+    RUNNING = "running", "running"  # the device has started it
     SUCCEEDED = "succeeded", "succeeded"  # executed; final unless verification is due
-    VERIFIED = "verified", "verified"  # reported state says so too; final
+    VERIFIED = "verified", "verified"  # the reported state confirms it; final
     FAILED = "failed", "failed"  # rejected, ended with an error, or not verified
-    TIMED_OUT = "timed_out", "timed out"  # our verdict: no word in time
-    UNKNOWN = "unknown", "unknown"  # our verdict: received, and what came of it is dark
-    EXPIRED = "expired", "expired"  # our verdict: its time ended before it ended
-    CANCELLED = "cancelled", "cancelled"  # our verdict: a person took it back
-    SUPERSEDED = "superseded", "superseded"  # our verdict: a newer one took its place
+    TIMED_OUT = "timed_out", "timed out"  # our verdict: no response in time
+    UNKNOWN = "unknown", "unknown"  # our verdict: received, but the result is unknown
+    EXPIRED = "expired", "expired"  # our verdict: it expired before it ended
+    CANCELLED = "cancelled", "cancelled"  # our verdict: a person cancelled it
+    SUPERSEDED = "superseded", "superseded"  # our verdict: a newer one replaced it
 
 
 class FailureClass(models.TextChoices):
-    """Why a command did not reach what was asked."""
+    """Why a command failed."""
 
-    UNREACHABLE = "unreachable", "unreachable"  # no word, and the device was not there
-    NO_ACK = "no_ack", "no acknowledgement"  # sent, and the device never said it has it
-    REJECTED = "rejected", "rejected"  # the device will not
-    EXECUTION_FAILED = "execution_failed", "execution failed"  # the device could not
+    UNREACHABLE = "unreachable", "unreachable"  # no response, and the device is offline
+    NO_ACK = "no_ack", "no acknowledgement"  # sent, but the device did not acknowledge
+    REJECTED = "rejected", "rejected"  # the device refused it
+    EXECUTION_FAILED = "execution_failed", "execution failed"  # it ran and failed
     EXECUTION_TIMEOUT = "execution_timeout", "execution timeout"  # received, no result
-    UNVERIFIED = "unverified", "unverified"  # done, says the device; its state does not
-    ADAPTER_ERROR = "adapter_error", "adapter error"  # no adapter got it out
-    EXPIRED = "expired", "expired"  # its time ended first
+    UNVERIFIED = "unverified", "unverified"  # executed; reported state does not confirm
+    ADAPTER_ERROR = "adapter_error", "adapter error"  # no adapter could send it
+    EXPIRED = "expired", "expired"  # it expired first
     UNKNOWN_OUTCOME = "unknown_outcome", "unknown outcome"  # may or may not have run
 
 
 class OnFailure(models.TextChoices):
-    """What a policy answers to a failure class."""
+    """What a policy does after a failure class."""
 
     RETRY_NOW = "retry_now", "retry now"  # at once
     RETRY_LATER = "retry_later", "retry later"  # with back-off and jitter
-    ESCALATE = "escalate", "escalate"  # ends, and a person looks at it
+    ESCALATE = "escalate", "escalate"  # ends, and a person must look at it
     NONE = "none", "nothing"  # ends
 
 
@@ -59,20 +59,20 @@ class WaitsFor(models.TextChoices):
     """What a held command waits for."""
 
     NOTHING = "", "nothing"  # it is not held
-    DEVICE = "device", "the device"  # released when the device is there again
-    TIME = "time", "a time"  # released when the time to which it deferred has come
+    DEVICE = "device", "the device"  # released when the device is online again
+    TIME = "time", "a time"  # released at the time that the device deferred it to
 
 
 class AttemptOutcome(models.TextChoices):
-    """What became of one try at delivery."""
+    """The outcome of one attempt at delivery."""
 
-    CLAIMED = "claimed", "claimed"  # an adapter holds it
-    SENT = "sent", "sent"  # the broker took it, or a poll handed it out
-    RECEIVED = "received", "received"  # the device answered to it
+    CLAIMED = "claimed", "claimed"  # an adapter is sending it
+    SENT = "sent", "sent"  # the broker accepted it, or a poll delivered it
+    RECEIVED = "received", "received"  # the device answered
     NO_ACK = "no_ack", "no acknowledgement"  # the device did not answer in time
-    NOT_SENT = "not_sent", "not sent"  # the adapter could not get it out
-    LOST = "lost", "lost"  # the adapter's lease ended without a word
-    STOPPED = "stopped", "stopped"  # taken back before the publish
+    NOT_SENT = "not_sent", "not sent"  # the adapter could not send it
+    LOST = "lost", "lost"  # the adapter's lease ended without a report
+    STOPPED = "stopped", "stopped"  # cancelled before the publish
 
 
 class KeyKind(models.TextChoices):
@@ -83,23 +83,20 @@ class KeyKind(models.TextChoices):
 
 
 class JobStatus(models.TextChoices):
-    """How far a job is."""
+    """How far a job has come."""
 
-    DRAFT = "draft", "draft"  # made; waits for somebody to start it
-    SCHEDULED = "scheduled", "scheduled"  # begins at its start time
+    DRAFT = "draft", "draft"  # created; waits for a person to start it
+    SCHEDULED = "scheduled", "scheduled"  # starts at its start time
     RUNNING = "running", "running"  # releases waves
     PAUSED = "paused", "paused"  # by a person, or below its success threshold
     STOPPED = "stopped", "stopped"  # above its failure threshold
-    COMPLETED = (
-        "completed",
-        "completed",
-    )  # every member has ended; failed ones may retry
+    COMPLETED = "completed", "completed"  # all members ended; failed ones may retry
     CANCELLED = "cancelled", "cancelled"  # a person ended it; final
 
 
 class WaveStatus(models.TextChoices):
-    """How far a wave is."""
+    """How far a wave has come."""
 
-    PENDING = "pending", "pending"  # its turn has not come
+    PENDING = "pending", "pending"  # waits for earlier waves
     RELEASED = "released", "released"  # its members get their commands
-    ENDED = "ended", "ended"  # every member but the trailing ones has ended
+    ENDED = "ended", "ended"  # every member has ended, except offline ones

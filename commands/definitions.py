@@ -39,7 +39,7 @@ def _policy(
     }
 
 
-# A valve that opens late opens wrongly: at most once more, at once, within a minute.
+# A valve must not open late: at most one more attempt, at once, within a minute.
 CONTROL_POLICY = _policy(
     send=10,
     receive=15,
@@ -50,7 +50,7 @@ CONTROL_POLICY = _policy(
     expires_in=MINUTE,
     on_failure={F.NO_ACK: A.RETRY_NOW, F.ADAPTER_ERROR: A.RETRY_NOW},
 )
-# Sent again until it converges.
+# Sent again until the device reports the desired document.
 CONFIG_POLICY = _policy(
     send=30,
     receive=MINUTE,
@@ -86,7 +86,7 @@ JOB_POLICY = _policy(
         F.UNKNOWN_OUTCOME: A.ESCALATE,
     },
 )
-# Tried some times, then a person looks.
+# Some attempts, then a person must look at it.
 OPERATION_POLICY = _policy(
     send=30,
     receive=MINUTE,
@@ -113,7 +113,7 @@ def _nothing(params: Params) -> Params | None:
 
 
 def _patch_without_removals(params: Params) -> Params:
-    """What a merge patch sets; a removed key asks nothing of the reported document."""
+    """Return what a merge patch sets; a removed key need not be reported."""
     return {
         key: _patch_without_removals(value) if isinstance(value, dict) else value
         for key, value in params.items()
@@ -123,18 +123,18 @@ def _patch_without_removals(params: Params) -> Params:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a command is called, takes, and promises."""
+    """A command's name, parameters, policy and expected result."""
 
     name: str
     command_class: CommandClass
     description: str
-    # Whether a device that has it may be given it again.
+    # Whether a device that received it may be sent it again.
     is_repeatable: bool
     params_schema: Params
     policy: Params
-    # The part of the reported document that must be so for "verified"; null: none.
+    # The part of the reported document that "verified" needs; None: no verification.
     expectation: Callable[[Params], Params | None] = _nothing
-    # Whether the device goes away for a while when it executes this.
+    # Whether the device disconnects for a while when it executes this.
     is_disconnecting: bool = False
 
 
@@ -144,7 +144,7 @@ DEFINITIONS: dict[str, Definition] = {
         Definition(
             name="identify",
             command_class=CommandClass.CONTROL,
-            description="Make the device show which one it is: blink, beep.",
+            description="Make the device show itself: blink or beep.",
             is_repeatable=True,
             params_schema={
                 "type": "object",
@@ -158,7 +158,7 @@ DEFINITIONS: dict[str, Definition] = {
         Definition(
             name="set_config",
             command_class=CommandClass.CONFIG,
-            description="Change the desired configuration; params are the merge patch.",
+            description="Change the configuration; params are the settings, as JSON.",
             is_repeatable=True,
             params_schema={"type": "object", "minProperties": 1},
             policy=CONFIG_POLICY,
@@ -201,7 +201,7 @@ DEFINITIONS: dict[str, Definition] = {
 
 
 def is_met(expectation: Any, reported: Any) -> bool:
-    """Whether ``reported`` says all that ``expectation`` does, whatever else it says.
+    """Whether ``reported`` contains everything in ``expectation``.
 
     Objects are compared key by key, everything else as a whole; ``true`` is not 1.
     """

@@ -4,11 +4,11 @@ from iotplatform.common.problems import BadInput, Conflict, NotFound
 
 
 class CommandRefused(Conflict):
-    """The device cannot be given this command now."""
+    """The device cannot get this command now."""
 
 
 class TransitionRefused(Conflict):
-    """The command or job is too far, or not far enough, for this."""
+    """The status of the command or job does not allow this."""
 
 
 class IdempotencyKeyReused(Conflict):
@@ -16,16 +16,16 @@ class IdempotencyKeyReused(Conflict):
 
 
 class InvalidCommand(BadInput):
-    """The name, the parameters or the policy cannot be used; names the field."""
+    """The name, the parameters or the policy are not valid; names the field."""
 
 
 class InvalidRollout(BadInput):
-    """The rollout of a job cannot be used; names the field."""
+    """The rollout of a job is not valid; names the field."""
 
 
 class CommandNotFound(NotFound):
-    """There is no such command for this caller."""
+    """The caller can see no such command."""
 
 
 class JobNotFound(NotFound):
-    """There is no such job for this caller."""
+    """The caller can see no such job."""

@@ -1,4 +1,4 @@
-"""The diagram of moves: from where each status of a command and of a job is entered."""
+"""The allowed moves: from which statuses each status of a command or job is entered."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from commands.choices import CommandStatus, FailureClass, JobStatus
 S = CommandStatus
 UNSENT = frozenset({S.HELD, S.QUEUED})
 UNDERWAY = frozenset({S.SENT, S.RECEIVED, S.RUNNING})
-# Ours to say, and so the device's to correct as long as it was ever sent.
+# Set by the platform; a device may correct them if the command was ever sent.
 VERDICTS = frozenset({S.TIMED_OUT, S.UNKNOWN, S.EXPIRED, S.CANCELLED, S.SUPERSEDED})
 FINAL = frozenset({S.VERIFIED, S.FAILED}) | VERDICTS
-# A device's word enters from every status that the device has not itself ended: another
-# bridge may commit it before the PUBACK, and a late one corrects a verdict of ours. A
-# late acknowledgement alone does not: it is recorded, and the verdict stands.
-# "Failed" as unverified is a verdict of ours too: is_verdict() says so.
+# A device's response is accepted from every status that the device has not itself
+# ended: another bridge may commit it before the PUBACK, and a late result corrects a
+# verdict of ours. A late acknowledgement does not: it is recorded, and the verdict
+# stays. "Failed" as unverified is a verdict of ours too: see is_verdict().
 SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
     S.HELD: frozenset({S.QUEUED, S.SENT, S.RECEIVED, S.RUNNING}),
-    # From queued as well: a claim that came to nothing is due again.
+    # From queued as well: after a failed claim it is due again.
     S.QUEUED: UNSENT | UNDERWAY | VERDICTS,
     S.SENT: frozenset({S.QUEUED}),
     S.RECEIVED: UNSENT | {S.SENT},
@@ -27,14 +27,14 @@ SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
     S.TIMED_OUT: frozenset({S.QUEUED}) | UNDERWAY,
     S.UNKNOWN: frozenset({S.HELD, S.QUEUED}) | UNDERWAY,
     S.EXPIRED: UNSENT | UNDERWAY,
-    S.CANCELLED: UNSENT | {S.SENT},  # what the device has, only the device can stop
+    S.CANCELLED: UNSENT | {S.SENT},  # once received, only the device can stop it
     S.SUPERSEDED: UNSENT | UNDERWAY | {S.SUCCEEDED},
 }
 
 J = JobStatus
-# Over, unless somebody tries the failed members of a completed one again.
+# Ended; only the failed members of a completed job may be retried.
 JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
-# While its job is one of these, a queued command is not handed to any adapter.
+# While its job has one of these, no adapter can claim a queued command.
 JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
     J.DRAFT: frozenset(),
@@ -55,9 +55,9 @@ def is_verdict(status: str, failure_class: str) -> bool:
 
 
 def may_enter(to: CommandStatus, *, status: str, failure_class: str) -> bool:
-    """Whether a command that stands at ``status`` may enter ``to``."""
+    """Whether a command with this status may enter ``to``."""
     if status == S.FAILED and is_verdict(status, failure_class):
-        # Not verified in time: late evidence, or a person's retry, corrects that. A
-        # second result does not: the device has said already how it ended.
+        # Not verified in time: a late report or a person's retry corrects that. A
+        # second result does not: the device has reported its end already.
         return to in (S.VERIFIED, S.QUEUED)
     return status in SOURCES[to]

@@ -1,4 +1,4 @@
-"""The rollout of a job: what a request may say, and the waves that follow from it."""
+"""The rollout of a job: the check of a request, and the waves that it plans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 DAY = 86_400
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
-# The database can keep earlier ones, and Python cannot read them back.
+# The database can store earlier ones, but Python cannot read them back.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
@@ -63,19 +63,18 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class PlannedWave:
-    """One stage: its number (0 is the canary), and how many members it has."""
+    """One stage: its number (0 is the canary) and its number of members."""
 
     number: int
     size: int
 
     @property
     def is_canary(self) -> bool:
-        """Whether it is the small one that goes first."""
         return self.number == 0
 
 
 def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
-    """Return the rollout with defaults; raise InvalidRollout naming what is wrong."""
+    """Return the rollout with defaults; raises InvalidRollout with the field."""
     rollout = {} if rollout is None else rollout
     errors = schema_errors(ROLLOUT_SCHEMA, rollout, field="rollout")
     if errors:
@@ -96,14 +95,14 @@ def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
 
 
 def instant(text: str | None, *, field: str) -> datetime | None:
-    """Read an RFC 3339 instant of a rollout."""
+    """Parse an RFC 3339 instant of a rollout; raises InvalidRollout."""
     if text is None:
         return None
     found = read_instant(text)
     if found is None:
         _refuse(field, NOT_AN_INSTANT)
     elif not EARLIEST <= found < LATEST:
-        _refuse(field, f"An instant of the years {EARLIEST.year} to {LATEST.year - 1}.")
+        _refuse(field, f"A time in the years {EARLIEST.year} to {LATEST.year - 1}.")
     return found
 
 
@@ -112,15 +111,15 @@ def plan_waves(count: int, rollout: dict[str, Any]) -> list[PlannedWave]:
     canary = _canary_size(count, rollout["canary"])
     sizes = _wave_sizes(count - canary, rollout)
     if len(sizes) > MAX_WAVES:
-        _refuse("wave_size", f"That makes {len(sizes)} waves; {MAX_WAVES} at most.")
+        _refuse("wave_size", f"This makes {len(sizes)} waves; at most {MAX_WAVES}.")
     waves = [PlannedWave(number, size) for number, size in enumerate(sizes, start=1)]
     return [PlannedWave(0, canary), *waves] if canary else waves
 
 
 def spread(ids: Sequence[int], *, seed: str) -> list[int]:
-    """Return the ids in an order that depends on the seed only.
+    """Return the ids in an order that depends only on the seed.
 
-    By id, the canary would always be the oldest devices of one batch.
+    In the order of ids, the canary would always be the oldest devices.
     """
 
     def place(pk: int) -> bytes:
@@ -132,7 +131,7 @@ def spread(ids: Sequence[int], *, seed: str) -> list[int]:
 def _canary_size(count: int, canary: float | None) -> int:
     if not canary:
         return 0
-    # 1 is one device; a share is less than that.
+    # 1 is one device; a share is below 1.
     size = math.ceil(count * canary) if canary < 1 else int(canary)
     return min(size, count)
 
@@ -150,7 +149,7 @@ def _wave_sizes(count: int, rollout: dict[str, Any]) -> list[int]:
             sizes.append(size)
     rest = count - sum(sizes)
     if rest and sizes and abs(sum(rollout["waves"]) - 1) < 1e-9:
-        sizes[-1] += rest  # what rounding left over
+        sizes[-1] += rest  # the remainder of rounding
     elif rest:
         sizes.append(rest)
     return sizes

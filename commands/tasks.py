@@ -1,4 +1,4 @@
-"""Celery's doors to the sweeps: each says only "look at the table"."""
+"""Celery tasks of the command plane. A task carries no data: it reads the tables."""
 
 from __future__ import annotations
 
@@ -15,30 +15,26 @@ from commands.services import (
     retained_config,
     sweeps,
 )
+from iotplatform.common.batches import until_drained
 
 # A run ends after so many batches, so that a flood after an outage does not keep one
 # worker for longer than the beat's expiry; the next run goes on.
 MAX_BATCHES = 20
 
 
-def _until_empty(sweep: Callable[..., int], *, batch: int) -> int:
-    """Repeat a sweep until a batch is not full, up to the bound; return the total."""
-    total = 0
-    for _ in range(MAX_BATCHES):
-        taken = sweep(now=timezone.now())
-        total += taken
-        if taken < batch:
-            break
-    return total
+def _drain(sweep: Callable[..., int], *, batch: int) -> int:
+    return until_drained(
+        lambda: sweep(now=timezone.now()), batch=batch, most=MAX_BATCHES
+    )
 
 
 @shared_task(name="commands.look_at_due")
-def look_at_due() -> int:
+def process_due() -> int:
     """Apply timeouts, retries, expiry, ended leases and deferrals."""
     return sum(
-        _until_empty(sweep, batch=sweeps.BATCH)
+        _drain(sweep, batch=sweeps.BATCH)
         for sweep in (
-            sweeps.look_at_due_across_tenants,
+            sweeps.process_due_across_tenants,
             sweeps.expire_queued_across_tenants,
             sweeps.cancel_for_ended_jobs_across_tenants,
         )
@@ -53,35 +49,35 @@ def advance_jobs() -> int:
 
 @shared_task(name="commands.tidy")
 def tidy() -> int:
-    """Release what crossed a birth, and clear what retired devices left behind."""
+    """Release commands of devices that are online, and clean up after retired ones."""
     return sum(
-        _until_empty(sweep, batch=sweeps.BATCH)
+        _drain(sweep, batch=sweeps.BATCH)
         for sweep in (
             sweeps.release_waiting_across_tenants,
             sweeps.cancel_for_ended_devices_across_tenants,
-            retained_config.find_retained_to_clear_across_tenants,
+            retained_config.mark_retained_to_clear_across_tenants,
         )
     )
 
 
 @shared_task(name="commands.tell_outcomes")
-def tell_outcomes() -> int:
-    """Tell state how the commands of devices ended."""
-    return _until_empty(
-        outcome_reports.tell_outcomes_across_tenants, batch=outcome_reports.BATCH
+def report_outcomes() -> int:
+    """Report to state how the commands of devices ended."""
+    return _drain(
+        outcome_reports.report_outcomes_across_tenants, batch=outcome_reports.BATCH
     )
 
 
 @shared_task(name="commands.tell_deliveries")
-def tell_deliveries() -> int:
-    """Tell state how the adapter paths deliver."""
-    return outcome_reports.tell_deliveries(now=timezone.now())
+def report_deliveries() -> int:
+    """Report to state how well each adapter delivers."""
+    return outcome_reports.report_deliveries(now=timezone.now())
 
 
 @shared_task(name="commands.keep_history")
-def keep_history() -> int:
-    """Make the next days' partitions, drop the oldest, forget old keys."""
-    forgotten = _until_empty(
-        idempotency.forget_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
+def keep_partitions() -> int:
+    """Make the next days' partitions, drop the oldest, delete old idempotency keys."""
+    deleted = _drain(
+        idempotency.delete_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
     )
-    return partitions.keep_partitions(now=timezone.now()) + forgotten
+    return partitions.keep_partitions(now=timezone.now()) + deleted

@@ -1,4 +1,4 @@
-"""What a request may say, checked: parameters against a schema, policies in bounds."""
+"""Checks of a request: parameters against their schema, policies within bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from commands.choices import FailureClass, OnFailure
 from commands.definitions import DEFINITIONS, Definition
 from commands.exceptions import InvalidCommand
 
-# A device must be able to take it, and the broker's limit is 64 KiB with the envelope.
+# A device must have room for it, and the broker's limit is 64 KiB with the envelope.
 MAX_PARAMS_BYTES = 32_768
 DAY = 86_400
 
@@ -43,21 +43,22 @@ POLICY_SCHEMA: dict[str, Any] = {
 def schema_errors(
     schema: dict[str, Any], value: Any, *, field: str
 ) -> list[dict[str, str]]:
-    """Return what is wrong with ``value``, each with the dotted name of its field."""
+    """Return the errors of ``value``, each with the dotted name of its field."""
     found = Draft202012Validator(schema).iter_errors(value)
     return [row for error in found for row in _rows(error, field)]
 
 
 def checked_definition(name: str, params: Any, *, within: str = "") -> Definition:
-    """Return the definition called ``name``, having checked ``params`` against it.
+    """Return the definition called ``name``, and check ``params`` against its schema.
 
-    ``within`` is the dotted place of the command in its request ("command." in a job).
+    ``within`` is the dotted prefix of the command in its request ("command." in a job).
+    Raises InvalidCommand.
     """
     definition = DEFINITIONS.get(name)
     field = f"{within}params"
     if definition is None:
         known = ", ".join(sorted(DEFINITIONS))
-        text = f"There is no command '{name}'; there are {known}."
+        text = f"There is no command '{name}'. Choose one of: {known}."
         raise InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
     errors = schema_errors(definition.params_schema, params, field=field)
     if not errors and (problem := _why_not_storable(params)):
@@ -70,7 +71,7 @@ def checked_definition(name: str, params: Any, *, within: str = "") -> Definitio
 def complete_policy(
     definition: Definition, policy: Any, *, within: str = ""
 ) -> dict[str, Any]:
-    """Return the definition's policy with what ``policy`` says over it."""
+    """Return the definition's policy with ``policy`` over it; raises InvalidCommand."""
     policy = {} if policy is None else policy
     errors = schema_errors(POLICY_SCHEMA, policy, field=f"{within}policy")
     if errors:
@@ -80,21 +81,21 @@ def complete_policy(
 
 
 def _why_not_storable(params: Any) -> str:
-    """Say why a document cannot be kept or sent to a device; empty where it can."""
+    """Return why a document cannot be stored or sent to a device; empty if it can."""
     try:
         text = json.dumps(params, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
     except RecursionError:
         return "Is nested too deeply."
     except UnicodeEncodeError:
-        return "Holds half of a surrogate pair."
+        return "Contains half of a surrogate pair."
     except ValueError:
-        return "Holds a number that is not finite."
+        return "Contains a number that is not finite."
     if size > MAX_PARAMS_BYTES:
-        return f"Has {size} bytes; {MAX_PARAMS_BYTES} at most."
+        return f"Has {size} bytes; at most {MAX_PARAMS_BYTES} are allowed."
     if "\\u0000" in text:
-        return "Holds a NUL character."
-    return "" if _numbers_fit(params) else "Holds a whole number of more than 64 bits."
+        return "Contains a NUL character."
+    return "" if _numbers_fit(params) else "Contains an integer of more than 64 bits."
 
 
 def _numbers_fit(value: Any) -> bool:

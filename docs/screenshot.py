@@ -1,4 +1,4 @@
-"""Take the README's picture of the running console: python docs/screenshot.py URL.
+"""Take the README's screenshot of a running console: python docs/screenshot.py URL.
 
 Needs a platform with the demo fleet (make demo) and Chromium; writes docs/fleet.png.
 """
@@ -18,7 +18,6 @@ SIZE: ViewportSize = {"width": 1440, "height": 860}
 
 
 def sign_in(page: Page, url: str, name: str, password: str) -> None:
-    """Enter as a person does."""
     page.goto(f"{url}/accounts/login/")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
@@ -26,8 +25,8 @@ def sign_in(page: Page, url: str, name: str, password: str) -> None:
     page.get_by_role("heading", name="devices match").wait_for()
 
 
-def ask(page: Page, query: str) -> None:
-    """Search, the most troubled devices first, and tick the first two."""
+def search(page: Page, query: str) -> None:
+    """Search, sort by disconnects, and select the first two devices."""
     page.get_by_label("Query", exact=True).fill(query)
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Disc. 72 h").click()
@@ -38,14 +37,14 @@ def ask(page: Page, query: str) -> None:
 
 
 def main() -> None:
-    """Sign in, ask the reference question, take the picture."""
+    """Sign in, run the README's query, take the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="where the console is, http://127.0.0.1:8000")
     parser.add_argument("--login", default="operator@acme")
     parser.add_argument("--password", default="demo")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--to", type=Path, default=PICTURE)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         parser.error("Chromium is not installed (Debian: apt-get install chromium).")
@@ -53,13 +52,13 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=sandbox)
         page = browser.new_page(
-            viewport=SIZE, color_scheme="dark" if asked.dark else "light"
+            viewport=SIZE, color_scheme="dark" if options.dark else "light"
         )
-        sign_in(page, asked.url.rstrip("/"), asked.login, asked.password)
-        ask(page, QUERY)
-        page.screenshot(path=asked.to)
+        sign_in(page, options.url.rstrip("/"), options.login, options.password)
+        search(page, QUERY)
+        page.screenshot(path=options.to)
         browser.close()
-    print(f"written: {asked.to}")
+    print(f"written: {options.to}")
 
 
 if __name__ == "__main__":

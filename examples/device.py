@@ -1,20 +1,20 @@
-"""A whole device in one file: connect, live, obey, and never do a thing twice.
+"""A whole device in one file: connect, report, and execute each command once.
 
     pip install paho-mqtt
     python examples/device.py --uid dev-1 --secret … [--host 127.0.0.1] [--port 1883]
 
-It speaks version 1 of the device protocol: MQTT, JSON, QoS 1. Read it from the bottom:
-`main` builds the device, `Device.run` is its life, and what stands above is what it
-says and does.
+It uses version 1 of the device protocol: MQTT, JSON, QoS 1. Read it from the bottom:
+`main` builds the device, `Device.run` is its main loop, and the methods above it send
+messages and execute commands.
 
     iot/v1/{uid}/status              birth, goodbye and last will; retained
     iot/v1/{uid}/heartbeat           a sign of life
-    iot/v1/{uid}/telemetry           what it measures
-    iot/v1/{uid}/reported            what it is: firmware, configuration
-    iot/v1/{uid}/event               what it noticed
-    iot/v1/{uid}/command/{id}/…      what it says to a command: ack, progress, result
-    iot/v1/{uid}/down/command        what it is told to do
-    iot/v1/{uid}/down/desired        how it is told to be; retained
+    iot/v1/{uid}/telemetry           its measurements
+    iot/v1/{uid}/reported            its firmware and configuration
+    iot/v1/{uid}/event               its events (alarms raised and cleared)
+    iot/v1/{uid}/command/{id}/…      its responses to a command: ack, progress, result
+    iot/v1/{uid}/down/command        a command to execute
+    iot/v1/{uid}/down/desired        the configuration to apply; retained
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REMEMBERED_COMMANDS = 100
 
 
 class Flash:
-    """What outlives a restart: a file that is replaced whole, or not at all."""
+    """Data that survives a restart: a file that is replaced whole, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -80,40 +80,40 @@ class Device:
         self.topic = f"iot/v1/{uid}"
         self.flash = flash
         self.work: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
-        self.voice = threading.RLock()  # both threads speak, one at a time
+        self.sending = threading.RLock()  # both threads send, one at a time
         self.online = threading.Event()
         self.is_running = True
         self.is_hot = False
         self.start()
-        # The client id is the uid: the platform's broker holds one connection a device.
+        # The client id is the uid: the broker allows one connection per device.
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=uid)
         self.client.username_pw_set(uid, secret)
-        self.client.on_pre_connect = self.before_connecting
-        self.client.on_connect = self.connected
+        self.client.on_pre_connect = self.on_pre_connect
+        self.client.on_connect = self.on_connect
         self.client.on_disconnect = lambda *_: self.online.clear()
-        self.client.on_message = self.told
+        self.client.on_message = self.on_message
         self.client.reconnect_delay_set(min_delay=1, max_delay=60)
 
-    # Messages. `boot` and `seq` let the platform drop what arrives twice; `ts` is our
+    # Messages. With `boot` and `seq` the platform drops repeated messages; `ts` is our
     # clock, which it does not trust for presence.
 
-    def say(
+    def send(
         self, leaf: str, body: dict[str, Any], *, retain: bool = False
     ) -> MQTTMessageInfo:
-        with self.voice:
+        with self.sending:
             self.seq += 1
             stamp = {"ts": time.time_ns() // 1_000_000, "boot": self.flash.boot}
             message = json.dumps(body | stamp | {"seq": self.seq})
             topic = f"{self.topic}/{leaf}"
             return self.client.publish(topic, message, qos=1, retain=retain)
 
-    def say_status(self, status: str) -> MQTTMessageInfo:
+    def send_status(self, status: str) -> MQTTMessageInfo:
         about = {"session": self.session, "heartbeat_seconds": HEARTBEAT_SECONDS}
-        return self.say("status", {"status": status} | about, retain=True)
+        return self.send("status", {"status": status} | about, retain=True)
 
     def report(self) -> None:
-        """Say the whole of what we are; (boot, version) puts the reports in order."""
-        with self.voice:
+        """Report the whole document; (boot, version) puts the reports in order."""
+        with self.sending:
             self.flash.version += 1
             self.flash.save()
             document = self.flash.config | {
@@ -121,39 +121,39 @@ class Device:
                 "config_version": self.flash.config_version,
             }
             version = self.flash.version
-            self.say("reported", {"version": version, "reported": document})
+            self.send("reported", {"version": version, "reported": document})
 
     def measure(self) -> None:
         temperature = round(random.gauss(21, 3), 1)
-        self.say("telemetry", {"metrics": {"temperature": temperature, "battery": 87}})
+        self.send("telemetry", {"metrics": {"temperature": temperature, "battery": 87}})
         if (temperature > HOT) != self.is_hot:  # only when it changes
             self.is_hot = temperature > HOT
             state = "raised" if self.is_hot else "cleared"
-            self.say("event", {"code": "hot", "severity": "warning", "state": state})
+            self.send("event", {"code": "hot", "severity": "warning", "state": state})
 
     # The connection. Birth and will carry the same session, new for each connection: a
-    # late will of the last one cannot make us look offline.
+    # late will of the last connection cannot make us look offline.
 
-    def before_connecting(self, client: Client, userdata: Any) -> None:
+    def on_pre_connect(self, client: Client, userdata: Any) -> None:
         self.session = secrets.token_hex(8)
         will = {"status": "offline", "session": self.session, "boot": self.flash.boot}
         client.will_set(f"{self.topic}/status", json.dumps(will), qos=1, retain=True)
 
-    def connected(
+    def on_connect(
         self, client: Client, userdata: Any, flags: Any, code: Any, properties: Any
     ) -> None:
         if code.is_failure:
-            print(f"the broker refuses us: {code}", file=sys.stderr)
+            print(f"the broker refused the connection: {code}", file=sys.stderr)
             return
         print(f"connected, boot {self.flash.boot}, session {self.session}")
-        self.say_status("online")
+        self.send_status("online")
         self.report()
         self.online.set()
         client.subscribe([(f"{self.topic}/down/command", 1)])
         client.subscribe([(f"{self.topic}/down/desired", 1)])
 
-    def told(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        """Take a message from the network; the work itself is the other thread's."""
+    def on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        """Queue a message from the network; the main thread handles it."""
         try:
             body = json.loads(message.payload or b"null")
         except ValueError:
@@ -161,37 +161,37 @@ class Device:
         if isinstance(body, dict):
             self.work.put((message.topic.rpartition("/")[2], body))
 
-    # Commands. The platform sends one again until it has heard from us, always under
-    # the same id: an id that we know is answered from memory.
+    # Commands. The platform sends a command again until we answer, always with the same
+    # id: a known id is answered with the stored result.
 
-    def obey(self, command: dict[str, Any]) -> None:
+    def execute(self, command: dict[str, Any]) -> None:
         command_id, name = command["id"], command["name"]
         answers = f"command/{command_id}"
         if command_id in self.flash.done:
-            self.say(f"{answers}/ack", {"status": "received"})
-            self.say(f"{answers}/result", self.flash.done[command_id])
+            self.send(f"{answers}/ack", {"status": "received"})
+            self.send(f"{answers}/result", self.flash.done[command_id])
             return
         action = ACTIONS.get(name)
         if has_passed(command.get("expires_at")):
-            self.say(f"{answers}/ack", {"status": "rejected", "reason": "expired"})
+            self.send(f"{answers}/ack", {"status": "rejected", "reason": "expired"})
         elif action is None:
-            self.say(f"{answers}/ack", {"status": "rejected", "reason": "unsupported"})
+            self.send(f"{answers}/ack", {"status": "rejected", "reason": "unsupported"})
         else:
-            # First on disk, then acknowledged, then done: a power cut in between may
-            # leave a command undone, which we then say, and never makes us do it twice.
+            # First on disk, then acknowledged, then executed: after a power cut in
+            # between we report the command as interrupted, and never execute it twice.
             interrupted = {"status": "failed", "code": "interrupted"}
             self.flash.remember(command_id, interrupted)
-            self.say(f"{answers}/ack", {"status": "received"})
+            self.send(f"{answers}/ack", {"status": "received"})
             payload = action(self, command.get("params") or {})
             result = {"status": "succeeded", "payload": payload}
             self.flash.remember(command_id, result)
-            self.say(f"{answers}/result", result)
+            self.send(f"{answers}/result", result)
 
     def configure(self, message: dict[str, Any]) -> None:
-        """Become what is desired. It comes retained: again with each connection."""
+        """Apply the desired configuration; retained, so it comes after each connect."""
         command_id = message.get("command_id")
         if command_id in self.flash.done:
-            self.say(f"command/{command_id}/result", self.flash.done[command_id])
+            self.send(f"command/{command_id}/result", self.flash.done[command_id])
             return
         desired = {k: v for k, v in message["desired"].items() if k != "firmware"}
         self.flash.config |= desired
@@ -200,15 +200,15 @@ class Device:
         self.report()
         if command_id:
             self.flash.remember(command_id, result)
-            self.say(f"command/{command_id}/ack", {"status": "received"})
-            self.say(f"command/{command_id}/result", result)
+            self.send(f"command/{command_id}/ack", {"status": "received"})
+            self.send(f"command/{command_id}/result", result)
 
     def identify(self, params: dict[str, Any]) -> dict[str, Any]:
         print("\a*** here I am ***")
         return {"blinked_seconds": params.get("seconds", 1)}
 
     def update_firmware(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Install a version, and start again with it."""
+        """Install a version, and restart with it."""
         self.flash.firmware = params["version"]
         return self.reboot(params)
 
@@ -221,33 +221,33 @@ class Device:
         self.online.wait(60)  # the birth first, then the result
         return {"boot": self.flash.boot}
 
-    # Life.
+    # The main loop.
 
     def start(self) -> None:
-        """What a processor does at power-on: count the start, number from one."""
+        """Power on: count the boot, and number the messages from one."""
         self.flash.boot += 1
         self.flash.save()
         self.seq = 0
         self.session = ""
 
     def leave(self) -> None:
-        """Go with a goodbye, so that nobody counts it as a lost connection."""
+        """Disconnect with a goodbye, so that it does not count as a lost connection."""
         if self.online.is_set():
-            # Confirmed, or the broker may lose it with the connection's end.
+            # Wait for the PUBACK, or the goodbye may be lost with the connection.
             with contextlib.suppress(RuntimeError):
-                self.say_status("goodbye").wait_for_publish(2)
+                self.send_status("goodbye").wait_for_publish(2)
         self.client.disconnect()
         self.client.loop_stop()
 
     def run(self, host: str, port: int) -> None:
         self.client.connect(host, port)
         self.client.loop_start()
-        beat_at = measure_at = time.monotonic()
+        heartbeat_at = measure_at = time.monotonic()
         while self.is_running:
             now = time.monotonic()
-            if now >= beat_at and self.online.is_set():
-                self.say("heartbeat", {})
-                beat_at = now + HEARTBEAT_SECONDS
+            if now >= heartbeat_at and self.online.is_set():
+                self.send("heartbeat", {})
+                heartbeat_at = now + HEARTBEAT_SECONDS
             if now >= measure_at:
                 self.measure()
                 measure_at = now + float(self.flash.config["interval"])
@@ -256,9 +256,9 @@ class Device:
             except queue.Empty:
                 continue
             try:
-                self.obey(body) if kind == "command" else self.configure(body)
+                self.execute(body) if kind == "command" else self.configure(body)
             except (KeyError, TypeError, ValueError) as error:
-                print(f"not understood: {kind} {body}: {error!r}", file=sys.stderr)
+                print(f"invalid message: {kind} {body}: {error!r}", file=sys.stderr)
         self.leave()
 
 
@@ -281,9 +281,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=1883)
     parser.add_argument("--uid", required=True)
     parser.add_argument(
-        "--secret", required=True, help="as the platform showed it once"
+        "--secret", required=True, help="the secret that the platform showed once"
     )
-    parser.add_argument("--flash", type=Path, help="default device-{uid}.json")
+    parser.add_argument(
+        "--flash", type=Path, help="data file; default: device-{uid}.json"
+    )
     options = parser.parse_args()
     flash = Flash(options.flash or Path(f"device-{options.uid}.json"))
     device = Device(options.uid, options.secret, flash)

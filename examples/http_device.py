@@ -1,10 +1,10 @@
-"""A whole device over HTTP in one file, with nothing but Python's own library.
+"""A whole device over HTTP in one file, with only Python's standard library.
 
     python examples/http_device.py --url http://127.0.0.1:8000 --uid dev-1 --secret …
 
-The device must be registered with the adapter ``http``. It says what it is, asks for
-commands with a long poll (which is a sign of life as well), and drops a command that it
-has executed before. The messages are those of `examples/device.py`.
+The device must be registered with the adapter ``http``. It reports itself, asks for
+commands with a long poll (which is also a sign of life), and does not execute a command
+twice. The messages are the same as in `examples/device.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-REST_SECONDS = 5.0  # where the platform is away, or lets no more polls wait
+RETRY_SECONDS = 5.0  # pause while the platform does not answer
 REMEMBERED_COMMANDS = 100
 
 
 class Device:
-    """One device: it asks, obeys, and remembers what it did in a file."""
+    """One device: it polls, executes, and stores its results in a file."""
 
     wait_seconds = 30
 
@@ -41,13 +41,13 @@ class Device:
         self.save()
 
     def save(self) -> None:
-        """Replace the file whole, or not at all."""
+        """Replace the whole file, or nothing."""
         new = self.memory.with_suffix(".new")
         new.write_text(json.dumps(self.kept))
         new.replace(self.memory)
 
-    def ask(self, path: str, body: Any = None) -> tuple[dict[str, Any], float]:
-        """GET, or POST a message; return the answer, and how long to rest after it."""
+    def call(self, path: str, body: Any = None) -> tuple[dict[str, Any], float]:
+        """GET, or POST a message; return the answer and the pause it asks for."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.base}/{path}", data)
         request.add_header("Authorization", self.authorization)
@@ -55,58 +55,58 @@ class Device:
         with urllib.request.urlopen(request, timeout=self.wait_seconds + 10) as answer:
             return json.load(answer), float(answer.headers.get("Retry-After", 0))
 
-    def say(self, path: str, **body: Any) -> None:
-        """Send one message; a number in each lets the platform see a repeat."""
+    def send(self, path: str, **body: Any) -> None:
+        """Send one message; by its number the platform recognises a repeat."""
         self.seq += 1
-        self.ask(f"{path}/", {"boot": self.kept["boot"], "seq": self.seq, **body})
+        self.call(f"{path}/", {"boot": self.kept["boot"], "seq": self.seq, **body})
 
     def report(self) -> None:
-        """Say the whole of what it is."""
+        """Report the whole document."""
         self.kept["version"] += 1
         self.save()
         document = {"firmware": "1.4.2", **self.config}
-        self.say("reported", version=self.kept["version"], reported=document)
+        self.send("reported", version=self.kept["version"], reported=document)
 
-    def obey(self, command: dict[str, Any]) -> None:
-        """Execute a command once; a repeat gets the first result again."""
+    def execute(self, command: dict[str, Any]) -> None:
+        """Execute a command once; a repeat is answered with the first result."""
         about, done = f"commands/{command['id']}", self.kept["done"]
-        self.say(f"{about}/ack", status="received")
+        self.send(f"{about}/ack", status="received")
         if command["id"] not in done:
             done[command["id"]] = {"status": "succeeded", "payload": command["params"]}
             for old in list(done)[:-REMEMBERED_COMMANDS]:
                 del done[old]
             self.save()
             print("executed", command["name"], command["params"], flush=True)
-        self.say(f"{about}/result", **done[command["id"]])
+        self.send(f"{about}/result", **done[command["id"]])
 
     def configure(self, desired: dict[str, Any]) -> None:
-        """Take a configuration over, say so, and report it."""
+        """Apply a configuration, send the result, and report the document."""
         self.config.update(desired["desired"])
         self.kept["desired"] = desired["version"]
         self.save()
         if desired["command_id"] is not None:
             about = f"commands/{desired['command_id']}"
-            self.say(f"{about}/result", status="succeeded")
+            self.send(f"{about}/result", status="succeeded")
         self.report()
         print("configured", self.config, flush=True)
 
     def run(self) -> None:
-        """Be born, and ask for ever."""
-        self.say("status", status="online", heartbeat_seconds=2 * self.wait_seconds)
+        """Come online, and poll for ever."""
+        self.send("status", status="online", heartbeat_seconds=2 * self.wait_seconds)
         self.report()
         while True:
             version = self.kept["desired"]
             query = f"wait={self.wait_seconds}&desired_version={version}"
-            told, rest = self.ask(f"commands/?{query}")
-            for command in told["commands"]:
-                self.obey(command)
-            if told["desired"] is not None:
-                self.configure(told["desired"])
-            time.sleep(rest)
+            answer, pause_seconds = self.call(f"commands/?{query}")
+            for command in answer["commands"]:
+                self.execute(command)
+            if answer["desired"] is not None:
+                self.configure(answer["desired"])
+            time.sleep(pause_seconds)
 
 
 def main() -> None:
-    """Live until asked to stop; whatever is away meanwhile is tried again."""
+    """Run until stopped; after a lost connection, try again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--uid", required=True)
@@ -123,8 +123,8 @@ def main() -> None:
         except (OSError, ValueError) as error:  # HTTP errors are OSErrors
             if isinstance(error, urllib.error.HTTPError) and error.code == 401:
                 sys.exit("the platform does not know this device or its secret")
-            print("away:", error, flush=True)
-            time.sleep(REST_SECONDS)
+            print("the platform does not answer:", error, flush=True)
+            time.sleep(RETRY_SECONDS)
 
 
 if __name__ == "__main__":

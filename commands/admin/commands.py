@@ -1,4 +1,4 @@
-"""Django admin: commands and jobs to look at; what people do goes through services."""
+"""Django admin: read-only pages of commands and jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from commands.models import Attempt, Command, CommandEvent, Job, JobTarget, JobW
 from iotplatform.common.admin import ReadOnly, ReadOnlyInline
 from registry.admin.shared.filters import TenantFilter, Typed
 from registry.admin.shared.large_lists import (
-    HUNG,
+    INLINE_ROWS,
     Bounded,
     BoundedFormSet,
 )
@@ -30,41 +30,33 @@ else:
 
 
 class AttemptInline(ReadOnlyInline, TabularInline):
-    """The tries of a command."""
-
     model = Attempt
     formset = BoundedFormSet
-    verbose_name_plural = f"attempts (the last {HUNG})"
+    verbose_name_plural = f"attempts (the last {INLINE_ROWS})"
     extra = 0
     ordering = ("-number",)
     fields = ("number", "adapter", "claimed_at", "sent_at", "received_at", "outcome")
 
 
 class EventInline(ReadOnlyInline, TabularInline):
-    """The history of a command."""
-
     model = CommandEvent
     formset = BoundedFormSet
-    verbose_name_plural = f"events (the last {HUNG})"
+    verbose_name_plural = f"events (the last {INLINE_ROWS})"
     extra = 0
     fields = ("at", "status", "actor", "cause")
     ordering = ("-at", "-id")
 
 
 class WaveInline(ReadOnlyInline, TabularInline):
-    """The waves of a job."""
-
     model = JobWave
     formset = BoundedFormSet
-    verbose_name_plural = f"waves (the first {HUNG})"
+    verbose_name_plural = f"waves (the first {INLINE_ROWS})"
     extra = 0
     fields = ("number", "is_canary", "size", "status", "released_at", "ended_at")
 
 
 @admin.register(Command)
 class CommandAdmin(ReadOnly, ByDevice, OfDevices, Bounded, ModelAdmin):
-    """Commands, the newest first."""
-
     list_display = ("public_id", "device", "name", "status", "failure_class", "late")
     list_filter = (
         *("status", "command_class", "failure_class", "late"),
@@ -72,28 +64,26 @@ class CommandAdmin(ReadOnly, ByDevice, OfDevices, Bounded, ModelAdmin):
     )
     list_select_related = ("device", "tenant")
     has_public_id = True
-    search_help_text = "A command's id, or what a device's uid begins with"
+    search_help_text = "A command's id, or the beginning of a device's uid"
     ordering = ("-id",)
     inlines = (AttemptInline, EventInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Bring along what a command's page names."""
+        """Also load the rows that a command's page names."""
         related = ("device", "tenant", "job", "requested_by", "retry_of")
         return super().get_queryset(request).select_related(*related)
 
 
 @admin.register(Job)
 class JobAdmin(ReadOnly, OfTenants, Bounded, ModelAdmin):
-    """Jobs, the newest first."""
-
     list_display = ("name", "tenant", "command_name", "status", "created_at")
     list_filter = ("status", "command_class", TenantFilter)
     list_select_related = ("tenant", "cohort", "created_by")
     search_fields = ("name__startswith",)
-    search_help_text = "What a job's name begins with"
+    search_help_text = "The beginning of a job's name"
     ordering = ("-id",)
     inlines = (WaveInline,)
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of jobs that name no device out of reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Return the condition of jobs whose devices are all accessible."""
         return sets_within(tenants, JobTarget.objects.all(), owner="job_id")

@@ -1,1 +1,1 @@
-"""REST doors of the command plane, by noun."""
+"""REST endpoints of the command plane, by noun."""

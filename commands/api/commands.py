@@ -1,4 +1,4 @@
-"""REST: command definitions, and commands with what people do to them."""
+"""REST: command definitions, commands, and actions on commands."""
 
 from __future__ import annotations
 
@@ -50,14 +50,12 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 class NewestFirst(OpaqueCursorPagination):
-    """The newest first: that is what people look for in a history."""
+    """The newest rows first."""
 
     ordering = "-pk"
 
 
 class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Filters of the list of commands."""
-
     device = django_filters.CharFilter(field_name="device__uid")
     name = django_filters.CharFilter()
     status = django_filters.MultipleChoiceFilter(choices=CommandStatus.choices)
@@ -87,7 +85,7 @@ def command_data(commands: Collection[Command]) -> list[Any]:
 
 
 class CommandDefinitionListView(APIView):
-    """The commands that there are."""
+    """The built-in command definitions."""
 
     @extend_schema(responses=CommandDefinitionListSerializer)
     def get(self, request: Request) -> Response:
@@ -103,14 +101,13 @@ class CommandListView(TenantScopedMixin, ListAPIView[Command]):
     serializer_class = CommandSerializer
     pagination_class = NewestFirst
     filterset_class = CommandFilter
-    queryset = Command.objects.none()  # names the model to the schema
+    queryset = Command.objects.none()  # names the model for the schema
 
     def get_queryset(self) -> Any:
-        """Return what the caller may see."""
         return list_commands(tenants=self.tenants)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return one page with attempts and events."""
+        """Return one page of commands with their attempts and events."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(command_data(page or []))
 
@@ -123,7 +120,7 @@ class CommandListView(TenantScopedMixin, ListAPIView[Command]):
         },
     )
     def post(self, request: Request) -> Response:
-        """Ask for one command to one device."""
+        """Request one command for one device."""
         body = CommandRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
@@ -154,14 +151,14 @@ class CommandDetailView(TenantScopedMixin, APIView):
 
 
 class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
-    """What a person does to a command; each URL says which."""
+    """An action on a command; each URL names one."""
 
     serializer_class = ReasonSerializer
     act: Callable[..., Command] = staticmethod(actions.cancel_command)
 
     @extend_schema(request=ReasonSerializer, responses=CommandSerializer)
     def post(self, request: Request, command_id: str) -> Response:
-        """Do it, and return the command as it stands now."""
+        """Run the action, and return the command as it is now."""
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         command = get_command(tenants=self.tenants, public_id=command_id)
@@ -177,18 +174,18 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
 
 
 class CancelCommandView(CommandActionView):
-    """Take a command back that the device does not have yet."""
+    """Cancel a command that the device does not have yet."""
 
     act = staticmethod(actions.cancel_command)
 
 
 class RetryCommandView(CommandActionView):
-    """Try again; what the device ended is answered with a linked new command."""
+    """Retry a command; if the device ended it, with a linked new command."""
 
     act = staticmethod(actions.retry_command)
 
 
 class EscalateCommandView(CommandActionView):
-    """Hand a command to a person."""
+    """Record that a person must look at a command."""
 
     act = staticmethod(actions.escalate_command)

@@ -1,4 +1,4 @@
-"""REST: messages that could not be taken, and taking them in again."""
+"""REST: rejected messages (dead letters), and their replay."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from state.selectors.dead_letters import (
 
 
 class DeadLetterSerializer(serializers.Serializer[DeadLetter]):
-    """A letter as a list shows it."""
+    """A rejected message, without its payload."""
 
     id = serializers.UUIDField(source="public_id")
     tenant = serializers.CharField(source="tenant.slug", allow_null=True, default=None)
     at = serializers.DateTimeField()
     reason = serializers.CharField()
     detail = serializers.CharField()
-    device = serializers.CharField(source="uid", help_text="as the topic names it")
+    device = serializers.CharField(source="uid", help_text="the uid in the topic")
     sender = serializers.CharField(
         help_text="who published it: the device or a gateway"
     )
@@ -58,7 +58,7 @@ class DeadLetterSerializer(serializers.Serializer[DeadLetter]):
 
 
 class PayloadSerializer(serializers.Serializer[DeadLetter]):
-    """What a letter said: as text where it is one, and always as it came."""
+    """A payload: as text if it is text, and always as base64."""
 
     text = serializers.CharField(allow_null=True)
     base64 = serializers.CharField()
@@ -66,13 +66,12 @@ class PayloadSerializer(serializers.Serializer[DeadLetter]):
 
 
 class WholeLetterSerializer(DeadLetterSerializer):
-    """A letter with its payload."""
+    """A rejected message with its payload."""
 
     payload = serializers.SerializerMethodField()
 
     @extend_schema(responses=PayloadSerializer)
     def get_payload(self, letter: DeadLetter) -> dict[str, Any]:
-        """Return the payload in the ways that JSON can carry."""
         data = bytes(letter.payload)
         return {
             "text": text_of_payload(data),
@@ -82,7 +81,7 @@ class WholeLetterSerializer(DeadLetterSerializer):
 
 
 class ReplaySerializer(StrictSerializer):
-    """Which letters to take in again."""
+    """Which rejected messages to replay."""
 
     ids = serializers.ListField(
         child=serializers.UUIDField(), min_length=1, max_length=MOST_AT_ONCE
@@ -90,7 +89,7 @@ class ReplaySerializer(StrictSerializer):
 
 
 class ReplayedSerializer(serializers.Serializer[object]):
-    """What came of one."""
+    """The outcome of one replay."""
 
     id = serializers.UUIDField(source="letter_id")
     outcome = serializers.ChoiceField(ReplayOutcome.choices)
@@ -98,14 +97,12 @@ class ReplayedSerializer(serializers.Serializer[object]):
 
 
 class ReplayedListSerializer(serializers.Serializer[object]):
-    """What came of each, in the order of their coming."""
+    """The outcome of each replay, in the order of the messages' arrival."""
 
     results = ReplayedSerializer(many=True)
 
 
 class DeadLetterFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """What a list of letters may be narrowed by."""
-
     device = django_filters.CharFilter("uid")
     reason = django_filters.CharFilter("reason")
     outcome = django_filters.ChoiceFilter(
@@ -118,27 +115,27 @@ class DeadLetterFilter(django_filters.FilterSet):  # type: ignore[misc]
     def by_outcome(
         self, rows: QuerySet[DeadLetter], name: str, value: str
     ) -> QuerySet[DeadLetter]:
-        """Keep those of an outcome, or those that nobody took in again."""
+        """Keep the letters with this outcome; "none" keeps those never replayed."""
         return rows.filter(outcome="" if value == "none" else value)
 
 
 class LettersMixin(TenantScopedMixin):
-    """Whose letters a caller reaches."""
+    """Which letters a caller may see and replay."""
 
     @property
     def of_platform(self) -> bool:
-        """Whether letters of no device are theirs, too."""
+        """Whether the caller also sees letters of no known device."""
         of_all = "tenant" not in self.request.query_params
         return of_all and is_platform_admin(self.caller)
 
     def letter(self, letter_id: UUID) -> DeadLetter:
-        """Return one that the caller may see; raises LetterNotFound."""
+        """Return a letter that the caller may see; raises LetterNotFound."""
         return get_dead_letter(
             tenants=self.tenants, of_platform=self.of_platform, letter_id=letter_id
         )
 
     def require_all(self, letters: list[DeadLetter]) -> None:
-        """Refuse with 403 who may not act for the device of each."""
+        """Refuse with 403 unless the caller may operate the device of every letter."""
         for tenant_id in {letter.tenant_id for letter in letters}:
             if tenant_id is None:
                 self.require_platform_admin()
@@ -147,31 +144,30 @@ class LettersMixin(TenantScopedMixin):
 
 
 class DeadLetterListView(LettersMixin, ListAPIView[DeadLetter]):
-    """Messages that could not be taken, in the order of their coming."""
+    """Rejected messages, oldest first."""
 
     serializer_class = DeadLetterSerializer
     filterset_class = DeadLetterFilter
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        """Return the letters that the caller may see."""
         return list_dead_letters(tenants=self.tenants, of_platform=self.of_platform)
 
 
 class DeadLetterView(LettersMixin, APIView):
-    """One letter with its payload."""
+    """One rejected message with its payload."""
 
     @extend_schema(responses=WholeLetterSerializer)
     def get(self, request: Request, letter_id: UUID) -> Response:
-        """Return one."""
+        """Return one rejected message with its payload."""
         return Response(WholeLetterSerializer(self.letter(letter_id)).data)
 
 
 class ReplayLetterView(LettersMixin, APIView):
-    """One letter, taken in again."""
+    """The replay of one rejected message."""
 
     @extend_schema(request=None, responses=ReplayedSerializer)
     def post(self, request: Request, letter_id: UUID) -> Response:
-        """Take the message in again, and say what came of it."""
+        """Ingest the message again, and return the outcome."""
         letter = self.letter(letter_id)
         self.require_all([letter])
         [replayed] = replay_letters([letter], by=self.caller, now=timezone.now())
@@ -179,7 +175,7 @@ class ReplayLetterView(LettersMixin, APIView):
 
 
 class ReplayLettersView(LettersMixin, APIView):
-    """Several letters, taken in again."""
+    """The replay of several rejected messages."""
 
     @extend_schema(
         operation_id="dead_letters_replay_several",
@@ -187,14 +183,14 @@ class ReplayLettersView(LettersMixin, APIView):
         responses=ReplayedListSerializer,
     )
     def post(self, request: Request) -> Response:
-        """Take messages in again; each has an outcome of its own."""
+        """Ingest messages again; each has its own outcome."""
         given = ReplaySerializer(data=request.data)
         given.is_valid(raise_exception=True)
         ids = cast("list[UUID]", given.validated_data["ids"])
         rows = list_dead_letters(tenants=self.tenants, of_platform=self.of_platform)
         found = {row.public_id: row for row in rows.filter(public_id__in=ids)}
         if missing := [n for n, key in enumerate(ids) if key not in found]:
-            text = "There is no such dead letter; only the newest are kept."
+            text = "There is no such rejected message; only the newest are kept."
             raise BadInput(
                 errors=[{"field": f"ids.{n}", "message": text} for n in missing]
             )

@@ -1,4 +1,4 @@
-"""REST: the desired configuration of a device, and its merged history."""
+"""REST: the desired configuration of a device, and its merged timeline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from commands.api.serializers.commands import (
     TimelineSerializer,
 )
 from commands.selectors.commands import get_command
-from commands.selectors.timeline import merged_timeline
+from commands.selectors.timeline import get_merged_timeline
 from commands.services.commands import request_command
 from iotplatform.common.etags import if_match
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
@@ -33,7 +33,7 @@ MERGE_PATCH = {"type": "object", "additionalProperties": {}}
 
 
 class DesiredView(TenantScopedMixin, APIView):
-    """What a device should be."""
+    """The desired configuration of a device."""
 
     parser_classes = (MergePatchParser, StrictJSONParser)
 
@@ -53,7 +53,7 @@ class DesiredView(TenantScopedMixin, APIView):
         device = get_device(tenants=self.tenants, uid=uid)
         self.require(Right.OPERATE, device.tenant_id)
         if not isinstance(request.data, dict):
-            raise BadInput(params="A merge patch is a JSON object.")
+            raise BadInput(params="Must be a JSON object (a merge patch).")
         command, _ = request_command(
             device=device,
             name="set_config",
@@ -68,7 +68,7 @@ class DesiredView(TenantScopedMixin, APIView):
 
 
 class TimelineView(TenantScopedMixin, APIView):
-    """One merged history: the device's life, its state, its commands."""
+    """One merged timeline: registry changes, state and commands of a device."""
 
     @extend_schema(
         parameters=[
@@ -78,10 +78,10 @@ class TimelineView(TenantScopedMixin, APIView):
         responses=TimelineSerializer,
     )
     def get(self, request: Request, uid: str) -> Response:
-        """Return one page, the newest entry first."""
+        """Return one page, newest entries first."""
         device = get_device(tenants=self.tenants, uid=uid)
         limit = read_limit(request.query_params, default=100)
-        entries, following = merged_timeline(
+        entries, following = get_merged_timeline(
             device, before=_before(request), limit=limit
         )
         next_url = None

@@ -1,4 +1,4 @@
-"""REST: a device's lifecycle, replacement included, and its way to another tenant."""
+"""REST: a device's lifecycle with its replacement, and its transfer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from registry.services.transfer import Destination
 
 
 class LifecycleView(DeviceView):
-    """The lifecycle of a device; a replacement hands over what hangs on its place."""
+    """The lifecycle of a device; a replacement passes its place on to the successor."""
 
     serializer_class = MoveSerializer
 
@@ -33,7 +33,7 @@ class LifecycleView(DeviceView):
         responses={
             200: DeviceSerializer,
             409: OpenApiResponse(
-                description="The move is not allowed; `allowed` names those that are."
+                description="The move is not allowed; `allowed` lists those that are."
             ),
         },
     )
@@ -45,7 +45,7 @@ class LifecycleView(DeviceView):
         moved = with_objects(given, tenant=device.tenant)
         move_device(device=device, actor=self.caller, **moved)
         if given["to"] not in CONNECTS:
-            # The move stands whether or not the broker follows in time.
+            # The move is done, whether or not the broker follows in time.
             await_withdrawal(device)
         return self.shown(device)
 
@@ -63,7 +63,7 @@ class TransferView(DeviceView):
         },
     )
     def post(self, request: Request, uid: str) -> Response:
-        """Give a device to another tenant; for who administers both.
+        """Give a device to another tenant; the caller must administer both tenants.
 
         Its credentials are revoked, its open commands cancelled, its configuration
         emptied. Its history stays with the old owner.

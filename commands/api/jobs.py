@@ -1,4 +1,4 @@
-"""REST: jobs and what people do to them; fleet's door makes them."""
+"""REST: jobs and actions on them; fleet's endpoint creates them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,6 @@ from registry.permissions import Right
 
 
 class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Filters of the list of jobs."""
-
     status = django_filters.MultipleChoiceFilter(choices=JobStatus.choices)
     name = django_filters.CharFilter(lookup_expr="icontains")
 
@@ -52,8 +50,6 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Filters of a job's members."""
-
     wave = django_filters.NumberFilter()
     status = django_filters.MultipleChoiceFilter(
         choices=[(name, name) for name in TARGET_STATUSES], method="filter_status"
@@ -69,7 +65,7 @@ class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
     def filter_status(
         self, rows: QuerySet[JobTarget], name: str, values: list[str]
     ) -> QuerySet[JobTarget]:
-        """Keep the members that stand at one of these, before their command too."""
+        """Keep the members with one of these statuses, or without a command yet."""
         if not values:
             return rows
         wanted = Q(command__status__in=values)
@@ -87,19 +83,18 @@ def job_data(found: Collection[Job]) -> list[Any]:
 
 
 class JobListView(TenantScopedMixin, ListAPIView[Job]):
-    """The jobs of the caller's tenants; fleet adds the POST that makes one."""
+    """The jobs of the caller's tenants; fleet adds the POST that creates one."""
 
     serializer_class = JobSerializer
     pagination_class = NewestFirst
     filterset_class = JobFilter
-    queryset = Job.objects.none()  # names the model to the schema
+    queryset = Job.objects.none()  # names the model for the schema
 
     def get_queryset(self) -> Any:
-        """Return what the caller may see."""
         return list_jobs(tenants=self.tenants)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return one page with counts."""
+        """Return one page of jobs with their counts."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(job_data(page or []))
 
@@ -120,34 +115,34 @@ class JobTargetListView(TenantScopedMixin, ListAPIView[JobTarget]):
     serializer_class = JobTargetSerializer
     pagination_class = OpaqueCursorPagination
     filterset_class = TargetFilter
-    queryset = JobTarget.objects.none()  # names the model to the schema
+    queryset = JobTarget.objects.none()  # names the model for the schema
 
     def get_queryset(self) -> Any:
-        """Return the members, those left out included."""
+        """Return the members, including skipped ones."""
         job = get_job(tenants=self.tenants, public_id=self.kwargs["job_id"])
         return list_targets(job)
 
 
 class JobEventListView(TenantScopedMixin, APIView):
-    """What was done to a job."""
+    """The history of a job."""
 
     @extend_schema(responses=JobEventListSerializer)
     def get(self, request: Request, job_id: str) -> Response:
-        """Return the history, the oldest first."""
+        """Return the job's events, oldest first."""
         job = get_job(tenants=self.tenants, public_id=job_id)
         rows = JobEventSerializer(list_job_events(job), many=True).data
         return Response({"next": None, "previous": None, "results": rows})
 
 
 class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
-    """What a person does to a job; each URL says which."""
+    """An action on a job; each URL names one."""
 
     serializer_class = ReasonSerializer
     act: Callable[..., Job] = staticmethod(jobs.start_job)
 
     @extend_schema(request=ReasonSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
-        """Do it, and return the job as it stands now."""
+        """Run the action, and return the job as it is now."""
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         job = get_job(tenants=self.tenants, public_id=job_id)
@@ -158,29 +153,29 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
 
 
 class StartJobView(JobActionView):
-    """Begin a draft, or a scheduled job before its time."""
+    """Start a draft, or a scheduled job before its time."""
 
     act = staticmethod(jobs.start_job)
 
 
 class PauseJobView(JobActionView):
-    """Hand out no more commands for now."""
+    """Send no more commands for now."""
 
     act = staticmethod(jobs.pause_job)
 
 
 class ResumeJobView(JobActionView):
-    """Go on after a pause or a stop; needs a reason."""
+    """Continue after a pause or a stop; needs a reason."""
 
     act = staticmethod(jobs.resume_job)
 
 
 class RetryJobView(TenantScopedMixin, APIView):
-    """Try again the members that failed in one way."""
+    """Retry the members that ended with one failure class."""
 
     @extend_schema(request=RetryJobSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
-        """Do it, and return the job as it stands now."""
+        """Run the action, and return the job as it is now."""
         body = RetryJobSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         job = get_job(tenants=self.tenants, public_id=job_id)
@@ -191,6 +186,6 @@ class RetryJobView(TenantScopedMixin, APIView):
 
 
 class CancelJobView(JobActionView):
-    """End a job; members whose command was not sent stop at once."""
+    """Cancel a job, and its commands that were not sent yet."""
 
     act = staticmethod(jobs.cancel_job)

@@ -28,7 +28,7 @@ urlpatterns = [
         "dead-letters/<uuid:letter_id>/replay/",
         dead_letters.ReplayLetterView.as_view(),
     ),
-    # GET and POST jobs/ are one URL: fleet routes it, because making a job needs it.
+    # GET and POST of jobs/ share a URL: fleet routes it, because fleet creates jobs.
     path("jobs/<str:job_id>/", jobs.JobDetailView.as_view()),
     path("jobs/<str:job_id>/targets/", jobs.JobTargetListView.as_view()),
     path("jobs/<str:job_id>/events/", jobs.JobEventListView.as_view()),

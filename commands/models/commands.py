@@ -1,4 +1,4 @@
-"""One instruction to one device: the row, its tries, its history, its key."""
+"""One instruction to one device: the command, its attempts, events and key."""
 
 from django.conf import settings
 from django.db import models
@@ -19,10 +19,10 @@ from registry.models import Device, Tenant
 
 
 class Command(PublicIdModel):
-    """An instruction, and how far it came.
+    """An instruction, and how far it has come.
 
-    It has more than 15 columns, because one lock must cover all that a move reads and
-    writes: a dispatcher, a sweep and a device's answer meet on this one row.
+    It has more than 15 columns, because one lock must cover everything that a move
+    reads and writes: a dispatcher, a sweep and a device's response meet on this row.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
@@ -35,7 +35,7 @@ class Command(PublicIdModel):
     job = models.ForeignKey(
         Job, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    # What the device ended stays ended: trying that again is a command of its own.
+    # A command that the device ended stays ended: a retry of it is a new command.
     retry_of = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -56,20 +56,20 @@ class Command(PublicIdModel):
     failure_class = models.CharField(
         max_length=24, choices=FailureClass, default="", blank=True
     )
-    # Evidence from the device came after our verdict, and corrected it.
+    # A response of the device came after our verdict, and corrected it.
     late = models.BooleanField(default=False)
     expires_at = models.DateTimeField()
-    # The next instant at which the platform must look: to send it, to time it out, to
-    # release it. Null only once it has ended.
+    # When the platform must handle it next: send it, time it out, or release it. Null
+    # only once it has ended.
     due_at = models.DateTimeField(null=True, blank=True)
 
-    # The fence: who holds it now. A new claim makes a new token, and an adapter whose
-    # lease has passed can change nothing with the old one.
+    # The fence: a new claim makes a new token, and an adapter whose lease is over can
+    # change nothing with the old one.
     claim_token = models.UUIDField(null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     attempt_count = models.PositiveIntegerField(default=0)
-    # Tries that do not count against the policy's attempts: they never got out, the
-    # device put them off or was not there, or a person asked for a fresh start.
+    # Attempts that do not count against the policy's limit: they were never sent, the
+    # device deferred them or was offline, or a person retried the command.
     uncounted_attempts = models.PositiveIntegerField(default=0)
 
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -78,17 +78,18 @@ class Command(PublicIdModel):
     succeeded_at = models.DateTimeField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    # The part of the reported document that must be so, or null: executed is enough.
+    # The part of the reported document that "verified" needs; null: executed is enough.
     expectation = models.JSONField(null=True, blank=True)
     # Configuration only: the version of the desired document that carries it.
     desired_version = models.PositiveBigIntegerField(null=True, blank=True)
-    # What the device said at the end: {"status", "code", "payload"} or {"reason"}.
+    # The device's last response: {"status", "code", "payload"}, {"status", "reason"},
+    # or {"progress"} while it runs.
     result = models.JSONField(null=True, blank=True)
 
     class Meta:
         constraints = [
-            # Rule 3, every command ends: what is open always has an hour at which the
-            # platform looks at it again.
+            # Rule 3, every command ends: an open one always has a time at which the
+            # platform handles it again.
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=False) | Q(due_at__isnull=False),
                 name="commands_open_is_due_some_time",
@@ -116,7 +117,7 @@ class Command(PublicIdModel):
                 name="commands_open_by_device",
                 condition=Q(ended_at__isnull=True),
             ),
-            # What a late reported document may still correct.
+            # Commands that a late reported document may still correct.
             models.Index(
                 fields=["device", "name"],
                 name="commands_correctable",
@@ -139,12 +140,12 @@ class Command(PublicIdModel):
 
     @property
     def is_open(self) -> bool:
-        """Whether an outcome is still awaited."""
+        """Whether it has no outcome yet."""
         return self.ended_at is None
 
 
 class Attempt(models.Model):
-    """One try at delivery."""
+    """One attempt at delivery."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     command = models.ForeignKey(Command, on_delete=models.CASCADE, related_name="+")
@@ -153,7 +154,7 @@ class Attempt(models.Model):
     token = models.UUIDField()
     claimed_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
-    # When the device first answered to it: sent → received is the path's latency.
+    # When the device first answered it: sent → received is the adapter's latency.
     received_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(
         max_length=16, choices=AttemptOutcome, default=AttemptOutcome.CLAIMED
@@ -176,7 +177,7 @@ class Attempt(models.Model):
 
 
 class OutcomeToTell(models.Model):
-    """A device whose commands ended lately: state is to be told how; short-lived."""
+    """A device with newly ended commands, to be reported to state; short-lived."""
 
     device_id = models.BigIntegerField()  # no constraint: it may outlive its device
 
@@ -185,11 +186,11 @@ class OutcomeToTell(models.Model):
 
 
 class CommandEvent(models.Model):
-    """One change or remark in a command's history; partitioned by day.
+    """One change or remark of a command; partitioned by day.
 
-    The table and its indexes, (command, at) and (device, at), are made by SQL in the
-    first migration. No constraints on the keys: a partition is dropped whole, and an
-    insert checks nothing that the command's own row has not checked already.
+    The table and its indexes, (command, at) and (device, at), are created by SQL in the
+    first migration. The keys have no constraints: a partition is dropped whole, and the
+    command's own row has checked the same keys already.
     """
 
     tenant = models.ForeignKey(
@@ -214,7 +215,7 @@ class CommandEvent(models.Model):
         related_name="+",
     )
     at = models.DateTimeField()
-    # Where the command stood after it.
+    # The command's status after the event.
     status = models.CharField(max_length=16, choices=CommandStatus)
     # "device", "platform", or a person's user name.
     actor = models.CharField(max_length=200)
@@ -229,7 +230,7 @@ class CommandEvent(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """A request's key, so that asking twice does it once; kept for 7 days."""
+    """A request's key, so that a repeated request is done once; kept for 7 days."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
@@ -251,13 +252,13 @@ class IdempotencyKey(models.Model):
 
 
 class RetainedDesired(models.Model):
-    """A ``down/desired`` that the broker retains, so that it can be cleared again."""
+    """A ``down/desired`` message at the broker, recorded so that it can be cleared."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
     topic = models.CharField(max_length=200, unique=True)
     published_at = models.DateTimeField()
-    # Set when it is to go; the row goes when the broker took the empty message.
+    # Set when it must be cleared; the row is deleted once the broker has cleared it.
     clear_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The same instruction to a frozen set of devices, released in waves."""
+"""Jobs: the same instruction to a frozen set of devices, released in waves."""
 
 from django.conf import settings
 from django.db import models
@@ -10,14 +10,14 @@ from registry.models import Device, Tenant
 
 
 class FrozenCohort(models.Model):
-    """Exactly which devices a job was made for, provably."""
+    """Exactly which devices a job was created for, with a hash as proof."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     query = models.TextField(blank=True, help_text="empty: the devices were listed")
     taken_at = models.DateTimeField()
     index_lag_seconds = models.FloatField(null=True, blank=True)
     target_count = models.PositiveIntegerField()
-    # SHA-256 over the sorted uids, one a line.
+    # SHA-256 of the sorted uids, one per line.
     target_hash = models.CharField(max_length=64)
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Job(PublicIdModel):
     created_at = models.DateTimeField()
     status = models.CharField(max_length=24, choices=JobStatus, default=JobStatus.DRAFT)
     status_since = models.DateTimeField()
-    # In words: why it is stopped or paused; empty otherwise.
+    # A sentence: why it is stopped or paused; empty otherwise.
     stop_reason = models.TextField(blank=True)
     start_at = models.DateTimeField(null=True, blank=True)
     deadline = models.DateTimeField(null=True, blank=True)
@@ -81,8 +81,8 @@ class JobWave(models.Model):
     )
     released_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    # What stood when a person resumed the job: they accepted these, so the thresholds
-    # judge only what ends after.
+    # The counts when a person resumed the job: these are accepted, so the thresholds
+    # judge only what ends later.
     accepted_failed = models.PositiveIntegerField(default=0)
     accepted_ended = models.PositiveIntegerField(default=0)
 
@@ -99,14 +99,14 @@ class JobWave(models.Model):
 
 
 class JobTarget(models.Model):
-    """One frozen member: its wave and its command, or why it is left out."""
+    """One frozen member: its wave and its command, or why it was skipped."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     job = models.ForeignKey(
         Job, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
-    # The frozen member in whose place this one stands: it was replaced meanwhile.
+    # The original member, if it was replaced by this device meanwhile.
     in_place_of = models.ForeignKey(
         Device,
         on_delete=models.PROTECT,
@@ -115,7 +115,7 @@ class JobTarget(models.Model):
         db_index=False,
         related_name="+",
     )
-    # Null: left out before the first wave.
+    # Null: skipped before the first wave.
     wave = models.PositiveIntegerField(null=True, blank=True)
     command = models.OneToOneField(
         "commands.Command",
@@ -124,7 +124,7 @@ class JobTarget(models.Model):
         blank=True,
         related_name="+",
     )
-    # In words: why it gets no command; empty while it has one or its wave is to come.
+    # A sentence: why it gets no command; empty if it has one or waits for its wave.
     skip_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -139,7 +139,7 @@ class JobTarget(models.Model):
                 name="commands_target_to_release",
                 condition=Q(command__isnull=True, skip_reason=""),
             ),
-            # Pages of members: by the key alone, they walk past all older jobs.
+            # For pages of members: with the key alone they would walk past older jobs.
             models.Index(fields=["job", "id"], name="commands_target_by_job"),
         ]
 
@@ -148,7 +148,7 @@ class JobTarget(models.Model):
 
 
 class JobEvent(models.Model):
-    """One move of a job: when, who, why."""
+    """One change of a job: when, who, why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""Which commands a device's word concerns; ids only, to be locked by the caller."""
+"""Which commands a batch of messages affects; ids only, the caller locks them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.models import Command
 from iotplatform.common.bulk_sql import array_of
 
-# Every batch of messages asks these two; the ORM's IN of hundreds takes ten times as
-# long to write. What may still be corrected is said in the words of its index.
-_CONCERNED_BY_REPORTS = f"""
+# Every batch of messages runs these two; the ORM takes ten times as long to write an IN
+# of hundreds. The second SELECT repeats the condition of the index of correctable ones.
+_VERIFIABLE_BY_REPORTS = f"""
     SELECT id FROM commands_command
     WHERE device_id = ANY(%s::bigint[]) AND expectation IS NOT NULL
         AND attempt_count > 0 AND ended_at IS NULL
@@ -34,8 +34,8 @@ _WAITING_FOR = f"""
 """
 
 
-def concerned_by_evidence(public_ids: Iterable[UUID | None]) -> set[int]:
-    """Return the keys of the commands that are named."""
+def commands_named_by(public_ids: Iterable[UUID | None]) -> set[int]:
+
     wanted = {public_id for public_id in public_ids if public_id is not None}
     if not wanted:
         return set()
@@ -44,22 +44,22 @@ def concerned_by_evidence(public_ids: Iterable[UUID | None]) -> set[int]:
     )
 
 
-def concerned_by_reports(device_ids: Collection[int]) -> set[int]:
+def commands_verifiable_by_reports(device_ids: Collection[int]) -> set[int]:
     """Return the commands of these devices that a reported document may verify.
 
-    Open ones, and those that ended by a verdict of ours while nothing newer of that
-    name was asked: what a later command brought about proves nothing of an older one.
+    Open ones, and those that the platform ended, unless a newer command of the same
+    name exists: the effect of a newer command proves nothing about an older one.
     """
     if not device_ids:
         return set()
     ids = array_of(list(device_ids))
     with connection.cursor() as cursor:
-        cursor.execute(_CONCERNED_BY_REPORTS, [ids, ids])
+        cursor.execute(_VERIFIABLE_BY_REPORTS, [ids, ids])
         return {pk for (pk,) in cursor.fetchall()}
 
 
-def waiting_for(device_ids: Collection[int]) -> set[int]:
-    """Return the held commands that wait for one of these devices."""
+def commands_waiting_for(device_ids: Collection[int]) -> set[int]:
+    """Return the held commands that wait for these devices."""
     if not device_ids:
         return set()
     with connection.cursor() as cursor:

@@ -11,16 +11,17 @@ from django.db.models import QuerySet
 
 from commands.exceptions import CommandNotFound
 from commands.models import Attempt, Command, CommandEvent
+from iotplatform.common.ids import parse_uuid
 from registry.models import Tenant
-from registry.selectors.access import carry, within
+from registry.selectors.access import attach_caller_tenant, within
 
-# An event may carry a clock that is a little behind the row's: partitions are pruned
-# by time, and this keeps the first event in.
+# An event's clock may be a little behind its command's: partitions are pruned by time,
+# and this margin includes the first event.
 BEFORE_CREATION = timedelta(hours=1)
 
 
 def list_commands(*, tenants: Sequence[Tenant]) -> QuerySet[Command]:
-    """Return the commands of these tenants with what their answers name."""
+    """Return the commands of these tenants with the rows that the API names."""
     return (
         Command.objects.filter(within(tenants, device="device"))
         .select_related("tenant", "device", "job", "requested_by", "retry_of")
@@ -29,29 +30,23 @@ def list_commands(*, tenants: Sequence[Tenant]) -> QuerySet[Command]:
 
 
 def get_command(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Command:
-    """Return one command; raise CommandNotFound."""
-    try:
-        wanted = public_id if isinstance(public_id, UUID) else UUID(public_id)
-    except ValueError:
-        wanted = None
-    found = (
-        list_commands(tenants=tenants).filter(public_id=wanted).first()
-        if wanted
-        else None
-    )
+    """Return one command; raises CommandNotFound."""
+    wanted = parse_uuid(public_id)
+    commands = list_commands(tenants=tenants)
+    found = commands.filter(public_id=wanted).first() if wanted else None
     if found is None:
         raise CommandNotFound("There is no such command.")
-    carry(found, tenants)
+    attach_caller_tenant(found, tenants)
     return found
 
 
 def list_attempts(command: Command) -> QuerySet[Attempt]:
-    """Return the tries at delivery, the first one first."""
+    """Return the attempts at delivery, oldest first."""
     return Attempt.objects.filter(command=command).order_by("number")
 
 
 def list_events(command: Command) -> QuerySet[CommandEvent]:
-    """Return the command's history, the oldest event first."""
+    """Return the command's events, oldest first."""
     return CommandEvent.objects.filter(
         command=command, at__gte=command.created_at - BEFORE_CREATION
     ).order_by("at", "pk")

@@ -1,4 +1,4 @@
-"""What the platform page, and the judges of state, are told of commands, in bulk."""
+"""Delivery statistics, in bulk, for the platform page and the judgments of state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from registry.choices import Adapter
 
 S = CommandStatus
 LATENCY_WINDOW = timedelta(hours=1)
-# How a path delivers now is told by tries of so long, against the day before.
+# An adapter's delivery now is judged by the attempts of this long, compared with the
+# day before.
 DELIVERY_WINDOW = timedelta(minutes=15)
 USUAL_WINDOW = timedelta(hours=24)
-RECENT_COMMANDS = 20  # the newest of a device: a device that heals shows it soon
-
+RECENT_COMMANDS = 20  # the newest of a device: a device that recovers shows it soon
 
 LATENCY = """
     SELECT adapter,
@@ -30,9 +30,7 @@ LATENCY = """
     WHERE received_at >= %s AND sent_at IS NOT NULL AND received_at >= sent_at
     GROUP BY adapter
 """
-
-
-# What a person took back, or a newer one replaced, is no failure.
+# A cancelled or superseded command is no failure.
 OUTCOMES = """
     SELECT d.id, count(*) FILTER (WHERE c.is_counted),
         count(*) FILTER (WHERE c.is_failed),
@@ -49,10 +47,10 @@ OUTCOMES = """
     ) c ON true
     GROUP BY d.id
 """
-# A try that nobody answered has no time of an answer: it is found by its claim.
+# An attempt without an answer has no received_at: it is found by its claim.
 DELIVERIES = """
     SELECT p.adapter, coalesce(lately.tries, 0), coalesce(lately.unanswered, 0),
-        heard.quantiles[1], heard.quantiles[2], usual.p95
+        answered.quantiles[1], answered.quantiles[2], usual.p95
     FROM (SELECT unnest(%(adapters)s::text[]) AS adapter) p
     LEFT JOIN (
         SELECT adapter, count(*) AS tries,
@@ -67,7 +65,7 @@ DELIVERIES = """
             ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS quantiles
         FROM commands_attempt
         WHERE received_at >= %(since)s AND received_at >= sent_at GROUP BY adapter
-    ) heard USING (adapter)
+    ) answered USING (adapter)
     LEFT JOIN (
         SELECT adapter, percentile_cont(0.95) WITHIN GROUP (
             ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS p95
@@ -81,7 +79,7 @@ DELIVERIES = """
 
 
 def adapter_latencies(*, now: datetime) -> dict[str, dict[str, float | None]]:
-    """Return, for each adapter, how long sent → received took in the last hour."""
+    """Return for each adapter how long sent → received took in the last hour."""
     with connection.cursor() as cursor:
         cursor.execute(LATENCY, [now - LATENCY_WINDOW])
         measured = dict(cursor.fetchall())
@@ -95,7 +93,7 @@ def adapter_latencies(*, now: datetime) -> dict[str, dict[str, float | None]]:
 
 
 def queue_depths_across_tenants() -> dict[str, int]:
-    """Return how many open commands stand at each status."""
+    """Return the number of open commands of each status."""
     rows = (
         Command.objects.filter(ended_at__isnull=True)
         .values("status")
@@ -107,15 +105,15 @@ def queue_depths_across_tenants() -> dict[str, int]:
     return {f"commands_{status}": found.get(status, 0) for status in still_open}
 
 
-def outcomes_of(device_ids: Collection[int]) -> list[tuple[Any, ...]]:
-    """Return device, ended, failed, last failure: of the newest commands of each."""
+def get_command_outcomes(device_ids: Collection[int]) -> list[tuple[Any, ...]]:
+    """Return (device, ended, failed, last failure) of each device's newest commands."""
     with connection.cursor() as cursor:
         cursor.execute(OUTCOMES, [sorted(device_ids), RECENT_COMMANDS])
         return list(cursor.fetchall())
 
 
-def deliveries(*, now: datetime) -> list[tuple[Any, ...]]:
-    """Return adapter, tries, unanswered, p50, p95, usual p95: of each path lately."""
+def get_delivery_stats(*, now: datetime) -> list[tuple[Any, ...]]:
+    """Return (adapter, attempts, unanswered, p50, p95, usual p95) of each adapter."""
     since = now - DELIVERY_WINDOW
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""What hangs on devices that are about to change places or owners."""
+"""What depends on devices that are about to be replaced or transferred."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from registry.models import Credential, Device
 
 
 @dataclass(frozen=True)
-class Hanging:
-    """How much of each kind hangs on a set of devices."""
+class DeviceDependents:
+    """How many rows of each kind depend on a set of devices."""
 
     credentials: int  # valid ones
     children: int
     open_commands: int
 
 
-def what_hangs_on(device_ids: Collection[int]) -> Hanging:
-    """Count what hangs on these devices, in three queries for any number of them."""
+def count_dependents(device_ids: Collection[int]) -> DeviceDependents:
+    """Count what depends on these devices, in three queries for any number of them."""
     ids = list(device_ids)
-    return Hanging(
+    return DeviceDependents(
         credentials=Credential.objects.filter(
             device_id__in=ids, revoked_at__isnull=True
         ).count(),

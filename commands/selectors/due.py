@@ -1,4 +1,4 @@
-"""Which commands the platform must look at; querysets for the sweeps to lock."""
+"""Which commands the platform must handle now; querysets for the sweeps to lock."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ IN_QUEUE = Q(status=S.QUEUED, claim_token__isnull=True)
 
 
 def due_commands(*, now: datetime) -> QuerySet[Command]:
-    """Commands whose hour has come, but for those that only wait for an adapter."""
-    # In the index's order: by key, the planner may walk all that ever was to find some.
+    """Return the commands that are due, except those that only wait for an adapter."""
+    # In the index's order: by key, the planner may walk the whole table to find some.
     return Command.objects.filter(
         ~Q(status=S.QUEUED) | Q(claim_token__isnull=False), due_at__lte=now
     ).order_by("due_at", "pk")
@@ -30,7 +30,7 @@ def due_commands(*, now: datetime) -> QuerySet[Command]:
 def devices_with_due(
     device_ids: Collection[int], *, adapter: str, now: datetime
 ) -> set[int]:
-    """Return which of these devices have something to be handed out."""
+    """Return which of these devices have a command that can be sent now."""
     due = Command.objects.filter(
         IN_QUEUE,
         ended_at__isnull=True,
@@ -44,13 +44,13 @@ def devices_with_due(
 
 
 def expired_in_queue(*, now: datetime) -> QuerySet[Command]:
-    """Commands that no adapter took before their time was over."""
+    """Return the commands that no adapter claimed before they expired."""
     queued = Command.objects.filter(IN_QUEUE, expires_at__lte=now)
     return queued.order_by("expires_at", "pk")
 
 
 def held_for_devices_online() -> QuerySet[Command]:
-    """Held commands whose device is there."""
+    """Return the held commands whose device is online."""
     online = Presence.objects.filter(connectivity=Connectivity.ONLINE)
     return Command.objects.filter(
         ended_at__isnull=True,
@@ -61,7 +61,7 @@ def held_for_devices_online() -> QuerySet[Command]:
 
 
 def open_of_ended_devices() -> QuerySet[Command]:
-    """Commands that may still be sent, of devices that take none any more."""
+    """Return the unsent and unacknowledged commands of devices that take no more."""
     return Command.objects.filter(
         ended_at__isnull=True,
         status__in=[S.HELD, S.QUEUED, S.SENT],
@@ -70,7 +70,7 @@ def open_of_ended_devices() -> QuerySet[Command]:
 
 
 def unsent_of_cancelled_jobs() -> QuerySet[Command]:
-    """Commands of cancelled jobs that no adapter may be given any more."""
+    """Return the commands of cancelled jobs that must not be sent any more."""
     return Command.objects.filter(
         ended_at__isnull=True,
         status__in=[S.HELD, S.QUEUED],

@@ -1,4 +1,4 @@
-"""Facts about the members of a job: may they join, are they there, their rows."""
+"""Reads about members of a job: may they join, and who is next."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ from registry.models import Device, Tenant
 from registry.selectors.access import sql_within
 
 # One array parameter: an IN list of 100,000 would be 100,000 parameters.
-FACTS = """
+JOIN_FACTS = """
     SELECT d.id, d.lifecycle, p.takes_commands
     FROM registry_device d JOIN registry_product p ON p.id = d.product_id
-    WHERE d.id = ANY(%s) AND {reached} ORDER BY d.id
+    WHERE d.id = ANY(%s) AND {accessible} ORDER BY d.id
 """
 
 
-def member_facts(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
-    """Return, of the tenant's devices among the ids, why each may not join a job."""
-    reached, values = sql_within([tenant], "d")
+def get_join_refusals(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
+    """Return for each of the tenant's devices why it may not join a job; empty: it may.
+
+    Ids of other devices are left out.
+    """
+    accessible, values = sql_within([tenant], "d")
+    statement = JOIN_FACTS.format(accessible=accessible)
     with connection.cursor() as cursor:
-        cursor.execute(FACTS.format(reached=reached), [list(device_ids), *values])
+        cursor.execute(statement, [list(device_ids), *values])
         return {pk: _why_not(lifecycle, takes) for pk, lifecycle, takes in cursor}
 
 
-def next_targets(job_id: int, wave: int, *, limit: int) -> list[JobTarget]:
-    """Return members of the wave that have no command yet, in their order."""
+def list_next_targets(job_id: int, wave: int, *, limit: int) -> list[JobTarget]:
+    """Return the next members of the wave that have no command yet."""
     waiting = JobTarget.objects.filter(
         job_id=job_id, wave=wave, command__isnull=True, skip_reason=""
     )
     return list(waiting.order_by("pk")[:limit])
 
 
-def devices_with_reasons(
+def get_devices_with_refusals(
     device_ids: Collection[int],
 ) -> dict[int, tuple[Device, str]]:
-    """Return the devices, each with the reason why it gets no command of a job now."""
+    """Return the devices by id, each with the reason why it gets no job command."""
     devices = Device.objects.filter(pk__in=device_ids).select_related("product")
     return {
         device.pk: (device, _why_not(device.lifecycle, device.product.takes_commands))

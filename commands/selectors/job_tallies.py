@@ -1,4 +1,4 @@
-"""How many members of a job stand where: one aggregate query, whatever its size."""
+"""How many members of a job have which status: one query, whatever the job's size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FAILURE = frozenset({S.FAILED, S.TIMED_OUT, S.UNKNOWN, S.EXPIRED})
 
 @dataclass
 class Tally:
-    """Members of one wave by where they stand.
+    """The members of one wave, counted by status.
 
-    Trailing ones are away and leave the wave's count; what a person or a newer
-    configuration took out of the rollout (``dropped``) says nothing about it either.
+    Trailing members are offline and do not count for the wave's thresholds. Neither do
+    dropped ones: a person or a newer configuration took them out of the rollout.
     """
 
     pending: int = 0
@@ -38,16 +38,16 @@ class Tally:
 
     @property
     def ended(self) -> int:
-        """Members with an outcome."""
+        """The members with an outcome."""
         return self.succeeded + self.failed
 
     @property
     def counted(self) -> int:
-        """Members that the wave's thresholds are about."""
+        """The members that the wave's thresholds count."""
         return self.pending + self.open + self.ended
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count one group of members that stand alike."""
+        """Add one group of members with the same status."""
         members = row["members"]
         status = row["command__status"]
         if status is None:
@@ -64,17 +64,17 @@ class Tally:
 def tally_waves(
     job_id: int, waves: Collection[int] | None = None
 ) -> dict[int | None, Tally]:
-    """Return the tally of each wave; None is who was left out before the first."""
+    """Return the tally of each wave; None are the members without a wave."""
     return _tally({job_id}, waves)[job_id]
 
 
 def tally_jobs(job_ids: Collection[int]) -> dict[int, dict[int | None, Tally]]:
-    """Return the tallies of several jobs, by wave, for a list of jobs."""
+    """Return the tallies of several jobs, by wave."""
     return _tally(job_ids, None)
 
 
 def has_open_commands(job_id: int) -> bool:
-    """Whether a command of the job still awaits its outcome."""
+
     return Command.objects.filter(job_id=job_id, ended_at__isnull=True).exists()
 
 

@@ -12,13 +12,14 @@ from django.db.models import QuerySet
 from commands.exceptions import JobNotFound
 from commands.models import Job, JobEvent, JobTarget, JobWave
 from commands.selectors.job_tallies import Tally, tally_jobs
+from iotplatform.common.ids import parse_uuid
 from registry.models import Tenant
-from registry.selectors.access import carry, sets_within
+from registry.selectors.access import attach_caller_tenant, sets_within
 
 
 @dataclass
 class JobCounts:
-    """How a job stands: all members together, and wave by wave."""
+    """The members of a job, counted by status: all together, and by wave."""
 
     total: int = 0
     succeeded: int = 0
@@ -30,29 +31,26 @@ class JobCounts:
 
 
 def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
-    """Return the jobs of these tenants with what their answers name.
+    """Return the jobs of these tenants with the rows that the API names.
 
-    A limited member sees those whose every device is within the limit.
+    A limited member sees a job only if every device of it is within the limit.
     """
-    reached = sets_within(tenants, JobTarget.objects.all(), owner="job_id")
+    accessible = sets_within(tenants, JobTarget.objects.all(), owner="job_id")
     return (
-        Job.objects.filter(reached)
+        Job.objects.filter(accessible)
         .select_related("tenant", "cohort", "created_by")
         .order_by("-pk")
     )
 
 
 def get_job(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Job:
-    """Return one job; raise JobNotFound."""
-    try:
-        wanted = public_id if isinstance(public_id, UUID) else UUID(public_id)
-    except ValueError:
-        wanted = None
+    """Return one job; raises JobNotFound."""
+    wanted = parse_uuid(public_id)
     jobs = list_jobs(tenants=tenants)
     found = jobs.filter(public_id=wanted).first() if wanted else None
     if found is None:
         raise JobNotFound("There is no such job.")
-    carry(found, tenants)
+    attach_caller_tenant(found, tenants)
     return found
 
 
@@ -68,7 +66,7 @@ def list_targets(job: Job) -> QuerySet[JobTarget]:
 
 
 def list_job_events(job: Job) -> QuerySet[JobEvent]:
-    """Return what was done to a job, the oldest first."""
+    """Return the events of a job, oldest first."""
     return JobEvent.objects.filter(job=job).order_by("pk")
 
 

@@ -1,4 +1,4 @@
-"""One merged history of a device: its life, its state, its commands."""
+"""One merged timeline of a device: its registry changes, state and commands."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from commands.models import CommandEvent
 from registry.models import Device
-from registry.selectors.audit import Told, list_edits_of, tell
+from registry.selectors.audit import NamedEntry, list_edits_of, name_keys
 from registry.selectors.devices import list_moves
 from state.selectors import timeline_entries
 
 Entry = dict[str, Any]
 
 
-def merged_timeline(
+def get_merged_timeline(
     device: Device, *, before: datetime, limit: int
 ) -> tuple[list[Entry], datetime | None]:
-    """Return entries before an instant, newest first, and where the next page begins.
+    """Return the entries before an instant, newest first, and the next page's start.
 
-    Entries of one instant are never divided between two pages.
+    Entries of the same instant are never split between two pages.
     """
     wanted = limit + 1
     while True:
@@ -39,7 +39,7 @@ def merged_timeline(
         rest = entries[limit:]
         while page and rest and rest[0]["at"] == page[-1]["at"]:
             page.append(rest.pop(0))
-        # What was cut at the last instant of the page may hold more of that instant.
+        # A source that was cut at the page's last instant may have more entries of it.
         if not any(
             len(source) >= wanted and source[-1]["at"] == page[-1]["at"]
             for source in sources
@@ -66,32 +66,32 @@ def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Ent
 
 
 def _registry_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
-    """What people changed of the device and its credentials, from the audit log."""
+    """Return what people changed about the device and its credentials (audit log)."""
     rows = list_edits_of(device).filter(at__lt=before)[:limit]
     return [
         {
-            "at": told.entry.at,
+            "at": edit.entry.at,
             "kind": "registry",
-            "title": _edit(told),
+            "title": _edit_title(edit),
             "cause": "",
-            "actor": told.entry.actor or told.entry.door,
+            "actor": edit.entry.actor or edit.entry.door,
             "detail": {
-                "kind": told.entry.kind,
-                "action": told.entry.action,
-                "before": told.before,
-                "after": told.after,
+                "kind": edit.entry.kind,
+                "action": edit.entry.action,
+                "before": edit.before,
+                "after": edit.after,
             },
         }
-        for told in tell(rows)
+        for edit in name_keys(rows)
     ]
 
 
-def _edit(told: Told) -> str:
-    """Say what was changed: of the device itself, by its columns."""
-    what, action = told.entry.kind.replace("_", " "), told.entry.action
-    if told.entry.kind != "device":
+def _edit_title(edit: NamedEntry) -> str:
+    """Return what was changed; for the device itself, the names of the columns."""
+    what, action = edit.entry.kind.replace("_", " "), edit.entry.action
+    if edit.entry.kind != "device":
         return f"{what} {action}"
-    columns = ", ".join(name.replace("_", " ") for name in told.after or {})
+    columns = ", ".join(name.replace("_", " ") for name in edit.after or {})
     return f"{columns} {action}"
 
 

@@ -1,4 +1,4 @@
-"""What people do to a command: cancel, retry, escalate; each with actor and reason."""
+"""What people do with a command: cancel, retry, escalate; with actor and reason."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from commands.definitions import DEFINITIONS
 from commands.exceptions import TransitionRefused
 from commands.models import Command
 from commands.services import rerun, retry_policy
+from commands.services.adapter_wakeup import wake_adapters
 from commands.services.commands import actor_name, check_device, check_reachable
-from commands.services.dispatch import wake_adapters
 from commands.services.transitions import Moves, lock_commands
 from registry.models import Device, User
-from state.selectors import reach_of
+from state.selectors import deliverability_of
 
 S = CommandStatus
 
 
 @transaction.atomic
 def cancel_command(*, command: Command, actor: User | None, reason: str) -> Command:
-    """Take a command back; refuse with TransitionRefused once the device has it."""
+    """Cancel a command; raises TransitionRefused once the device has it."""
     moves = Moves(now=timezone.now())
     locked = lock_commands([command.pk])[command.pk]
     was = locked.status
@@ -38,22 +38,22 @@ def cancel_command(*, command: Command, actor: User | None, reason: str) -> Comm
 
 @transaction.atomic
 def retry_command(*, command: Command, actor: User | None, reason: str) -> Command:
-    """Try again what did not reach its end; return the command that is tried now.
+    """Retry a command that failed; return the command that is sent now.
 
-    Refuses what is open, succeeded or superseded, and what is not repeatable while the
-    device may have run it (TransitionRefused); and what request_command would refuse
-    of the device (CommandRefused).
+    Raises TransitionRefused for a command that is open, succeeded or superseded, or
+    that is not repeatable and may have run; CommandRefused if the device takes no
+    command now, as in request_command.
     """
     device = Device.objects.select_related("product").get(pk=command.device_id)
     check_device(device)
-    connectivity = reach_of([device.pk])
+    connectivity = deliverability_of([device.pk])
     check_reachable(device, DEFINITIONS[command.name], connectivity[device.pk])
     locked = lock_commands([command.pk])[command.pk]
     locked.device = device
-    is_outdated = bool(rerun.outdated_among([locked]))
-    if refusal := rerun.why_not_again(locked, is_outdated=is_outdated):
+    is_outdated = bool(rerun.find_outdated([locked]))
+    if refusal := rerun.rerun_refusal(locked, is_outdated=is_outdated):
         raise TransitionRefused(refusal)
-    cause = "tried again" + (f": {reason}" if reason else "")
+    cause = "retried" + (f": {reason}" if reason else "")
     moves = Moves(now=timezone.now())
     if rerun.ended_by_device(locked):
         (successor,) = rerun.make_successors(
@@ -74,7 +74,7 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
 
 @transaction.atomic
 def escalate_command(*, command: Command, actor: User | None, reason: str) -> Command:
-    """Record that a person is to look at it, and why; where it stands, it stays."""
+    """Record that a person must look at it, and why; its status does not change."""
     moves = Moves(now=timezone.now())
     locked = lock_commands([command.pk])[command.pk]
     cause = "escalated to a person" + (f": {reason}" if reason else "")

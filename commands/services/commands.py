@@ -1,4 +1,4 @@
-"""Asking for a command: checked, recorded once, and queued or held."""
+"""Requesting a command: it is checked, recorded once, and queued or held."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import (
+    AttemptOutcome,
     CommandClass,
     CommandStatus,
+    FailureClass,
     KeyKind,
     WaitsFor,
 )
 from commands.definitions import DEFINITIONS, Definition
 from commands.exceptions import CommandRefused
 from commands.models import Command, Job
-from commands.services.dispatch import AWAY, wake_adapters
+from commands.services import retry_policy
+from commands.services.adapter_wakeup import wake_adapters
+from commands.services.dispatch import AWAY
 from commands.services.idempotency import claim_key, fingerprint
 from commands.services.transitions import Moves, lock_commands
 from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
-from state.selectors import desired_of, reach_of
+from state.selectors import deliverability_of, desired_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
@@ -42,13 +46,13 @@ def request_command(
     actor: User | None,
     expected_version: int | None = None,
 ) -> tuple[Command, bool]:
-    """Record a command and queue its delivery; say whether it is a new one.
+    """Record a command and queue its delivery; return it and whether it is new.
 
-    Asking again with the same key returns the first command; with the same key and
-    another request it raises IdempotencyKeyReused. Refuses an unknown name, parameters
-    and policies out of bounds (InvalidCommand), a device that takes no commands, a
-    control command unless the device is online (CommandRefused), and a configuration
-    whose ``expected_version`` is no longer the desired version (state's refusal).
+    A repeated request with the same key returns the first command. Raises
+    IdempotencyKeyReused for the same key with another request; InvalidCommand for an
+    unknown name, bad parameters or a bad policy; CommandRefused for a device that takes
+    no commands and for a control command unless the device is online; state's refusal
+    if ``expected_version`` is no longer the desired version.
     """
     definition = checked_definition(name, params)
     complete = complete_policy(definition, policy)
@@ -65,7 +69,7 @@ def request_command(
     if earlier is not None:
         return Command.objects.get(tenant=device.tenant, public_id=earlier), False
     check_device(device)
-    connectivity = reach_of([device.pk])[device.pk]
+    connectivity = deliverability_of([device.pk])[device.pk]
     check_reachable(device, definition, connectivity)
     command = new_command(
         device=device,
@@ -81,7 +85,7 @@ def request_command(
         command.desired_version = merge_desired(
             device.pk, params, expected_version=expected_version, at=now
         )
-        # It carries on what it supersedes: the whole document is to be reported.
+        # It includes superseded patches: the device must report the whole document.
         command.expectation = desired_of([device.pk])[device.pk][0]
         supersede_configs([device.pk], moves)
     save_new([command], moves, actor=actor_name(actor), cause="requested")
@@ -89,7 +93,7 @@ def request_command(
 
 
 def check_device(device: Device) -> None:
-    """Refuse a device that takes no commands."""
+    """Raise CommandRefused for a device that takes no commands."""
     if device.lifecycle not in TAKES_COMMANDS:
         raise CommandRefused(
             f"{device.uid} is {device.get_lifecycle_display()}: it takes no commands."
@@ -101,11 +105,11 @@ def check_device(device: Device) -> None:
 
 
 def check_reachable(device: Device, definition: Definition, connectivity: str) -> None:
-    """Refuse a real-time command for a device that is not online."""
+    """Raise CommandRefused for a real-time command to a device that is not online."""
     if definition.command_class == CommandClass.CONTROL and connectivity != "online":
         raise CommandRefused(
             f"{device.uid} is {connectivity}: '{definition.name}' is a real-time"
-            " command, and refused at once unless the device is online."
+            " command and needs an online device."
         )
 
 
@@ -120,10 +124,10 @@ def new_command(
     job: Job | None = None,
     deadline: datetime | None = None,
 ) -> Command:
-    """Build a command's row: due at once, or held until its device is there.
+    """Build a command's row: due at once, or held until its device is online.
 
-    Configuration does not wait in our table: it is retained at the broker, so that a
-    device finds it the moment it subscribes; dispatch holds it after that.
+    Configuration is never held here: it is retained at the broker, so that a device
+    gets it when it subscribes; dispatch holds it after that.
     """
     expires_at = now + timedelta(seconds=policy["expires_in_seconds"])
     expires_at = min(expires_at, deadline) if deadline else expires_at
@@ -163,7 +167,8 @@ def save_new(
 def supersede_configs(device_ids: Sequence[int], moves: Moves) -> None:
     """End the devices' open config commands: the latest wins.
 
-    The twins of these devices are locked by the caller, so that no newer one slips in.
+    The caller has locked the twins of these devices, so no newer command can be created
+    meanwhile.
     """
     ids = Command.objects.filter(
         device_id__in=device_ids,
@@ -171,15 +176,34 @@ def supersede_configs(device_ids: Sequence[int], moves: Moves) -> None:
         ended_at__isnull=True,
     ).values_list("pk", flat=True)
     for command in lock_commands(list(ids)).values():
-        moves.move(command, S.SUPERSEDED, cause="a newer configuration was asked for")
+        moves.move(command, S.SUPERSEDED, cause="a newer configuration was requested")
+
+
+def withdraw_command(
+    command: Command, moves: Moves, *, cause: str, actor: str, supersede: bool = False
+) -> None:
+    """End an open command of a device that leaves its place or its tenant.
+
+    Only the device knows the end of a command that it has received: that one becomes
+    unknown, unless ``supersede`` says that another command replaces it.
+    """
+    was = CommandStatus(command.status)
+    to, failure = S.CANCELLED, ""
+    if supersede or was == S.SUCCEEDED:
+        to = S.SUPERSEDED
+    elif was in (S.RECEIVED, S.RUNNING):
+        to, failure = S.UNKNOWN, FailureClass.UNKNOWN_OUTCOME
+    moves.move(command, to, cause=cause, actor=actor, failure_class=failure)
+    if was == S.QUEUED:
+        retry_policy.close_attempts([command], AttemptOutcome.STOPPED)
 
 
 def actor_name(actor: User | None) -> str:
-    """Return how history calls whoever asked."""
+    """Return the actor's name as events record it."""
     return actor.get_username() if actor else "platform"
 
 
 def is_repeatable(command: Command) -> bool:
-    """Whether a device that has it may be given it again."""
+    """Whether a device that received it may be sent it again."""
     definition = DEFINITIONS.get(command.name)
     return definition is not None and definition.is_repeatable

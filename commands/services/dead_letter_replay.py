@@ -1,7 +1,7 @@
-"""Taking dead letters in again: through the door of all messages, one by one.
+"""Replaying dead letters: each is ingested again like any other message, one by one.
 
-One by one, because each has an outcome of its own, and one that cannot be taken must
-not take others with it. People choose them: there are never many at once.
+One by one, because each has its own outcome, and one that fails must not make others
+fail. People choose the letters, so there are never many at once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, transaction
-from psycopg.errors import DeadlockDetected
 
-from commands.services.uplink import TRIES, take_again
+from commands.services.uplink import ingest_again
 from iotplatform.common import tenant_scope
+from iotplatform.common.deadlocks import repeat_on_deadlock
 from iotplatform.common.messages import Undecodable, Uplink, parse
 from state.choices import ReplayOutcome
 from state.selectors.dead_letters import last_heard_across_tenants
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 100  # each takes some ten milliseconds, and somebody waits for all
+MOST_AT_ONCE = 100  # each takes about ten milliseconds, and a person waits for all
 DONE = frozenset({ReplayOutcome.TAKEN, ReplayOutcome.REPEATED})
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of one letter."""
+    """The outcome of one letter."""
 
     letter_id: UUID
     outcome: str
@@ -47,38 +48,34 @@ class Replayed:
 def replay_letters(
     letters: Sequence[DeadLetter], *, by: User, now: datetime
 ) -> list[Replayed]:
-    """Take letters in again, in the order of their coming; return each one's outcome.
+    """Ingest letters again, in the order of their arrival; return each one's outcome.
 
-    Each is taken as having arrived when it did: it is no sign of life of now. One that
-    was taken is not taken a second time, and a message that is known by its (boot, seq)
-    changes nothing. The caller has asked whether the person may.
+    Each keeps its first arrival time: it is no sign of life now. A letter that was
+    accepted is not ingested a second time, and a message whose (boot, seq) is known
+    changes nothing. The caller has checked that the person may do this.
     """
     ordered = sorted(letters, key=lambda letter: letter.pk)
     return [_replay(letter, by=by, now=now) for letter in ordered]
 
 
 def _replay(found: DeadLetter, *, by: User, now: datetime) -> Replayed:
-    with _behind_the_wall_of(found):
-        for attempt in range(1, TRIES + 1):
-            try:
-                with transaction.atomic():
-                    return _replay_locked(found, by=by, now=now)
-            except (OperationalError, InterfaceError) as error:
-                deadlocked = isinstance(error.__cause__, DeadlockDetected)
-                if not deadlocked or attempt == TRIES:
-                    raise
-            except Exception as error:
-                logger.exception("a dead letter cannot be taken")
-                what = f"{type(error).__name__}: {error}"
-                with transaction.atomic():
-                    return _noted(found, ReplayOutcome.REFUSED, what, by=by, now=now)
-    raise AssertionError("the last try returns or raises")
+    with _within_tenant_of(found):
+        try:
+            return repeat_on_deadlock(partial(_replay_locked, found, by=by, now=now))
+        except (OperationalError, InterfaceError):
+            raise  # the database is away; the letter is not at fault
+        except Exception as error:
+            logger.exception("a dead letter cannot be ingested")
+            detail = f"{type(error).__name__}: {error}"
+            with transaction.atomic():
+                return _record(found, ReplayOutcome.REFUSED, detail, by=by, now=now)
 
 
-def _behind_the_wall_of(letter: DeadLetter) -> AbstractContextManager[None]:
-    """Let a tenant's letter reach that tenant's devices and no others.
+def _within_tenant_of(letter: DeadLetter) -> AbstractContextManager[None]:
+    """Let a tenant's letter change devices of that tenant only.
 
-    Its device may be another tenant's by now, or the replayer one who sees all.
+    By now its device may belong to another tenant, and the person who replays it may
+    be one who sees every tenant.
     """
     if letter.tenant_id is None:
         return nullcontext()
@@ -86,19 +83,20 @@ def _behind_the_wall_of(letter: DeadLetter) -> AbstractContextManager[None]:
     return scope
 
 
+@transaction.atomic
 def _replay_locked(found: DeadLetter, *, by: User, now: datetime) -> Replayed:
     letter = lock_letter(found.pk)
     if letter is None:
-        detail = "It is not kept any more."
+        detail = "It is no longer kept."
         return Replayed(found.public_id, ReplayOutcome.REFUSED, detail)
     if letter.outcome in DONE:
-        detail = f"It was {letter.outcome} at {letter.replayed_at:%F %T} already."
+        detail = f"It was {letter.outcome} at {letter.replayed_at:%F %T}."
         return Replayed(letter.public_id, ReplayOutcome.REPEATED, detail)
     outcome, detail = _outcome_of(letter, now=now)
-    return _noted(letter, outcome, detail, by=by, now=now)
+    return _record(letter, outcome, detail, by=by, now=now)
 
 
-def _noted(
+def _record(
     letter: DeadLetter, outcome: ReplayOutcome, detail: str, *, by: User, now: datetime
 ) -> Replayed:
     mark_replayed(letter, outcome, detail, by=by, now=now)
@@ -120,21 +118,21 @@ def _outcome_of(letter: DeadLetter, *, now: datetime) -> tuple[ReplayOutcome, st
     except Undecodable as error:
         return ReplayOutcome.REFUSED, str(error)
     if _is_overtaken(uplink):
-        detail = "The device was heard of since: how it stood then says nothing of now."
+        detail = "The device was seen since: its old status says nothing about now."
         return ReplayOutcome.OUTDATED, detail
-    refusal, judged = take_again(uplink, now=now)
+    refusal, judged = ingest_again(uplink, now=now)
     if refusal is not None:
         return ReplayOutcome.REFUSED, f"{refusal.reason}: {refusal.detail}"
     if not judged.fresh:
-        detail = "Its boot and seq were taken before."
+        detail = "A message with this boot and seq was applied before."
         return ReplayOutcome.REPEATED, detail
     if uplink.kind == "reported" and not judged.reported:
-        return ReplayOutcome.OUTDATED, "A newer document of the device is known."
+        return ReplayOutcome.OUTDATED, "A newer report of the device is known."
     return ReplayOutcome.TAKEN, ""
 
 
 def _is_overtaken(uplink: Uplink) -> bool:
-    """Say whether it tells how a device stood before we heard of it again."""
+    """Whether it is a status message from before the device was last seen."""
     if uplink.kind != "status":
         return False
     heard_at = last_heard_across_tenants(uplink.uid)

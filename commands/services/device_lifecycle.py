@@ -1,4 +1,4 @@
-"""Moves of a device's lifecycle, whichever door asks: a replacement is one of them."""
+"""Moves of a device's lifecycle for API and admin; a replacement is one of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def move_device(
     actor: User | None = None,
     replaced_by: Device | None = None,
 ) -> LifecycleMove:
-    """Move a device; where it becomes replaced, the successor takes everything over.
+    """Move a device's lifecycle; a successor takes over from a replaced device.
 
     Raises MoveRefused (with the moves that are allowed), Conflict and BadInput.
     """
@@ -26,5 +26,5 @@ def move_device(
             device=device, successor=replaced_by, reason=reason, actor=actor
         )
     if replaced_by is not None and to in Lifecycle.values:
-        raise BadInput(replaced_by="Only a device that becomes replaced names one.")
+        raise BadInput(replaced_by="Only for the move to 'replaced'.")
     return move_lifecycle(device=device, to=to, reason=reason, actor=actor)

@@ -1,4 +1,4 @@
-"""What a device's word does to a command: acknowledgement, progress, result, report."""
+"""Applying a device's responses to a command: acknowledgement, progress, result."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from commands.services.transitions import (
 
 S = CommandStatus
 NOT_YET_RUNNING = UNSENT | {S.SENT, S.RECEIVED}
-# A device that defers without saying until when is asked again after this.
+# A command that the device defers without a time is sent again after this.
 DEFERRED_FOR = timedelta(minutes=1)
 
 
-def take_acknowledgement(
+def apply_acknowledgement(
     command: Command,
     moves: Moves,
     *,
@@ -58,10 +58,10 @@ def take_acknowledgement(
         moves.touch(command)
 
 
-def take_progress(
+def apply_progress(
     command: Command, moves: Moves, *, payload: dict[str, Any], at: datetime
 ) -> None:
-    """Apply a sign that the device has begun; the newest progress is kept."""
+    """Apply a progress message: the device is running it; keep the newest payload."""
     if is_verdict(command.status, command.failure_class):
         _record_late_acknowledgement(command, moves, status="progress", at=at)
         return
@@ -70,7 +70,7 @@ def take_progress(
         moves.move(
             command,
             S.RUNNING,
-            cause="the device has begun",
+            cause="the device has started it",
             actor=DEVICE,
             due_at=moves.now + seconds(command, "execute_timeout"),
         )
@@ -79,7 +79,7 @@ def take_progress(
         moves.touch(command)
 
 
-def take_result(
+def apply_result(
     command: Command,
     moves: Moves,
     *,
@@ -89,11 +89,11 @@ def take_result(
     at: datetime,
     reported: dict[str, Any] | None,
 ) -> None:
-    """Apply ``succeeded`` or ``failed``; what the device ended already stays."""
+    """Apply ``succeeded`` or ``failed``; a second result changes nothing."""
     result = {"status": status, "code": code, "payload": payload}
     if status == "failed":
         if command.status == S.SUCCEEDED:
-            return  # it has said already how it ended
+            return  # the device has reported its end already
         cause = "the device failed" + (f": {code}" if code is not None else "")
         if moves.move(
             command,
@@ -127,7 +127,7 @@ def verify_if_met(
     *,
     reported: dict[str, Any],
     at: datetime,
-    cause: str = "the reported state says so",
+    cause: str = "the reported state confirms it",
 ) -> bool:
     """Verify a command whose expectation the reported document meets."""
     if command.expectation is None or not is_met(command.expectation, reported):
@@ -139,17 +139,17 @@ def verify_if_met(
 
 
 def release_at_birth(command: Command, moves: Moves) -> bool:
-    """Queue a command that waited for its device, which is there again."""
+    """Queue a command that waited for its device to come online."""
     if command.status != S.HELD or command.waits_for != WaitsFor.DEVICE:
         return False
     return moves.move(
-        command, S.QUEUED, cause="the device is there again", due_at=moves.now
+        command, S.QUEUED, cause="the device is online again", due_at=moves.now
     )
 
 
 def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> None:
     if command.status in (S.RUNNING, S.SUCCEEDED):
-        return  # it has begun: the refusal of a repeat says nothing about this one
+        return  # it has started: the device rejects only a repeat of it
     cause = "the device rejected it" + (f": {reason}" if reason else "")
     if moves.move(
         command,
@@ -177,7 +177,7 @@ def _defer(
     if command.command_class == CommandClass.CONTROL:
         wanted = min(wanted, command.expires_at)
     fill_times(command, at=at, upto=S.RECEIVED)
-    # A try that the device put off is not one that failed.
+    # A deferred attempt is not a failed one.
     command.uncounted_attempts += 1
     moves.move(
         command,

@@ -1,4 +1,4 @@
-"""How an adapter gets commands out: claim, check again, publish, mark."""
+"""How an adapter delivers commands: claim, check again, publish, mark."""
 
 from __future__ import annotations
 
@@ -24,26 +24,25 @@ from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Attempt, Command
 from commands.services import job_maintenance, retry_policy
+from commands.services.adapter_wakeup import wake_adapters
 from commands.services.retained_config import remember_retained
 from commands.services.transitions import Moves, lock_commands, seconds
-from iotplatform.common.notify import notify
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
 from state.choices import Connectivity
-from state.selectors import desired_of, reach_of
+from state.selectors import deliverability_of, desired_of
 from state.services.presence.expected_disconnects import expect_disconnect
 
-CHANNEL = "commands_due"
-# Who cannot be reached for sure; whoever is suspect or stale may well listen.
+# Devices that certainly cannot be reached; suspect and stale ones may still listen.
 AWAY = frozenset({Connectivity.OFFLINE.value})
 S = CommandStatus
-# A device that asks for its own; the second half lets an index of open commands help.
+# Only commands of the devices that poll; ended_at lets an index of open commands help.
 OF_DEVICES = "AND c.device_id = ANY(%(devices)s) AND c.ended_at IS NULL"
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
-# The claim and its token in one statement: what another adapter holds is left out, and
-# a new token makes every older one worthless. OFFSET 0 and ARRAY() keep the planner on
-# the keys also while it knows nothing of a table that was filled a moment ago.
+# The claim and its token in one statement: rows that another adapter locks are skipped,
+# and a new token makes every older one worthless. OFFSET 0 and ARRAY() keep the planner
+# on the keys, even while it has no statistics of a table that was just filled.
 CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT c.id
@@ -73,21 +72,16 @@ CLAIM = """
 
 
 @dataclass(frozen=True)
-class Downlink:
-    """One message to publish, and the claim under which that is allowed."""
+class OutgoingCommand:
+    """One message to publish, and the claim that allows it."""
 
     command_id: UUID
     token: UUID
     topic: str
     payload: bytes
     retain: bool
-    # Null for retained configuration: it waits for the device at the broker.
+    # None for retained configuration: it waits for the device at the broker.
     message_expiry_seconds: int | None
-
-
-def wake_adapters() -> None:
-    """Wake the adapters with the commit: one NOTIFY a batch."""
-    notify(CHANNEL)
 
 
 def claim_due(
@@ -97,10 +91,10 @@ def claim_due(
     lease_seconds: float,
     now: datetime,
     device_ids: Collection[int] | None = None,
-) -> list[Downlink]:
+) -> list[OutgoingCommand]:
     """Claim due commands of the adapter's devices; return what to publish.
 
-    With ``device_ids``, only theirs: where devices ask, each for its own.
+    With ``device_ids``, only the commands of these devices (an adapter that is polled).
     """
     with transaction.atomic():
         commands = _claim(adapter, limit, lease_seconds, now, device_ids)
@@ -117,55 +111,55 @@ def claim_due(
             )
             for command in commands
         )
-        downlinks = _downlinks(commands, now)
+        outgoing = _outgoing_commands(commands, now)
         if adapter == Adapter.MQTT:
             configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
             remember_retained(
                 [(c.tenant_id, c.device_id, desired_topic(c.device)) for c in configs],
                 at=now,
             )
-    # Before the publish, and after the commit: presence rows are locked before commands
-    # everywhere else.
+    # Before the publish, but after the commit: everywhere else presence rows are locked
+    # before commands.
     _expect_disconnects(commands, now)
     job_maintenance.begin(commands, now)
-    return downlinks
+    return outgoing
 
 
-def still_mine(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
+def find_publishable(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
     """Return the ids among ``claims`` that may still be published.
 
-    To be asked right before the publish: a command that was cancelled, superseded or
-    answered since, or whose lease has passed, is not among them.
+    To be called right before the publish: a command that was cancelled, superseded or
+    answered since, or whose lease is over, is not among them.
     """
     wanted = set(claims)
-    held = Command.objects.filter(
+    claimed = Command.objects.filter(
         public_id__in=[public_id for public_id, _ in wanted],
         status=S.QUEUED,
         claimed_until__gt=now,
         expires_at__gt=now,
     ).exclude(job__isnull=False, job__status__in=JOB_HOLDS_BACK)
-    tokens = held.values_list("public_id", "claim_token")
+    tokens = claimed.values_list("public_id", "claim_token")
     return {public_id for public_id, token in tokens if (public_id, token) in wanted}
 
 
 @transaction.atomic
 def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
-    """Record that the broker took them; return the ids whose claim still held."""
+    """Record that the broker accepted them; return the ids whose claim was valid."""
     commands = _locked_claims(claims)
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
-    connectivity = reach_of([c.device_id for c in configs])
+    connectivity = deliverability_of([c.device_id for c in configs])
     moves = Moves(now=at)
     for command in commands:
         command.sent_at = command.sent_at or at
         moves.touch(command)
-        # An answer of the device may have come first, and moved it further already.
+        # A response of the device may have come first, and moved it further already.
         if command.status != S.QUEUED:
             continue
         moves.move(
             command,
             S.SENT,
-            cause=f"sent, try {command.attempt_count}",
-            # What nobody acknowledged ends with its time, however patient its policy.
+            cause=f"sent, attempt {command.attempt_count}",
+            # Without an acknowledgement it ends when it expires, whatever the policy.
             due_at=min(at + seconds(command, "receive_timeout"), command.expires_at),
         )
         command.claimed_until = None
@@ -180,7 +174,7 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
 
 @transaction.atomic
 def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
-    """Record that they did not get out; they are tried again as their policy says."""
+    """Record that they could not be sent; they are retried as their policy says."""
     commands = [c for c in _locked_claims(claims) if c.status == S.QUEUED]
     retry_policy.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
     losses = retry_policy.count_losses(commands)
@@ -201,7 +195,7 @@ def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UU
 
 
 def base_topic(device: Device) -> str:
-    """Return where a device listens: a child does through its gateway."""
+    """Return the topic that a device listens to; a child listens via its gateway."""
     if device.kind == DeviceKind.CHILD and device.gateway is not None:
         return f"iot/v1/{device.gateway.uid}/child/{device.uid}"
     return f"iot/v1/{device.uid}"
@@ -238,10 +232,12 @@ def _claim(
     return list(rows.order_by("due_at", "pk"))
 
 
-def _downlinks(commands: Sequence[Command], now: datetime) -> list[Downlink]:
+def _outgoing_commands(
+    commands: Sequence[Command], now: datetime
+) -> list[OutgoingCommand]:
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
     desired = desired_of([c.device_id for c in configs])
-    links = []
+    outgoing = []
     for command in commands:
         is_config = command.command_class == CommandClass.CONFIG
         if is_config:
@@ -256,8 +252,8 @@ def _downlinks(commands: Sequence[Command], now: datetime) -> list[Downlink]:
             topic = f"{base_topic(command.device)}/down/command"
             body = _command_body(command)
         left = (command.expires_at - now).total_seconds()
-        links.append(
-            Downlink(
+        outgoing.append(
+            OutgoingCommand(
                 command_id=command.public_id,
                 token=_token(command),
                 topic=topic,
@@ -266,7 +262,7 @@ def _downlinks(commands: Sequence[Command], now: datetime) -> list[Downlink]:
                 message_expiry_seconds=None if is_config else max(1, math.ceil(left)),
             )
         )
-    return links
+    return outgoing
 
 
 def _token(command: Command) -> UUID:
@@ -287,7 +283,7 @@ def _command_body(command: Command) -> dict[str, Any]:
 
 
 def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
-    """Tell state that these devices will go away, and that it is our doing."""
+    """Announce to state that these devices will disconnect because of our command."""
     by_name: dict[str, list[Command]] = {}
     for command in commands:
         if DEFINITIONS[command.name].is_disconnecting:
@@ -300,7 +296,7 @@ def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
             [c.device_id for c in group],
             at=now,
             until=now + longest,
-            reason=f"{name} of ours",
+            reason=f"our command {name}",
         )
 
 
@@ -316,7 +312,7 @@ def _mark_attempts(commands: Sequence[Command], at: datetime) -> None:
     for attempts in retry_policy.newest_attempts(commands):
         attempts.update(
             sent_at=Coalesce("sent_at", Value(at)),
-            # What the device has answered already keeps that outcome.
+            # If the device has answered already, that outcome stays.
             outcome=Case(
                 When(outcome=AttemptOutcome.CLAIMED, then=Value(AttemptOutcome.SENT)),
                 default=F("outcome"),

@@ -1,4 +1,4 @@
-"""Asking twice does it once: keys of requests, per tenant, kept for 7 days."""
+"""Idempotency keys: a repeated request is done once; per tenant, kept for 7 days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT_FOR = timedelta(days=7)
 MAX_LENGTH = 255
 SWEEP_BATCH = 10_000  # one DELETE of this size takes well under a second
 
-# A second request with the same key waits here until the first has committed or gone.
+# A second request with the same key waits here until the first one has ended.
 CLAIM = """
     INSERT INTO commands_idempotencykey
         (tenant_id, key, fingerprint, kind, object_public_id, created_at)
@@ -29,7 +29,7 @@ CLAIM = """
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return a digest of a request; the order of keys in objects does not matter."""
+    """Return the digest of a request; the order of keys in objects does not matter."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -43,10 +43,11 @@ def claim_key(
     public_id: UUID,
     now: datetime,
 ) -> UUID | None:
-    """Take the key for the object ``public_id``, inside the caller's transaction.
+    """Claim the key for the object ``public_id``, in the caller's transaction.
 
-    Return None when it is ours (or there is no key), else the id of the object that the
-    same request made first. Raise IdempotencyKeyReused where the request was another.
+    Return None if the claim succeeded or there is no key, else the id of the object
+    that the same request made first. Raises IdempotencyKeyReused if the first request
+    was another one.
     """
     if not key:
         return None
@@ -70,7 +71,10 @@ def claim_key(
 def earlier_object(
     tenant: Tenant, key: str | None, request: str, *, kind: KeyKind
 ) -> UUID | None:
-    """Return what the same request made with this key, or None; refuse another one."""
+    """Return what the same request made with this key, or None.
+
+    Raises IdempotencyKeyReused if the key was used with another request.
+    """
     if not key:
         return None
     earlier = IdempotencyKey.objects.filter(tenant=tenant, key=key).first()
@@ -83,7 +87,7 @@ def earlier_object(
     return earlier.object_public_id
 
 
-def forget_old_keys_across_tenants(*, now: datetime) -> int:
+def delete_old_keys_across_tenants(*, now: datetime) -> int:
     """Delete a batch of keys that are older than 7 days; return how many."""
     old = IdempotencyKey.objects.filter(created_at__lt=now - KEPT_FOR)
     batch = old.order_by("created_at").values_list("pk", flat=True)[:SWEEP_BATCH]

@@ -1,4 +1,4 @@
-"""The clock of jobs: judge the present wave, release the next, hand out commands."""
+"""What advances jobs: judge the current wave, release the next, hand out commands."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Max, Q
 
 from commands.choices import CommandClass, JobStatus, WaveStatus
 from commands.definitions import DEFINITIONS
 from commands.models import Command, Job, JobTarget, JobWave
 from commands.selectors.job_members import (
-    devices_with_reasons,
-    next_targets,
+    get_devices_with_refusals,
+    list_next_targets,
 )
 from commands.selectors.job_tallies import Tally, has_open_commands, tally_waves
 from commands.services.commands import new_command, save_new, supersede_configs
 from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
 from commands.services.transitions import PLATFORM, Moves
+from iotplatform.common import bulk_sql
+from registry.models import Device
 from state.choices import Connectivity
-from state.selectors import desired_of, reach_of
+from state.selectors import deliverability_of, desired_of
 from state.services.twin import merge_desired_many
 
 logger = logging.getLogger(__name__)
@@ -33,11 +35,7 @@ J = JobStatus
 # a second, which is faster than the devices answer.
 BATCH = 1_000
 
-LINK = """
-    UPDATE commands_jobtarget AS old SET command_id = new.command_id
-    FROM unnest(%s::bigint[], %s::bigint[]) AS new(id, command_id)
-    WHERE old.id = new.id
-"""
+LINK = bulk_sql.update_by_key(JobTarget, "command_id")
 
 
 def advance_jobs_across_tenants(now: datetime) -> int:
@@ -50,11 +48,11 @@ def advance_jobs_across_tenants(now: datetime) -> int:
 
 
 def _advance_or_log(job_id: int, now: datetime) -> bool:
-    """Advance one job; what is wrong with it does not stop the others."""
+    """Advance one job; an error in it does not stop the others."""
     try:
         return advance_job(job_id, now=now)
     except (OperationalError, InterfaceError):
-        raise  # the database is away, for all of them
+        raise  # the database is away; the other jobs would fail too
     except Exception:
         logger.exception("job %s cannot be advanced", job_id)
         return False
@@ -62,7 +60,7 @@ def _advance_or_log(job_id: int, now: datetime) -> bool:
 
 @transaction.atomic
 def advance_job(job_id: int, *, now: datetime) -> bool:
-    """Advance one job, unless another worker does; say whether it did."""
+    """Advance one job, unless another worker does; return whether it was advanced."""
     job = (
         Job.objects.filter(pk=job_id, status__in=[J.SCHEDULED, J.RUNNING])
         .select_for_update(skip_locked=True, no_key=True)
@@ -74,18 +72,18 @@ def advance_job(job_id: int, *, now: datetime) -> bool:
         move_job(job, J.RUNNING, at=now, actor=PLATFORM, cause="its start time came")
     if job.deadline is not None and job.deadline <= now:
         _close_at_deadline(job, now)
-    wave = _present_wave(job, now)
+    wave = _current_wave(job, now)
     if wave is not None:
         _advance_wave(job, wave, now)
-    elif not _waves_to_come(job) and not has_open_commands(job.pk):
+    elif not _has_waves_left(job) and not has_open_commands(job.pk):
         move_job(
-            job, J.COMPLETED, at=now, actor=PLATFORM, cause="every member has ended"
+            job, J.COMPLETED, at=now, actor=PLATFORM, cause="every device has finished"
         )
     return True
 
 
 def judge_wave(tally: Tally, wave: JobWave, rollout: dict[str, float]) -> str:
-    """Say in words why the wave stops its job; empty where it does not."""
+    """Return the reason why the wave stops its job; empty if it does not."""
     ended = tally.ended - wave.accepted_ended
     failed = tally.failed - wave.accepted_failed
     enough = min(rollout["min_ended"], max(1, tally.counted - wave.accepted_ended))
@@ -93,26 +91,26 @@ def judge_wave(tally: Tally, wave: JobWave, rollout: dict[str, float]) -> str:
     if ended < enough or failed / ended <= limit:
         return ""
     return (
-        f"{wave_name(wave)}: {failed} of {ended} that ended failed"
+        f"{wave_name(wave)}: {failed} of {ended} finished devices failed"
         f" ({failed / ended:.0%}), above the failure threshold of {limit:.0%}."
     )
 
 
 def judge_success(tally: Tally, wave: JobWave, rollout: dict[str, float]) -> str:
-    """Say in words why a wave that has ended pauses its job; empty if it does not."""
+    """Return the reason why an ended wave pauses its job; empty if it does not."""
     ended = tally.ended - wave.accepted_ended
     succeeded = ended - (tally.failed - wave.accepted_failed)
     limit = rollout["success_threshold"]
     if ended <= 0 or succeeded / ended >= limit:
         return ""
     return (
-        f"{wave_name(wave)} ended with {succeeded} of {ended} successful"
+        f"{wave_name(wave)}: {succeeded} of {ended} devices succeeded"
         f" ({succeeded / ended:.0%}), below the success threshold of {limit:.0%}."
     )
 
 
 def wave_name(wave: JobWave) -> str:
-    """Return how people call a wave."""
+    """Return the name of a wave that people see."""
     return "The canary" if wave.is_canary else f"Wave {wave.number}"
 
 
@@ -131,8 +129,8 @@ def _advance_wave(job: Job, wave: JobWave, now: datetime) -> None:
         wave.save(update_fields=["status", "ended_at"])
 
 
-def _present_wave(job: Job, now: datetime) -> JobWave | None:
-    """Return the released wave; release the next one when the soak time is over."""
+def _current_wave(job: Job, now: datetime) -> JobWave | None:
+    """Return the released wave, or release the next one when the soak time is over."""
     waves = JobWave.objects.filter(job=job)
     released = waves.filter(status=WaveStatus.RELEASED).order_by("number").first()
     if released is not None:
@@ -150,38 +148,37 @@ def _present_wave(job: Job, now: datetime) -> JobWave | None:
     return following
 
 
-def _waves_to_come(job: Job) -> bool:
+def _has_waves_left(job: Job) -> bool:
     return JobWave.objects.filter(job=job).exclude(status=WaveStatus.ENDED).exists()
 
 
 def _hand_out(job: Job, wave: JobWave, now: datetime) -> None:
-    """Give a batch of the wave's members their commands, as fast as the rate allows."""
+    """Create commands for a batch of the wave's members, as fast as the rate allows."""
     limit = min(BATCH, _allowance(job, now))
-    targets = next_targets(job.pk, wave.number, limit=limit) if limit else []
+    targets = list_next_targets(job.pk, wave.number, limit=limit) if limit else []
     if not targets:
         return
     ids = [target.device_id for target in targets]
-    devices = devices_with_reasons(ids)
-    connectivity = reach_of(ids)
-    taking = []
+    devices = get_devices_with_refusals(ids)
+    connectivity = deliverability_of(ids)
+    ready = []
     for target in targets:
-        _, reason = devices[target.device_id]
-        where = connectivity.get(target.device_id, Connectivity.OFFLINE.value)
-        target.skip_reason = reason or _skip_reason(job, where)
+        device, refusal = devices[target.device_id]
+        status = connectivity.get(target.device_id, Connectivity.OFFLINE.value)
+        target.skip_reason = refusal or _skip_reason(job, status)
         if not target.skip_reason:
-            taking.append((target, where))
+            ready.append((target, device, status))
     skipped = [target for target in targets if target.skip_reason]
     JobTarget.objects.bulk_update(skipped, ["skip_reason"])
-    _create_commands(job, taking, now)
+    if ready:
+        _create_commands(job, ready, now)
 
 
 def _create_commands(
-    job: Job, taking: Sequence[tuple[JobTarget, str]], now: datetime
+    job: Job, members: Sequence[tuple[JobTarget, Device, str]], now: datetime
 ) -> None:
-    if not taking:
-        return
-    ids = [target.device_id for target, _ in taking]
-    devices = devices_with_reasons(ids)
+    """Create a command for each member, given with its device and connectivity."""
+    ids = [device.pk for _, device, _ in members]
     is_config = job.command_class == CommandClass.CONFIG
     versions = merge_desired_many(sorted(ids), job.params, at=now) if is_config else {}
     desired = desired_of(ids) if is_config else {}
@@ -189,38 +186,37 @@ def _create_commands(
     if is_config:
         supersede_configs(ids, moves)
     commands = []
-    for target, where in taking:
+    for _, device, connectivity in members:
         command = new_command(
-            device=devices[target.device_id][0],
+            device=device,
             definition=DEFINITIONS[job.command_name],
             params=job.params,
             policy=job.policy,
-            connectivity=where,
+            connectivity=connectivity,
             now=now,
             job=job,
             deadline=job.deadline,
         )
-        command.desired_version = versions.get(target.device_id)
+        command.desired_version = versions.get(device.pk)
         if is_config:
-            command.expectation = desired[target.device_id][0]
+            command.expectation = desired[device.pk][0]
         command.requested_by_id = job.created_by_id
         commands.append(command)
     save_new(commands, moves, actor=PLATFORM, cause=f"released by job {job.name}")
-    with connection.cursor() as cursor:
-        targets = [target.pk for target, _ in taking]
-        cursor.execute(LINK, [targets, [command.pk for command in commands]])
+    links = [(m[0].pk, c.pk) for m, c in zip(members, commands, strict=True)]
+    bulk_sql.run(LINK, bulk_sql.columns_of(links, 2))
 
 
 def _skip_reason(job: Job, connectivity: str) -> str:
     if job.command_class == CommandClass.CONTROL and connectivity != "online":
-        return f"is {connectivity}: a real-time command is refused unless online"
+        return f"is {connectivity}: real-time commands need an online device"
     if job.rollout["offline"] == "skip" and connectivity in AWAY:
         return "is offline"
     return ""
 
 
 def _allowance(job: Job, now: datetime) -> int:
-    """Return how many commands the rate allows now: even over the minute, no bursts."""
+    """Return how many commands the rate allows now, spread evenly over the minute."""
     rate: int | None = job.rollout["rate_per_minute"]
     if not rate:
         return BATCH
@@ -234,9 +230,9 @@ def _allowance(job: Job, now: datetime) -> int:
 
 
 def _close_at_deadline(job: Job, now: datetime) -> None:
-    """Give no more commands, judge no more waves; what is out ends by the same hour."""
+    """Skip the members without a command, end the waves; open commands expire now."""
     JobTarget.objects.filter(job=job, command__isnull=True, skip_reason="").update(
-        skip_reason="the job's deadline had passed"
+        skip_reason="the job's deadline has passed"
     )
     JobWave.objects.filter(job=job).exclude(status=WaveStatus.ENDED).update(
         status=WaveStatus.ENDED, ended_at=now

@@ -1,7 +1,8 @@
-"""Maintenance of a job's members: nobody is called for what we do to them.
+"""Maintenance of a job's members: suppress alarms while a job works on them.
 
-From the moment that a member's command goes out until it ends, and no longer than its
-policy lets it take: a member that is away waits without, for nobody works at it yet.
+It lasts from the moment that a member's command is sent until the command ends, at most
+as long as its policy allows. A member that is offline has no maintenance while it
+waits: nothing works on it yet.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from state.services.maintenance import end_for_devices, open_for_devices
 
 STEPS = ("receive_timeout", "execute_timeout", "verify_timeout")
 
-# Members whose command has ended, and that no other one of the job is under way to.
+# Members whose command has ended, without another open command of the same job.
 _ENDED = """
     SELECT DISTINCT c.job_id, c.device_id FROM commands_command c
     WHERE c.device_id = ANY(%s) AND c.job_id IS NOT NULL AND c.ended_at > %s
@@ -26,12 +27,12 @@ _ENDED = """
             WHERE o.device_id = c.device_id AND o.job_id = c.job_id
                 AND o.ended_at IS NULL)
 """
-# Who ended is told within seconds; what is older has ended its work by itself.
+# Ended commands are reported within seconds; older maintenance has ended by itself.
 LATELY = timedelta(hours=1)
 
 
 def begin(commands: Sequence[Command], now: datetime) -> None:
-    """Have work begin at the members of jobs to which these commands go out."""
+    """Begin maintenance of the job members that these commands are sent to."""
     by_job: dict[int, list[Command]] = defaultdict(list)
     for command in commands:
         if command.job_id is not None:
@@ -52,7 +53,7 @@ def begin(commands: Sequence[Command], now: datetime) -> None:
 
 
 def end(device_ids: Collection[int], *, now: datetime) -> None:
-    """Have work end at those of these devices whose command of a job has ended."""
+    """End the maintenance of those devices whose command of a job has ended."""
     by_job: dict[int, list[int]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_ENDED, [sorted(device_ids), now - LATELY])

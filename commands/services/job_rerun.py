@@ -1,4 +1,4 @@
-"""Trying again those members of a job that failed in one way."""
+"""Retrying the members of a job that ended with one failure class."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from commands.choices import FailureClass, JobStatus
 from commands.exceptions import TransitionRefused
 from commands.models import Command, Job, JobTarget
 from commands.services import rerun
+from commands.services.adapter_wakeup import wake_adapters
 from commands.services.commands import actor_name
-from commands.services.dispatch import wake_adapters
 from commands.services.jobs import (
-    accept_present_waves,
+    accept_current_waves,
     move_job,
     record_job_event,
 )
 from commands.services.transitions import Moves, lock_commands
 from registry.models import Device, User
-from state.selectors import reach_of
+from state.selectors import deliverability_of
 
 J = JobStatus
 MAY_RETRY = frozenset({J.RUNNING, J.PAUSED, J.STOPPED, J.COMPLETED})
@@ -29,10 +29,10 @@ BATCH = 1_000
 def retry_failed(
     *, job: Job, failure_class: FailureClass, actor: User | None, reason: str
 ) -> Job:
-    """Try the members of one failure class again, and let the job go on.
+    """Retry the members that ended with one failure class, and continue the job.
 
-    Refuses a job that has not begun or was cancelled, and one of which no member of
-    that class can be tried again (TransitionRefused).
+    Raises TransitionRefused for a job that has not started or was cancelled, and if no
+    member of that class can be retried.
     """
     rows = Job.objects.select_for_update(of=("self",), no_key=True)
     locked = rows.get(pk=job.pk)
@@ -45,7 +45,7 @@ def retry_failed(
     ).values_list("command_id", flat=True)
     ids = sorted(pk for pk in failed if pk is not None)
     moves = Moves(now=timezone.now())
-    cause = f"members that ended as {failure_class} are tried again"
+    cause = f"members that ended as {failure_class} are retried"
     cause += f": {reason}" if reason else ""
     retried = sum(
         _retry_batch(ids[start : start + BATCH], moves, actor, cause)
@@ -53,7 +53,7 @@ def retry_failed(
     )
     if not retried:
         raise TransitionRefused(
-            f"No member that ended as {failure_class} can be tried again."
+            f"No member that ended as {failure_class} can be retried."
         )
     moves.write()
     wake_adapters()
@@ -63,20 +63,20 @@ def retry_failed(
         record_job_event(locked, at=moves.now, actor=name, cause=cause)
     else:
         move_job(locked, J.RUNNING, at=moves.now, actor=name, cause=cause)
-    accept_present_waves(locked)
+    accept_current_waves(locked)
     return locked
 
 
 def _retry_batch(ids: list[int], moves: Moves, actor: User | None, cause: str) -> int:
     commands = lock_commands(ids)
-    outdated = rerun.outdated_among(commands.values())
+    outdated = rerun.find_outdated(commands.values())
     ready = [
         command
         for command in commands.values()
-        if not rerun.why_not_again(command, is_outdated=command.pk in outdated)
+        if not rerun.rerun_refusal(command, is_outdated=command.pk in outdated)
     ]
     devices = Device.objects.in_bulk([command.device_id for command in ready])
-    connectivity = reach_of(list(devices))
+    connectivity = deliverability_of(list(devices))
     successors: list[Command] = []
     for command in ready:
         command.device = devices[command.device_id]

@@ -1,4 +1,4 @@
-"""Making a job over frozen ids, and what people do to it."""
+"""Creating a job for frozen device ids, and what people do with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import JobStatus, KeyKind, WaveStatus
@@ -21,29 +21,29 @@ from commands.rollouts import (
     plan_waves,
     spread,
 )
-from commands.selectors.job_members import member_facts
+from commands.selectors.job_members import get_join_refusals
 from commands.selectors.job_tallies import tally_waves
 from commands.services.commands import actor_name
 from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.validation import checked_definition, complete_policy
+from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id
 from registry.models import Tenant, User
 
 J = JobStatus
 INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
 
-INSERT_TARGETS = """
+INSERT_TARGETS = f"""
     INSERT INTO commands_jobtarget (tenant_id, job_id, device_id, wave, skip_reason)
-    SELECT %s, %s, new.device_id, new.wave, new.skip_reason
-    FROM unnest(%s::bigint[], %s::integer[], %s::varchar[])
-        AS new(device_id, wave, skip_reason)
+    SELECT %s, %s, v.*
+    FROM {bulk_sql.unnest(JobTarget, "device_id", "wave", "skip_reason")}
 """
 
 
 @dataclass(frozen=True)
 class FrozenTarget:
-    """How the member list came about: query, instant, index lag, and its hash."""
+    """Where the member list comes from: query, instant, index lag, and its hash."""
 
     query: str
     taken_at: datetime
@@ -54,9 +54,9 @@ class FrozenTarget:
 def find_earlier_job(
     *, tenant: Tenant, idempotency_key: str | None, request: str
 ) -> Job | None:
-    """Return the job that the same request made before, so that nothing is resolved.
+    """Return the job that the same request made before, to skip resolving the cohort.
 
-    Raise IdempotencyKeyReused where the key was used with another request.
+    Raises IdempotencyKeyReused if the key was used with another request.
     """
     public_id = earlier_object(tenant, idempotency_key, request, kind=KeyKind.JOB)
     if public_id is None:
@@ -77,12 +77,12 @@ def create_job(
     idempotency_key: str | None,
     request: str,
 ) -> tuple[Job, bool]:
-    """Freeze the members and plan the waves; say whether the job is a new one.
+    """Freeze the members and plan the waves; return the job and whether it is new.
 
-    ``request`` is the fingerprint of the request that made it. Every id is checked
-    again: one that is not of this tenant refuses the whole, one that may not join is
-    left out with its reason. Refuses a command or rollout that cannot be used, and a
-    cohort of which no device may join (InvalidCommand, InvalidRollout).
+    ``request`` is the fingerprint of the request. Every id is checked again: an id of
+    another tenant refuses the whole request, a device that may not join is skipped with
+    a reason. Raises InvalidCommand or InvalidRollout for a command or rollout that
+    cannot be used, and if no device may join.
     """
     now = timezone.now()
     draft = _checked_draft(tenant, name, command, rollout, now)
@@ -108,13 +108,13 @@ def create_job(
     )
     draft.save(force_insert=True)
     joining = _place_members(draft, members)
-    cause = f"made for {joining} devices"
+    cause = f"created for {joining} devices"
     record_job_event(draft, at=now, actor=actor_name(actor), cause=cause)
     return draft, True
 
 
 def start_job(*, job: Job, actor: User | None, reason: str = "") -> Job:
-    """Begin now, or at its start time if that is still to come."""
+    """Start now, or at the start time if that is in the future."""
     now = timezone.now()
     later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
     to = J.SCHEDULED if later else J.RUNNING
@@ -122,27 +122,28 @@ def start_job(*, job: Job, actor: User | None, reason: str = "") -> Job:
 
 
 def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
-    """Hand out no more commands until somebody resumes it."""
+    """Send no more commands until a person resumes the job."""
     return _move(job, J.PAUSED, JOB_SOURCES[J.PAUSED], actor, reason, "paused")
 
 
 @transaction.atomic
 def resume_job(*, job: Job, actor: User | None, reason: str) -> Job:
-    """Go on; what has ended in the present wave is accepted, and not judged again.
+    """Continue; what has ended in the current wave is accepted, and not judged again.
 
-    Refuses without a reason (InvalidCommand), and what is neither paused nor stopped.
+    Raises InvalidCommand without a reason, and TransitionRefused for a job that is
+    neither paused nor stopped.
     """
     if not reason.strip():
-        raise InvalidCommand(reason="Say why the job may go on.")
+        raise InvalidCommand(reason="Say why the job may continue.")
     moved = _move(
         job, J.RUNNING, frozenset({J.PAUSED, J.STOPPED}), actor, reason, "resumed"
     )
-    accept_present_waves(moved)
+    accept_current_waves(moved)
     return moved
 
 
-def accept_present_waves(job: Job) -> None:
-    """Have the thresholds judge only what ends in the present wave from here on."""
+def accept_current_waves(job: Job) -> None:
+    """Make the thresholds judge only what ends in the current wave from now on."""
     waves = list(
         JobWave.objects.filter(job=job, status=WaveStatus.RELEASED).order_by("pk")
     )
@@ -155,15 +156,15 @@ def accept_present_waves(job: Job) -> None:
 
 @transaction.atomic
 def cancel_job(*, job: Job, actor: User | None, reason: str) -> Job:
-    """End the job: members whose command was not sent stop at once."""
+    """Cancel the job, and every command of it that was not sent yet."""
     moved = _move(
         job, J.CANCELLED, JOB_SOURCES[J.CANCELLED], actor, reason, "cancelled"
     )
     JobTarget.objects.filter(job=moved, command__isnull=True, skip_reason="").update(
         skip_reason="the job was cancelled"
     )
-    # The first batch goes with the answer; the sweep takes the rest within seconds,
-    # and no adapter is given one of them meanwhile.
+    # The first batch is cancelled here; the sweep cancels the rest within seconds, and
+    # no adapter can claim one of them meanwhile.
     cancel_for_ended_jobs_across_tenants(now=moved.status_since)
     return moved
 
@@ -181,7 +182,7 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
 
 
 def record_job_event(job: Job, *, at: datetime, actor: str, cause: str) -> None:
-    """Record what was done to a job, at the status where it stands after it."""
+    """Record a change or remark of a job, with the status it has now."""
     JobEvent.objects.create(
         tenant_id=job.tenant_id,
         job=job,
@@ -201,7 +202,7 @@ def _move(
     reason: str,
     verb: str,
 ) -> Job:
-    # Without its key: a sweep that holds commands may meanwhile add one to the job.
+    # no_key: meanwhile a sweep that has locked commands may add one to the job.
     rows = Job.objects.select_for_update(of=("self",), no_key=True)
     locked = rows.get(pk=job.pk)
     if locked.status not in sources:
@@ -222,7 +223,7 @@ def _checked_draft(
     rollout: dict[str, Any] | None,
     now: datetime,
 ) -> Job:
-    """Return a job that is not saved yet, with all that does not depend on members."""
+    """Return an unsaved job, with everything that does not depend on its members."""
     params = command.get("params", {})
     definition = checked_definition(command.get("name", ""), params, within="command.")
     complete = complete_rollout(rollout, now=now)
@@ -245,7 +246,7 @@ def _checked_draft(
 
 
 def _place_members(job: Job, members: dict[int, str]) -> int:
-    """Write the waves and who is in which; return how many join."""
+    """Write the waves and their members; return how many devices join."""
     joining = [pk for pk, reason in members.items() if not reason]
     waves = plan_waves(len(joining), job.rollout)
     JobWave.objects.bulk_create(
@@ -261,17 +262,17 @@ def _place_members(job: Job, members: dict[int, str]) -> int:
     order = spread(joining, seed=str(job.public_id))
     numbers = [wave.number for wave in waves for _ in range(wave.size)]
     placed = list(zip(order, numbers, [""] * len(order), strict=True))
-    left_out = [(pk, None, reason) for pk, reason in members.items() if reason]
-    _insert_targets(job, [*placed, *left_out])
+    skipped = [(pk, None, reason) for pk, reason in members.items() if reason]
+    _insert_targets(job, [*placed, *skipped])
     return len(joining)
 
 
 def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
-    """Return each member with the reason why it may not join, or an empty one."""
+    """Return for each member the reason why it may not join; empty if it may."""
     wanted = set(device_ids)
     if len(wanted) > MAX_MEMBERS:
         raise InvalidCommand(devices=f"At most {MAX_MEMBERS} devices in one job.")
-    members = member_facts(tenant, sorted(wanted))
+    members = get_join_refusals(tenant, sorted(wanted))
     if len(members) != len(wanted):
         missing = len(wanted) - len(members)
         raise InvalidCommand(devices=f"{missing} of the devices do not exist.")
@@ -287,8 +288,6 @@ def _checked_name(name: str) -> str:
 
 
 def _insert_targets(job: Job, rows: Sequence[tuple[int, int | None, str]]) -> None:
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), INSERT_BATCH):
-            ids, waves, reasons = zip(*rows[start : start + INSERT_BATCH], strict=True)
-            values: list[Any] = [list(ids), list(waves), list(reasons)]
-            cursor.execute(INSERT_TARGETS, [job.tenant_id, job.pk, *values])
+    for start in range(0, len(rows), INSERT_BATCH):
+        columns = bulk_sql.columns_of(rows[start : start + INSERT_BATCH], 3)
+        bulk_sql.run(INSERT_TARGETS, [job.tenant_id, job.pk, *columns])

@@ -1,4 +1,4 @@
-"""Telling state how commands end and how adapter paths deliver: its judges ask that."""
+"""Reports to state: how commands end, and how well adapters deliver; it judges both."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from commands.selectors.delivery_stats import deliveries, outcomes_of
+from commands.selectors.delivery_stats import get_command_outcomes, get_delivery_stats
 from commands.services import job_maintenance
 from state.services.delivery_outcomes import (
     Delivery,
     Outcomes,
-    note_deliveries,
-    note_outcomes,
+    record_deliveries,
+    record_outcomes,
 )
 
 BATCH = 1_000
@@ -25,21 +25,21 @@ _CLAIM = """
 """
 
 
-def tell_outcomes_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Tell how the newest commands of a batch of devices ended; return how many."""
+def report_outcomes_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
+    """Report how the newest commands of a batch of devices ended; return how many."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_CLAIM, [limit])
             claimed = [device_id for (device_id,) in cursor.fetchall()]
-        found = outcomes_of(set(claimed))
-        note_outcomes([Outcomes(*row) for row in found], at=now)
+        found = get_command_outcomes(set(claimed))
+        record_outcomes([Outcomes(*row) for row in found], at=now)
         job_maintenance.end(set(claimed), now=now)
     return len(claimed)
 
 
 @transaction.atomic
-def tell_deliveries(*, now: datetime) -> int:
-    """Tell how each adapter path delivers; return how many."""
-    told = [Delivery(*row) for row in deliveries(now=now)]
-    note_deliveries(told, at=now)
-    return len(told)
+def report_deliveries(*, now: datetime) -> int:
+    """Report how well each adapter delivers; return how many."""
+    stats = [Delivery(*row) for row in get_delivery_stats(now=now)]
+    record_deliveries(stats, at=now)
+    return len(stats)

@@ -1,4 +1,4 @@
-"""The partitions of the command history: made ahead, dropped when old."""
+"""The partitions of command events: made ahead, dropped when old."""
 
 from __future__ import annotations
 

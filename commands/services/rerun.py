@@ -1,7 +1,7 @@
-"""Trying again what has ended: one more try of it, or a linked new command.
+"""Retrying an ended command: under the same id, or as a linked new command.
 
-After a verdict of ours the same command is tried again, so that the device can tell a
-repeat by its id. What the device ended stays ended: a new command takes its place.
+If the platform ended it, the same command is sent again: the device recognises a repeat
+by its id. If the device ended it, it stays ended, and a new command takes its place.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ FOLLOW = """
 """
 
 
-def why_not_again(command: Command, *, is_outdated: bool) -> str:
-    """Say in words why a command cannot be tried again; empty where it can."""
+def rerun_refusal(command: Command, *, is_outdated: bool) -> str:
+    """Return the reason why a command cannot be retried; empty if it can."""
     status = command.get_status_display()
     if command.is_open:
         return f"The command is {status}: it has not ended yet."
     if command.status in (S.SUCCEEDED, S.VERIFIED):
-        return f"The command is {status}: nothing is left to try."
+        return f"The command is {status}: there is nothing to retry."
     if command.status == S.SUPERSEDED or is_outdated:
-        return "A newer configuration took this one's place."
+        return "A newer configuration has replaced this one."
     may_have_run = not ended_by_device(command) and command.received_at is not None
     if may_have_run and not is_repeatable(command):
         return (
             f"'{command.name}' is not repeatable, and the device may have run it."
-            " Look at the device, then ask for a new one."
+            " Check the device, then send a new command."
         )
     return ""
 
@@ -56,8 +56,8 @@ def ended_by_device(command: Command) -> bool:
     )
 
 
-def outdated_among(commands: Collection[Command]) -> set[int]:
-    """Return the config commands after which a newer one was asked for."""
+def find_outdated(commands: Collection[Command]) -> set[int]:
+    """Return the config commands that a newer one of the same device has replaced."""
     configs = [c.pk for c in commands if c.command_class == CommandClass.CONFIG]
     if not configs:
         return set()
@@ -73,13 +73,13 @@ def outdated_among(commands: Collection[Command]) -> set[int]:
 def queue_again(
     command: Command, moves: Moves, *, connectivity: str, actor: str, cause: str
 ) -> None:
-    """Give a command that ended by our verdict a fresh start under the same id."""
+    """Restart a command that the platform ended, under the same id."""
     expires_in = timedelta(seconds=command.policy["expires_in_seconds"])
     command.expires_at = moves.now + expires_in
     command.uncounted_attempts = command.attempt_count
     moves.move(command, S.QUEUED, cause=cause, actor=actor, due_at=moves.now)
     if connectivity in AWAY and command.command_class != CommandClass.CONFIG:
-        retry_policy.wait_for_device(command, moves, cause="the device is not there")
+        retry_policy.wait_for_device(command, moves, cause="the device is offline")
 
 
 def make_successors(
@@ -91,12 +91,12 @@ def make_successors(
     cause: str,
     is_counted: bool = False,
 ) -> list[Command]:
-    """Make a linked new command for each; a job's members follow to the new ones.
+    """Create a linked new command for each; members of a job get the new command.
 
-    The commands come with their devices. With ``is_counted`` the new ones have only the
-    tries that the old ones left; a person's retry is a fresh start. A configuration
-    needs no new merge: its patch is in the desired document as long as no newer one was
-    asked for.
+    The caller has loaded ``command.device``. With ``is_counted`` the new commands have
+    only the attempts that the old ones left; a person's retry starts with all of them.
+    A configuration needs no new merge: its patch is in the desired document as long as
+    no newer one was requested.
     """
     name = actor.get_username() if actor else PLATFORM
     successors = []
@@ -105,7 +105,7 @@ def make_successors(
             device=command.device,
             definition=DEFINITIONS[command.name],
             params=command.params,
-            policy={**command.policy, "attempts": retry_policy.tries_left(command)}
+            policy={**command.policy, "attempts": retry_policy.attempts_left(command)}
             if is_counted
             else command.policy,
             connectivity=connectivity.get(command.device_id, "offline"),
@@ -123,7 +123,7 @@ def make_successors(
             actor=name,
             detail={"retried_as": str(successor.public_id)},
         )
-    save_new(successors, moves, actor=name, cause="takes the place of a failed one")
+    save_new(successors, moves, actor=name, cause="replaces a failed command")
     with connection.cursor() as cursor:
         old = [command.pk for command in commands]
         cursor.execute(FOLLOW, [old, [successor.pk for successor in successors]])

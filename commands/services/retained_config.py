@@ -1,4 +1,4 @@
-"""The retained ``down/desired`` messages: remembered, and cleared when out of place."""
+"""The retained ``down/desired`` messages: recorded, and cleared when out of date."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.db.models import Q
 
 from commands.models import RetainedDesired
 from commands.selectors.due import TAKES_NO_COMMANDS
-from iotplatform.common.notify import notify
+from commands.services.adapter_wakeup import wake_adapters
 from registry.models import Device
 
-BATCH = 1_000  # one message each for the broker: a second or two of its work
+BATCH = 1_000  # one message each: the broker works on it for a second or two
 
 
 def remember_retained(rows: Sequence[tuple[int, int, str]], *, at: datetime) -> None:
-    """Remember (tenant id, device id, topic) before it is published."""
+    """Record (tenant id, device id, topic) before the message is published."""
     if not rows:
         return
     RetainedDesired.objects.bulk_create(
@@ -34,8 +34,8 @@ def remember_retained(rows: Sequence[tuple[int, int, str]], *, at: datetime) -> 
 
 
 @transaction.atomic
-def find_retained_to_clear_across_tenants(*, now: datetime) -> int:
-    """Mark what retired and replaced devices left at the broker; return how many."""
+def mark_retained_to_clear_across_tenants(*, now: datetime) -> int:
+    """Mark messages of retired and replaced devices for clearing; return how many."""
     found = (
         RetainedDesired.objects.filter(
             clear_due_at__isnull=True, device__lifecycle__in=TAKES_NO_COMMANDS
@@ -46,28 +46,28 @@ def find_retained_to_clear_across_tenants(*, now: datetime) -> int:
     )
     marked = RetainedDesired.objects.filter(pk__in=list(found)).update(clear_due_at=now)
     if marked:
-        notify("commands_due")
+        wake_adapters()
     return marked
 
 
 def clear_retained_below(device: Device, *, at: datetime) -> None:
-    """Have the broker forget what it retains for a device, and below it for others."""
+    """Make the broker delete what it retains for a device and for its children."""
     below = Q(device=device) | Q(topic__startswith=f"iot/v1/{device.uid}/")
     rows = RetainedDesired.objects.filter(below, clear_due_at__isnull=True)
     locked = rows.order_by("pk").select_for_update(of=("self",))
     ids = list(locked.values_list("pk", flat=True))
     if RetainedDesired.objects.filter(pk__in=ids).update(clear_due_at=at):
-        notify("commands_due")
+        wake_adapters()
 
 
-def clear_retained_due(*, limit: int = BATCH) -> list[str]:
-    """Return topics to which an empty retained message is to be published."""
+def list_retained_to_clear(*, limit: int = BATCH) -> list[str]:
+    """Return the topics that need an empty retained message."""
     due = RetainedDesired.objects.filter(clear_due_at__isnull=False)
     return list(due.order_by("pk").values_list("topic", flat=True)[:limit])
 
 
-def retained_cleared(topics: Sequence[str]) -> None:
-    """Forget what the broker has cleared, unless it was published anew meanwhile."""
+def forget_retained(topics: Sequence[str]) -> None:
+    """Delete the rows the broker has cleared, unless published again meanwhile."""
     RetainedDesired.objects.filter(
         topic__in=topics, clear_due_at__isnull=False
     ).delete()

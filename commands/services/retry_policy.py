@@ -1,4 +1,4 @@
-"""What follows a failed try: one more, or the end, or a person."""
+"""What follows a failed attempt: another attempt, the end, or escalation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from commands.models import Attempt, Command
 from commands.services.transitions import Moves, seconds
 
 S = CommandStatus
-# A message that takes its adapter down with it must not do so for ever.
+# A message that makes its adapter crash must not do so for ever.
 MAX_LOSSES = 5
 MAX_BACKOFF = timedelta(hours=1)
 
@@ -36,8 +36,8 @@ END_STATUS = {
     FailureClass.UNVERIFIED: S.FAILED,
     FailureClass.EXPIRED: S.EXPIRED,
 }
-# Those that end with a person when their tries are used up (design, the class table).
-ENDS_WITH_A_PERSON = frozenset({CommandClass.OPERATION})
+# Escalated to a person when their attempts are used up (design, the class table).
+ESCALATED_AT_THE_END = frozenset({CommandClass.OPERATION})
 
 
 def retry_or_end(
@@ -48,9 +48,9 @@ def retry_or_end(
     cause: str,
     losses: int = 0,
 ) -> None:
-    """Queue one more try if the policy and the time left allow it, else end."""
+    """Queue another attempt if the policy and the time left allow it, else end."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
-    if answer in RETRIES and _has_tries_left(command, failure, losses):
+    if answer in RETRIES and _has_attempts_left(command, failure, losses):
         due_at = moves.now
         if answer == OnFailure.RETRY_LATER:
             due_at += backoff(command)
@@ -58,7 +58,7 @@ def retry_or_end(
             moves.move(
                 command,
                 S.QUEUED,
-                cause=f"{cause}; tried again at {due_at:%T} UTC",
+                cause=f"{cause}; next attempt at {due_at:%T} UTC",
                 due_at=due_at,
             )
             return
@@ -66,36 +66,35 @@ def retry_or_end(
 
 
 def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) -> None:
-    """End a command with our verdict, and hand it to a person where it says so."""
+    """End a command with our verdict, and escalate it if its policy says so."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
     moved = moves.move(command, END_STATUS[failure], cause=cause, failure_class=failure)
-    used_up = answer in RETRIES and command.command_class in ENDS_WITH_A_PERSON
+    used_up = answer in RETRIES and command.command_class in ESCALATED_AT_THE_END
     if moved and (answer == OnFailure.ESCALATE or used_up):
         escalate(command, moves)
 
 
 def follow_device_failure(command: Command, moves: Moves) -> None:
-    """Do what the policy says of a command that the device itself has just ended.
+    """Apply the policy to a command that the device itself has just ended.
 
-    It stays ended; where the policy wants another try, its row becomes due once more,
-    and the sweep makes a linked new command with the tries that are left.
+    It stays ended. If the policy wants another attempt, its row becomes due once more,
+    and the sweep creates a linked new command with the attempts that are left.
     """
     answer = command.policy["on_failure"].get(command.failure_class, OnFailure.NONE)
     if answer == OnFailure.ESCALATE:
         escalate(command, moves)
-    elif answer in RETRIES and tries_left(command) > 0:
+    elif answer in RETRIES and attempts_left(command) > 0:
         pause = backoff(command) if answer == OnFailure.RETRY_LATER else timedelta()
         command.due_at = moves.now + pause
 
 
-def tries_left(command: Command) -> int:
-    """Return how many more tries the policy allows."""
+def attempts_left(command: Command) -> int:
     used = command.attempt_count - command.uncounted_attempts
     return int(command.policy["attempts"]) - used
 
 
 def escalate(command: Command, moves: Moves) -> None:
-    """Record that a person is to look at it."""
+    """Record that a person must look at it."""
     moves.note(
         command,
         f"escalated to a person: {command.failure_class or command.status}",
@@ -104,7 +103,7 @@ def escalate(command: Command, moves: Moves) -> None:
 
 
 def wait_for_device(command: Command, moves: Moves, *, cause: str) -> None:
-    """Hold a command until its device is there again; a try in vain is not counted."""
+    """Hold a command until its device is online again; the attempt is not counted."""
     command.uncounted_attempts = min(
         command.uncounted_attempts + 1, command.attempt_count
     )
@@ -118,7 +117,7 @@ def wait_for_device(command: Command, moves: Moves, *, cause: str) -> None:
 
 
 def backoff(command: Command) -> timedelta:
-    """Return an exponential pause with jitter: a fleet must not retry as one."""
+    """Return an exponential pause with jitter: a fleet must not retry all at once."""
     base = seconds(command, "backoff")
     steps = max(0, command.attempt_count - command.uncounted_attempts - 1)
     full = min(base * 2 ** min(steps, 12), MAX_BACKOFF)
@@ -126,7 +125,7 @@ def backoff(command: Command) -> timedelta:
 
 
 def count_losses(commands: Collection[Command]) -> dict[int, int]:
-    """Return how many tries of each command never got out."""
+    """Return how many attempts of each command were never sent."""
     rows = (
         Attempt.objects.filter(
             command__in=commands,
@@ -140,10 +139,10 @@ def count_losses(commands: Collection[Command]) -> dict[int, int]:
 
 
 def newest_attempts(commands: Collection[Command]) -> Iterator[QuerySet[Attempt]]:
-    """Yield the newest try of each command, those with the same number together.
+    """Yield the newest attempt of each command, grouped by the attempt's number.
 
-    By number, because a join to the commands would leave the planner a choice that it
-    makes badly while it knows little of a table that grows fast.
+    By number, because PostgreSQL plans a join to the commands badly while its
+    statistics lag behind a table that grows fast.
     """
     by_number: dict[int, list[int]] = defaultdict(list)
     for command in commands:
@@ -155,22 +154,22 @@ def newest_attempts(commands: Collection[Command]) -> Iterator[QuerySet[Attempt]
 def close_attempts(
     commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
 ) -> None:
-    """Give the newest try of each command its outcome, unless the device answered."""
+    """Set the outcome of each command's newest attempt, unless the device answered."""
     for attempts in newest_attempts(commands):
         attempts.filter(
             outcome__in=[AttemptOutcome.CLAIMED, AttemptOutcome.SENT]
         ).update(outcome=outcome, error=error)
 
 
-def answered_attempts(commands: Collection[Command], at: datetime) -> None:
-    """Record that the device answered to the newest try of each command."""
+def mark_attempts_answered(commands: Collection[Command], at: datetime) -> None:
+    """Record that the device answered the newest attempt of each command."""
     for attempts in newest_attempts(commands):
         attempts.filter(received_at__isnull=True).update(
             outcome=AttemptOutcome.RECEIVED, received_at=at
         )
 
 
-def _has_tries_left(command: Command, failure: FailureClass, losses: int) -> bool:
+def _has_attempts_left(command: Command, failure: FailureClass, losses: int) -> bool:
     if failure == FailureClass.ADAPTER_ERROR:
         return losses < MAX_LOSSES
-    return tries_left(command) > 0
+    return attempts_left(command) > 0

@@ -1,8 +1,8 @@
-"""What time alone does to commands: leases, timeouts, retries, expiry, releases.
+"""What happens to commands when time passes: timeouts, retries, expiry, releases.
 
-Each sweep takes one batch, leaves out rows that another worker holds, and says how many
-it took; tasks repeat it up to a bound. A row decides by its own due time, so that a
-lost Redis or worker loses nothing.
+Each sweep handles one batch, skips rows that another worker has locked, and returns how
+many it handled; tasks repeat it up to a bound. Each row carries its own due time, so
+nothing is lost with Redis or a worker.
 """
 
 from __future__ import annotations
@@ -30,31 +30,32 @@ from commands.selectors.due import (
     unsent_of_cancelled_jobs,
 )
 from commands.services import device_responses, rerun, retry_policy
+from commands.services.adapter_wakeup import wake_adapters
 from commands.services.commands import is_repeatable
-from commands.services.dispatch import AWAY, wake_adapters
+from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
 from registry.models import Device
-from state.selectors import reach_of, reported_of
+from state.selectors import deliverability_of, reported_of
 
-# Rows of one transaction: long enough to be worth its commit, short enough that a
-# device's answer to one of them waits a few hundredths of a second at most.
+# Rows of one transaction: enough to be worth its commit, and so few that a device's
+# response to one of them waits a few hundredths of a second at most.
 BATCH = 1_000
 
 S, F = CommandStatus, FailureClass
 
 
 @transaction.atomic
-def look_at_due_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Move the commands whose hour has come; return how many were looked at."""
+def process_due_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
+    """Move the commands that are due; return how many were checked."""
     commands = _lock(due_commands(now=now), limit)
     if not commands:
         return 0
     ended = [command for command in commands if command.ended_at is not None]
     still_open = [command for command in commands if command.ended_at is None]
-    facts = _facts(still_open)
+    context = _load_context(still_open)
     moves = Moves(now=now)
     for command in still_open:
-        _look_at(command, moves, facts)
+        _decide(command, moves, context)
     _replace_failed(ended, moves)
     moves.write()
     if any(command.status == S.QUEUED for command in still_open):
@@ -64,23 +65,21 @@ def look_at_due_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
 
 @transaction.atomic
 def expire_queued_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """End what no adapter took before its time was over; return how many."""
+    """End queued commands that no adapter claimed in time; return how many."""
     commands = _lock(expired_in_queue(now=now), limit)
     moves = Moves(now=now)
     for command in commands:
-        retry_policy.end(
-            command, moves, F.EXPIRED, cause="its time was over in the queue"
-        )
+        retry_policy.end(command, moves, F.EXPIRED, cause="it expired in the queue")
     moves.write()
     return len(commands)
 
 
 @transaction.atomic
 def release_waiting_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Queue what waits for devices that are there: the birth that crossed a request.
+    """Queue commands that wait for a device although it is online; return how many.
 
-    A command may be held on a connectivity that was read just before the birth's
-    commit; no other birth would come to release it.
+    A request may read the connectivity just before the device's birth message commits,
+    and hold its command. No other birth would come to release it.
     """
     commands = _lock(held_for_devices_online(), limit)
     moves = Moves(now=now)
@@ -97,20 +96,18 @@ def release_waiting_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
 def cancel_for_ended_devices_across_tenants(
     *, now: datetime, limit: int = BATCH
 ) -> int:
-    """Cancel what is still to be sent to devices that take no commands any more."""
+    """Cancel unsent commands of devices that no longer take any; return how many."""
     commands = _lock(open_of_ended_devices(), limit)
     moves = Moves(now=now)
     for command in commands:
-        moves.move(
-            command, S.CANCELLED, cause="the device was taken out of service meanwhile"
-        )
+        moves.move(command, S.CANCELLED, cause="the device was taken out of service")
     moves.write()
     return len(commands)
 
 
 @transaction.atomic
 def cancel_for_ended_jobs_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
-    """Cancel what cancelled jobs have not sent yet; return how many."""
+    """Cancel the unsent commands of cancelled jobs; return how many."""
     commands = _lock(unsent_of_cancelled_jobs(), limit)
     moves = Moves(now=now)
     for command in commands:
@@ -119,14 +116,14 @@ def cancel_for_ended_jobs_across_tenants(*, now: datetime, limit: int = BATCH) -
     return len(commands)
 
 
-class _Facts:
-    """What a batch's decisions need to know of other tables, read once."""
+class _Context:
+    """What the decisions about a batch need from other tables, read once."""
 
     def __init__(self, commands: Sequence[Command]) -> None:
         lost = [c for c in commands if c.status == S.QUEUED]
         self.losses = retry_policy.count_losses(lost)
         unanswered = [c for c in commands if c.status == S.SENT]
-        self.connectivity = reach_of([c.device_id for c in unanswered])
+        self.connectivity = deliverability_of([c.device_id for c in unanswered])
         checked = [
             c
             for c in commands
@@ -137,36 +134,36 @@ class _Facts:
             {c.device_id for c in checked}
         )
         executed = [c for c in checked if c.status == S.SUCCEEDED]
-        self.outdated = rerun.outdated_among(executed)
+        self.outdated = rerun.find_outdated(executed)
 
 
-def _facts(commands: Sequence[Command]) -> _Facts:
-    facts = _Facts(commands)
+def _load_context(commands: Sequence[Command]) -> _Context:
+    context = _Context(commands)
     retry_policy.close_attempts(
         [c for c in commands if c.status == S.QUEUED], AttemptOutcome.LOST
     )
     retry_policy.close_attempts(
         [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK
     )
-    return facts
+    return context
 
 
-def _look_at(command: Command, moves: Moves, facts: _Facts) -> None:
-    """Decide about one command whose hour has come."""
-    reported = facts.reported.get(command.device_id)
-    # Said before it was sent, or while nobody expected it: it is so, that is enough.
+def _decide(command: Command, moves: Moves, context: _Context) -> None:
+    """Move one command that is due."""
+    reported = context.reported.get(command.device_id)
+    # The device may have reported it before the command was sent: that is enough.
     if reported is not None and command.attempt_count:
-        cause = "the reported state said so already"
+        cause = "the reported state confirmed it already"
         if device_responses.verify_if_met(
             command, moves, reported=reported, at=moves.now, cause=cause
         ):
             return
-    _DECISIONS[CommandStatus(command.status)](command, moves, facts)
+    _DECISIONS[CommandStatus(command.status)](command, moves, context)
 
 
 def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
-    """Make the new tries that policies want of what devices have ended."""
-    outdated = rerun.outdated_among(commands)
+    """Create the new commands that policies want after a device ended one."""
+    outdated = rerun.find_outdated(commands)
     ready = []
     for command in commands:
         command.due_at = None
@@ -182,50 +179,49 @@ def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
     rerun.make_successors(
         ready,
         own,
-        connectivity=reach_of(list(devices)),
+        connectivity=deliverability_of(list(devices)),
         actor=None,
-        cause="tried again as the policy says",
+        cause="retried as the policy says",
         is_counted=True,
     )
 
 
-def _held(command: Command, moves: Moves, facts: _Facts) -> None:
+def _held(command: Command, moves: Moves, context: _Context) -> None:
     if command.expires_at <= moves.now:
-        what = (
-            "the device never came"
+        cause = (
+            "it expired before the device came online"
             if command.waits_for == WaitsFor.DEVICE
-            else "its time was over before the time to which the device deferred it"
+            else "it expired before the time that the device deferred it to"
         )
-        retry_policy.end(command, moves, F.EXPIRED, cause=what)
+        retry_policy.end(command, moves, F.EXPIRED, cause=cause)
         return
-    moves.move(
-        command, S.QUEUED, cause="the time it waited for has come", due_at=moves.now
-    )
+    cause = "the time that it waited for has come"
+    moves.move(command, S.QUEUED, cause=cause, due_at=moves.now)
 
 
-def _lost_lease(command: Command, moves: Moves, facts: _Facts) -> None:
+def _lost_lease(command: Command, moves: Moves, context: _Context) -> None:
     command.uncounted_attempts += 1
     retry_policy.retry_or_end(
         command,
         moves,
         F.ADAPTER_ERROR,
-        cause="the adapter's lease ended without a word",
-        losses=facts.losses.get(command.pk, 0) + 1,
+        cause="the adapter's lease ended without a report",
+        losses=context.losses.get(command.pk, 0) + 1,
     )
 
 
-def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
+def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
     if command.expires_at <= moves.now:
-        cause = "its time was over before the device acknowledged it"
+        cause = "it expired before the device acknowledged it"
         retry_policy.end(command, moves, F.EXPIRED, cause=cause)
         return
-    away = facts.connectivity.get(command.device_id, "offline") in AWAY
+    away = context.connectivity.get(command.device_id, "offline") in AWAY
     waits = away and command.command_class != CommandClass.CONTROL
     if waits:
         retry_policy.wait_for_device(command, moves, cause="no acknowledgement")
         return
-    # Of a repeat nothing was heard, but of the command there was.
-    unheard = (
+    # The device may have acknowledged an earlier attempt of the same command.
+    unanswered = (
         F.EXECUTION_TIMEOUT
         if command.received_at is not None and is_repeatable(command)
         else F.NO_ACK
@@ -233,20 +229,20 @@ def _no_ack(command: Command, moves: Moves, facts: _Facts) -> None:
     retry_policy.retry_or_end(
         command,
         moves,
-        F.UNREACHABLE if away else unheard,
-        cause="no acknowledgement, and the device is away"
+        F.UNREACHABLE if away else unanswered,
+        cause="no acknowledgement, and the device is offline"
         if away
         else "no acknowledgement in time",
     )
 
 
-def _no_result(command: Command, moves: Moves, facts: _Facts) -> None:
+def _no_result(command: Command, moves: Moves, context: _Context) -> None:
     if not is_repeatable(command):
         retry_policy.end(
             command,
             moves,
             F.UNKNOWN_OUTCOME,
-            cause="the device has it, and never said what came of it",
+            cause="the device received it, but reported no result",
         )
         return
     retry_policy.retry_or_end(
@@ -254,18 +250,19 @@ def _no_result(command: Command, moves: Moves, facts: _Facts) -> None:
     )
 
 
-def _not_verified(command: Command, moves: Moves, facts: _Facts) -> None:
-    # A late result took it out of that verdict; its keys may be other ones by now.
-    if command.pk in facts.outdated:
-        cause = "a newer configuration took its place"
+def _not_verified(command: Command, moves: Moves, context: _Context) -> None:
+    # A late result may have reopened a superseded command; a newer configuration may
+    # have changed the same keys since.
+    if command.pk in context.outdated:
+        cause = "a newer configuration has replaced it"
         moves.move(command, S.SUPERSEDED, cause=cause)
         return
     retry_policy.end(
-        command, moves, F.UNVERIFIED, cause="the reported state does not say so"
+        command, moves, F.UNVERIFIED, cause="the reported state does not confirm it"
     )
 
 
-_DECISIONS: dict[CommandStatus, Callable[[Command, Moves, _Facts], None]] = {
+_DECISIONS: dict[CommandStatus, Callable[[Command, Moves, _Context], None]] = {
     S.HELD: _held,
     S.QUEUED: _lost_lease,
     S.SENT: _no_ack,
@@ -276,10 +273,10 @@ _DECISIONS: dict[CommandStatus, Callable[[Command, Moves, _Facts], None]] = {
 
 
 def _lock(commands: QuerySet[Command], limit: int) -> list[Command]:
-    """Lock a batch in key order; rows that somebody holds are for the next run.
+    """Lock a batch in key order; locked rows are left to the next run.
 
-    What was read before the lock is read again under it: another worker may have dealt
-    with the row in between.
+    The condition is read again under the lock: another worker may have handled the row
+    in between.
     """
     ids = list(commands.values_list("pk", flat=True)[:limit])
     locked = lock_commands(ids, skip_locked=True)

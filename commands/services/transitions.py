@@ -1,63 +1,56 @@
-"""The only place that writes a command's status: lock rows, move them, write at once.
+"""The only place that writes a command's status: lock rows, move them, write them.
 
 A batch is locked in key order, decided row by row in memory, and written by one UPDATE
-and one INSERT of events. The guard is lifecycle.may_enter() under the lock, so of two
-racing workers one wins each row and neither can overwrite the other's outcome.
+and one INSERT of events. lifecycle.may_enter() is checked under the lock: of two racing
+workers one wins each row, and neither can overwrite the other's outcome.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
-
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
+from iotplatform.common import bulk_sql
 
 PLATFORM = "platform"
 DEVICE = "device"
 
 S = CommandStatus
 
-# What may change on a command after it was made, with the SQL type of its array.
-COLUMNS = {
-    "status": "varchar",
-    "status_since": "timestamptz",
-    "waits_for": "varchar",
-    "failure_class": "varchar",
-    "late": "boolean",
-    "expires_at": "timestamptz",
-    "due_at": "timestamptz",
-    "claim_token": "uuid",
-    "claimed_until": "timestamptz",
-    "attempt_count": "integer",
-    "uncounted_attempts": "integer",
-    "sent_at": "timestamptz",
-    "received_at": "timestamptz",
-    "running_at": "timestamptz",
-    "succeeded_at": "timestamptz",
-    "verified_at": "timestamptz",
-    "ended_at": "timestamptz",
-    "result": "jsonb",
-}
-_SET = ", ".join(f"{name} = new.{name}" for name in COLUMNS)
-_ARRAYS = ", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())
-UPDATE = f"""
-    UPDATE commands_command AS old SET {_SET}
-    FROM unnest(%s::bigint[], {_ARRAYS}) AS new(id, {", ".join(COLUMNS)})
-    WHERE old.id = new.id
-"""
+# The columns of a command that may change after it was created.
+COLUMNS = (
+    "status",
+    "status_since",
+    "waits_for",
+    "failure_class",
+    "late",
+    "expires_at",
+    "due_at",
+    "claim_token",
+    "claimed_until",
+    "attempt_count",
+    "uncounted_attempts",
+    "sent_at",
+    "received_at",
+    "running_at",
+    "succeeded_at",
+    "verified_at",
+    "ended_at",
+    "result",
+)
+UPDATE = bulk_sql.update_by_key(Command, *COLUMNS)
 
 
 def lock_commands(
     ids: Collection[int], *, skip_locked: bool = False
 ) -> dict[int, Command]:
-    """Lock commands in key order; what another worker holds is left out on request."""
+    """Lock commands in key order; on request skip those that another worker locks."""
     if not ids:
         return {}
     rows = (
@@ -77,7 +70,7 @@ class Moves:
     events: list[CommandEvent] = field(default_factory=list)
 
     def touch(self, command: Command) -> None:
-        """Have the row written, without an event."""
+        """Write the row, without an event."""
         self.changed[command.pk] = command
 
     def note(
@@ -88,7 +81,7 @@ class Moves:
         actor: str = PLATFORM,
         detail: dict[str, Any] | None = None,
     ) -> None:
-        """Record a remark at the status where the command stands."""
+        """Record an event without changing the command's status."""
         self.touch(command)
         self.events.append(
             CommandEvent(
@@ -115,7 +108,7 @@ class Moves:
         waits_for: WaitsFor = WaitsFor.NOTHING,
         detail: dict[str, Any] | None = None,
     ) -> bool:
-        """Move a locked command if it may enter ``to``; say whether it did."""
+        """Move a locked command if it may enter ``to``; return whether it did."""
         if not may_enter(
             to, status=command.status, failure_class=command.failure_class
         ):
@@ -125,15 +118,15 @@ class Moves:
         command.status = to
         command.status_since = self.now
         command.failure_class = failure_class
-        # An expired command keeps what it waited for: a job tells from it that the
-        # member was never there.
+        # An expired command keeps what it waited for: from that a job knows that the
+        # member was never online.
         if to != S.EXPIRED:
             command.waits_for = waits_for
         is_final = to in FINAL or (to == S.SUCCEEDED and command.expectation is None)
         command.ended_at = self.now if is_final else None
         command.due_at = None if is_final else due_at
         if to in (S.QUEUED, S.HELD):
-            # The fence: whoever held it can mark nothing any more.
+            # The fence: an adapter that claimed it before can no longer change it.
             command.claim_token = None
             command.claimed_until = None
         self.note(command, cause, actor=actor, detail=detail)
@@ -143,9 +136,8 @@ class Moves:
         """Write every changed row and every event."""
         if self.changed:
             rows = [self.changed[pk] for pk in sorted(self.changed)]
-            arrays = [_column(rows, name) for name in COLUMNS]
-            with connection.cursor() as cursor:
-                cursor.execute(UPDATE, [[row.pk for row in rows], *arrays])
+            values = [(row.pk, *_values(row)) for row in rows]
+            bulk_sql.run(UPDATE, bulk_sql.columns_of(values, 1 + len(COLUMNS)))
             ended = {row.device_id for row in rows if row.ended_at is not None}
             OutcomeToTell.objects.bulk_create(
                 OutcomeToTell(device_id=device_id) for device_id in sorted(ended)
@@ -154,7 +146,7 @@ class Moves:
 
 
 def fill_times(command: Command, *, at: datetime, upto: CommandStatus) -> None:
-    """Fill the times of the steps that a device's word implies."""
+    """Set the times of all steps up to ``upto`` that a device's response implies."""
     command.sent_at = command.sent_at or at
     command.received_at = command.received_at or at
     if upto in (S.RUNNING, S.SUCCEEDED, S.VERIFIED):
@@ -170,8 +162,8 @@ def seconds(command: Command, name: str) -> timedelta:
     return timedelta(seconds=command.policy[f"{name}_seconds"])
 
 
-def _column(rows: Iterable[Command], name: str) -> list[Any]:
-    values = [getattr(row, name) for row in rows]
-    if COLUMNS[name] == "jsonb":
-        return [None if value is None else json.dumps(value) for value in values]
-    return [str(v) if COLUMNS[name] == "varchar" else v for v in values]
+def _values(command: Command) -> list[Any]:
+    values = [getattr(command, name) for name in COLUMNS]
+    if command.result is not None:
+        values[COLUMNS.index("result")] = json.dumps(command.result)
+    return values

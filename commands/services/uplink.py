@@ -1,28 +1,27 @@
-"""The one door for what devices say: state judges it, then it moves commands."""
+"""The entry point for messages of devices: state judges them, then commands move."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import OperationalError, transaction
-from psycopg.errors import DeadlockDetected
+from django.db import transaction
 
 from commands.models import Command
 from commands.selectors.affected_commands import (
-    concerned_by_evidence,
-    concerned_by_reports,
-    waiting_for,
+    commands_named_by,
+    commands_verifiable_by_reports,
+    commands_waiting_for,
 )
 from commands.services import device_responses, retry_policy
-from commands.services.dispatch import wake_adapters
+from commands.services.adapter_wakeup import wake_adapters
 from commands.services.transitions import Moves, lock_commands
+from iotplatform.common.deadlocks import repeat_on_deadlock
 from registry.choices import CONNECTS
-from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
+from registry.selectors.devices import IngestDevice, get_ingest_devices_across_tenants
 from state.selectors import reported_of
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from state.services.ingest import Arrival, Judged, judge
@@ -30,59 +29,53 @@ from state.services.ingest import Arrival, Judged, judge
 if TYPE_CHECKING:
     from iotplatform.common.messages import Uplink
 
-logger = logging.getLogger(__name__)
-
-# The order of tables, for everybody who locks rows of several: job, wave, member;
+# Every writer locks rows of several tables in this order: job, wave, member;
 # presence, expected disconnect, twin, telemetry, alarm; command, attempt; dead letters.
-# Within a table by key. Sweeps leave out what is locked, and so wait for nobody. What
-# still meets in a deadlock is repeated whole.
-TRIES = 5
-EVIDENCE_KINDS = frozenset({"ack", "progress", "result"})
+# Within a table by key. Sweeps skip locked rows, and so wait for nobody. After a
+# deadlock the whole transaction is repeated.
+RESPONSE_KINDS = frozenset({"ack", "progress", "result"})
 NO_ID = UUID(int=0)
 LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def take_in(
+def ingest_batch(
     uplinks: Sequence[Uplink], dead: Sequence[DeadLetterDraft], *, now: datetime
 ) -> list[DeadLetterDraft]:
-    """Take in one batch whole: devices, dead letters, state, commands.
+    """Ingest one whole batch: devices, dead letters, state, commands.
 
-    When it returns, all of it is committed, and the batch may be acknowledged. It
-    returns all that became a dead letter, for a door that can tell the device.
+    When it returns, everything is committed, and the batch may be acknowledged. It
+    returns every message that became a dead letter, so that an adapter can report it
+    to the device.
     """
-    for attempt in range(1, TRIES + 1):
-        try:
-            with transaction.atomic():
-                letters, _ = _take_in(uplinks, list(dead), now=now)
-                record_dead_letters(letters, now=now)
-                return letters
-        except OperationalError as error:
-            deadlocked = isinstance(error.__cause__, DeadlockDetected)
-            if not deadlocked or attempt == TRIES:
-                raise
-            logger.info("a deadlock; taking in the batch again (%d)", attempt)
-    raise AssertionError("the last try returns or raises")
+
+    @transaction.atomic
+    def ingest() -> list[DeadLetterDraft]:
+        letters, _ = _ingest(uplinks, list(dead), now=now)
+        record_dead_letters(letters, now=now)
+        return letters
+
+    return repeat_on_deadlock(ingest)
 
 
-def take_again(
+def ingest_again(
     uplink: Uplink, *, now: datetime
 ) -> tuple[DeadLetterDraft | None, Judged]:
-    """Take in one message that is kept as a dead letter, in its caller's transaction.
+    """Ingest one message that is kept as a dead letter, in the caller's transaction.
 
-    Return the letter that it would be once more, which is neither kept nor counted
-    again, and what it said that is new.
+    Return the dead letter that it would become again (it is neither stored nor counted
+    a second time), or None, and what was new in the message.
     """
-    letters, judged = _take_in([uplink], [], now=now)
+    letters, judged = _ingest([uplink], [], now=now)
     return (letters[0] if letters else None), judged
 
 
-def _take_in(
+def _ingest(
     uplinks: Sequence[Uplink], dead: list[DeadLetterDraft], *, now: datetime
 ) -> tuple[list[DeadLetterDraft], Judged]:
     uids = {uplink.uid for uplink in uplinks}
     uids |= {uplink.gateway_uid for uplink in uplinks if uplink.gateway_uid}
     uids |= {uid for draft in dead for uid in (draft.uid, draft.sender) if uid}
-    devices = ingest_devices_across_tenants(sorted(uids))
+    devices = get_ingest_devices_across_tenants(sorted(uids))
     dead = [_addressed(draft, devices) for draft in dead]
     heard = [devices[draft.uid] for draft in dead if draft.device_id is not None]
     arrivals = []
@@ -102,7 +95,7 @@ def _take_in(
 def _refusal(
     uplink: Uplink, device: IngestDevice | None, devices: dict[str, IngestDevice]
 ) -> tuple[str, str]:
-    """Say why the platform does not take this message; empty when it does."""
+    """Return the reason and detail of a refusal; both empty for a valid message."""
     if device is None:
         return "unknown_device", f"There is no device {uplink.uid}."
     if device.lifecycle not in CONNECTS:
@@ -127,21 +120,21 @@ def _apply(
     *,
     now: datetime,
 ) -> bool:
-    """Move the commands that this batch concerns; say whether some became due."""
-    said = [a for a in judged.fresh if a.uplink.kind in EVIDENCE_KINDS]
-    ids = concerned_by_evidence([a.uplink.command_id for a in said])
-    ids |= concerned_by_reports(judged.reported.keys())
-    ids |= waiting_for(judged.born)
-    if not ids and not said:
+    """Move the commands that this batch is about; return whether any became due."""
+    responses = [a for a in judged.fresh if a.uplink.kind in RESPONSE_KINDS]
+    ids = commands_named_by([a.uplink.command_id for a in responses])
+    ids |= commands_verifiable_by_reports(judged.reported.keys())
+    ids |= commands_waiting_for(judged.born)
+    if not ids and not responses:
         return False
     commands = lock_commands(ids)
     moves = Moves(now=now)
-    reports = reported_of({a.device.id for a in said if a.uplink.kind == "result"})
+    reports = reported_of({a.device.id for a in responses if a.uplink.kind == "result"})
     by_public_id = {command.public_id: command for command in commands.values()}
     answered = []
-    for arrival in said:
+    for arrival in responses:
         command = by_public_id.get(arrival.uplink.command_id or NO_ID)
-        refusal = _evidence_refusal(command, arrival)
+        refusal = _response_refusal(command, arrival)
         if command is None or refusal:
             letter = _letter(arrival.uplink, devices, "unknown_command", refusal)
             dead.append(letter)
@@ -158,15 +151,15 @@ def _apply(
         if command.device_id in judged.born:
             due |= device_responses.release_at_birth(command, moves)
     moves.write()
-    retry_policy.answered_attempts(answered, now)
+    retry_policy.mark_attempts_answered(answered, now)
     return due
 
 
-def _evidence_refusal(command: Command | None, arrival: Arrival) -> str:
-    """Say why this message is no evidence; another device's command is never touched.
+def _response_refusal(command: Command | None, arrival: Arrival) -> str:
+    """Return why this response is not applied; another device's command never changes.
 
-    The text is the same for a command that there is not and for one that is not this
-    device's: a device must not learn from it which ids exist.
+    The text is the same for an unknown command and for another device's command: a
+    device must not learn from it which ids exist.
     """
     if command is None or command.device_id != arrival.device.id:
         return f"{arrival.device.uid} has no command {arrival.uplink.command_id}."
@@ -180,7 +173,7 @@ def _apply_one(
 ) -> None:
     message: Any = uplink.message
     if uplink.kind == "ack":
-        device_responses.take_acknowledgement(
+        device_responses.apply_acknowledgement(
             command,
             moves,
             status=message.status,
@@ -189,11 +182,11 @@ def _apply_one(
             at=moves.now,
         )
     elif uplink.kind == "progress":
-        device_responses.take_progress(
+        device_responses.apply_progress(
             command, moves, payload=message.payload or {}, at=moves.now
         )
     else:
-        device_responses.take_result(
+        device_responses.apply_result(
             command,
             moves,
             status=message.status,
@@ -207,10 +200,10 @@ def _apply_one(
 def _addressed(
     draft: DeadLetterDraft, devices: Mapping[str, IngestDevice]
 ) -> DeadLetterDraft:
-    """Give a dead letter the tenant whose people see it: the device's.
+    """Give a dead letter the tenant whose people see it: the tenant of the device.
 
-    What a gateway relays for a device that is none of its children says nothing of that
-    device, which may be another tenant's: it is the gateway's letter.
+    A gateway may relay a message for a device that is not its child, and that may
+    belong to another tenant. Such a letter goes to the gateway's tenant.
     """
     device, sender = devices.get(draft.uid), devices.get(draft.sender)
     if device is not None and _speaks_for(sender, device):
@@ -237,7 +230,7 @@ def _letter(
 
 
 def _instant(milliseconds: int | None) -> datetime | None:
-    """Read a device's time; one that no calendar holds is as far as it goes."""
+    """Read a device's time; one that Python cannot hold becomes the latest instant."""
     if milliseconds is None:
         return None
     try:

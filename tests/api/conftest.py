@@ -1,4 +1,4 @@
-"""One world for all tests of the REST API that change nothing for good."""
+"""One world for all tests of the REST API; each test undoes its changes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def world(
     django_db_blocker: Any,
     tmp_path_factory: Any,
 ) -> Iterator[World]:
-    """Objects that all these tests share; what a request does to them is undone."""
+    """Build objects that all these tests share; each request's changes are undone."""
     folder: Path = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setattr(django_settings, "INDEX_DIR", folder)
         for name in api_settings.DEFAULT_THROTTLE_RATES:
             patch.setitem(api_settings.DEFAULT_THROTTLE_RATES, name, "0/min")
-        # A made-up poll is answered at once: no more of them may wait.
+        # Generated polls must be answered at once: none may wait.
         patch.setattr(django_settings, "DEVICE_POLLS", 0)
         with transaction.atomic():
             indexer = Indexer(folder)

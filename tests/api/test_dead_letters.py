@@ -1,4 +1,4 @@
-"""Dead letters over REST: lists, one with its payload, replays and their outcomes."""
+"""Rejected messages over REST: lists, payloads, replays and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.models import AuditEntry, Device, Tenant
 from registry.services.tokens import create_token
 from state.models import Alarm, DeadLetter
@@ -22,7 +22,7 @@ LETTERS = "/api/v1/dead-letters/"
 
 
 def client_with(*scopes: str, tenant: Tenant | None) -> APIClient:
-    """A script: of a tenant's operator, or of a superuser."""
+    """Return the client of a script: a tenant's operator's, or a superuser's."""
     if tenant is None:
         user = UserFactory(is_superuser=True)
     else:
@@ -48,11 +48,11 @@ def put(device: Device | None, payload: bytes = GOOD, reason: str = "x") -> Dead
     return DeadLetter.objects.latest("pk")
 
 
-def test_letters_are_listed_filtered_and_shown_whole() -> None:
+def test_letters_are_listed_filtered_and_shown_with_payload() -> None:
     device = DeviceFactory()
     letter, other = put(device, b"\xff{", "bad_json"), put(device, reason="lifecycle")
     put(DeviceFactory())
-    client = client_with(Scope.READ, tenant=device.tenant)
+    client = client_with(TokenScope.READ, tenant=device.tenant)
 
     every = client.get(LETTERS).json()["results"]
     some = client.get(f"{LETTERS}?reason=bad_json&device={device.uid}&outcome=none")
@@ -74,7 +74,7 @@ def test_letters_are_listed_filtered_and_shown_whole() -> None:
 def test_one_and_several_are_replayed_and_the_audit_log_names_the_token() -> None:
     device = DeviceFactory()
     one, good, bad = put(device), put(device), put(device, b"{")
-    client = client_with(Scope.OPERATE, tenant=device.tenant)
+    client = client_with(TokenScope.OPERATE, tenant=device.tenant)
 
     first = client.post(f"{LETTERS}{one.public_id}/replay/")
     ids = [str(bad.public_id), str(good.public_id), str(one.public_id)]
@@ -93,11 +93,13 @@ def test_one_and_several_are_replayed_and_the_audit_log_names_the_token() -> Non
     assert entries.count() == 3
 
 
-def test_a_replay_needs_the_right_and_reaches_only_the_callers_letters() -> None:
+def test_a_replay_needs_the_right_and_only_the_callers_letters_can_be_replayed() -> (
+    None
+):
     device = DeviceFactory()
     mine, theirs, nobodys = put(device), put(DeviceFactory()), put(None)
-    reader = client_with(Scope.READ, tenant=device.tenant)
-    operator = client_with(Scope.OPERATE, tenant=device.tenant)
+    reader = client_with(TokenScope.READ, tenant=device.tenant)
+    operator = client_with(TokenScope.OPERATE, tenant=device.tenant)
 
     assert reader.post(f"{LETTERS}{mine.public_id}/replay/").status_code == 403
     for letter in (theirs, nobodys):
@@ -113,10 +115,10 @@ def test_a_replay_needs_the_right_and_reaches_only_the_callers_letters() -> None
     assert not DeadLetter.objects.exclude(outcome="").exists()
 
 
-def test_letters_of_no_device_are_the_platforms() -> None:
+def test_only_superusers_see_letters_of_no_known_device() -> None:
     letter = put(None)
     DeviceFactory(uid="stranger")
-    client = client_with(Scope.MANAGE, tenant=None)
+    client = client_with(TokenScope.MANAGE, tenant=None)
 
     found = client.get(LETTERS).json()["results"]
     replayed = client.post(f"{LETTERS}{letter.public_id}/replay/")
@@ -127,7 +129,7 @@ def test_letters_of_no_device_are_the_platforms() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"ids": []}, {"ids": ["x"]}, {"ids": 1}])
 def test_a_bad_selection_names_the_field(body: dict[str, object]) -> None:
-    client = client_with(Scope.OPERATE, tenant=DeviceFactory().tenant)
+    client = client_with(TokenScope.OPERATE, tenant=DeviceFactory().tenant)
 
     answer = client.post(f"{LETTERS}replay/", body, format="json")
 

@@ -1,7 +1,7 @@
-"""Every operation of the OpenAPI document, with made-up input, as each kind of caller.
+"""Every operation of the OpenAPI document, with generated input, as each caller.
 
-No answer is a failure of ours, and each is what the document says it is. An example is
-sent as every caller, each time to the same, untouched objects.
+No answer is a server error, and each matches the document. Each example is sent as
+every caller, always to the same, unchanged objects.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.api.world import API, DEVICE_DOORS, World
+from tests.api.world import API, DEVICE_API, World
 
 pytestmark = pytest.mark.django_db
 
-# Of each operation; each is sent as every caller. The 50 of each role and more are
-# those of `make test-long`; `make test` sends fewer of the same kinds.
+# Examples of each operation; each is sent as every caller. `make test-long` sends 60,
+# which is at least 50 for each role; `make test` sends fewer of the same kinds.
 EXAMPLES, EXAMPLES_LONG = 15, 60
-# What has something in it, whichever one it is: nobody deletes that.
-STAYS = {"DELETE /api/v1/tenants/{slug}/"}
+# A tenant always has objects, so no request can delete one.
+NEVER_DELETED = {"DELETE /api/v1/tenants/{slug}/"}
 MOSTLY = [True] * 9 + [False]
 CHECKS = [
     not_a_server_error,
@@ -71,15 +71,15 @@ OPERATIONS = operations()
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_an_operation_answers_as_its_document_says(
+def test_an_operation_answers_as_documented(
     label: str, world: World, counted: Counter[str], pytestconfig: pytest.Config
 ) -> None:
     operation = OPERATIONS[label]
     known = names_in(world, operation.path)
     fields = known_fields(world)
     callers = world.callers(operation.path)
-    of = "device" if operation.path.startswith(DEVICE_DOORS) else "REST"
-    counted[f"{of} operations given made-up input"] += 1
+    kind = "device" if operation.path.startswith(DEVICE_API) else "REST"
+    counted[f"{kind} operations given made-up input"] += 1
     answered: Counter[int] = Counter()
     examples = EXAMPLES_LONG if pytestconfig.getoption("--long") else EXAMPLES
 
@@ -97,7 +97,7 @@ def test_an_operation_answers_as_its_document_says(
         if known and data.draw(st.sampled_from(MOSTLY)):
             case.path_parameters = data.draw(st.sampled_from(known)).copy()
         if "If-Match" in case.headers and data.draw(st.sampled_from(MOSTLY)):
-            # A made-up version is outdated: nothing behind it would be reached.
+            # A generated version is always outdated: the view would refuse at once.
             del case.headers["If-Match"]
         name_what_exists(case, fields, data)
         for authorization in callers.values():
@@ -106,11 +106,11 @@ def test_an_operation_answers_as_its_document_says(
     send()
 
     for status, count in answered.items():
-        counted[f"{of} requests of made-up input, answered {status}"] += count
+        counted[f"{kind} requests of made-up input, answered {status}"] += count
     assert answered.total() >= examples * len(callers)
-    if of == "device":
-        assert 200 in answered, f"nothing was taken or handed out: {answered}"
-    if operation.method in ("patch", "delete") and label not in STAYS:
+    if kind == "device":
+        assert 200 in answered, f"no request was accepted: {answered}"
+    if operation.method in ("patch", "delete") and label not in NEVER_DELETED:
         assert {200, 202, 204} & answered.keys(), f"nothing was changed: {answered}"
 
 
@@ -122,7 +122,7 @@ def test_an_operation_refuses_an_unknown_key(label: str) -> None:
 
     answer = client.generic(method, path)
 
-    # Those that give keys to who has none yet.
+    # These two give keys to callers without one.
     if path in (f"{API}auth/token/", f"{API}enrol/"):
         assert answer.status_code == 400
         return
@@ -132,9 +132,9 @@ def test_an_operation_refuses_an_unknown_key(label: str) -> None:
 
 @contextmanager
 def connection_kept() -> Iterator[None]:
-    """Keep a request's end from closing the connection that the test's rows are in.
+    """Keep requests from closing the connection that contains the test's rows.
 
-    Django's test client does the same, and connects them again after each request.
+    Django's test client does the same around each request.
     """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
@@ -144,7 +144,7 @@ def connection_kept() -> Iterator[None]:
 
 
 def send_as(case: Case[Any], authorization: str) -> int:
-    """Send a case with this header, judge the answer, undo what it did."""
+    """Send a case with this header, check the answer, undo its changes."""
     with connection_kept(), transaction.atomic():
         answer = case.call(headers={"Authorization": authorization})
         transaction.set_rollback(True)
@@ -154,11 +154,11 @@ def send_as(case: Case[Any], authorization: str) -> int:
 
 def names_in(world: World, path: str) -> list[dict[str, str]]:
     """Return the parameters of a path that name objects of the world."""
-    if path.startswith(DEVICE_DOORS):
+    if path.startswith(DEVICE_API):
         uid = "kid-1" if "{child}" in path else "dev-2"
-        names = {"child": uid, "command_id": world.handed_to(uid)}
-        asked = {name: names[name] for name in PARAMETER.findall(path)}
-        return [asked] if asked else []
+        names = {"child": uid, "command_id": world.sent_command_of(uid)}
+        wanted = {name: names[name] for name in PARAMETER.findall(path)}
+        return [wanted] if wanted else []
     found: list[dict[str, str]] = [{}]
     collection = ""
     for part in path.removeprefix(API).strip("/").split("/"):
@@ -176,7 +176,7 @@ def names_in(world: World, path: str) -> list[dict[str, str]]:
 
 
 def names_of(world: World, collection: str, parameter: str) -> list[str]:
-    """Return what the path's parameter may be to name an object of a collection."""
+    """Return values of the path's parameter that name an object of a collection."""
     key = parameter if parameter in ("uid", "slug") else "id"
     names = [str(row[key]) for row in world.list(collection)[:5] if key in row]
     assert names, f"The world has nothing in {collection}: add it to OBJECTS."
@@ -184,7 +184,7 @@ def names_of(world: World, collection: str, parameter: str) -> list[str]:
 
 
 def known_fields(world: World) -> dict[str, list[str]]:
-    """Return values of fields that name another object."""
+    """Return valid values of fields that name another object."""
     uids = [row["uid"] for row in world.list("devices")]
     found = {"device": uids, "gateway": uids, "replaced_by": uids, "tenant": ["acme"]}
     for name in ("site", "project", "product"):
@@ -195,7 +195,7 @@ def known_fields(world: World) -> dict[str, list[str]]:
 def name_what_exists(
     case: Case[Any], fields: dict[str, list[str]], data: st.DataObject
 ) -> None:
-    """Put names of objects into the fields that ask for one, more often than not."""
+    """Put names of existing objects into half of the fields that need one."""
     for place in (case.body, case.query):
         if not isinstance(place, dict):
             continue

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document are real: they fit it, and they work."""
+"""The examples of the OpenAPI document match their schemas, and they work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
 from iotplatform.openapi.examples import EXAMPLES, FORM
-from tests.api.world import API, DEVICE_DOORS, IDENTIFY, LATER, World
+from tests.api.world import API, DEVICE_API, IDENTIFY, LATER, World
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db
 DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 
 
-def summed_up(shown: Any) -> list[tuple[str, Any]]:
-    """Return the examples of a part of the document, by the names they were given."""
+def examples_of(shown: Any) -> list[tuple[str, Any]]:
+    """Return the examples of a part of the document, each with its name."""
     return [(e.get("summary", k), e) for k, e in shown.get("examples", {}).items()]
 
 
@@ -36,7 +36,7 @@ def shown(where: str) -> list[tuple[str, str, str, Any, Any]]:
             }
             for body in bodies[where]:
                 for media, content in body.get("content", {}).items():
-                    for name, example in summed_up(content):
+                    for name, example in examples_of(content):
                         label = f"{method.upper()} {path.removeprefix(API)}"
                         schema, value = content["schema"], example["value"]
                         found.append((label, media, name, schema, value))
@@ -44,11 +44,11 @@ def shown(where: str) -> list[tuple[str, str, str, Any, Any]]:
 
 
 SENT, ANSWERED = shown("requests"), shown("answers")
-CHILD = "child/{child}/"  # of a path: a child's message is its gateway's, relayed
-POLL = f"GET {DEVICE_DOORS}commands/"
+CHILD = "child/{child}/"  # in a path: the message of a child, relayed by its gateway
+POLL = f"GET {DEVICE_API}commands/"
 
 
-def test_every_example_that_was_written_is_in_the_document() -> None:
+def test_every_written_example_is_in_the_document() -> None:
     written = [
         (label, example.name)
         for label, examples in EXAMPLES.items()
@@ -59,7 +59,7 @@ def test_every_example_that_was_written_is_in_the_document() -> None:
         for method, operation in operations.items():
             label = f"{method.upper()} {path.removeprefix(API)}"
             for parameter in operation.get("parameters", []):
-                found += [(label, name) for name, _ in summed_up(parameter)]
+                found += [(label, name) for name, _ in examples_of(parameter)]
 
     assert set(found) == set(written)
     assert len(written) == len(set(written))
@@ -99,7 +99,7 @@ def test_an_example_works(example: Any, world: World) -> None:
     child = "kid-1" if CHILD in path else ""
     names = {"uid": "dev-1", "child": child}
     if "{command_id}" in path:
-        names["command_id"] = world.handed_to(child or "dev-2")
+        names["command_id"] = world.sent_command_of(child or "dev-2")
     path = path.format(**names)
     if path == "enrol/":
         value = value | {"key": enrolment_key(world)}
@@ -109,7 +109,7 @@ def test_an_example_works(example: Any, world: World) -> None:
     with transaction.atomic():
         UserFactory(username="newcomer")
         client, url = world.client(), f"{API}{path}"
-        if path.startswith(DEVICE_DOORS):
+        if path.startswith(DEVICE_API):
             client, url = world.device("hub-2" if child else "dev-2"), path
         if media == FORM:
             answer = client.post(url, value, format="multipart")
@@ -121,30 +121,30 @@ def test_an_example_works(example: Any, world: World) -> None:
     assert answer.status_code in (200, 201), answer.content
 
 
-def test_the_example_of_a_search_finds_something(world: World) -> None:
-    answer = world.client().get(f"{API}fleet/search/", queried("GET fleet/search/"))
+def test_the_example_search_finds_something(world: World) -> None:
+    answer = world.client().get(f"{API}fleet/search/", query_of("GET fleet/search/"))
 
     assert answer.status_code == 200, answer.content
     assert answer.json()["results"]
 
 
-def test_the_example_of_a_poll_is_handed_out_as_it_is_shown(world: World) -> None:
+def test_a_poll_gets_the_answer_of_the_example(world: World) -> None:
     (shown_answer,) = (value for label, *_, value in ANSWERED if label == POLL)
     with transaction.atomic():
-        # The world's own may have ended meanwhile: it is good for a minute.
+        # The command of the world may have ended: it expires after a minute.
         made = world.post("commands", IDENTIFY)
-        answer = world.device("dev-2").get(f"{DEVICE_DOORS}commands/", queried(POLL))
+        answer = world.device("dev-2").get(f"{DEVICE_API}commands/", query_of(POLL))
         transaction.set_rollback(True)
 
     assert answer.status_code == 200, answer.content
-    handed = answer.json()
-    (command,) = (row for row in handed["commands"] if row["id"] == made["id"])
+    polled = answer.json()
+    (command,) = (row for row in polled["commands"] if row["id"] == made["id"])
     shown_command = shown_answer["commands"][0]
     own = {name: shown_command[name] for name in ("id", "expires_at")}
-    assert handed | {"commands": [command | own]} == shown_answer
+    assert polled | {"commands": [command | own]} == shown_answer
 
 
-def queried(label: str) -> dict[str, Any]:
+def query_of(label: str) -> dict[str, Any]:
     """Return the examples of an operation's query."""
     rows = EXAMPLES[label]
     return {str(e.parameter_only[0]): e.value for e in rows if e.parameter_only}

@@ -1,4 +1,4 @@
-"""What can be changed has a version, and is not changed from an older one."""
+"""Objects that can be changed have a version; a change of an older one is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.factories import UserFactory
 pytestmark = pytest.mark.django_db
 
 NAMED = {"name": "Another name"}
-# Each collection: what is posted to it, and a change of that.
+# For each collection: what is posted to it, and a change of it.
 VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tenants": ({"slug": "globex"}, NAMED),
     "projects": ({"slug": "south"}, NAMED),
@@ -73,7 +73,7 @@ VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         NAMED,
     ),
 }
-# Nothing of these is edited: they are revoked, or say whose version counts.
+# These have no ETag: they are only revoked, or have a version of their own.
 WITHOUT = {
     "/api/v1/devices/{uid}/credentials/{credential_id}/",
     "/api/v1/devices/{uid}/desired/",  # the version is the document's own
@@ -83,7 +83,7 @@ WITHOUT = {
 
 @pytest.fixture
 def caller(world: World) -> Iterator[APIClient]:
-    """Someone who may do all of it; what they do is undone."""
+    """A client that may change everything; its changes are undone."""
     with transaction.atomic():
         UserFactory(username="newcomer")
         yield world.client("superuser")
@@ -91,7 +91,7 @@ def caller(world: World) -> Iterator[APIClient]:
 
 
 def make(caller: APIClient, collection: str, body: dict[str, Any]) -> tuple[str, str]:
-    """Make an object; return its address and its ETag."""
+    """Create an object; return its URL and its ETag."""
     form = "json"
     if collection == "firmware-releases":
         body, form = body | {"file": SimpleUploadedFile("f.bin", b"x")}, "multipart"
@@ -105,7 +105,7 @@ def make(caller: APIClient, collection: str, body: dict[str, Any]) -> tuple[str,
 
 
 @pytest.mark.parametrize("collection", VERSIONED)
-def test_a_change_is_made_to_the_version_that_its_author_saw(
+def test_a_change_needs_the_version_that_its_author_saw(
     collection: str, caller: APIClient
 ) -> None:
     body, change = VERSIONED[collection]
@@ -124,7 +124,7 @@ def test_a_change_is_made_to_the_version_that_its_author_saw(
 @pytest.mark.parametrize(
     "collection", [name for name in VERSIONED if name != "devices"]
 )
-def test_only_the_version_that_was_seen_is_deleted(
+def test_a_deletion_needs_the_version_that_was_seen(
     collection: str, caller: APIClient
 ) -> None:
     url, made = make(caller, collection, VERSIONED[collection][0])
@@ -136,15 +136,15 @@ def test_only_the_version_that_was_seen_is_deleted(
     assert (outdated.status_code, there, current.status_code) == (412, 200, 204)
 
 
-def test_the_document_names_both_headers_wherever_something_is_changed() -> None:
+def test_the_document_names_both_headers_for_every_change() -> None:
     document = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 
-    def heeds(operation: Any) -> bool:
+    def takes_if_match(operation: Any) -> bool:
         return any(p["name"] == "If-Match" for p in operation.get("parameters", []))
 
     for path, operations in document["paths"].items():
         changing = [operations[m] for m in ("patch", "delete") if m in operations]
         if not changing or path in WITHOUT:
             continue
-        assert all(heeds(operation) for operation in changing), path
+        assert all(takes_if_match(operation) for operation in changing), path
         assert "ETag" in operations["get"]["responses"]["200"]["headers"], path

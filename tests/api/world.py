@@ -1,4 +1,4 @@
-"""A tenant with something of every kind, made through the REST API itself."""
+"""A tenant with an object of every kind, created through the REST API itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from rest_framework.test import APIClient
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.models import Device, Tenant
 from registry.services.tokens import create_token
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
-from tests.commands.field import Unit, now
+from tests.commands.units import Unit, now
 from tests.factories import MembershipFactory, TenantFactory, UserFactory
 
 API = "/api/v1/"
@@ -23,7 +23,7 @@ METRICS = [{"name": "temperature", "unit": "°C", "dead_band": 0.5}]
 
 HTTP = {"adapter": "http"}
 
-# What is made, in this order: the collection, and what is posted to it.
+# The objects to create, in this order: the collection, and the body of its POST.
 OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("projects", {"slug": "north"}),
     ("sites", {"slug": "shanghai-01", "project": "north", "region": "East China"}),
@@ -46,7 +46,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ),
     ("devices", {"uid": "hub-1", "site": "shanghai-01", "product": "hub-h1"}),
     ("devices", {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1"}),
-    # Those that speak HTTP: one by itself, one for another.
+    # HTTP devices: a single one, and a gateway with its child.
     (
         "devices",
         {"uid": "dev-2", "site": "shanghai-01", "product": "sensor-s1"} | HTTP,
@@ -109,7 +109,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
         },
     ),
 ]
-# What nothing refers to, so that it can be deleted.
+# Nothing refers to these, so that they can be deleted.
 OBJECTS += [
     ("projects", {"slug": "spare"}),
     ("sites", {"slug": "spare", "region": "East China"}),
@@ -117,24 +117,24 @@ OBJECTS += [
     ("hardware-revisions", {"slug": "spare", "product": "sensor-s1"}),
 ]
 IDENTIFY = {"device": "dev-2", "name": "identify", "params": {"seconds": 3}}
-# Whose secrets are known: one that speaks MQTT, and two that speak HTTP.
+# Devices with a known secret: one uses MQTT, two use HTTP.
 WITH_SECRETS = ("dev-1", "dev-2", "hub-2")
-DEVICE_DOORS = "/device/v1/"
+DEVICE_API = "/device/v1/"
 # Fields that are files.
 UPLOADS = {"firmware-releases": ["file"]}
-# What is not listed anywhere under the path that shows one: found in another's answer.
+# Collections without a list: their objects come from an action on another one.
 MADE_FROM = {"snapshots": ("cohorts", "snapshot")}
 
 
 @dataclass
 class World:
-    """The tenant, a key for each kind of caller, and the names of what there is."""
+    """The tenant, a key for each kind of caller, and the objects."""
 
     tenant: Tenant
     keys: dict[str, str]
     # By the uid of their device.
     secrets: dict[str, str]
-    # By collection, as in "devices/dev-1/credentials": the objects as they are shown.
+    # The objects as the API shows them, by collection ("devices/dev-1/credentials").
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def client(self, caller: str = Role.ADMIN) -> APIClient:
@@ -144,7 +144,7 @@ class World:
         return client
 
     def post(self, collection: str, body: dict[str, Any]) -> Any:
-        """Make an object as an administrator; return it as it is shown."""
+        """Create an object as an administrator; return it as the API shows it."""
         headers = {"Idempotency-Key": str(uuid4())}
         files = {name: BytesIO(b"x") for name in UPLOADS.get(collection, ())}
         form = "multipart" if files else "json"
@@ -160,15 +160,15 @@ class World:
         client.credentials(HTTP_AUTHORIZATION=f"Device {uid}:{self.secrets[uid]}")
         return client
 
-    def handed_to(self, uid: str) -> str:
-        """Return the id of a command that this device has been handed."""
+    def sent_command_of(self, uid: str) -> str:
+        """Return the id of a command that was sent to this device."""
         rows = self.list("commands")
-        handed = (row for row in rows if row["device"] == uid and row["sent_at"])
-        return str(next(handed)["id"])
+        sent = (row for row in rows if row["device"] == uid and row["sent_at"])
+        return str(next(sent)["id"])
 
     def callers(self, path: str) -> dict[str, str]:
-        """Return who may be let in at a path, and the header that each sends."""
-        if path.startswith(DEVICE_DOORS):
+        """Return the possible callers of a path, and the header that each sends."""
+        if path.startswith(DEVICE_API):
             return {u: f"Device {u}:{secret}" for u, secret in self.secrets.items()}
         return {role: f"Token {key}" for role, key in self.keys.items()}
 
@@ -183,14 +183,14 @@ class World:
 
 
 def build_world(drain: Callable[[], object]) -> World:
-    """Make the tenant, its people, and one object of each kind at least.
+    """Create the tenant, its people, and at least one object of each kind.
 
-    ``drain`` brings the fleet index up to date.
+    ``drain`` updates the fleet index.
     """
     tenant = TenantFactory(slug="acme")
     keys = {role: _key(tenant, role) for role in Role.values}
     keys["superuser"] = create_token(
-        user=UserFactory(is_superuser=True), name="all", scopes=Scope.values
+        user=UserFactory(is_superuser=True), name="all", scopes=TokenScope.values
     )[1]
     world = World(tenant, keys, {})
     for collection, body in OBJECTS:
@@ -198,7 +198,7 @@ def build_world(drain: Callable[[], object]) -> World:
     for uid in WITH_SECRETS:
         made = world.post(f"devices/{uid}/credentials", {})
         world.secrets[uid] = made["secret"]
-    _let_devices_speak(world)
+    _send_device_messages(world)
     drain()
     for collection, (parent, action) in MADE_FROM.items():
         first = world.list(parent)[0]["id"]
@@ -208,18 +208,19 @@ def build_world(drain: Callable[[], object]) -> World:
 
 def _key(tenant: Tenant, role: str, *scopes: str) -> str:
     user = MembershipFactory(tenant=tenant, role=role).user
-    return create_token(user=user, name=role, scopes=scopes or Scope.values)[1]
+    return create_token(user=user, name=role, scopes=scopes or TokenScope.values)[1]
 
 
-def _let_devices_speak(world: World) -> None:
-    """Those of HTTP ask for their commands, and of one another is asked meanwhile.
+def _send_device_messages(world: World) -> None:
+    """Let the HTTP devices poll their commands, and queue another one for dev-2.
 
-    One of MQTT is online, reports, measures, complains, and babbles once.
+    The MQTT device is online, reports, measures, raises an alarm, and sends one invalid
+    message.
     """
-    heard = f"{DEVICE_DOORS}child/kid-1/heartbeat/"
-    assert world.device("hub-2").post(heard, {}, format="json").status_code == 200
+    heartbeat = f"{DEVICE_API}child/kid-1/heartbeat/"
+    assert world.device("hub-2").post(heartbeat, {}, format="json").status_code == 200
     for uid in ("dev-2", "hub-2"):
-        assert world.device(uid).get(f"{DEVICE_DOORS}commands/").json()["commands"]
+        assert world.device(uid).get(f"{DEVICE_API}commands/").json()["commands"]
     world.post("commands", IDENTIFY)
     unit = Unit(Device.objects.get(uid="dev-1"))
     unit.come_online()

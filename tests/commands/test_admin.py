@@ -1,4 +1,4 @@
-"""The admin shows commands and jobs, changes nothing, and asks little."""
+"""The admin shows commands and jobs, read-only and with few queries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.commands.field import ask, deliver, online_unit
 from tests.commands.test_jobs import fleet_of, make_job
+from tests.commands.units import ask, deliver, online_unit
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def admin() -> Client:
     return client
 
 
-def test_lists_take_the_same_queries_for_any_number_of_rows(
+def test_lists_need_the_same_queries_for_any_number_of_rows(
     admin: Client, django_assert_max_num_queries: Any
 ) -> None:
     for unit in fleet_of(10):
@@ -38,7 +38,7 @@ def test_lists_take_the_same_queries_for_any_number_of_rows(
     assert (commands.status_code, jobs.status_code) == (200, 200)
 
 
-def test_a_command_is_shown_with_its_tries_and_history_and_not_changed(
+def test_a_command_is_shown_with_attempts_and_events_and_cannot_be_changed(
     admin: Client,
 ) -> None:
     command = ask(online_unit())
@@ -48,5 +48,5 @@ def test_a_command_is_shown_with_its_tries_and_history_and_not_changed(
     shown = admin.get(page)
     changed = admin.post(page, {"status": "succeeded"})
 
-    assert "sent, try 1" in shown.content.decode()
+    assert "sent, attempt 1" in shown.content.decode()
     assert changed.status_code == 403

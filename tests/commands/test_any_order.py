@@ -1,4 +1,4 @@
-"""Whatever the order of steps and evidence: it ends, tells one story, stays ended."""
+"""In any order of steps and responses, a command ends, stays ended, and is recorded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from commands.lifecycle import is_verdict, may_enter
 from commands.models import Attempt, Command, CommandEvent
 from commands.selectors.commands import list_events
 from commands.services.actions import cancel_command, retry_command
-from commands.services.dispatch import Downlink, mark_not_sent, mark_sent
+from commands.services.dispatch import OutgoingCommand, mark_not_sent, mark_sent
 from iotplatform.common.problems import Conflict
-from tests.commands.field import ask, claim, fresh, now, online_unit, sweep
+from tests.commands.units import ask, claim, fresh, now, online_unit, sweep
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ SUCCESS = ("succeeded", "verified")
 
 
 class OneCommand(RuleBasedStateMachine):
-    """One command between an adapter, a device, people and the clock."""
+    """One command, with an adapter, a device, a person and the clock acting on it."""
 
     @initialize(name=st.sampled_from(sorted(ASKED)))
     def ask_for_it(self, name: str) -> None:
@@ -55,7 +55,7 @@ class OneCommand(RuleBasedStateMachine):
         Command.objects.all().delete()
         self.at = now()
         self.version = 0
-        self.links: list[Downlink] = []
+        self.links: list[OutgoingCommand] = []
         self.ended_by_device: tuple[str, str] | None = None
         self.unit = online_unit()
         self.command = ask(self.unit, name, ASKED[name], **POLICY)
@@ -69,7 +69,7 @@ class OneCommand(RuleBasedStateMachine):
         self.links += claim(at=self.moment(), lease_seconds=10)
 
     @rule(which=st.integers(0, 5))
-    def broker_takes_one_maybe_an_old_one(self, which: int) -> None:
+    def broker_accepts_a_claim_maybe_an_old_one(self, which: int) -> None:
         if which < len(self.links):
             link = self.links[which]
             mark_sent([(link.command_id, link.token)], self.moment())
@@ -86,13 +86,13 @@ class OneCommand(RuleBasedStateMachine):
             self.unit.acknowledge(self.command, status, at=self.moment())
 
     @rule()
-    def device_begins(self) -> None:
+    def device_reports_progress(self) -> None:
         if self.links:
             topic = f"command/{self.command.public_id}/progress"
             self.unit.say(topic, {"payload": {"percent": 5}}, at=self.moment())
 
     @rule(status=st.sampled_from(["succeeded", "failed"]))
-    def device_ends(self, status: str) -> None:
+    def device_sends_a_result(self, status: str) -> None:
         if self.links:
             self.unit.result(self.command, status, at=self.moment())
 
@@ -120,7 +120,7 @@ class OneCommand(RuleBasedStateMachine):
             before.status, before.failure_class
         )
         if ended_by_device:
-            return  # that is another command
+            return  # the retry would be another command
         try:
             retry_command(command=before, actor=None, reason="")
         except Conflict:
@@ -132,21 +132,21 @@ class OneCommand(RuleBasedStateMachine):
         sweep(self.at)
 
     @invariant()
-    def what_the_device_ended_never_changes(self) -> None:
+    def a_command_that_the_device_ended_never_changes(self) -> None:
         command = fresh(self.command)
-        stands = (command.status, command.failure_class)
+        outcome = (command.status, command.failure_class)
         if self.ended_by_device is not None:
-            assert stands == self.ended_by_device
-        elif command.ended_at and not is_verdict(*stands):
-            self.ended_by_device = stands
+            assert outcome == self.ended_by_device
+        elif command.ended_at and not is_verdict(*outcome):
+            self.ended_by_device = outcome
 
     @invariant()
-    def events_tell_the_rows_story(self) -> None:
+    def events_match_the_status(self) -> None:
         events = list(list_events(self.command).order_by("pk"))
         status = events[0].status
         for event in events[1:]:
             if event.status != status:
-                # Only "unverified" needs more than the status to be told apart.
+                # Only "unverified" needs the failure class besides the status.
                 unverified = FailureClass.UNVERIFIED if status == "failed" else ""
                 assert may_enter(
                     CommandStatus(event.status), status=status, failure_class=unverified
@@ -155,7 +155,7 @@ class OneCommand(RuleBasedStateMachine):
         assert status == fresh(self.command).status
 
     def teardown(self) -> None:
-        """Every command ends, with nobody left but the clock."""
+        """Every command ends, even if only the clock acts on it."""
         if not hasattr(self, "command"):
             return
         for _ in range(40):
@@ -167,7 +167,7 @@ class OneCommand(RuleBasedStateMachine):
         assert bool(command.failure_class) == (command.status not in verdictless)
 
 
-def test_any_order_of_steps_and_evidence_keeps_the_promises(is_long: bool) -> None:
+def test_any_order_of_steps_and_responses_keeps_the_guarantees(is_long: bool) -> None:
     run_state_machine_as_test(
         OneCommand,
         settings=settings(

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from commands.models import Command
 from registry.models import Device
-from tests.commands.field import Unit, ask, deliver, online_unit
+from tests.commands.units import Unit, ask, deliver, online_unit
 from tests.factories import (
     DeviceFactory,
     MembershipFactory,
@@ -46,7 +46,7 @@ def fields_of(answer: Any) -> list[str]:
     return [row["field"] for row in answer.json()["errors"]]
 
 
-def test_a_command_is_made_once_for_one_key(api: APIClient, unit: Unit) -> None:
+def test_one_key_creates_one_command(api: APIClient, unit: Unit) -> None:
     body = {"device": unit.device.uid, "name": "reboot", "params": {}}
     headers = {"Idempotency-Key": "k1"}
 
@@ -62,9 +62,7 @@ def test_a_command_is_made_once_for_one_key(api: APIClient, unit: Unit) -> None:
     assert Command.objects.count() == 1
 
 
-def test_a_command_is_shown_with_the_contracts_members(
-    api: APIClient, unit: Unit
-) -> None:
+def test_a_command_has_the_fields_of_the_contract(api: APIClient, unit: Unit) -> None:
     command = ask(unit, "reboot")
     deliver()
     unit.acknowledge(command)
@@ -132,7 +130,7 @@ def test_a_real_time_command_to_an_offline_device_is_409(api: APIClient) -> None
     assert "offline" in answer.json()["detail"]
 
 
-def test_another_tenants_everything_is_404(unit: Unit) -> None:
+def test_everything_of_another_tenant_is_404(unit: Unit) -> None:
     command = ask(unit)
     stranger = client_of(online_unit().device)
     uid = unit.device.uid
@@ -152,7 +150,7 @@ def test_another_tenants_everything_is_404(unit: Unit) -> None:
     assert stranger.get(COMMANDS).json()["results"] == []
 
 
-def test_a_viewer_sees_and_does_nothing(unit: Unit) -> None:
+def test_a_viewer_can_read_but_not_act(unit: Unit) -> None:
     command = ask(unit)
     viewer = client_of(unit.device, "viewer")
     uid = unit.device.uid
@@ -167,11 +165,11 @@ def test_a_viewer_sees_and_does_nothing(unit: Unit) -> None:
     assert viewer.get(f"{COMMANDS}{command.public_id}/").status_code == 200
 
 
-def test_without_a_token_there_is_nothing(unit: Unit) -> None:
+def test_a_request_without_a_token_is_401(unit: Unit) -> None:
     assert APIClient().get(COMMANDS).status_code == 401
 
 
-def test_the_list_is_filtered_paged_and_takes_few_queries(
+def test_the_list_is_filtered_and_paged_with_few_queries(
     api: APIClient, unit: Unit, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(12):
@@ -207,7 +205,7 @@ def test_people_cancel_and_escalate_with_a_reason(api: APIClient, unit: Unit) ->
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/merge-patch+json"]
 )
-def test_a_patch_of_desired_is_a_config_command(
+def test_a_patch_of_the_desired_document_creates_a_config_command(
     api: APIClient, unit: Unit, content_type: str
 ) -> None:
     path = f"/api/v1/devices/{unit.device.uid}/desired/"
@@ -235,7 +233,7 @@ def test_a_patch_of_desired_is_a_config_command(
     assert (seen.status_code, seen.json()["desired_version"]) == (202, 2)
 
 
-def test_a_patch_that_is_no_object_is_400(api: APIClient, unit: Unit) -> None:
+def test_a_patch_that_is_not_an_object_is_400(api: APIClient, unit: Unit) -> None:
     path = f"/api/v1/devices/{unit.device.uid}/desired/"
 
     for body in ("[]", "7", "{}", "{not json"):
@@ -243,7 +241,7 @@ def test_a_patch_that_is_no_object_is_400(api: APIClient, unit: Unit) -> None:
         assert answer.status_code == 400, body
 
 
-def test_the_timeline_is_one_history_in_pages(api: APIClient, unit: Unit) -> None:
+def test_the_timeline_merges_all_sources_in_pages(api: APIClient, unit: Unit) -> None:
     command = ask(unit)
     deliver()
     unit.result(command)
@@ -264,7 +262,7 @@ def test_the_timeline_is_one_history_in_pages(api: APIClient, unit: Unit) -> Non
     assert fields_of(api.get(f"{path}&before=soon")) == ["before"]
 
 
-def test_the_definitions_say_class_schema_and_policy(api: APIClient) -> None:
+def test_the_definitions_contain_class_schema_and_policy(api: APIClient) -> None:
     rows = api.get("/api/v1/command-definitions/").json()["results"]
 
     found = {row["name"]: (row["class"], row["repeatable"]) for row in rows}
@@ -278,7 +276,7 @@ def test_the_definitions_say_class_schema_and_policy(api: APIClient) -> None:
     assert all("on_failure" in row["policy"] for row in rows)
 
 
-def test_of_two_tenants_the_named_ones_device_is_meant(unit: Unit) -> None:
+def test_the_tenant_in_the_request_selects_the_device(unit: Unit) -> None:
     other = TenantFactory.create()
     user = UserFactory.create()
     for tenant in (unit.device.tenant, other):

@@ -1,4 +1,4 @@
-"""Claims are fenced, shared by none, and made again when an adapter goes silent."""
+"""Claims are fenced, exclusive, and repeated when an adapter stops reporting."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from django.db import connection
 from commands.models import Attempt, Command, RetainedDesired
 from commands.services.actions import cancel_command
 from commands.services.dispatch import (
-    Downlink,
+    OutgoingCommand,
     claim_due,
+    find_publishable,
     mark_not_sent,
     mark_sent,
-    still_mine,
 )
 from commands.services.retained_config import (
-    clear_retained_due,
-    find_retained_to_clear_across_tenants,
-    retained_cleared,
+    forget_retained,
+    list_retained_to_clear,
+    mark_retained_to_clear_across_tenants,
 )
 from commands.services.sweeps import (
     cancel_for_ended_devices_across_tenants,
@@ -35,7 +35,7 @@ from state.services.presence.sweep import (
     sweep_across_tenants,
     wake_children_across_tenants,
 )
-from tests.commands.field import (
+from tests.commands.units import (
     Unit,
     ask,
     claim,
@@ -50,7 +50,7 @@ from tests.factories import DeviceFactory, TenantFactory
 pytestmark = pytest.mark.django_db
 
 
-def claims_of(links: list[Downlink]) -> list[Any]:
+def claims_of(links: list[OutgoingCommand]) -> list[Any]:
     return [(link.command_id, link.token) for link in links]
 
 
@@ -73,7 +73,7 @@ def test_a_command_is_published_on_its_own_topic_with_an_expiry() -> None:
     }
 
 
-def test_configuration_is_published_retained_and_whole() -> None:
+def test_the_whole_configuration_is_published_retained() -> None:
     unit = online_unit()
     ask(unit, "set_config", {"interval": 5})
     command = ask(unit, "set_config", {"mode": "eco"})
@@ -104,7 +104,7 @@ def test_a_child_is_reached_through_its_gateway() -> None:
     assert link.topic == f"iot/v1/{gateway.uid}/child/{child.uid}/down/command"
 
 
-def test_a_zombies_mark_changes_nothing_after_its_lease_was_lost() -> None:
+def test_an_adapter_whose_lease_was_lost_can_mark_nothing() -> None:
     command = ask(online_unit())
     old = claim(lease_seconds=5)
     sweep(now() + timedelta(seconds=6))
@@ -114,18 +114,18 @@ def test_a_zombies_mark_changes_nothing_after_its_lease_was_lost() -> None:
     marked = mark_sent(claims_of(old), later)
 
     assert marked == set()
-    assert still_mine(claims_of(old), now=later) == set()
-    assert still_mine(claims_of(new), now=later) == {command.public_id}
+    assert find_publishable(claims_of(old), now=later) == set()
+    assert find_publishable(claims_of(new), now=later) == {command.public_id}
     assert fresh(command).status == "queued"
     outcomes = Attempt.objects.order_by("number").values_list("outcome", flat=True)
     assert list(outcomes) == ["lost", "claimed"]
 
 
-def test_a_claim_whose_lease_is_over_may_not_be_published() -> None:
+def test_a_claim_with_an_ended_lease_must_not_be_published() -> None:
     ask(online_unit())
     links = claim(lease_seconds=5)
 
-    assert still_mine(claims_of(links), now=now() + timedelta(seconds=6)) == set()
+    assert find_publishable(claims_of(links), now=now() + timedelta(seconds=6)) == set()
 
 
 def test_a_command_cancelled_after_its_claim_is_not_published() -> None:
@@ -134,13 +134,11 @@ def test_a_command_cancelled_after_its_claim_is_not_published() -> None:
 
     cancel_command(command=command, actor=None, reason="wrong device")
 
-    assert still_mine(claims_of(links), now=now()) == set()
+    assert find_publishable(claims_of(links), now=now()) == set()
     assert Attempt.objects.get().outcome == "stopped"
 
 
-def test_what_could_not_be_published_is_tried_again_and_ends_after_some_losses() -> (
-    None
-):
+def test_a_failed_publish_is_retried_and_ends_after_some_losses() -> None:
     command = ask(online_unit(), backoff_seconds=0)
     at = now()
 
@@ -153,7 +151,7 @@ def test_what_could_not_be_published_is_tried_again_and_ends_after_some_losses()
     assert fresh(command).failure_class == "adapter_error"
 
 
-def test_a_reboot_of_ours_is_an_expected_disconnect() -> None:
+def test_a_reboot_command_announces_an_expected_disconnect() -> None:
     unit = online_unit()
     ask(unit)
 
@@ -174,7 +172,7 @@ def test_an_offline_devices_operation_waits_for_its_birth() -> None:
     assert len(claim()) == 1
 
 
-def test_a_command_that_crossed_the_birth_is_released_by_the_sweep() -> None:
+def test_the_sweep_releases_a_command_held_while_the_birth_was_committed() -> None:
     unit = Unit(DeviceFactory.create())
     command = ask(unit)
     Presence.objects.create(
@@ -212,7 +210,7 @@ def test_a_command_whose_device_left_before_answering_waits_for_it() -> None:
     assert (fresh(command).status, fresh(command).waits_for) == ("held", "device")
 
 
-def test_a_childs_operation_waits_while_its_gateway_is_away() -> None:
+def test_a_childs_operation_waits_while_its_gateway_is_offline() -> None:
     gateway = online_unit(kind="gateway")
     child = Unit(
         DeviceFactory.create(
@@ -233,7 +231,7 @@ def test_a_childs_operation_waits_while_its_gateway_is_away() -> None:
     assert fresh(command).status == "queued"
 
 
-def test_a_command_that_nobody_acknowledged_ends_with_its_time() -> None:
+def test_an_unacknowledged_command_expires() -> None:
     unit = online_unit()
     command = ask(unit, expires_in_seconds=5)
     deliver()
@@ -252,9 +250,9 @@ def test_retained_configuration_of_a_retired_device_is_cleared() -> None:
     unit.device.save()
 
     cancel_for_ended_devices_across_tenants(now=now())
-    find_retained_to_clear_across_tenants(now=now())
-    topics = clear_retained_due()
-    retained_cleared(topics)
+    mark_retained_to_clear_across_tenants(now=now())
+    topics = list_retained_to_clear()
+    forget_retained(topics)
 
     assert topics == [f"iot/v1/{unit.device.uid}/down/desired"]
     assert not RetainedDesired.objects.exists()
@@ -262,13 +260,13 @@ def test_retained_configuration_of_a_retired_device_is_cleared() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_claimers_never_get_the_same_command() -> None:
+def test_two_adapters_never_claim_the_same_command() -> None:
     unit = online_unit()
     for _ in range(40):
         ask(unit)
     start = Barrier(2)
 
-    def in_thread() -> list[Downlink]:
+    def in_thread() -> list[OutgoingCommand]:
         try:
             start.wait()
             at, found = now(), []

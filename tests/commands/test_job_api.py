@@ -1,4 +1,4 @@
-"""REST of jobs: what they show, what people do, and who may."""
+"""REST of jobs: their content, actions and permissions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 
 from commands.models import Job
 from registry.models import Tenant
-from tests.commands.field import Unit
 from tests.commands.test_jobs import answer, fleet_of, make_job, tick
+from tests.commands.units import Unit
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_a_job_shows_its_counts_by_status_wave_and_failure_class(
     ] == [(0, True, 1, 0), (1, False, 0, 3)]
 
 
-def test_the_members_are_listed_with_wave_and_outcome(
+def test_members_are_listed_with_wave_and_status(
     units: list[Unit], job: Job, django_assert_max_num_queries: Any
 ) -> None:
     api = client_of(job.tenant)
@@ -85,7 +85,7 @@ def test_the_members_are_listed_with_wave_and_outcome(
     assert len(api.get(path).json()["results"]) == 1
 
 
-def test_people_pause_resume_and_cancel_with_reasons(job: Job) -> None:
+def test_people_pause_resume_and_cancel_a_job_with_reasons(job: Job) -> None:
     api = client_of(job.tenant)
     path = f"{JOBS}{job.public_id}/"
     api.post(f"{path}start/")
@@ -112,23 +112,23 @@ def test_people_pause_resume_and_cancel_with_reasons(job: Job) -> None:
     ]
 
 
-def test_members_are_narrowed_to_where_they_stand(units: list[Unit], job: Job) -> None:
+def test_members_are_filtered_by_status(units: list[Unit], job: Job) -> None:
     api = client_of(job.tenant)
     path = f"{JOBS}{job.public_id}/"
     api.post(f"{path}start/")
     tick()
 
-    def standing(status: str) -> int:
+    def count(status: str) -> int:
         return len(api.get(f"{path}targets/?status={status}").json()["results"])
 
-    assert (standing("queued"), standing("pending"), standing("skipped")) == (1, 3, 0)
-    assert standing("queued&status=pending") == 4
+    assert (count("queued"), count("pending"), count("skipped")) == (1, 3, 0)
+    assert count("queued&status=pending") == 4
     api.post(f"{path}cancel/")
-    assert standing("skipped") == 3
+    assert count("skipped") == 3
     assert api.get(f"{path}targets/?status=luck").status_code == 400
 
 
-def test_a_job_that_cannot_go_on_does_not_stop_the_others() -> None:
+def test_a_broken_job_does_not_stop_the_others() -> None:
     fleets = [fleet_of(1), fleet_of(1)]
     broken, sound = (make_job(fleet) for fleet in fleets)
     for job in (broken, sound):
@@ -162,7 +162,9 @@ def test_another_tenants_job_is_404_and_a_viewer_changes_nothing(job: Job) -> No
         assert viewer.get(path + part).status_code == 200
 
 
-def test_one_failure_class_of_a_job_is_tried_again(units: list[Unit], job: Job) -> None:
+def test_the_members_of_one_failure_class_are_retried(
+    units: list[Unit], job: Job
+) -> None:
     api = client_of(job.tenant)
     path = f"{JOBS}{job.public_id}/"
     api.post(f"{path}start/")

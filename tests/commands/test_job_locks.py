@@ -1,4 +1,4 @@
-"""Who holds a job's row stands in nobody's way who adds a command to that job."""
+"""A lock on a job's row does not block a new command of that job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from commands.models import Command, Job
 from commands.services.job_advance import advance_job
 from commands.services.job_rerun import retry_failed
 from commands.services.jobs import pause_job, start_job
-from tests.commands.field import now
 from tests.commands.test_jobs import fleet_of, make_job
+from tests.commands.units import now
 
 
 def advance(job: Job) -> None:
@@ -36,7 +36,7 @@ def retry(job: Job) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("act", [advance, pause, retry])
-def test_a_command_joins_a_job_while_somebody_works_on_it(
+def test_a_command_can_join_a_job_while_its_row_is_locked(
     act: Callable[[Job], None],
 ) -> None:
     job = make_job(fleet_of(2))
@@ -46,7 +46,7 @@ def test_a_command_joins_a_job_while_somebody_works_on_it(
     refused: list[Any] = []
 
     def join_the_job() -> None:
-        """What a sweep does that replaces a failed command of the job."""
+        """Do what a sweep does when it replaces a failed command of the job."""
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SET LOCAL lock_timeout = '2s'")

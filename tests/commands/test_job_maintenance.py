@@ -1,4 +1,4 @@
-"""A job's members are under maintenance while it acts on them, and no longer."""
+"""A job's members are under maintenance only while the job works on them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from commands.services.jobs import start_job
-from commands.services.outcome_reports import tell_outcomes_across_tenants
+from commands.services.outcome_reports import report_outcomes_across_tenants
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.selectors.maintenance import windows_in_force
-from state.services.alarms.held_back import raise_held_across_tenants
-from tests.commands.field import Unit, ask, deliver, now
+from state.services.alarms.held_back import raise_held_back_across_tenants
 from tests.commands.test_jobs import commands_of, fleet_of, make_job, tick
+from tests.commands.units import Unit, ask, deliver, now
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def complain(unit: Unit) -> None:
     unit.say("event", {"code": "hot", "severity": "critical", "state": "raised"})
 
 
-def works_at(unit: Unit) -> list[str]:
+def maintenance_of(unit: Unit) -> list[str]:
     return [w.reason for w in windows_in_force(unit.device, now=now())]
 
 
@@ -33,22 +33,22 @@ def test_a_member_is_under_maintenance_from_its_command_until_that_ends() -> Non
     tick()
     (command,) = commands_of(job)
     first, second = sorted(units, key=lambda u: u.device.pk != command.device_id)
-    before = works_at(first)
+    before = maintenance_of(first)
     deliver()
     complain(first)
     complain(second)
 
     assert before == []
-    assert works_at(first) == ["job Night reboot"]
-    assert works_at(second) == []
+    assert maintenance_of(first) == ["job Night reboot"]
+    assert maintenance_of(second) == []
     assert Alarm.objects.get().device == second.device
     assert HeldAlarm.objects.get().device == first.device
 
     first.result(command)
-    tell_outcomes_across_tenants(now=now())
+    report_outcomes_across_tenants(now=now())
 
-    assert works_at(first) == []
-    raise_held_across_tenants(now=now())
+    assert maintenance_of(first) == []
+    raise_held_back_across_tenants(now=now())
     assert Alarm.objects.filter(device=first.device).exists()
 
 
@@ -64,19 +64,17 @@ def test_all_members_of_a_job_share_one_window_without_a_query_for_each() -> Non
     assert MaintenancePlace.objects.count() == 5
 
 
-def test_a_member_that_is_away_waits_without_maintenance() -> None:
+def test_an_offline_member_waits_without_maintenance() -> None:
     (unit,) = units = fleet_of(1, online=False)
     start_job(job=make_job(units), actor=None)
 
     tick()
     deliver()
 
-    assert works_at(unit) == []
+    assert maintenance_of(unit) == []
 
 
-def test_a_member_that_never_answers_is_left_in_peace_only_as_long_as_its_policy() -> (
-    None
-):
+def test_maintenance_of_a_silent_member_ends_with_its_policys_timeouts() -> None:
     (unit,) = units = fleet_of(1)
     policy = {
         "receive_timeout_seconds": 30,
@@ -93,10 +91,10 @@ def test_a_member_that_never_answers_is_left_in_peace_only_as_long_as_its_policy
     assert place.until - place.from_at == timedelta(seconds=120)
 
 
-def test_a_single_command_of_a_person_silences_nothing() -> None:
+def test_a_single_command_starts_no_maintenance() -> None:
     (unit,) = fleet_of(1)
     ask(unit)
 
     deliver()
 
-    assert works_at(unit) == []
+    assert maintenance_of(unit) == []

@@ -1,4 +1,4 @@
-"""A job goes out in waves, stops by its thresholds, and does what people say."""
+"""A job is released in waves, stops at its thresholds, and obeys people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from commands.services.jobs import (
     start_job,
 )
 from registry.models import Tenant
-from tests.commands.field import Unit, claim, deliver, fresh, now, sweep
+from tests.commands.units import Unit, claim, deliver, fresh, now, sweep
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, TenantFactory
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +79,7 @@ def commands_of(job: Job) -> list[Command]:
 
 
 def answer(units: list[Unit], job: Job, *, status: str = "succeeded") -> None:
-    """Deliver, and have every device that got a command end it."""
+    """Deliver the commands, and send a result for each of them."""
     deliver()
     by_device = {unit.device.pk: unit for unit in units}
     for command in Command.objects.filter(job=job, status="sent"):
@@ -90,7 +90,7 @@ def again(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
-def test_a_job_goes_out_in_waves_and_completes() -> None:
+def test_a_job_is_released_in_waves_and_completes() -> None:
     units = fleet_of(5)
     job = make_job(units, rollout={"canary": 1, "wave_size": 2})
     assert job.status == "draft"
@@ -113,7 +113,7 @@ def test_a_job_goes_out_in_waves_and_completes() -> None:
     ]
 
 
-def test_a_share_of_failures_above_the_threshold_stops_the_job_in_words() -> None:
+def test_failures_above_the_threshold_stop_the_job_with_a_reason() -> None:
     units = fleet_of(6)
     rollout = {"wave_size": 3, "min_ended": 2, "failure_threshold": 0.5}
     job = make_job(units, rollout=rollout)
@@ -126,13 +126,14 @@ def test_a_share_of_failures_above_the_threshold_stops_the_job_in_words() -> Non
     job = again(job)
     assert job.status == "stopped"
     assert job.stop_reason == (
-        "Wave 1: 3 of 3 that ended failed (100%), above the failure threshold of 50%."
+        "Wave 1: 3 of 3 finished devices failed (100%), above the failure threshold"
+        " of 50%."
     )
     tick()
     assert len(commands_of(job)) == 3
 
 
-def test_too_few_that_ended_do_not_stop_a_job() -> None:
+def test_too_few_finished_devices_do_not_stop_a_job() -> None:
     units = fleet_of(4)
     job = make_job(units, rollout={"min_ended": 3})
     start_job(job=job, actor=None)
@@ -148,7 +149,7 @@ def test_too_few_that_ended_do_not_stop_a_job() -> None:
     assert again(job).status == "running"
 
 
-def test_a_wave_below_the_success_threshold_pauses_and_a_person_lets_it_go_on() -> None:
+def test_a_wave_below_the_success_threshold_pauses_until_a_person_resumes() -> None:
     units = fleet_of(4)
     rollout = {"wave_size": 2, "failure_threshold": 0.6, "success_threshold": 0.8}
     job = make_job(units, rollout=rollout)
@@ -172,7 +173,7 @@ def test_a_wave_below_the_success_threshold_pauses_and_a_person_lets_it_go_on() 
     assert len(commands_of(job)) == 4
 
 
-def test_a_paused_job_hands_nothing_out_until_it_is_resumed() -> None:
+def test_a_paused_job_sends_nothing_until_it_is_resumed() -> None:
     units = fleet_of(2)
     job = make_job(units)
     start_job(job=job, actor=None)
@@ -185,7 +186,7 @@ def test_a_paused_job_hands_nothing_out_until_it_is_resumed() -> None:
     assert len(claim()) == 2
 
 
-def test_a_cancelled_job_stops_its_unsent_members_at_once() -> None:
+def test_cancelling_a_job_cancels_its_unsent_commands_at_once() -> None:
     units = fleet_of(4)
     job = make_job(units, rollout={"wave_size": 2})
     start_job(job=job, actor=None)
@@ -205,7 +206,7 @@ def test_a_cancelled_job_stops_its_unsent_members_at_once() -> None:
     ]
 
 
-def test_soak_time_lies_between_two_waves() -> None:
+def test_the_soak_time_passes_between_two_waves() -> None:
     units = fleet_of(2)
     job = make_job(units, rollout={"wave_size": 1, "soak_seconds": 600})
     start_job(job=job, actor=None)
@@ -219,7 +220,7 @@ def test_soak_time_lies_between_two_waves() -> None:
     assert len(commands_of(job)) == 2
 
 
-def test_the_rate_bounds_what_goes_out_in_a_minute() -> None:
+def test_the_rate_limits_the_commands_of_a_minute() -> None:
     units = fleet_of(10)
     job = make_job(units, rollout={"rate_per_minute": 4})
     start_job(job=job, actor=None)
@@ -233,7 +234,7 @@ def test_the_rate_bounds_what_goes_out_in_a_minute() -> None:
     assert len(commands_of(job)) == 8
 
 
-def test_an_offline_member_trails_and_the_wave_goes_on_without_it() -> None:
+def test_the_wave_continues_without_an_offline_member() -> None:
     present = fleet_of(2)
     absent = fleet_of(1, online=False, tenant=present[0].device.tenant)
     job = make_job([*present, *absent])
@@ -252,9 +253,7 @@ def test_an_offline_member_trails_and_the_wave_goes_on_without_it() -> None:
     assert again(job).status == "completed"
 
 
-def test_offline_members_are_left_out_with_that_reason_where_the_rollout_says_so() -> (
-    None
-):
+def test_offline_members_are_skipped_if_the_rollout_says_so() -> None:
     units = fleet_of(1)
     units += fleet_of(1, online=False, tenant=units[0].device.tenant)
     job = make_job(units, rollout={"offline": "skip"})
@@ -267,7 +266,7 @@ def test_offline_members_are_left_out_with_that_reason_where_the_rollout_says_so
     assert len(commands_of(job)) == 1
 
 
-def test_only_active_devices_join_and_the_others_are_left_out_with_the_reason() -> None:
+def test_only_active_devices_join_and_the_others_are_skipped_with_a_reason() -> None:
     units = fleet_of(1)
     units += fleet_of(1, tenant=units[0].device.tenant, lifecycle="in_repair")
 
@@ -279,7 +278,7 @@ def test_only_active_devices_join_and_the_others_are_left_out_with_the_reason() 
     assert counts_of([job])[job.pk].total == 2
 
 
-def test_a_job_for_nobody_or_for_another_tenants_device_is_refused() -> None:
+def test_a_job_without_members_or_with_another_tenants_device_is_refused() -> None:
     mine, theirs = fleet_of(1), fleet_of(1)
     retired = fleet_of(
         1, online=False, tenant=mine[0].device.tenant, lifecycle="retired"
@@ -321,7 +320,7 @@ def test_a_bad_rollout_names_its_field(rollout: dict[str, Any], field: str) -> N
     assert [row["field"] for row in refusal.value.errors] == [field]
 
 
-def test_the_same_key_makes_one_job() -> None:
+def test_the_same_key_creates_one_job() -> None:
     units = fleet_of(2, online=False)
     tenant: Tenant = units[0].device.tenant
 
@@ -334,7 +333,7 @@ def test_the_same_key_makes_one_job() -> None:
         find_earlier_job(tenant=tenant, idempotency_key="k1", request="r2")
 
 
-def test_a_scheduled_job_begins_at_its_time() -> None:
+def test_a_scheduled_job_starts_at_its_start_time() -> None:
     units = fleet_of(1)
     start_at = now() + timedelta(hours=1)
     job = make_job(units, rollout={"start_at": start_at.isoformat()})
@@ -347,7 +346,7 @@ def test_a_scheduled_job_begins_at_its_time() -> None:
     assert len(commands_of(job)) == 1
 
 
-def test_at_the_deadline_the_rest_is_left_out_and_the_job_ends() -> None:
+def test_at_the_deadline_the_rest_is_skipped_and_the_job_ends() -> None:
     units = fleet_of(2)
     deadline = now() + timedelta(hours=1)
     job = make_job(units, rollout={"wave_size": 1, "deadline": deadline.isoformat()})
@@ -366,7 +365,7 @@ def test_at_the_deadline_the_rest_is_left_out_and_the_job_ends() -> None:
     assert JobTarget.objects.exclude(skip_reason="").count() == 1
 
 
-def test_a_configuration_job_changes_each_twin_and_is_done_when_reported() -> None:
+def test_a_configuration_job_changes_each_twin_and_completes_when_reported() -> None:
     units = fleet_of(2)
     command = {"name": "set_config", "params": {"interval": 5}}
     job = make_job(units, command=command)
@@ -383,7 +382,7 @@ def test_a_configuration_job_changes_each_twin_and_is_done_when_reported() -> No
     assert again(job).status == "completed"
 
 
-def test_releasing_a_wave_takes_the_same_number_of_queries_for_any_size(
+def test_releasing_a_wave_needs_few_queries_for_any_size(
     django_assert_max_num_queries: Any,
 ) -> None:
     units = fleet_of(60)

@@ -1,17 +1,17 @@
-"""What each lifecycle allows, at the doors: to connect, commands, jobs, alarms."""
+"""What each lifecycle allows: connecting, commands, jobs, alarms."""
 
 from __future__ import annotations
 
 import pytest
 
 from commands.exceptions import CommandRefused
-from commands.selectors.job_members import member_facts
+from commands.selectors.job_members import get_join_refusals
 from registry.choices import Lifecycle
 from registry.exceptions import LifecycleRefuses
 from registry.models import Device
 from registry.services.credentials import create_credential
 from state.models import Alarm, Presence
-from tests.commands.field import Unit, ask
+from tests.commands.units import Unit, ask
 from tests.factories import DeviceFactory
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def takes_commands(device: Device) -> bool:
 
 
 def joins_jobs(device: Device) -> bool:
-    return not member_facts(device.tenant, [device.pk])[device.pk]
+    return not get_join_refusals(device.tenant, [device.pk])[device.pk]
 
 
 def raises_alarms(device: Device) -> bool:
@@ -63,7 +63,7 @@ def test_every_lifecycle_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("lifecycle", Lifecycle)
-def test_a_lifecycle_allows_what_the_table_says(lifecycle: Lifecycle) -> None:
+def test_each_lifecycle_allows_what_the_table_lists(lifecycle: Lifecycle) -> None:
     device = DeviceFactory(lifecycle=lifecycle)
     may_connect, commands, jobs, alarms = ALLOWS[lifecycle]
 

@@ -1,4 +1,4 @@
-"""Asking for a command: once, checked, refused with the field's name."""
+"""Requests for a command: done once, checked, refused with the field's name."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from commands.services.actions import (
     retry_command,
 )
 from commands.services.commands import request_command
-from commands.services.idempotency import forget_old_keys_across_tenants
+from commands.services.idempotency import delete_old_keys_across_tenants
 from iotplatform.common.problems import PreconditionFailed
 from registry.models import Device
 from state.models import Twin
-from tests.commands.field import (
+from tests.commands.units import (
     Unit,
     ask,
     deliver,
@@ -75,7 +75,7 @@ def test_the_same_key_with_another_request_is_refused() -> None:
     assert Command.objects.count() == 1
 
 
-def test_a_repeat_gets_the_first_answer_even_when_the_device_has_left() -> None:
+def test_a_repeat_gets_the_first_answer_even_if_the_device_went_offline() -> None:
     unit = online_unit()
     first, _ = asked_with(unit.device, "k1", name="identify")
     unit.say("status", {"status": "goodbye"})
@@ -95,7 +95,7 @@ def test_a_refused_request_leaves_its_key_free() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_requests_at_once_with_one_key_make_one_command() -> None:
+def test_two_concurrent_requests_with_one_key_create_one_command() -> None:
     device = online_unit().device
     start = Barrier(2)
 
@@ -115,11 +115,11 @@ def test_two_requests_at_once_with_one_key_make_one_command() -> None:
     assert sorted(is_new for _, is_new in answers) == [False, True]
 
 
-def test_keys_are_forgotten_after_seven_days() -> None:
+def test_keys_are_deleted_after_seven_days() -> None:
     asked_with(online_unit().device, "k1")
 
-    assert forget_old_keys_across_tenants(now=now() + timedelta(days=6)) == 0
-    assert forget_old_keys_across_tenants(now=now() + timedelta(days=8)) == 1
+    assert delete_old_keys_across_tenants(now=now() + timedelta(days=6)) == 0
+    assert delete_old_keys_across_tenants(now=now() + timedelta(days=8)) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_bad_input_names_its_field(changes: dict[str, Any], field: str) -> None:
     assert not Command.objects.exists()
 
 
-def test_a_policy_is_completed_with_the_definitions_own() -> None:
+def test_missing_policy_fields_come_from_the_definition() -> None:
     command = ask(online_unit(), attempts=7, on_failure={"no_ack": "escalate"})
 
     assert command.policy["attempts"] == 7
@@ -193,7 +193,7 @@ def test_the_latest_configuration_wins() -> None:
     assert fresh(older).status == "superseded"
 
 
-def test_a_configuration_carries_on_what_it_supersedes() -> None:
+def test_a_configuration_includes_the_changes_it_supersedes() -> None:
     unit = online_unit()
     ask(unit, "set_config", {"interval": 5})
     deliver()
@@ -223,7 +223,7 @@ def test_a_configuration_for_another_version_is_refused_and_changes_nothing() ->
     assert Twin.objects.get(device=unit.device).desired == {"interval": 5}
 
 
-def test_a_configuration_that_holds_already_is_verified_without_a_word() -> None:
+def test_a_configuration_reported_before_is_verified_without_a_response() -> None:
     unit = online_unit()
     unit.report(1, {"interval": 5})
     command = ask(unit, "set_config", {"interval": 5})
@@ -248,7 +248,7 @@ def test_a_received_command_cannot_be_cancelled() -> None:
     assert CommandEvent.objects.count() == events
 
 
-def test_a_cancelled_command_may_still_be_corrected_by_the_device() -> None:
+def test_a_device_may_still_correct_a_cancelled_command() -> None:
     unit = online_unit()
     command = ask(unit)
     deliver()
@@ -259,7 +259,7 @@ def test_a_cancelled_command_may_still_be_corrected_by_the_device() -> None:
     assert (fresh(command).status, fresh(command).late) == ("succeeded", True)
 
 
-def test_a_timed_out_command_is_tried_again_under_the_same_id() -> None:
+def test_a_timed_out_command_is_retried_with_the_same_id() -> None:
     unit = online_unit()
     command = ask(unit, "identify", attempts=1)
     deliver()
@@ -275,7 +275,7 @@ def test_a_timed_out_command_is_tried_again_under_the_same_id() -> None:
     )
 
 
-def test_what_the_device_failed_is_tried_again_as_a_linked_new_command() -> None:
+def test_a_command_that_the_device_failed_is_retried_as_a_linked_new_command() -> None:
     unit = online_unit()
     command = ask(unit)
     deliver()
@@ -287,7 +287,7 @@ def test_what_the_device_failed_is_tried_again_as_a_linked_new_command() -> None
     assert fresh(command).status == "failed"
 
 
-def test_what_may_have_run_and_is_not_repeatable_is_not_tried_again() -> None:
+def test_an_unrepeatable_command_that_may_have_run_is_not_retried() -> None:
     unit = online_unit()
     command = ask(unit)
     deliver()
@@ -302,7 +302,7 @@ def test_what_may_have_run_and_is_not_repeatable_is_not_tried_again() -> None:
         retry_command(command=fresh(command), actor=None, reason="please")
 
 
-def test_an_escalation_is_recorded_where_the_command_stands() -> None:
+def test_an_escalation_is_recorded_and_the_status_stays() -> None:
     command = ask(online_unit())
 
     escalate_command(command=command, actor=None, reason="look at the relay")
@@ -312,7 +312,7 @@ def test_an_escalation_is_recorded_where_the_command_stands() -> None:
     assert "look at the relay" in last.cause
 
 
-def test_an_operation_ends_with_a_person_after_its_tries() -> None:
+def test_an_operation_is_escalated_after_its_last_attempt() -> None:
     unit = online_unit()
     command = ask(unit, backoff_seconds=0, receive_timeout_seconds=5, attempts=2)
     at = now()
@@ -325,7 +325,7 @@ def test_an_operation_ends_with_a_person_after_its_tries() -> None:
     assert any((e.detail or {}).get("escalated") for e in list_events(command))
 
 
-def test_a_policy_may_want_another_try_of_what_the_device_failed() -> None:
+def test_a_policy_may_retry_a_command_that_the_device_failed() -> None:
     unit = online_unit()
     retry = {"execution_failed": "retry_later"}
     command = ask(unit, attempts=2, backoff_seconds=10, on_failure=retry)

@@ -1,4 +1,4 @@
-"""A device's merged history: every entry once, whatever the size of a page."""
+"""A device's merged timeline contains every entry once, for any page size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from commands.models import Command, CommandEvent
-from commands.selectors.timeline import merged_timeline
+from commands.selectors.timeline import get_merged_timeline
 from registry.models import Device
 from registry.services.lifecycle import move_lifecycle
 from state.models import Alarm
@@ -43,7 +43,7 @@ def add_events(command: Command, moment: datetime, count: int) -> None:
 def walk(device: Device, limit: int) -> list[dict[str, Any]]:
     entries, before = [], NOW
     while before is not None:
-        page, following = merged_timeline(device, before=before, limit=limit)
+        page, following = get_merged_timeline(device, before=before, limit=limit)
         entries += page
         before = following  # type: ignore[assignment]
     return entries
@@ -51,7 +51,7 @@ def walk(device: Device, limit: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def device() -> Device:
-    """One whose story has instants with many entries, and alarms that go on."""
+    """A device with many entries at the same instants, and with open alarms."""
     device: Device = DeviceFactory.create()
     command = make_command(device)
     for minutes, count in ((1, 1), (5, 4), (9, 2), (60, 3)):
@@ -79,7 +79,7 @@ def test_pages_together_hold_every_entry_once_and_in_order(
     }
 
 
-def test_what_people_changed_of_the_device_is_in_its_history_once() -> None:
+def test_changes_by_people_are_in_the_timeline_once() -> None:
     device = DeviceFactory.create()
     person = UserFactory.create(username="paul@acme")
     with acting(person, door="rest"):
@@ -87,12 +87,12 @@ def test_what_people_changed_of_the_device_is_in_its_history_once() -> None:
         move_lifecycle(device=device, to="in_repair", reason="wet", actor=person)
         merge_desired(device.pk, {"interval": 5}, at=timezone.now())
 
-    entries, _ = merged_timeline(
+    entries, _ = get_merged_timeline(
         device, before=timezone.now() + timedelta(seconds=1), limit=50
     )
 
-    told = [(entry["kind"], entry["title"], entry["actor"]) for entry in entries]
-    assert sorted(told) == [
+    shown = [(entry["kind"], entry["title"], entry["actor"]) for entry in entries]
+    assert sorted(shown) == [
         ("desired", "Desired interval", "platform"),
         ("lifecycle", "active → in_repair", "paul@acme"),
         ("registry", "name, tags changed", "paul@acme"),

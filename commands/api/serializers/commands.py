@@ -1,4 +1,4 @@
-"""What commands and jobs look like in the REST API."""
+"""Commands and timelines in the REST API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ class ObjectField(serializers.JSONField):
     """A JSON object; anything else is refused."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what is not an object."""
         if not isinstance(data, dict):
             raise serializers.ValidationError("Must be a JSON object.")
         return super().to_internal_value(data)
@@ -43,12 +42,12 @@ class CommandDefinitionSerializer(Plain):
     policy = ObjectField()
 
     def get_fields(self) -> dict[str, Any]:
-        """Call it ``class``, which Python does not allow above."""
+        """Rename a field to ``class``, which Python does not allow as a name above."""
         return _with_class(super().get_fields())
 
 
 class CommandDefinitionListSerializer(Plain):
-    """All of them, on one page."""
+    """All command definitions, on one page."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
@@ -56,7 +55,7 @@ class CommandDefinitionListSerializer(Plain):
 
 
 class AttemptSerializer(Plain):
-    """One try at delivery."""
+    """One attempt at delivery."""
 
     number = serializers.IntegerField()
     adapter = serializers.CharField()
@@ -68,7 +67,7 @@ class AttemptSerializer(Plain):
 
 
 class CommandEventSerializer(Plain):
-    """One change of a command: when, where to, by whom, why."""
+    """One change of a command: when, the new status, by whom, why."""
 
     at = serializers.DateTimeField()
     status = serializers.ChoiceField(choices=CommandStatus.choices)
@@ -110,21 +109,21 @@ class CommandSerializer(Plain):
     events = serializers.SerializerMethodField()
 
     def get_fields(self) -> dict[str, Any]:
-        """Call it ``class``, which Python does not allow above."""
+        """Rename a field to ``class``, which Python does not allow as a name above."""
         return _with_class(super().get_fields())
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_job(self, command: Command) -> str | None:
-        """Return the id of the job that made it."""
+        """Return the id of the job that created it."""
         return str(command.job.public_id) if command.job else None
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_retry_of(self, command: Command) -> str | None:
-        """Return the id of the ended command in whose place it stands."""
+        """Return the id of the ended command that it replaces."""
         return str(command.retry_of.public_id) if command.retry_of else None
 
     def get_requested_by(self, command: Command) -> str | None:
-        """Return the name of the person who asked for it."""
+        """Return the name of the person who requested it."""
         return command.requested_by.get_username() if command.requested_by else None
 
     def get_waits_for(self, command: Command) -> str | None:
@@ -135,22 +134,22 @@ class CommandSerializer(Plain):
         serializers.ChoiceField(choices=FailureClass.choices, allow_null=True)
     )
     def get_failure_class(self, command: Command) -> str | None:
-        """Return why it did not reach what was asked."""
+        """Return why it failed."""
         return command.failure_class or None
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, command: Command) -> Any:
-        """Return the tries at delivery."""
+        """Return the attempts at delivery."""
         rows = self.context["attempts"].get(command.pk, [])
         return self._attempts.to_representation(rows)
 
     @extend_schema_field(CommandEventSerializer(many=True))
     def get_events(self, command: Command) -> Any:
-        """Return the history."""
+        """Return the events."""
         rows = self.context["events"].get(command.pk, [])
         return self._events.to_representation(rows)
 
-    # Made once a list: making one copies every field, and that a thousand times.
+    # Created once per list: each instance copies every field, a thousand times a page.
     @cached_property
     def _attempts(self) -> Any:
         return AttemptSerializer(many=True)
@@ -171,7 +170,7 @@ class CommandRequestSerializer(StrictSerializer):
 
 
 class ReasonSerializer(StrictSerializer):
-    """Why somebody does this."""
+    """The reason for an action."""
 
     reason = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=1_000
@@ -179,7 +178,7 @@ class ReasonSerializer(StrictSerializer):
 
 
 class TimelineEntrySerializer(Plain):
-    """One entry of a device's merged history."""
+    """One entry of a device's merged timeline."""
 
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
@@ -195,7 +194,7 @@ class TimelineEntrySerializer(Plain):
 
 
 class TimelineSerializer(Plain):
-    """A page of a device's merged history."""
+    """A page of a device's merged timeline."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)

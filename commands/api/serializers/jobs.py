@@ -1,4 +1,4 @@
-"""What jobs and their members look like in the REST API."""
+"""Jobs and their members in the REST API."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from commands.models import Job, JobTarget
 from commands.selectors.job_tallies import PENDING, SKIPPED
 from commands.selectors.jobs import JobCounts
 
-# Where a member of a job may stand: at its command's status, or before that.
+# The status of a job's member: its command's status, or one of two without a command.
 TARGET_STATUSES = [PENDING, SKIPPED, *CommandStatus.values]
 
 
 class WaveSerializer(Plain):
-    """A wave, and how its members stand."""
+    """A wave, with its members counted by status."""
 
     number = serializers.IntegerField()
     canary = serializers.BooleanField()
@@ -42,7 +42,7 @@ class WaveSerializer(Plain):
 
 
 class CountsSerializer(Plain):
-    """How a job's members stand."""
+    """The members of a job, counted by status."""
 
     total = serializers.IntegerField()
     succeeded = serializers.IntegerField()
@@ -63,7 +63,7 @@ class JobEventSerializer(Plain):
 
 
 class JobEventListSerializer(Plain):
-    """All of a job's moves, on one page."""
+    """All events of a job, on one page."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
@@ -96,12 +96,12 @@ class JobSerializer(Plain):
     counts = serializers.SerializerMethodField()
 
     def get_stop_reason(self, job: Job) -> str | None:
-        """Return in words why it is stopped or paused."""
+        """Return why it is stopped or paused."""
         return job.stop_reason or None
 
     @extend_schema_field(ObjectField())
     def get_command(self, job: Job) -> dict[str, Any]:
-        """Return what every member is asked to do."""
+        """Return the command that every member gets."""
         return {
             "name": job.command_name,
             "class": job.command_class,
@@ -110,21 +110,21 @@ class JobSerializer(Plain):
         }
 
     def get_query(self, job: Job) -> str | None:
-        """Return the query that found the members; null where they were listed."""
+        """Return the query that found the members; null if they were listed by id."""
         return job.cohort.query or None
 
     def get_created_by(self, job: Job) -> str | None:
-        """Return the name of the person who made it."""
+        """Return the name of the person who created it."""
         return job.created_by.get_username() if job.created_by else None
 
     @extend_schema_field(CountsSerializer())
     def get_counts(self, job: Job) -> Any:
-        """Return how the members stand."""
+        """Return the members counted by status."""
         return CountsSerializer(_counts_data(self.context["counts"][job.pk])).data
 
 
 class JobTargetSerializer(Plain):
-    """A member of a job: its wave and command, or why it is left out."""
+    """A member of a job: its wave and command, or why it was skipped."""
 
     device = serializers.CharField(source="device.uid")
     wave = serializers.IntegerField(allow_null=True)
@@ -135,13 +135,13 @@ class JobTargetSerializer(Plain):
 
     @extend_schema_field(serializers.ChoiceField(choices=TARGET_STATUSES))
     def get_status(self, target: JobTarget) -> str:
-        """Return where the member stands: its command's status, or before that."""
+        """Return its command's status, or "pending" or "skipped" without a command."""
         if target.command is not None:
             return target.command.status
         return SKIPPED if target.skip_reason else PENDING
 
     def get_failure_class(self, target: JobTarget) -> str | None:
-        """Return why its command did not reach what was asked."""
+        """Return why its command failed."""
         return (target.command.failure_class or None) if target.command else None
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
@@ -155,7 +155,7 @@ class JobTargetSerializer(Plain):
 
 
 class RetryJobSerializer(ReasonSerializer):
-    """Which members to try again."""
+    """Which members to retry."""
 
     failure_class = serializers.ChoiceField(choices=FailureClass.choices)
 

@@ -1,4 +1,4 @@
-"""A device goes to another tenant as one operation, and takes nothing along."""
+"""A device is transferred to another tenant in one operation, without its data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from commands.models import Command, JobTarget, RetainedDesired
-from commands.selectors.timeline import merged_timeline
+from commands.selectors.timeline import get_merged_timeline
 from commands.services.device_transfer import transfer_device
 from fleet.models import Outbox
 from iotplatform.common.problems import BadInput, Conflict
@@ -18,8 +18,8 @@ from registry.models import AuditEntry, Credential, Device, Tenant, User
 from registry.services.transfer import Destination
 from state.models import Alarm, Presence, TelemetrySummary, Twin
 from tests.acting import acting
-from tests.commands.field import ask, deliver, fresh, now, online_unit
 from tests.commands.test_jobs import fleet_of, make_job
+from tests.commands.units import ask, deliver, fresh, now, online_unit
 from tests.factories import (
     BatchFactory,
     DeviceFactory,
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 
 
 def destination(**changes: Any) -> Destination:
-    """A site and a product of another tenant."""
+    """Return a site and a product of another tenant."""
     tenant = changes.pop("tenant", None) or TenantFactory.create()
     given = {
         "tenant": tenant,
@@ -53,7 +53,7 @@ def transfer(device: Device, to: Destination) -> Device:
     return moved
 
 
-def test_the_device_begins_anew_and_what_was_stays_with_the_old_owner() -> None:
+def test_the_device_starts_empty_and_its_past_stays_with_the_old_owner() -> None:
     unit = online_unit(name="pump", tags=["winter"])
     device, old = unit.device, unit.device.tenant
     Credential.objects.create(tenant=old, device=device, verifier="x")
@@ -87,13 +87,13 @@ def test_the_device_begins_anew_and_what_was_stays_with_the_old_owner() -> None:
     assert set(Command.objects.values_list("tenant_id", flat=True)) == {old.pk}
     assert RetainedDesired.objects.get().clear_due_at is not None
     assert Outbox.objects.filter(device_id=device.pk).exists()
-    entries, _ = merged_timeline(device, before=now(), limit=100)
+    entries, _ = get_merged_timeline(device, before=now(), limit=100)
     assert [entry["cause"] for entry in entries] == [
         "taken over from another tenant: sold"
     ]
 
 
-def test_it_works_for_the_new_owner_as_any_other() -> None:
+def test_it_works_for_the_new_owner_like_any_device() -> None:
     unit = online_unit()
     unit.report(9, {"interval": 4})
     transfer(unit.device, destination())
@@ -107,7 +107,7 @@ def test_it_works_for_the_new_owner_as_any_other() -> None:
     assert Presence.objects.get(device=unit.device).connectivity == "online"
 
 
-def test_the_place_and_the_build_that_are_the_old_owners_stay_behind() -> None:
+def test_space_revision_and_batch_of_the_old_owner_are_cleared() -> None:
     site = SiteFactory.create()
     revision = HardwareRevisionFactory.create(tenant=site.tenant)
     device = DeviceFactory.create(
@@ -126,17 +126,17 @@ def test_the_place_and_the_build_that_are_the_old_owners_stay_behind() -> None:
     assert (device.space, device.hardware_revision, device.batch) == (None, None, None)
 
 
-def test_a_waiting_place_in_a_job_is_left_with_the_reason() -> None:
+def test_a_waiting_job_member_is_skipped_with_a_reason() -> None:
     units = fleet_of(2)
     job = make_job(units)
 
     transfer(units[0].device, destination())
 
     member = JobTarget.objects.get(job=job, device=units[0].device)
-    assert member.skip_reason == "the device went to another tenant"
+    assert member.skip_reason == "the device was transferred to another tenant"
 
 
-def test_both_owners_logs_tell_their_half() -> None:
+def test_each_owners_audit_log_shows_its_own_half() -> None:
     device = DeviceFactory()
     old, to, person = device.tenant, destination(), UserFactory()
 
@@ -151,7 +151,7 @@ def test_both_owners_logs_tell_their_half() -> None:
     assert str(old.pk) not in str((halves[1].before or {}).get("tenant_id", ""))
 
 
-def test_what_cannot_go_is_refused_and_nothing_is_done() -> None:
+def test_an_impossible_transfer_is_refused_and_changes_nothing() -> None:
     gateway = DeviceFactory(kind="gateway")
     DeviceFactory(tenant=gateway.tenant, kind="child", gateway=gateway)
     device = DeviceFactory(serial="S-1")
@@ -175,7 +175,7 @@ def test_what_cannot_go_is_refused_and_nothing_is_done() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_transfers_at_once_one_is_made() -> None:
+def test_only_one_of_two_concurrent_transfers_succeeds() -> None:
     device = DeviceFactory()
     ways = [destination(), destination()]
     began = threading.Barrier(2)
@@ -208,7 +208,7 @@ def admin_of(*tenants: Tenant) -> APIClient:
     return client_of(user)
 
 
-def test_only_who_administers_both_tenants_transfers() -> None:
+def test_only_admins_of_both_tenants_can_transfer() -> None:
     device = DeviceFactory(uid="dev-1")
     old, to = device.tenant, destination()
     url = "/api/v1/devices/dev-1/transfer/"

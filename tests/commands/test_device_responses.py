@@ -1,4 +1,4 @@
-"""What a device says moves its command, in any order, and is never unsaid."""
+"""A device's responses move its command, in any order, and are never undone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from commands.models import Attempt, Command
 from commands.selectors.commands import list_events
 from commands.services.dispatch import mark_sent
 from state.models import DeadLetter
-from tests.commands.field import (
+from tests.commands.units import (
     Unit,
     ask,
     claim,
@@ -27,7 +27,7 @@ from tests.factories import DeviceFactory
 pytestmark = pytest.mark.django_db
 
 
-def story(command: Command) -> list[str]:
+def statuses(command: Command) -> list[str]:
     return [event.status for event in list_events(command)]
 
 
@@ -48,10 +48,10 @@ def test_a_command_goes_from_queued_to_succeeded() -> None:
         "code": None,
         "payload": {"uptime": 1},
     }
-    assert story(command) == ["queued", "sent", "received", "succeeded"]
+    assert statuses(command) == ["queued", "sent", "received", "succeeded"]
 
 
-def test_an_acknowledgement_before_the_puback_counts_and_the_puback_fills_in() -> None:
+def test_an_acknowledgement_before_the_puback_is_applied_and_sent_at_is_added() -> None:
     unit = online_unit()
     command = ask(unit)
     (link,) = claim()
@@ -63,7 +63,7 @@ def test_an_acknowledgement_before_the_puback_counts_and_the_puback_fills_in() -
     assert fresh(command).status == "received"
     assert fresh(command).sent_at is not None
     assert Attempt.objects.get(command=command).outcome == "received"
-    assert story(command) == ["queued", "received"]
+    assert statuses(command) == ["queued", "received"]
 
 
 def test_a_late_result_corrects_our_verdict_and_is_marked_late() -> None:
@@ -81,7 +81,7 @@ def test_a_late_result_corrects_our_verdict_and_is_marked_late() -> None:
     assert fresh(command).failure_class == ""
 
 
-def test_a_late_acknowledgement_alone_is_recorded_and_the_verdict_stands() -> None:
+def test_a_late_acknowledgement_is_recorded_and_the_verdict_stays() -> None:
     unit = online_unit()
     command = ask(unit, "identify", attempts=1)
     deliver()
@@ -96,10 +96,10 @@ def test_a_late_acknowledgement_alone_is_recorded_and_the_verdict_stands() -> No
     assert [e.cause for e in list_events(command)][-1] == (
         "late acknowledgement: received"
     )
-    assert len(story(command)) == 4
+    assert len(statuses(command)) == 4
 
 
-def test_a_late_result_of_a_superseded_configuration_does_not_make_it_fail() -> None:
+def test_a_late_result_of_a_superseded_configuration_does_not_fail_it() -> None:
     unit = online_unit()
     older = ask(unit, "set_config", {"interval": 5})
     deliver()
@@ -113,7 +113,7 @@ def test_a_late_result_of_a_superseded_configuration_does_not_make_it_fail() -> 
     assert (older.status, older.failure_class) == ("superseded", "")
 
 
-def test_a_device_that_has_it_and_does_not_answer_a_repeat_is_no_silent_one() -> None:
+def test_an_unanswered_repeat_of_a_received_command_is_an_execution_timeout() -> None:
     unit = online_unit()
     command = ask(unit, "update_firmware", {"version": "2"}, attempts=2)
     deliver()
@@ -127,7 +127,7 @@ def test_a_device_that_has_it_and_does_not_answer_a_repeat_is_no_silent_one() ->
     assert (command.status, command.failure_class) == ("timed_out", "execution_timeout")
 
 
-def test_what_the_device_ended_stays_ended() -> None:
+def test_a_command_that_the_device_ended_stays_ended() -> None:
     unit = online_unit()
     command = ask(unit)
     deliver()
@@ -189,7 +189,7 @@ def test_a_deferred_command_is_held_until_its_time_and_then_sent_again() -> None
     assert b'"attempt": 2' in link.payload
 
 
-def test_an_expected_state_is_verified_by_what_is_reported_afterwards() -> None:
+def test_a_report_after_the_result_verifies_the_command() -> None:
     unit = online_unit()
     command = ask(unit, "update_firmware", {"version": "2.0.0"})
     deliver()
@@ -202,7 +202,7 @@ def test_an_expected_state_is_verified_by_what_is_reported_afterwards() -> None:
     assert fresh(command).status == "verified"
 
 
-def test_an_expected_state_reported_before_the_result_is_verified_too() -> None:
+def test_a_report_before_the_result_verifies_the_command_too() -> None:
     unit = online_unit()
     command = ask(unit, "update_firmware", {"version": "2.0.0"})
     deliver()
@@ -216,9 +216,7 @@ def test_an_expected_state_reported_before_the_result_is_verified_too() -> None:
     assert command.succeeded_at is not None
 
 
-def test_a_device_that_stays_on_the_old_version_is_unverified_and_may_still_come() -> (
-    None
-):
+def test_an_unverified_command_is_verified_by_a_late_report() -> None:
     unit = online_unit()
     command = ask(unit, "update_firmware", {"version": "2.0.0"})
     deliver()
@@ -236,7 +234,7 @@ def test_a_device_that_stays_on_the_old_version_is_unverified_and_may_still_come
     assert fresh(command).late
 
 
-def test_evidence_of_another_device_is_a_dead_letter_and_moves_nothing() -> None:
+def test_a_response_of_another_device_is_a_dead_letter_and_moves_nothing() -> None:
     unit = online_unit()
     stranger = Unit(DeviceFactory.create())
     command = ask(unit)
@@ -250,9 +248,7 @@ def test_evidence_of_another_device_is_a_dead_letter_and_moves_nothing() -> None
     assert letter.tenant == stranger.device.tenant
 
 
-def test_an_unknown_command_a_retired_device_and_a_foreign_child_are_dead_letters() -> (
-    None
-):
+def test_messages_that_match_no_command_or_device_are_dead_letters() -> None:
     unit = online_unit()
     unit.say(f"command/{uuid4()}/ack", {"status": "received"})
     Unit(DeviceFactory.create(lifecycle="retired")).come_online()

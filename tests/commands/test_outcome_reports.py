@@ -1,4 +1,4 @@
-"""What the command plane tells state: how commands end, how adapter paths deliver."""
+"""Reports of the command plane to state: how commands end, how adapters deliver."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from commands.choices import AttemptOutcome
 from commands.models import Attempt, Command, OutcomeToTell
 from commands.services.commands import request_command
 from commands.services.outcome_reports import (
-    tell_deliveries,
-    tell_outcomes_across_tenants,
+    report_deliveries,
+    report_outcomes_across_tenants,
 )
-from commands.tasks import tell_deliveries as deliveries_task
-from commands.tasks import tell_outcomes as outcomes_task
+from commands.tasks import report_deliveries as deliveries_task
+from commands.tasks import report_outcomes as outcomes_task
 from iotplatform.celery import app
 from iotplatform.common.ids import new_public_id
 from registry.models import Device
 from state.models import AdapterPath, CommandTally
 from state.selectors.device import get_risk
 from state.services.rescoring import rescore_across_tenants
-from tests.commands.field import Unit, deliver
+from tests.commands.units import Unit, deliver
 from tests.factories import DeviceFactory
 from tests.fleet.rows import make_command
 
@@ -32,9 +32,9 @@ NOW = timezone.now()
 
 
 def attempt(device: Device, minutes_ago: float, outcome: str, **values: Any) -> None:
-    """One try of so long ago; ``took`` seconds until the device answered."""
+    """Create an attempt of some minutes ago; ``answered_after`` is in seconds."""
     sent_at = NOW - timedelta(minutes=minutes_ago)
-    took = values.pop("took", None)
+    answered_after = values.pop("answered_after", None)
     Attempt.objects.create(
         tenant=device.tenant,
         command=make_command(device),
@@ -42,25 +42,27 @@ def attempt(device: Device, minutes_ago: float, outcome: str, **values: Any) -> 
         token=new_public_id(),
         claimed_at=sent_at,
         sent_at=sent_at,
-        received_at=None if took is None else sent_at + timedelta(seconds=took),
+        received_at=None
+        if answered_after is None
+        else sent_at + timedelta(seconds=answered_after),
         outcome=outcome,
         **{"adapter": "mqtt"} | values,
     )
 
 
-def test_a_path_is_told_by_its_tries_of_late_and_how_long_they_took_before() -> None:
+def test_deliveries_report_recent_attempts_and_the_usual_latency() -> None:
     device = DeviceFactory.create()
     for _ in range(3):
-        attempt(device, 5, AttemptOutcome.RECEIVED, took=4)
-        attempt(device, 120, AttemptOutcome.RECEIVED, took=0.5)
+        attempt(device, 5, AttemptOutcome.RECEIVED, answered_after=4)
+        attempt(device, 120, AttemptOutcome.RECEIVED, answered_after=0.5)
     attempt(device, 6, AttemptOutcome.NO_ACK)
     attempt(device, 7, AttemptOutcome.NOT_SENT)
-    attempt(device, 1, AttemptOutcome.SENT)  # not ended: it says nothing yet
+    attempt(device, 1, AttemptOutcome.SENT)  # not ended: not counted yet
     attempt(device, 300, AttemptOutcome.NO_ACK)  # long ago
     attempt(device, 8, AttemptOutcome.LOST, adapter="http")
 
-    assert tell_deliveries(now=NOW) == 2
-    tell_deliveries(now=NOW)
+    assert report_deliveries(now=NOW) == 2
+    report_deliveries(now=NOW)
 
     mqtt, http = (AdapterPath.objects.get(pk=name) for name in ("mqtt", "http"))
     assert (mqtt.tries, mqtt.unanswered) == (5, 2)
@@ -69,7 +71,7 @@ def test_a_path_is_told_by_its_tries_of_late_and_how_long_they_took_before() -> 
     assert (http.tries, http.unanswered, http.latency_p95_ms) == (1, 1, None)
 
 
-def test_a_device_that_refuses_its_commands_is_told_once_and_heals_again() -> None:
+def test_failed_commands_of_a_device_are_reported_once_and_it_recovers() -> None:
     unit = Unit(DeviceFactory.create())
     unit.come_online()
 
@@ -87,7 +89,7 @@ def test_a_device_that_refuses_its_commands_is_told_once_and_heals_again() -> No
 
     ask("failed")
     ask("failed")
-    while tell_outcomes_across_tenants(now=timezone.now()):
+    while report_outcomes_across_tenants(now=timezone.now()):
         pass
 
     tally = CommandTally.objects.get(pk=unit.device.pk)
@@ -99,14 +101,14 @@ def test_a_device_that_refuses_its_commands_is_told_once_and_heals_again() -> No
 
     Command.objects.filter(device=unit.device).update(status="cancelled")
     OutcomeToTell.objects.create(device_id=unit.device.pk)
-    tell_outcomes_across_tenants(now=timezone.now())
+    report_outcomes_across_tenants(now=timezone.now())
     rescore_across_tenants(now=timezone.now())
-    healed = get_risk(unit.device)
-    assert healed is not None
-    assert (healed["score"], healed["reasons"]) == (0, [])
+    recovered = get_risk(unit.device)
+    assert recovered is not None
+    assert (recovered["score"], recovered["reasons"]) == (0, [])
 
 
-def test_the_clock_knows_these_errands() -> None:
+def test_the_report_tasks_are_scheduled() -> None:
     scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
 
     assert {"state.rescore", outcomes_task.name, deliveries_task.name} <= scheduled

@@ -1,4 +1,4 @@
-"""A device and an adapter for tests: what they say goes through the real doors."""
+"""A device and an adapter for tests: their messages go through the real services."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from uuid import UUID
 
 from commands.models import Command
 from commands.services.commands import request_command
-from commands.services.dispatch import Downlink, claim_due, mark_sent
+from commands.services.dispatch import OutgoingCommand, claim_due, mark_sent
 from commands.services.sweeps import (
     expire_queued_across_tenants,
-    look_at_due_across_tenants,
+    process_due_across_tenants,
 )
-from commands.services.uplink import take_in
+from commands.services.uplink import ingest_batch
 from iotplatform.common.messages import parse
 from registry.models import Device
 from tests.factories import DeviceFactory
@@ -27,7 +27,7 @@ def now() -> datetime:
 
 @dataclass
 class Unit:
-    """A device as the platform meets it: a row, and what it publishes."""
+    """A device as the platform sees it: a row, and the messages that it publishes."""
 
     device: Device
 
@@ -48,7 +48,7 @@ class Unit:
             arrived_at=at,
             adapter="mqtt",
         )
-        take_in([uplink], [], now=at)
+        ingest_batch([uplink], [], now=at)
 
     def come_online(self, *, at: datetime | None = None) -> None:
         self.say("status", {"status": "online"}, at=at)
@@ -71,7 +71,7 @@ class Unit:
 
 
 def online_unit(**fields: Any) -> Unit:
-    """Return an active device that has just come online."""
+    """Return an active device that is online."""
     unit = Unit(DeviceFactory.create(**fields))
     unit.come_online()
     return unit
@@ -83,7 +83,7 @@ def ask(
     params: dict[str, Any] | None = None,
     **policy: Any,
 ) -> Command:
-    """Ask for a command without a key."""
+    """Request a command without an idempotency key."""
     command, _ = request_command(
         device=unit.device,
         name=name,
@@ -95,22 +95,24 @@ def ask(
     return command
 
 
-def claim(*, at: datetime | None = None, lease_seconds: float = 10) -> list[Downlink]:
+def claim(
+    *, at: datetime | None = None, lease_seconds: float = 10
+) -> list[OutgoingCommand]:
     return claim_due(
         adapter="mqtt", limit=100, lease_seconds=lease_seconds, now=at or now()
     )
 
 
-def deliver(*, at: datetime | None = None) -> list[Downlink]:
-    """Claim what is due, and have the broker take it."""
+def deliver(*, at: datetime | None = None) -> list[OutgoingCommand]:
+    """Claim the due commands, and mark them as sent."""
     links = claim(at=at)
     mark_sent([(link.command_id, link.token) for link in links], at or now())
     return links
 
 
 def sweep(at: datetime) -> None:
-    """Run the sweeps that time alone drives."""
-    look_at_due_across_tenants(now=at)
+    """Run the sweeps for due and expired commands."""
+    process_due_across_tenants(now=at)
     expire_queued_across_tenants(now=at)
 
 

@@ -1,4 +1,4 @@
-"""A replacement is one step: place, configuration and open work go to the successor."""
+"""A replacement in one step: the successor gets place, configuration and open work."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from registry.selectors.devices import get_device
 from registry.services.products import create_batch, create_revision
 from registry.services.spaces import create_space
 from state.models import Alarm, Presence, TelemetrySummary, Twin
-from tests.commands.field import Unit, ask, claim, deliver, fresh, now, online_unit
 from tests.commands.test_jobs import fleet_of, make_job, tick
+from tests.commands.units import Unit, ask, claim, deliver, fresh, now, online_unit
 from tests.factories import DeviceFactory, ProductFactory, ProjectFactory
 
 pytestmark = pytest.mark.django_db
 
 
 def spare_for(device: Device, **fields: Any) -> Device:
-    """A provisioned unit of the same tenant, somewhere else."""
+    """Create a provisioned device of the same tenant at another site."""
     given = {"tenant": device.tenant, "product": device.product} | fields
     spare: Device = DeviceFactory.create(lifecycle=Lifecycle.PROVISIONED, **given)
     return spare
@@ -46,7 +46,7 @@ def successor_of(command: Command) -> Command | None:
     return Command.objects.filter(retry_of=command).first()
 
 
-def test_the_successor_takes_over_the_place_and_both_name_each_other() -> None:
+def test_the_successor_takes_over_the_place() -> None:
     unit = online_unit(name="pump 3", tags=["winter", "east"], attributes={"floor": 2})
     old = unit.device
     old.project = ProjectFactory(tenant=old.tenant)
@@ -74,7 +74,7 @@ def test_the_successor_takes_over_the_place_and_both_name_each_other() -> None:
     assert credential.revoked_at is not None
 
 
-def test_what_is_of_a_unit_itself_stays_with_it() -> None:
+def test_a_devices_own_properties_stay_with_it() -> None:
     old = online_unit(serial="A-1", adapter="mqtt").device
     revision = create_revision(tenant=old.tenant, slug="rev-b", product=old.product)
     batch = create_batch(tenant=old.tenant, slug="july", hardware_revision=revision)
@@ -92,11 +92,11 @@ def test_what_is_of_a_unit_itself_stays_with_it() -> None:
     assert spare.hardware_revision == revision
     credential.refresh_from_db()
     assert credential.revoked_at is None
-    # And the old one is where it was, as its history says.
+    # The old device keeps its place.
     assert (old.serial, old.site, old.hardware_revision) == ("A-1", place, None)
 
 
-def test_attributes_that_the_successors_product_does_not_know_stay_behind() -> None:
+def test_attributes_that_the_successors_product_does_not_know_are_not_copied() -> None:
     old = online_unit(attributes={"floor": 2, "colour": "red"}).device
     product = ProductFactory(
         tenant=old.tenant,
@@ -139,7 +139,7 @@ def test_a_child_keeps_its_gateway_and_a_gateway_hands_over_its_children() -> No
     assert RetainedDesired.objects.get().clear_due_at is not None
 
 
-def test_the_desired_configuration_goes_along_as_a_new_command() -> None:
+def test_the_desired_configuration_is_passed_on_as_a_new_command() -> None:
     unit = online_unit()
     asked = ask(unit, "set_config", {"interval": 5, "net": {"apn": "a", "dns": "b"}})
     deliver()
@@ -162,7 +162,7 @@ def test_the_desired_configuration_goes_along_as_a_new_command() -> None:
     assert links[0].topic == f"iot/v1/{spare.uid}/down/desired"
 
 
-def test_a_converged_configuration_goes_along_too() -> None:
+def test_a_verified_configuration_is_passed_on_too() -> None:
     unit = online_unit()
     ask(unit, "set_config", {"interval": 5})
     deliver()
@@ -175,7 +175,7 @@ def test_a_converged_configuration_goes_along_too() -> None:
     assert (command.name, command.params) == ("set_config", {"interval": 5})
 
 
-def test_open_commands_are_asked_anew_or_end_with_the_reason() -> None:
+def test_open_commands_are_passed_on_or_end_with_a_reason() -> None:
     unit = online_unit()
     sent = ask(unit, "reboot")
     real_time = ask(unit, "identify")
@@ -212,7 +212,7 @@ def test_open_commands_are_asked_anew_or_end_with_the_reason() -> None:
     ).exists()
 
 
-def test_places_in_jobs_go_to_the_successor_and_the_frozen_member_stays_known() -> None:
+def test_the_successor_becomes_the_jobs_member_and_the_original_is_recorded() -> None:
     units = fleet_of(4)
     job = make_job(units, rollout={"wave_size": 2})
     start_job(job=job, actor=None)
@@ -231,8 +231,8 @@ def test_places_in_jobs_go_to_the_successor_and_the_frozen_member_stays_known() 
     members = list(JobTarget.objects.filter(job=job).order_by("pk"))
     by_pk = {member.pk: member for member in members}
     for before, spare in zip((with_command, waiting), spares, strict=True):
-        now_there = by_pk[before.pk]
-        assert (now_there.device, now_there.in_place_of) == (spare, before.device)
+        after = by_pk[before.pk]
+        assert (after.device, after.in_place_of) == (spare, before.device)
     passed_on = by_pk[with_command.pk].command
     assert passed_on is not None
     assert passed_on.device == spares[0]
@@ -241,17 +241,17 @@ def test_places_in_jobs_go_to_the_successor_and_the_frozen_member_stays_known() 
     assert counts_of([job])[job.pk].by_status["cancelled"] == 0
 
 
-def test_a_member_whose_successor_is_a_member_too_is_left_out() -> None:
+def test_a_member_whose_successor_is_a_member_too_is_skipped() -> None:
     units = fleet_of(2)
     job = make_job(units)
 
     replace(units[0].device, units[1].device)
 
     left_out = JobTarget.objects.get(job=job, device=units[0].device)
-    assert "is a member itself" in left_out.skip_reason
+    assert "in the job already" in left_out.skip_reason
 
 
-def test_history_and_alarms_stay_with_the_old_unit() -> None:
+def test_history_and_alarms_stay_with_the_old_device() -> None:
     unit = online_unit()
     unit.say("event", {"code": "hot", "severity": "warning", "state": "raised"})
     unit.say("telemetry", {"metrics": {"temperature": 21.5}})
@@ -266,7 +266,7 @@ def test_history_and_alarms_stay_with_the_old_unit() -> None:
     assert Twin.objects.get(device=unit.device).reported == {}
 
 
-def test_a_successor_that_cannot_take_the_place_is_refused_and_nothing_moves() -> None:
+def test_an_unfit_successor_is_refused_and_nothing_changes() -> None:
     gateway = DeviceFactory(kind="gateway")
     standalone = spare_for(gateway)
     first, second = (
@@ -287,7 +287,7 @@ def test_a_successor_that_cannot_take_the_place_is_refused_and_nothing_moves() -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_replacements_at_once_one_is_made() -> None:
+def test_only_one_of_two_concurrent_replacements_succeeds() -> None:
     device = DeviceFactory()
     spares = [spare_for(device), spare_for(device)]
     began = threading.Barrier(2)
@@ -313,12 +313,12 @@ def test_of_two_replacements_at_once_one_is_made() -> None:
 
     assert sorted(outcomes) == ["made", "refused"]
     assert LifecycleMove.objects.filter(device=device).count() == 1
-    stands = LifecycleMove.objects.get(device=device).replaced_by
+    successor = LifecycleMove.objects.get(device=device).replaced_by
     active = Device.objects.filter(lifecycle="active", pk__in=[s.pk for s in spares])
-    assert list(active) == [stands]
+    assert list(active) == [successor]
 
 
-def test_a_device_shows_what_it_replaces_and_what_replaced_it() -> None:
+def test_a_device_shows_which_device_it_replaces_and_which_replaced_it() -> None:
     old = DeviceFactory()
     spare = spare_for(old)
     replace(old, spare)

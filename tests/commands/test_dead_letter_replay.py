@@ -1,4 +1,4 @@
-"""Dead letters, taken in again: once, as of then, behind the tenant's wall."""
+"""Replays of dead letters: once, with their arrival time, inside their tenant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from commands.services.dead_letter_replay import Replayed, replay_letters
-from commands.services.uplink import take_in
+from commands.services.uplink import ingest_batch
 from iotplatform.common import tenant_scope
 from iotplatform.common.messages import parse
 from registry.models import AuditEntry, Device, Tenant
@@ -27,14 +27,14 @@ def now() -> datetime:
 
 
 def arrive(topic: str, body: Any, *, at: datetime) -> None:
-    """A message at a time, through the door of all."""
+    """Ingest one message like any other."""
     payload = json.dumps(body).encode()
     message = parse(topic, payload, retained=False, arrived_at=at, adapter="mqtt")
-    take_in([message], [], now=at)
+    ingest_batch([message], [], now=at)
 
 
 def letter_of(topic: str, body: Any, *, at: datetime) -> DeadLetter:
-    """A message of a device that nobody has registered yet."""
+    """Return the letter of a message from a device that is not registered yet."""
     arrive(topic, body, at=at)
     letter = DeadLetter.objects.latest("pk")
     assert letter.reason == "unknown_device"
@@ -59,9 +59,11 @@ def given_to(tenant: Tenant, letter: DeadLetter) -> DeadLetter:
     return letter
 
 
-def test_a_letter_of_a_device_registered_since_is_taken_as_of_its_arrival() -> None:
-    came = now() - HOUR
-    letter = letter_of("iot/v1/late-1/event", event(), at=came)
+def test_a_letter_of_a_device_registered_since_is_ingested_with_its_arrival_time() -> (
+    None
+):
+    arrived_at = now() - HOUR
+    letter = letter_of("iot/v1/late-1/event", event(), at=arrived_at)
     device = DeviceFactory(uid="late-1")
     total = DeadLetterCount.objects.get(reason="unknown_device").total
 
@@ -69,13 +71,13 @@ def test_a_letter_of_a_device_registered_since_is_taken_as_of_its_arrival() -> N
 
     assert (replayed.outcome, replayed.detail) == ("taken", "")
     assert Alarm.objects.get(device=device).code == "hot"
-    assert Presence.objects.get(pk=device.pk).last_activity_at == came
+    assert Presence.objects.get(pk=device.pk).last_activity_at == arrived_at
     letter.refresh_from_db()
     assert (letter.outcome, letter.replayed_by is not None) == ("taken", True)
     assert DeadLetterCount.objects.get(reason="unknown_device").total == total
 
 
-def test_a_letter_is_taken_once_however_often_it_is_replayed() -> None:
+def test_a_letter_is_ingested_once_however_often_it_is_replayed() -> None:
     letter = letter_of("iot/v1/late-1/event", event(), at=now() - HOUR)
     device = DeviceFactory(uid="late-1")
 
@@ -94,7 +96,7 @@ def test_a_message_that_the_device_sent_again_meanwhile_changes_nothing() -> Non
     assert Alarm.objects.get(device=device).count == 1
 
 
-def test_what_still_cannot_be_taken_says_why_and_is_no_second_letter() -> None:
+def test_a_refused_replay_gives_the_reason_and_creates_no_second_letter() -> None:
     unknown = letter_of("iot/v1/nobody/event", event(), at=now())
     draft = DeadLetterDraft("iot/v1/nobody/event", "mqtt", "bad_json", "", payload=b"{")
     huge = DeadLetterDraft(
@@ -112,7 +114,7 @@ def test_what_still_cannot_be_taken_says_why_and_is_no_second_letter() -> None:
     assert DeadLetter.objects.count() == 3
 
 
-def test_an_old_birth_or_will_says_nothing_of_now_and_an_old_report_neither() -> None:
+def test_old_births_and_old_reports_are_outdated() -> None:
     old = now() - HOUR
     birth = letter_of(
         "iot/v1/late-1/status", {"status": "online", "session": "old"}, at=old
@@ -130,7 +132,7 @@ def test_an_old_birth_or_will_says_nothing_of_now_and_an_old_report_neither() ->
     assert Twin.objects.get(pk=device.pk).reported == {"a": 5}
 
 
-def test_one_that_the_platform_cannot_take_leaves_the_others_alone() -> None:
+def test_a_letter_that_fails_does_not_stop_the_others() -> None:
     huge = {"metrics": {"t": 1.7e308}}
     at = now() - HOUR
     letters = [
@@ -147,7 +149,7 @@ def test_one_that_the_platform_cannot_take_leaves_the_others_alone() -> None:
     assert DeadLetter.objects.get(pk=letters[1].pk).outcome == "refused"
 
 
-def test_a_tenants_letter_reaches_no_device_of_another_tenant() -> None:
+def test_a_tenants_letter_changes_no_device_of_another_tenant() -> None:
     gateway, _ = make_family()
     letter = letter_of("iot/v1/moved-1/event", event(), at=now() - HOUR)
     given_to(gateway.tenant, letter)
@@ -161,14 +163,14 @@ def test_a_tenants_letter_reaches_no_device_of_another_tenant() -> None:
     assert not Presence.objects.filter(pk=theirs.pk).exists()
 
 
-def test_who_replayed_what_is_in_the_audit_log() -> None:
+def test_a_replay_is_in_the_audit_log() -> None:
     letter = letter_of("iot/v1/late-1/event", event(), at=now() - HOUR)
     device = DeviceFactory(uid="late-1")
     given_to(device.tenant, letter)
     user = UserFactory()
 
     with tenant_scope.scoped(
-        tenant_scope.Scope(tenant_scope.PLATFORM, user_id=user.pk, door="console")
+        tenant_scope.TenantScope(tenant_scope.PLATFORM, user_id=user.pk, door="console")
     ):
         replay_letters([letter], by=user, now=now())
 
