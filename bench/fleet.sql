@@ -1,4 +1,4 @@
--- One tenant, one site, one product: the ground that benchmarks stand on.
+-- One tenant, one site, one product: every benchmark starts with these.
 INSERT INTO registry_tenant (public_id, slug, name, created_at)
 VALUES (gen_random_uuid(), 'bench', 'Bench', now());
 

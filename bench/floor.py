@@ -1,9 +1,9 @@
-"""The floor under bench/ingest: what storing the same messages costs at the least.
+"""The floor of bench/ingest: the least that storing the same messages costs.
 
-``COPY`` of each batch into a plain table and one upsert of presence, committed batch by
-batch in the same durable PostgreSQL; no message is read, nothing is judged. As a
-process it is a consumer of the same broker by paho's own means, which acknowledges
-after the commit, as the bridge does.
+Each batch is one ``COPY`` into a plain table, one upsert of presence and one commit in
+the same durable PostgreSQL. No message is parsed, nothing is judged. As a process it
+consumes from the same broker with paho and, as the bridge does, acknowledges after the
+commit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TABLES = """
         messages bigint NOT NULL) WITH (fillfactor = 70);
 """
 COPY = "COPY bench_message (uid, kind, payload) FROM STDIN"
-# One write a device and batch, in key order, as the bridge's.
+# One write per device and batch, in key order, as in the bridge.
 UPSERT = """
     INSERT INTO bench_presence AS p (uid, last_seen_at, messages)
     SELECT uid, clock_timestamp(), count(*) FROM unnest(%s::text[]) AS v(uid)
@@ -50,7 +50,7 @@ COUNTS = """
 
 
 def store(database: psycopg.Connection[Any], batch: Sequence[Pair]) -> None:
-    """Store one batch, and commit it."""
+    """Store one batch and commit."""
     uids = []
     with database.cursor() as cursor:
         with cursor.copy(COPY) as copy:
@@ -63,7 +63,7 @@ def store(database: psycopg.Connection[Any], batch: Sequence[Pair]) -> None:
 
 
 def run_floor(url: str, messages: Sequence[Pair]) -> float:
-    """Store all messages without a broker; return the seconds that it took."""
+    """Store all messages without a broker; return the seconds."""
     with psycopg.connect(url) as database:
         make_tables(database)
         started = time.monotonic()
@@ -75,13 +75,13 @@ def run_floor(url: str, messages: Sequence[Pair]) -> float:
 
 
 def make_tables(database: psycopg.Connection[Any]) -> None:
-    """Begin with empty tables."""
+    """Create empty tables."""
     database.execute(TABLES)
     database.commit()
 
 
 def check_counts(database: psycopg.Connection[Any], expected: int) -> None:
-    """Refuse a figure of something else than all messages."""
+    """Exit with an error if not all messages were stored."""
     stored = database.execute(COUNTS).fetchone()
     if stored != (expected, expected):
         raise SystemExit(f"the floor stored {stored} of {expected} messages")
@@ -103,14 +103,14 @@ class FloorConsumer:
         self._mids: list[int] = []
 
     def on_message(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
-        """Take one message."""
+        """Add one message to the batch."""
         self._batch.append((message.topic, bytes(message.payload)))
         self._mids.append(message.mid)
         if len(self._batch) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Store what there is."""
+        """Store the batch so far."""
         if self._batch:
             store(self._database, self._batch)
             for mid in self._mids:
@@ -140,7 +140,7 @@ def main() -> None:
     )
     while client.loop(timeout=0.05) == mqtt.MQTT_ERR_SUCCESS:
         if (sock := client.socket()) and not select.select([sock], [], [], 0.05)[0]:
-            consumer.flush()  # half a batch, and nothing more comes
+            consumer.flush()  # a partial batch, and no message is waiting
 
 
 def _subscribe(client: mqtt.Client, *_: Any) -> None:

@@ -1,12 +1,13 @@
-"""What an hour of heartbeats leaves of the presence table.
+"""How an hour of heartbeats changes the size of the presence table.
 
-The batches' own statement, with the autovacuum of the embedded PostgreSQL beside it. As
-fast as it goes, vacuum has less time for it than in a real hour; ``--rate`` paces it:
-``python -m bench.heartbeats --rate 5500 --heartbeats 19800000`` is that hour.
+It runs the statement of the ingest batches, with the autovacuum of the embedded
+PostgreSQL. At full speed vacuum has less time than in a real hour; ``--rate`` limits
+the speed. A real hour is ``python -m bench.heartbeats --rate 5500 --heartbeats
+19800000``.
 
-Devices speak in an order of their own, the same in each round, as a fleet does.
-``--in-turn`` has neighbours in the table speak in one batch: each page is then written
-whole, and needs room for every row twice.
+The devices send in a random order that is the same in each round, as in a real fleet.
+With ``--in-turn`` neighbours in the table send in one batch: each page is then written
+as a whole, and needs room for every row twice.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bench.traffic import register_devices
 
 BATCH = 500
 SEED = 20_261_126
-HEARD = """
+INSERT_PRESENCE = """
     INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
         session, seq_window, repeats, left_how, left_session, clock_skew, connectivity,
         cause, since, disconnects_72h, next_change_at, activity_bucket)
@@ -47,11 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--heartbeats", type=int, default=2_000_000)
-    parser.add_argument("--rate", type=float, help="heartbeats a second, at most")
-    parser.add_argument("--in-turn", action="store_true", help="in the table's order")
-    asked = parser.parse_args()
+    parser.add_argument("--rate", type=float, help="most heartbeats per second")
+    parser.add_argument("--in-turn", action="store_true", help="in table order")
+    options = parser.parse_args()
     with open_lab() as lab:
-        register_devices(lab, asked.devices)
+        register_devices(lab, options.devices)
         os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
         os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
         import django
@@ -59,12 +60,12 @@ def main() -> None:
         django.setup()
         url = lab.admin_url
         with psycopg.connect(url, autocommit=True) as database:
-            database.execute(HEARD)
+            database.execute(INSERT_PRESENCE)
             database.execute("VACUUM ANALYZE state_presence")
             before = figures(database)
             started = time.monotonic()
-            ids = speakers(database, are_in_turn=asked.in_turn)
-            beat(ids, asked.heartbeats, rate=asked.rate)
+            ids = senders(database, are_in_turn=options.in_turn)
+            write_heartbeats(ids, options.heartbeats, rate=options.rate)
             seconds = time.monotonic() - started
             after = figures(database)
     done, hot = after[0] - before[0], after[1] - before[1]
@@ -77,14 +78,14 @@ def main() -> None:
             Figure("indexes, grown to", after[3] / before[3], "times"),
         ],
         ratio=after[2] / before[2],
-        baseline="the size of the table before them",
+        baseline="the size of the table before the heartbeats",
         data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
-        notes={**vars(asked), "load_average": os.getloadavg()[0]},
+        notes={**vars(options), "load_average": os.getloadavg()[0]},
     )
 
 
-def speakers(database: psycopg.Connection[Any], *, are_in_turn: bool) -> list[int]:
-    """Return the devices in the order in which they speak."""
+def senders(database: psycopg.Connection[Any], *, are_in_turn: bool) -> list[int]:
+    """Return the devices in the order in which they send."""
     rows = database.execute("SELECT id FROM registry_device ORDER BY id")
     ids = [row[0] for row in rows]
     if not are_in_turn:
@@ -92,8 +93,8 @@ def speakers(database: psycopg.Connection[Any], *, are_in_turn: bool) -> list[in
     return ids
 
 
-def beat(ids: list[int], count: int, *, rate: float | None) -> None:
-    """Write so many heartbeats, batch by batch."""
+def write_heartbeats(ids: list[int], count: int, *, rate: float | None) -> None:
+    """Write ``count`` heartbeats in batches."""
     from state.services.presence.locked_rows import lock_rows
 
     started = time.monotonic()
@@ -101,10 +102,10 @@ def beat(ids: list[int], count: int, *, rate: float | None) -> None:
         if rate:
             time.sleep(max(0.0, started + begin / rate - time.monotonic()))
         at = begin % len(ids)
-        _heard(lock_rows, ids[at : at + BATCH])
+        _write_batch(lock_rows, ids[at : at + BATCH])
 
 
-def _heard(lock_rows: Any, ids: list[int]) -> None:
+def _write_batch(lock_rows: Any, ids: list[int]) -> None:
     from django.db import transaction
 
     now = datetime.now(UTC)
@@ -118,7 +119,7 @@ def _heard(lock_rows: Any, ids: list[int]) -> None:
 
 def figures(database: psycopg.Connection[Any]) -> tuple[int, int, int, int]:
     """Return updates, HOT updates, and the bytes of table and indexes."""
-    time.sleep(1.5)  # sessions report what they did at most once a second
+    time.sleep(1.5)  # sessions report their statistics once a second at most
     row = database.execute(FIGURES).fetchone()
     assert row is not None
     return row[2], row[3], row[4], row[5]

@@ -1,8 +1,8 @@
-"""How fast 100,000 devices are imported, beside a loop of ORM saves of the same file.
+"""How fast 100,000 devices are imported, compared with ORM saves of the same file.
 
-Both start from the same tables, and what they leave in them is compared before a figure
-is printed. ``python -m bench.import --devices 100000``; with ``--audited`` a person
-acts in both, and the audit log gets an entry for each device and move.
+Both start from the same tables, and their rows are compared before a figure is printed.
+``python -m bench.import --devices 100000``; with ``--audited`` a person does both, and
+the audit log gets an entry for each device and move.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def write_devices(path: Path, count: int, *, seed: int) -> None:
 def run(
     lab: Lab, way: str, path: Path, person: list[str]
 ) -> tuple[dict[str, float], Any]:
-    """Take the file in by one of the ways; return its figures and what it left."""
+    """Import the file in one of the two ways; return its figures and its rows."""
     with psycopg.connect(lab.admin_url, autocommit=True) as database:
         database.execute(EMPTY)
         recorded = database.execute(ENTRIES).fetchone()
@@ -72,16 +72,16 @@ def run(
             text=True,
             check=True,
         )
-        left = database.execute(DIGEST).fetchone()
+        rows = database.execute(DIGEST).fetchone()
         entries = database.execute(ENTRIES).fetchone()
     assert recorded is not None
     assert entries is not None
-    assert left is not None
-    return json.loads(found.stdout.splitlines()[-1]), (*left, entries[0] - recorded[0])
+    assert rows is not None
+    return json.loads(found.stdout.splitlines()[-1]), (*rows, entries[0] - recorded[0])
 
 
 def main() -> None:
-    """Measure both and write the report."""
+    """Measure both ways and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -94,10 +94,10 @@ def main() -> None:
             database.execute((BASE / "bench" / "fleet.sql").read_bytes())
             row = database.execute(PERSON).fetchone()
         person = [str(row[0])] if options.audited and row else []
-        ours, left_by_us = run(lab, "import", path, person)
-        loop, left_by_loop = run(lab, "orm", path, person)
-    if left_by_us != left_by_loop or left_by_us[0] != options.devices:
-        raise SystemExit(f"Different devices: {left_by_us} and {left_by_loop}")
+        ours, our_rows = run(lab, "import", path, person)
+        loop, loop_rows = run(lab, "orm", path, person)
+    if our_rows != loop_rows or our_rows[0] != options.devices:
+        raise SystemExit(f"Different devices: {our_rows} and {loop_rows}")
     count = options.devices
     write_report(
         "import-audited" if options.audited else "import",
@@ -112,7 +112,7 @@ def main() -> None:
         ratio=loop["seconds"] / ours["seconds"],
         baseline="a loop of ORM saves (two a device, one transaction)",
         data_dir=Path(os.environ.get("IOT_DATA_DIR", BASE / "var")),
-        notes={"devices": count, "audit_entries": left_by_us[-1]},
+        notes={"devices": count, "audit_entries": our_rows[-1]},
     )
 
 

@@ -1,7 +1,7 @@
-"""Two ways to take in a CSV file of devices; each runs in a process of its own.
+"""Two ways to import a CSV file of devices; each runs in its own process.
 
 ``python -m bench.importers import|orm FILE [PERSON]`` prints seconds and peak memory as
-JSON. With the id of a person, it is they who act: the audit log records every device.
+JSON. With the id of a person, the audit log records every device as imported by them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from registry.services.imports.importing import import_devices  # noqa: E402
 
 
 def by_import(path: str) -> None:
-    """Ours: COPY to a temporary table, and from there in sets."""
+    """The platform's import: COPY to a temporary table, then statements over sets."""
     with open(path, "rb") as stream:
         import_devices(
             tenant=Tenant.objects.get(), stream=stream, file_format="csv", actor=None
@@ -42,7 +42,7 @@ def by_import(path: str) -> None:
 
 @transaction.atomic
 def by_orm(path: str) -> None:
-    """The baseline: two saves a line, with what is named looked up once."""
+    """The baseline: two saves per line; site and product are looked up once."""
     tenant, site, product = (
         Tenant.objects.get(),
         Site.objects.get(),
@@ -76,7 +76,7 @@ if __name__ == "__main__":
     person = int(sys.argv[3]) if sys.argv[3:] else None
     started = time.monotonic()
     with tenant_scope.scoped(
-        tenant_scope.Scope(tenant_scope.PLATFORM, user_id=person, door="rest")
+        tenant_scope.TenantScope(tenant_scope.PLATFORM, user_id=person, door="rest")
     ):
         way(sys.argv[2])
     seconds = time.monotonic() - started

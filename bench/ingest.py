@@ -1,10 +1,10 @@
-"""How many messages a second are persisted: the bridge between a floor and a naive one.
+"""How many messages per second are stored: the bridge, a lower bound and a naive one.
 
-All get messages of the same devices from the same Mosquitto, QoS 1, and acknowledge
-after the commit. Each consumer is stopped (SIGSTOP) while the messages are published,
-and timed from the moment it goes on until the last message is in PostgreSQL, so that
-the publisher takes no processor from it. The final rows are compared with what was sent
-before a ratio is written; of the floor, which judges nothing, the counts.
+All consumers get messages of the same devices from the same Mosquitto, QoS 1, and
+acknowledge after the commit. Each is stopped (SIGSTOP) while messages are published, so
+that the publisher takes no CPU from it. Its time runs from SIGCONT until the last one
+is in PostgreSQL. The final rows are compared with the messages before a ratio is given.
+The floor (the lower bound) judges nothing, so only its counts are compared.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Messages a second."""
+        """Messages per second."""
         return self.messages / self.seconds
 
     def figures(self, who: str) -> list[Figure]:
-        """Return the rate, and the processor time a message of each process."""
+        """Return the rate, and the CPU time of each process per message."""
         rate = Figure(f"{who}, persisted", self.rate, "messages/s")
         return [rate] + [
             Figure(f"{who}, CPU of {name}", seconds / self.messages * 1e6, "µs/message")
@@ -70,7 +70,7 @@ class Run:
 def measure(
     lab: Lab, traffic: Traffic, consumers: Sequence[str], persisted: str
 ) -> tuple[Run, list[tuple[Any, ...]]]:
-    """Fill the stopped consumers' queues, let them go on, time it to the last row."""
+    """Fill the queues of the stopped consumers, continue them, time the last row."""
     processes = [lab.process(name) for name in consumers]
     with psycopg.connect(lab.admin_url, autocommit=True) as database:
         for process in processes:
@@ -94,12 +94,12 @@ def measure(
 
 
 def run_consumer(lab: Lab, traffic: Traffic, module: str) -> Run:
-    """Measure the naive consumer or the floor's."""
+    """Measure the naive consumer or the floor."""
     name = module.rpartition(".")[2]
     is_floor = module == "bench.floor"
     environment = {"DATABASE_ROLE": "iot_bridge"}
     if is_floor:
-        environment = {"DATABASE_URL": lab.admin_url}  # it makes tables of its own
+        environment = {"DATABASE_URL": lab.admin_url}  # it creates its own tables
     consumer = lab.start(name, [sys.executable, "-m", module], **environment)
     log = lab.folder / f"{name}.log"
     until(lambda: "subscribed" in log.read_text(), f"the subscription of {name}")
@@ -117,8 +117,8 @@ def run_consumer(lab: Lab, traffic: Traffic, module: str) -> Run:
 
 
 def with_bridges(lab: Lab, count: int, use: Callable[[list[str]], Run]) -> Run:
-    """Start so many bridges, wait until each reads its slot, and use them."""
-    command = [sys.executable, "-m", "bench.held_bridge"]
+    """Start ``count`` bridges, wait until each reads its slot, and use them."""
+    command = [sys.executable, "-m", "bench.pausable_bridge"]
     names = [f"bridge-{count}-{number}" for number in range(count)]
     started: list[subprocess.Popen[bytes]] = []
     try:
@@ -137,7 +137,7 @@ def with_bridges(lab: Lab, count: int, use: Callable[[list[str]], Run]) -> Run:
 
 
 def run_bridges(lab: Lab, traffic: Traffic, count: int) -> Run:
-    """Measure so many bridges side by side."""
+    """Measure ``count`` bridges side by side."""
 
     def use(names: list[str]) -> Run:
         run, rows = measure(lab, traffic, names, PERSISTED)
@@ -149,14 +149,14 @@ def run_bridges(lab: Lab, traffic: Traffic, count: int) -> Run:
 
 
 def clear(lab: Lab) -> None:
-    """Forget what the last consumer stored."""
+    """Delete the rows of the last consumer."""
     url = lab.admin_url
     with psycopg.connect(url) as database:
         database.execute(TRUNCATE)
 
 
 def check(who: str, traffic: Traffic, rows: list[tuple[Any, ...]]) -> None:
-    """Refuse to compare speeds of different work."""
+    """Exit with an error if the rows are not those of the messages."""
     final: dict[str, Final] = {
         uid: (seq or 0, value, version) for uid, seq, value, version in rows
     }
@@ -164,36 +164,35 @@ def check(who: str, traffic: Traffic, rows: list[tuple[Any, ...]]) -> None:
     if wrong:
         uid = wrong[0]
         raise SystemExit(
-            f"{who} stored something else for {len(wrong)} devices, such as {uid}:"
-            f" {final.get(uid)}, sent {traffic.final[uid]}"
+            f"{who} stored wrong rows for {len(wrong)} devices. {uid} has"
+            f" {final.get(uid)}, expected {traffic.final[uid]}"
         )
 
 
 def main() -> None:
-    """Measure all and write the report."""
+    """Measure all consumers and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--messages", type=int, default=40_000)
     parser.add_argument("--naive-messages", type=int, default=5_000)
     parser.add_argument("--lag-seconds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     few, many = (
-        make_traffic(devices=asked.devices, messages=count, seed=asked.seed)
-        for count in (asked.naive_messages, asked.messages)
+        make_traffic(devices=options.devices, messages=count, seed=options.seed)
+        for count in (options.naive_messages, options.messages)
     )
     with open_lab() as lab:
-        register_devices(lab, asked.devices)
+        register_devices(lab, options.devices)
         naive = run_consumer(lab, few, "bench.naive_consumer")
         url = lab.admin_url
         bare = len(many.messages) / floor.run_floor(url, many.messages)
         lowest = run_consumer(lab, many, "bench.floor")
         bridge = run_bridges(lab, many, 1)
         two = run_bridges(lab, many, 2)
-        half = (
-            bridge.rate / 2
-        )  # last: what it leaves with the broker is in nobody's way
-        lag = run_lag(lab, asked.devices, half, asked.lag_seconds)
+        # Last, because it leaves messages in the broker.
+        half = bridge.rate / 2
+        lag = run_lag(lab, options.devices, half, options.lag_seconds)
         p95 = statistics.quantiles(lag, n=20)[-1]
     write_report(
         "ingest",
@@ -210,10 +209,10 @@ def main() -> None:
             Figure("lag at half of that rate, p95", p95, "s"),
         ],
         ratio=bridge.rate / naive.rate,
-        baseline="a naive consumer (callback, ORM calls and one commit a message)",
+        baseline="a naive consumer (callback, ORM calls and one commit per message)",
         data_dir=Path(os.environ.get("IOT_DATA_DIR", BASE / "var")),
         notes={
-            **vars(asked),
+            **vars(options),
             "qos": 1,
             "lag_rate": round(half),
             "load_average": os.getloadavg()[0],
@@ -222,7 +221,7 @@ def main() -> None:
 
 
 def run_lag(lab: Lab, devices: int, rate: float, seconds: int) -> list[float]:
-    """Return how long messages took to be stored at this rate."""
+    """Return the seconds until each message was stored at this rate."""
     lag: list[float] = []
 
     def use(names: list[str]) -> Run:

@@ -1,4 +1,4 @@
-"""Real stores for a benchmark: a durable PostgreSQL and a Mosquitto of our own."""
+"""Real stores for a benchmark: a durable PostgreSQL and a Mosquitto."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = "bench"
 
 
 class Lab:
-    """One folder, one database server, one broker; everything ends with it."""
+    """One folder, one database server, one broker; all of them end with it."""
 
     def __init__(self, folder: Path) -> None:
         mosquitto = find_mosquitto()
@@ -48,7 +48,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process of the platform needs to work in this lab."""
+        """The environment of a platform process in this lab."""
         return os.environ | {
             "IOT_DATA_DIR": str(self.folder / "data"),
             "DATABASE_URL": self.postgres.url(ROLE, SECRET),
@@ -59,11 +59,11 @@ class Lab:
 
     @property
     def admin_url(self) -> str:
-        """Where whoever measures connects: row-level security does not bind him."""
+        """The database address of a superuser, who sees the rows of all tenants."""
         return self.postgres.url("postgres", self.postgres.password)
 
     def start_stores(self) -> None:
-        """Start both stores and lay the tables."""
+        """Start both stores and create the tables."""
         self.postgres.prepare()
         self.start("postgres", self.postgres.command(dies_by="INT"))
         if not self.postgres.wait(seconds=30, given_up=lambda: False):
@@ -99,11 +99,10 @@ class Lab:
         return process
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
-        """Return a process by its name."""
         return self._named[name]
 
     def cpu_seconds(self, *names: str) -> float:
-        """Return the processor time so far of these processes and their children."""
+        """Return the CPU time that these processes and their children have used."""
         total = 0.0
         for name in names:
             process = psutil.Process(self._named[name].pid)
@@ -113,13 +112,13 @@ class Lab:
         return total
 
     def stop(self) -> None:
-        """Stop everything, the newest first."""
+        """Stop all processes, the newest first."""
         for process in reversed(self.processes):
             stop_process(process)
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """End a process: asked first, then not."""
+    """Interrupt a process; kill it if it has not ended after 15 seconds."""
     process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
     try:
@@ -131,7 +130,7 @@ def stop_process(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def open_lab() -> Iterator[Lab]:
-    """A lab in a temporary folder, with its stores started."""
+    """Open a lab in a temporary folder, with its stores started."""
     folder = Path(tempfile.mkdtemp(prefix="iot-bench-"))
     folder.chmod(0o711)  # as root, the stores run under other accounts
     lab = Lab(folder)
@@ -144,9 +143,9 @@ def open_lab() -> Iterator[Lab]:
 
 
 def until(look: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
-    """Wait for a condition; give up loudly."""
+    """Wait for a condition; exit with an error after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not look():
         if time.monotonic() > deadline:
-            raise SystemExit(f"Not within {seconds} s: {what}")
+            raise SystemExit(f"{what}: not within {seconds} s")
         time.sleep(0.02)

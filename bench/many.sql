@@ -1,5 +1,5 @@
--- Many devices of two tenants, as an import leaves them: 99 of 100 belong to the first.
--- Parameter: %(count)s. Triggers are off: their rows are not what is measured.
+-- Many devices of two tenants, as after an import: 99 of 100 belong to the first.
+-- Parameter: %(count)s. Triggers are off, because their rows are not measured.
 SET session_replication_role = replica;
 
 INSERT INTO registry_tenant (public_id, slug, name, created_at)

@@ -1,7 +1,7 @@
-"""The baseline of bench/ingest: a callback, a few ORM calls and a commit a message.
+"""The baseline of bench/ingest: a callback, some ORM calls and a commit per message.
 
-This is what a first version of a consumer looks like, written without thought for a
-fleet, but not against it: same tables, same broker, acknowledged after the commit.
+A first version of a consumer, not written for a fleet, looks like this. It is fair: the
+same tables, the same broker, and it acknowledges after the commit.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def on_message(client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) ->
 
 
 def on_connect(client: mqtt.Client, *_: Any) -> None:
-    """Ask for everything that devices say."""
+    """Subscribe to all messages of devices."""
     client.subscribe("iot/v1/+/+", qos=1)
 
 

@@ -1,4 +1,4 @@
-"""Traffic at a steady rate, and how long after its publishing a message is stored."""
+"""Traffic at a steady rate, and the time from publishing to storing a message."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _publish(
 
 
 def _canary(lab: Lab, client: mqtt.Client, seconds: int) -> list[float]:
-    """Publish one message after the other, each when the last one is stored."""
+    """Publish messages in turn, each after the last one was stored."""
     lags: list[float] = []
     end = time.monotonic() + seconds
     with psycopg.connect(lab.admin_url, autocommit=True) as database:

@@ -1,7 +1,7 @@
-"""Opens lists of devices as their users do, and times each; in a process of its own.
+"""Opens lists of devices as their users do, and times each, in its own process.
 
-``python -m bench.readers ROUNDS`` prints, as JSON, the seconds of each request by page,
-and how many devices each showed.
+``python -m bench.readers ROUNDS`` prints as JSON the seconds of each request by page,
+and the number of devices that each page showed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ django.setup()
 from django.test import Client  # noqa: E402
 
 import iotplatform.wsgi  # noqa: E402, F401  (as in the web process)
-from registry.choices import Role, Scope  # noqa: E402
+from registry.choices import Role, TokenScope  # noqa: E402
 from registry.models import Device, Tenant  # noqa: E402
 from registry.services.people import create_user, set_membership  # noqa: E402
 from registry.services.tokens import create_token  # noqa: E402
@@ -31,15 +31,15 @@ ADMIN = "/admin/registry/device/"
 
 
 def client_of(tenant: str) -> Client:
-    """Return a script of a manager of the tenant."""
+    """Return an API client of a manager of the tenant."""
     user = create_user(username=f"manager@{tenant}", password=os.urandom(16).hex())
     set_membership(user=user, tenant=Tenant.objects.get(slug=tenant), role=Role.MANAGER)
-    _, key = create_token(user=user, name="bench", scopes=Scope.values)
+    _, key = create_token(user=user, name="bench", scopes=TokenScope.values)
     return Client(headers={"Authorization": f"Token {key}"})
 
 
 def superuser() -> Client:
-    """Return an administrator in front of the admin."""
+    """Return a client of a superuser in the admin."""
     client = Client()
     client.force_login(
         create_user(
@@ -53,7 +53,7 @@ def superuser() -> Client:
 
 
 def pages() -> dict[str, Callable[[], Any]]:
-    """Return how each page is asked for."""
+    """Return the request of each page."""
     large, small, admin = client_of("large"), client_of("small"), superuser()
     middle = Device.objects.order_by("uid")[Device.objects.count() // 2]
     second = large.get(f"{API}?limit=1000").json()["next"]
@@ -90,19 +90,19 @@ def pages() -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Ask for every page in turn, several rounds."""
+    """Request every page in turn, for several rounds."""
     rounds = int(sys.argv[1])
     found: dict[str, list[float]] = {}
     shown: dict[str, int] = {}
-    asks = pages()
+    requests = pages()
     for turn in range(rounds + 1):
-        for name, ask in asks.items():
+        for name, send in requests.items():
             started = time.perf_counter()
-            answer = ask()
+            answer = send()
             seconds = time.perf_counter() - started
             if answer.status_code != 200:
                 raise SystemExit(f"{name}: {answer.status_code} {answer.content[:300]}")
-            if turn:  # the first one warms up
+            if turn:  # the first round warms up
                 found.setdefault(name, []).append(seconds)
             shown[name] = answer.content.count(b"dev-")
     print(json.dumps({"seconds": found, "shown": shown}))

@@ -1,7 +1,7 @@
-"""Lists of devices over 1,000,000 of them, beside the same pages over 2,000.
+"""How fast lists of 1,000,000 devices open, compared with lists of 2,000.
 
-Pages are asked for in process: what is measured is ours and PostgreSQL's, not a
-socket's. ``python -m bench.registry --devices 1000000``
+Pages are requested in the same process, so the figures are those of the platform and
+PostgreSQL, without a socket. ``python -m bench.registry --devices 1000000``
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EMPTY = "TRUNCATE registry_tenant, registry_user CASCADE"
 
 
 def fill(lab: Lab, count: int) -> None:
-    """Lay devices of two tenants."""
+    """Create the devices of two tenants."""
     with psycopg.connect(
         lab.postgres.url("postgres", lab.postgres.password), autocommit=True
     ) as database:
@@ -37,7 +37,7 @@ def fill(lab: Lab, count: int) -> None:
 
 
 def collect_static(lab: Lab) -> None:
-    """Let pages name their static files as in production."""
+    """Collect static files, so that pages name them as in production."""
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
         cwd=BASE,
@@ -51,7 +51,7 @@ def read(lab: Lab, rounds: int) -> dict[str, Any]:
     found = subprocess.run(
         [sys.executable, "-m", "bench.readers", str(rounds)],
         cwd=BASE,
-        # Who lays the people down is nobody's caller; each page acts as its own.
+        # The platform role creates the people; each page then acts as its own user.
         env=lab.environment
         | {
             "DATABASE_ROLE": "iot_platform",
@@ -89,7 +89,7 @@ def main() -> None:
         for name, seconds in many["seconds"].items()
     ]
     everything = [s for seconds in many["seconds"].values() for s in seconds]
-    figures.append(Figure("all of them, p95", p95(everything), "ms"))
+    figures.append(Figure("all pages, p95", p95(everything), "ms"))
     ratios = [
         median(few["seconds"][name]) / median(seconds)
         for name, seconds in many["seconds"].items()

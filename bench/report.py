@@ -1,4 +1,4 @@
-"""What every benchmark leaves: ``$IOT_DATA_DIR/bench/<name>.json``, and a few lines."""
+"""The report of a benchmark: ``$IOT_DATA_DIR/bench/<name>.json``, and a few lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_report(
     data_dir: Path,
     notes: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the figures with machine and commit, print them, return the file."""
+    """Write the figures with machine and commit, print them, and return the file."""
     path = data_dir / "bench" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
@@ -51,7 +51,7 @@ def write_report(
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what a reader needs to compare figures."""
+    """Return what a reader needs to know to compare figures."""
     return {
         "processors": os.cpu_count(),
         "architecture": platform.machine(),
@@ -61,7 +61,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def current_commit() -> str:
-    """Return the commit of the checkout, marked where it has changes; else ''."""
+    """Return the commit of the checkout, marked if it has changes; '' without Git."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],

@@ -1,8 +1,8 @@
-"""How fast risk is judged again when a whole fleet is marked; what a diagnosis costs.
+"""How fast risk is judged when a whole fleet is marked, and the cost of a diagnosis.
 
-A storm marks every device at once (a broker is back). The baseline judges each device
-by itself. Without a mark a sweep has nothing to do, however large the fleet is. A
-diagnosis counts the peers of the whole tenant, or finds them counted a moment ago.
+A storm marks every device at once (the broker is back). The baseline judges one device
+at a time. Without a mark a sweep has nothing to do, however large the fleet is. A
+diagnosis counts the peers in the whole tenant, or reads a count of a moment ago.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def report(lab: Lab, devices: int) -> None:
-    """Measure in one lab."""
+    """Measure in one lab and write the report."""
     from state.services.rescoring import rescore_across_tenants, rescore_devices
 
     now = datetime.now(UTC)
@@ -72,11 +72,11 @@ def report(lab: Lab, devices: int) -> None:
         figures=[
             Figure("all marked for the first time", devices / first, "devices/s"),
             Figure("all marked, nothing changed", devices / again, "devices/s"),
-            Figure("a sweep without a mark", idle * 1000, "ms"),
-            Figure("peers of a device counted", counted, "s"),
+            Figure("a sweep without marks", idle * 1000, "ms"),
+            Figure("counting the peers of a device", counted, "s"),
         ],
         ratio=single / again,
-        baseline=f"judging each device by itself (measured on {SAMPLE} of them)",
+        baseline=f"judging one device at a time (measured on {SAMPLE} devices)",
         data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
         notes={"devices": devices, "load_average": os.getloadavg()[0]},
     )
@@ -94,7 +94,7 @@ def time_diagnosis(device_id: int) -> float:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return how many seconds it took."""
+    """Return the seconds that ``work`` takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

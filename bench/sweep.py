@@ -1,9 +1,10 @@
-"""How long the sweep of presence takes with 1,000,000 devices.
+"""How long the presence sweep takes with 1,000,000 devices.
 
-Three cases: all devices due and nothing changed (the sweep was away), the steady state
-(one heartbeat a minute: so many come due each second, with the heartbeats' own updates
-between), and an outage in which some of them really go offline. The baseline judges
-each due device by itself, as the sweep does with those that the fast path leaves.
+Three cases: all devices are due and nothing changed (the sweep did not run for long);
+the steady state (one heartbeat a minute, so part of the fleet is due each second, with
+updates by the heartbeats in between); and an outage in which some devices go offline.
+The baseline judges each due device, as the sweep does with devices that the fast path
+leaves.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ DEVICES = """
     FROM generate_series(0, %s - 1) n, registry_tenant t, registry_site s,
         registry_product p
 """
-# Heard within the last minute, each at its own moment; the next look at two minutes
-# after a heartbeat that was one or two intervals ago.
+# Each device sent within the last minute, at its own time. Its next check is due one or
+# two minutes after that.
 PRESENCE = """
     INSERT INTO state_presence (device_id, tenant_id, last_seen_at, last_activity_at,
         session, seq_window, repeats, left_how, left_session, clock_skew, connectivity,
@@ -44,7 +45,7 @@ PRESENCE = """
     LATERAL (SELECT %s - make_interval(secs => 60.0 * (d.n %% 60000) / 60000) AS at) h
     ORDER BY d.id
 """
-BEAT = """
+UPDATE_PRESENCE = """
     UPDATE state_presence SET last_seen_at = %s, last_activity_at = %s
     WHERE device_id = ANY(%s)
 """
@@ -67,12 +68,12 @@ def main() -> None:
 
 
 def report(lab: Lab, devices: int, lost: int) -> None:
-    """Measure in one lab."""
+    """Measure in one lab and write the report."""
     now = datetime.now(UTC)
     fill(lab, devices, now)
     all_due = time_all_due(lab, devices, now)
     one_by_one = time_one_by_one(now, sample=20_000) * devices / 20_000
-    hear_all(lab, now)
+    store_presence(lab, now)
     before = sizes(lab)
     steady = time_steady(lab, devices, now)
     after = sizes(lab)
@@ -83,15 +84,15 @@ def report(lab: Lab, devices: int, lost: int) -> None:
             Figure("all due, nothing changed: one sweep", all_due, "s"),
             Figure("steady state: one sweep, mean", steady[0], "s"),
             Figure("steady state: one sweep, longest", steady[1], "s"),
-            Figure("steady state: pushed forward", steady[2], "devices/s"),
-            Figure("outage: one sweep of those that left", outage, "s"),
+            Figure("steady state: postponed", steady[2], "devices/s"),
+            Figure("outage: one sweep of the offline devices", outage, "s"),
             Figure(
-                "table, grown by the steady state", grown(before, after, 0), "times"
+                "table, growth in the steady state", growth(before, after, 0), "times"
             ),
-            Figure("indexes, grown by it", grown(before, after, 1), "times"),
+            Figure("indexes, growth in it", growth(before, after, 1), "times"),
         ],
         ratio=one_by_one / all_due,
-        baseline="judging each due device by itself (measured on 20,000 of them)",
+        baseline="judging each due device (measured on 20,000 devices)",
         data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
         notes={
             "devices": devices,
@@ -103,17 +104,17 @@ def report(lab: Lab, devices: int, lost: int) -> None:
 
 
 def fill(lab: Lab, devices: int, now: datetime) -> None:
-    """Register the devices and let them be heard, without the triggers of others."""
+    """Register the devices with presence, without triggers."""
     with connect(lab) as database:
         database.execute("SET session_replication_role = replica")
         script = (Path(__file__).parent / "fleet.sql").read_text()
         database.execute(script.encode())
         database.execute(DEVICES, [devices])
-    hear_all(lab, now)
+    store_presence(lab, now)
 
 
-def hear_all(lab: Lab, now: datetime) -> None:
-    """Let every device have been heard within the last minute."""
+def store_presence(lab: Lab, now: datetime) -> None:
+    """Store a heartbeat of every device within the last minute."""
     with connect(lab) as database:
         database.execute("SET session_replication_role = replica")
         database.execute("TRUNCATE state_presence")
@@ -124,7 +125,7 @@ def hear_all(lab: Lab, now: datetime) -> None:
 
 
 def time_all_due(lab: Lab, devices: int, now: datetime) -> float:
-    """Make every device due, all heard lately; return the seconds of one sweep."""
+    """Make every device due, all recently seen; return the seconds of one sweep."""
     from state.services.presence.sweep import sweep_across_tenants
 
     with connect(lab) as database:
@@ -136,13 +137,13 @@ def time_all_due(lab: Lab, devices: int, now: datetime) -> float:
     started = time.monotonic()
     assert sweep_across_tenants(now=now) == 0
     seconds = time.monotonic() - started
-    while due(lab, now):  # what one run leaves is pushed by the next ones
+    while due(lab, now):  # the next runs postpone what one run leaves
         sweep_across_tenants(now=now)
     return seconds
 
 
 def time_one_by_one(now: datetime, *, sample: int) -> float:
-    """Return the seconds that the judgment alone takes for so many devices."""
+    """Return the seconds that judging ``sample`` devices takes."""
     from state.models import Presence
     from state.services.presence.sweep import BATCH, _judge
 
@@ -155,31 +156,32 @@ def time_one_by_one(now: datetime, *, sample: int) -> float:
 
 
 def time_steady(lab: Lab, devices: int, now: datetime) -> tuple[float, float, float]:
-    """Let seconds pass, with their heartbeats; return mean, worst, and the pushes."""
+    """Simulate seconds of heartbeats; return mean and longest sweep, postponed rate."""
     from state.models import Presence
     from state.services.presence.sweep import sweep_across_tenants
 
     ids = list(Presence.objects.order_by("pk").values_list("pk", flat=True))
     a_second = len(ids) // HEARTBEAT_SECONDS
-    taken: list[float] = []
-    pushed = 0
+    durations: list[float] = []
+    postponed = 0
     for second in range(1, STEADY_SECONDS + 1):
         at = now + timedelta(seconds=second)
-        # Those whose last heartbeat was a minute ago.
+        # The devices whose last heartbeat was a minute ago.
         begin = len(ids) - second * a_second
         with connect(lab) as database:
-            speaking = ids[begin : begin + a_second]
-            database.execute(BEAT, [at, at, speaking])
+            sending = ids[begin : begin + a_second]
+            database.execute(UPDATE_PRESENCE, [at, at, sending])
         waiting = due(lab, at)
         started = time.monotonic()
         assert sweep_across_tenants(now=at) == 0
-        taken.append(time.monotonic() - started)
-        pushed += waiting - due(lab, at)
-    return sum(taken) / len(taken), max(taken), pushed / STEADY_SECONDS
+        durations.append(time.monotonic() - started)
+        postponed += waiting - due(lab, at)
+    mean = sum(durations) / len(durations)
+    return mean, max(durations), postponed / STEADY_SECONDS
 
 
 def time_outage(lab: Lab, lost: int) -> float:
-    """Let some devices have been silent for five intervals; return the seconds."""
+    """Make some devices silent for six intervals; return the seconds of the sweep."""
     from state.models import Presence
     from state.services.presence.sweep import sweep_across_tenants
 
@@ -202,7 +204,7 @@ def time_outage(lab: Lab, lost: int) -> float:
 
 
 def due(lab: Lab, now: datetime) -> int:
-    """Return how many devices are due."""
+    """Count the devices that are due."""
     with connect(lab) as database:
         found = database.execute(
             "SELECT count(*) FROM state_presence WHERE next_change_at <= %s", [now]
@@ -218,13 +220,13 @@ def sizes(lab: Lab) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def grown(before: tuple[int, int], after: tuple[int, int], index: int) -> float:
-    """Return how many times its size it is."""
+def growth(before: tuple[int, int], after: tuple[int, int], index: int) -> float:
+    """Return the size as a multiple of the earlier size."""
     return after[index] / before[index]
 
 
 def connect(lab: Lab) -> psycopg.Connection[tuple[Any, ...]]:
-    """Connect as the superuser, who may leave triggers out."""
+    """Connect as the superuser, who may disable triggers."""
     return psycopg.connect(lab.admin_url)
 
 

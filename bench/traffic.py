@@ -1,4 +1,4 @@
-"""What bench/ingest sends, from which devices, and what must be stored of it."""
+"""The messages of bench/ingest, their devices, and the rows expected afterwards."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Final = tuple[int, float | None, int]
 
 @dataclass(frozen=True)
 class Traffic:
-    """What is sent, and what must be in the tables afterwards."""
+    """The messages, and the rows expected afterwards."""
 
     messages: list[tuple[str, bytes]]
     final: dict[str, Final]
 
 
 def make_traffic(*, devices: int, messages: int, seed: int) -> Traffic:
-    """60 % heartbeats, 30 % telemetry, 10 % reported documents, devices in turn."""
+    """Make 60 % heartbeats, 30 % telemetry, 10 % reported; devices take turns."""
     chance = random.Random(seed)
     began_ms = int(time.time() * 1_000) - messages
     sent: list[tuple[str, bytes]] = []
@@ -36,7 +36,7 @@ def make_traffic(*, devices: int, messages: int, seed: int) -> Traffic:
         uid = f"bench-{number % devices:06d}"
         seq, value, version = final.get(uid, (0, None, 0))
         seq += 1
-        # Two bridges may meet a device's messages in another order than it sent them.
+        # Two bridges may see the messages of a device in another order.
         body: dict[str, Any] = {"boot": 1, "seq": seq, "ts": began_ms + number}
         draw = chance.random()
         if draw < 0.6:
@@ -55,7 +55,7 @@ def make_traffic(*, devices: int, messages: int, seed: int) -> Traffic:
 
 
 def register_devices(lab: Lab, count: int) -> None:
-    """A tenant with a site, a product and the devices, by plain SQL."""
+    """Create a tenant with a site, a product and the devices, by plain SQL."""
     with psycopg.connect(lab.admin_url) as connection:
         script = (Path(__file__).parent / "fleet.sql").read_text()
         connection.execute(script.encode())
@@ -72,14 +72,14 @@ def register_devices(lab: Lab, count: int) -> None:
 
 
 def publish_all(lab: Lab, traffic: Traffic) -> None:
-    """Hand everything to the broker, and wait until it has taken it."""
+    """Publish all messages, and wait until the broker has accepted them."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, "@bench-publisher")
     client.username_pw_set("@bridge", lab.broker.password)
     client.max_inflight_messages_set(1_000)
     client.connect("127.0.0.1", lab.broker.platform_port)
     client.loop_start()
-    taken = [client.publish(topic, body, qos=1) for topic, body in traffic.messages]
-    for info in taken:
+    published = [client.publish(topic, body, qos=1) for topic, body in traffic.messages]
+    for info in published:
         info.wait_for_publish(timeout=120)
     client.disconnect()
     client.loop_stop()

@@ -1,9 +1,7 @@
-"""Which devices match."""
+"""The fleet app: search, cohorts, and new jobs."""
 
 from django.apps import AppConfig
 
 
 class FleetConfig(AppConfig):
-    """Configuration of the fleet app."""
-
     name = "fleet"

@@ -1,4 +1,4 @@
-"""Documents from the truth: one query for any number of devices."""
+"""Builds documents from the database: one query for any number of devices."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.db import connection
 
 from fleet.backends.documents import FleetDocument, Scalar
 
-# Newest commands of a device that its failure rate and last acknowledgement are taken
-# from: so the rate moves when the device heals, and a long life costs no more.
+# Failure rate and last acknowledgement are computed from this many of a device's newest
+# commands. So the rate falls when the device recovers, and old commands cost nothing.
 RECENT_COMMANDS = 20
-# Longer texts are cut: nobody searches for them, and a term of an index is bounded.
+# Longer texts are cut: nobody searches for them, and the index limits its terms.
 LONGEST_TEXT = 500
 MOST_VALUES = 64  # of one JSON field; a product declares fewer
 
@@ -69,7 +69,7 @@ LEFT JOIN LATERAL (
         (array_agg(name ORDER BY id DESC))[1] AS last_command,
         (array_agg(status ORDER BY id DESC))[1] AS last_command_status,
         (array_agg(failure_class ORDER BY id DESC))[1] AS last_command_failure_class,
-        -- What a person took back, or a newer one replaced, is no failure.
+        -- A cancelled or superseded command is not a failure.
         avg((status IN ('failed', 'timed_out', 'unknown', 'expired'))::int) FILTER (
             WHERE ended_at IS NOT NULL AND status NOT IN ('cancelled', 'superseded')
         ) AS command_failure_rate
@@ -86,7 +86,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
-    """Return the documents of these devices; one that is gone has none."""
+    """Return the documents of these devices; a deleted device has none."""
     with connection.cursor() as cursor:
         cursor.execute(
             DOCUMENTS_SQL, {"ids": list(device_ids), "recent": RECENT_COMMANDS}
@@ -96,7 +96,7 @@ def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
 
 
 def device_id_chunks(size: int) -> Iterator[list[int]]:
-    """Yield the ids of every device there is, in key order, ``size`` at a time."""
+    """Yield the ids of all devices in key order, ``size`` at a time."""
     last = 0
     while True:
         with connection.cursor() as cursor:
@@ -121,7 +121,7 @@ def _decoded(names: list[str], values: tuple[Any, ...]) -> Row:
     return row
 
 
-@lru_cache(maxsize=1_000)  # a product's declarations come with each of its devices
+@lru_cache(maxsize=1_000)  # each device's row repeats the declarations of its product
 def _declared(text: str) -> Any:
     return json.loads(text)
 
@@ -135,8 +135,8 @@ PLAIN = (
     "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
     "last_command_failure_class",
 )  # fmt: skip
-NO_EVIDENCE = {
-    # No presence row: no message ever.
+NEVER_CONNECTED = {
+    # There is no presence row, because no message ever arrived.
     "connectivity": "offline",
     "cause": "never_connected",
     "disconnects_72h": 0,
@@ -150,7 +150,7 @@ def _document(row: Row) -> FleetDocument:
     values |= {
         "connectivity": row["connectivity"],
         "cause": row["cause"] or None,
-        "space": row["space"],  # never cut: the tree is as deep as it is
+        "space": row["space"],  # never cut: a path may be long
         "last_activity": _clean(row["activity_bucket"]),
         "drift": bool(row["drift"]),
         "battery": metrics.get("battery"),
@@ -166,13 +166,13 @@ def _document(row: Row) -> FleetDocument:
         },
     }
     if row["connectivity"] is None:
-        values |= NO_EVIDENCE
+        values |= NEVER_CONNECTED
     return FleetDocument(row["id"], row["tenant_id"], values)
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, datetime):
-        # An index keeps milliseconds.
+        # The index keeps milliseconds.
         utc = value.astimezone(UTC)
         return utc.replace(microsecond=utc.microsecond // 1_000 * 1_000)
     if isinstance(value, str):
@@ -191,7 +191,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
 def _searchable(
     attributes: dict[str, Any], schema: dict[str, Any]
 ) -> dict[str, Scalar | list[Scalar]]:
-    """Return the attributes that the product declares searchable."""
+    """Return the attributes that the product declares as searchable."""
     declared = schema.get("properties")
     if not isinstance(declared, dict):
         return {}
@@ -216,7 +216,7 @@ def _reported(
 
 
 def _flatten(path: str, value: Any, found: dict[str, Scalar | list[Scalar]]) -> None:
-    """Add a value under its dotted path; what is below an object gets its own path."""
+    """Add a value under its dotted path; values inside an object get their own."""
     if value is None or len(found) >= MOST_VALUES:
         return
     if isinstance(value, dict):
@@ -231,7 +231,7 @@ def _flatten(path: str, value: Any, found: dict[str, Scalar | list[Scalar]]) -> 
 
 
 def _is_scalar(value: Any) -> bool:
-    # JSON knows whole numbers beyond what an index takes, and a device may send one.
+    # JSON allows larger whole numbers than the index, and a device may send one.
     if isinstance(value, int | float):
         return abs(value) <= sys.float_info.max
     return isinstance(value, str)

@@ -8,7 +8,7 @@ from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailabl
 
 
 class QueryError(BadInput):
-    """A query that cannot be understood; points at the place."""
+    """A query that is not valid; gives the position of the error."""
 
     def __init__(
         self,
@@ -30,31 +30,31 @@ class QueryError(BadInput):
         super().__init__(f"The query is not valid: {message}", errors=[row])
 
     def about(self, field: str) -> QueryError:
-        """Return the same refusal of a query that came in another field."""
+        """Return the same error for a query that came in another input field."""
         return QueryError(self.message, self.position, self.did_you_mean, field=field)
 
 
 class IndexUnavailable(Unavailable):
-    """There is no index to ask; the indexer is building one."""
+    """There is no index yet; the indexer is building one."""
 
     def __init__(self) -> None:
-        super().__init__("The search index is being built; ask again in a moment.")
+        super().__init__("The search index is being built. Try again in a moment.")
 
 
 class BadCursor(BadInput):
-    """A cursor that this search did not give."""
+    """A cursor of another search."""
 
     def __init__(self) -> None:
         super().__init__(cursor="This cursor does not belong to this search.")
 
 
 class NoSuchCohort(NotFound):
-    """No cohort of that id for this caller."""
+    """The caller sees no cohort with this id."""
 
 
 class NoSuchSnapshot(NotFound):
-    """No snapshot of that id for this caller."""
+    """The caller sees no snapshot with this id."""
 
 
 class TargetMoved(Conflict):
-    """What was previewed no longer holds; says what is different now."""
+    """The devices have changed since the preview; lists the difference."""

@@ -1,4 +1,4 @@
-"""The fields of a device's document: their names, kinds and what each can do."""
+"""The fields of a device's document: names, kinds, and what a query can do."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fleet.exceptions import QueryError
 
 
 class Kind(StrEnum):
-    """What a field holds, and so which conditions it understands."""
+    """The kind of a field's values, which decides the conditions that it supports."""
 
-    KEYWORD = "keyword"  # exact text, upper and lower case alike; wildcards
+    KEYWORD = "keyword"  # exact text in any case; wildcards
     VERSION = "version"  # 1.10 > 1.9; ranges and wildcards
     NUMBER = "number"  # ranges
     DATE = "date"  # ranges, relative times
     BOOLEAN = "boolean"  # true, false
-    PATH = "path"  # hq/floor-2: itself, and whatever is below it; wildcards
+    PATH = "path"  # hq/floor-2: this path and all below it; wildcards
     TEXT = "text"  # words and phrases; wildcards within a word
-    JSON = "json"  # free keys below the name (attr.battery_rev): text or numbers
+    JSON = "json"  # keys below the name (attr.battery_rev): text or numbers
 
 
 RANGED = frozenset({Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.JSON})
@@ -42,25 +42,25 @@ class Field:
 
     @property
     def sorts(self) -> bool:
-        """Whether a result can be sorted by it."""
+        """Whether results can be sorted by it."""
         return self.kind is not Kind.JSON and not self.is_list
 
     @property
     def facets(self) -> bool:
-        """Whether a result can be counted by its values."""
+        """Whether devices can be counted by its values."""
         return self.kind in FACETED
 
 
 K, V, N, D, B = Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN
 
 FIELDS: tuple[Field, ...] = (
-    Field("uid", K, "Name of the device, its MQTT user name"),
-    Field("name", Kind.TEXT, "What people call it"),
+    Field("uid", K, "Unique name of the device, also its MQTT user name"),
+    Field("name", Kind.TEXT, "Display name"),
     Field("serial", K, "Serial number"),
     Field("tenant", K, "Owner"),
     Field("project", K, "Project"),
     Field("site", K, "Site"),
-    Field("space", Kind.PATH, "Space in the site, as hq/floor-2; finds what is below"),
+    Field("space", Kind.PATH, "Space in the site (hq/floor-2), with all below it"),
     Field("region", K, "Region of the site"),
     Field("product", K, "Product"),
     Field("model", K, "The product's name"),
@@ -68,39 +68,35 @@ FIELDS: tuple[Field, ...] = (
     Field("batch", K, "Manufacturing batch of the revision"),
     Field("kind", K, "standalone, gateway or child"),
     Field("gateway", K, "Gateway of a child device"),
-    Field("adapter", K, "Path by which it is reached: mqtt or http"),
+    Field("adapter", K, "How the device connects: mqtt or http"),
     Field("lifecycle", K, "provisioned, active, in_repair, retired or replaced"),
     Field("tags", K, "Tags", aliases=("tag",), is_list=True),
-    Field("firmware", V, "Firmware version that it reports"),
-    Field("config_version", V, "Configuration version that it reports"),
-    Field("drift", B, "Whether it reports something else than desired"),
+    Field("firmware", V, "Reported firmware version"),
+    Field("config_version", V, "Reported configuration version"),
+    Field("drift", B, "Whether reported and desired settings differ"),
     Field("connectivity", K, "online, suspect, stale or offline"),
-    Field("cause", K, "Why the connectivity is what it is"),
-    Field("since", D, "Since when the connectivity is what it is"),
-    Field("last_activity", D, "Last valid message; to the hour while online"),
+    Field("cause", K, "Cause of the connectivity"),
+    Field("since", D, "Since when it has this connectivity"),
+    Field("last_activity", D, "Last valid message; exact to the hour while online"),
     Field("disconnects_72h", N, "Abnormal disconnects in the last 72 hours"),
     Field("battery", N, "Battery, %"),
     Field("rssi", N, "Signal strength, dBm"),
     Field("risk", N, "Risk, 0 to 100"),
-    Field("risk_reasons", K, "What the risk is made of", is_list=True),
+    Field("risk_reasons", K, "Reasons for the risk", is_list=True),
     Field("alarms", N, "Open alarms"),
     Field("alarms_info", N, "Open alarms of severity info"),
     Field("alarms_warning", N, "Open alarms of severity warning"),
     Field("alarms_critical", N, "Open alarms of severity critical"),
-    Field("last_alarm", K, "Code of the alarm raised last"),
-    Field("last_alarm_at", D, "When the last alarm was raised"),
-    Field("pending_commands", N, "Commands without an outcome"),
-    Field("oldest_unacked_at", D, "Sending time of the oldest unacknowledged command"),
-    Field("last_ack_at", D, "Last acknowledgement of a command"),
-    Field(
-        "command_failure_rate",
-        N,
-        "Failed share of the last 20 commands",
-    ),
+    Field("last_alarm", K, "Code of the newest alarm"),
+    Field("last_alarm_at", D, "When the newest alarm was raised"),
+    Field("pending_commands", N, "Commands that have not ended"),
+    Field("oldest_unacked_at", D, "When the oldest unacknowledged command was sent"),
+    Field("last_ack_at", D, "When a command was last acknowledged"),
+    Field("command_failure_rate", N, "Share of the last 20 commands that failed"),
     Field("last_command", K, "Name of the newest command"),
     Field("last_command_status", K, "Status of the newest command"),
     Field("last_command_failure_class", K, "Why the newest command failed"),
-    Field("attr", Kind.JSON, "Attributes that the product declares searchable"),
+    Field("attr", Kind.JSON, "Attributes that the product declares as searchable"),
     Field("reported", Kind.JSON, "Reported keys that the product declares"),
     Field("metric", Kind.JSON, "Metrics that the product declares"),
 )
@@ -109,7 +105,7 @@ BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
 BY_ANY_NAME: dict[str, Field] = BY_NAME | {
     alias: field for field in FIELDS for alias in field.aliases
 }
-# Fields that a bare word is looked for in.
+# A word without a field name is searched in these fields.
 WORD_FIELDS = ("uid", "name", "serial")
 
 WORD = re.compile(r"[^\W_]+")
@@ -117,19 +113,17 @@ WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True)
 class FieldRef:
-    """A field as a query names it; ``path`` is what follows ``attr.`` and the like."""
+    """A field that a query names; ``path`` is the key after ``attr.`` and the like."""
 
     name: str
     path: str = ""
 
     @property
     def field(self) -> Field:
-        """The row of the field table."""
         return BY_NAME[self.name]
 
     @property
     def kind(self) -> Kind:
-        """What the field holds."""
         return self.field.kind
 
     def __str__(self) -> str:
@@ -137,7 +131,7 @@ class FieldRef:
 
 
 def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRef:
-    """Return the field of that name; raises QueryError with the nearest name."""
+    """Return the field with this name; raises QueryError with the nearest name."""
     if (field := BY_ANY_NAME.get(name)) is not None:
         if field.kind is Kind.JSON:
             raise QueryError(
@@ -158,12 +152,12 @@ def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRe
 
 
 def fold(text: str) -> str:
-    """Return the form in which keywords are compared."""
+    """Return the form of a keyword that is compared."""
     return text.lower()
 
 
 def places_of(path: str) -> list[str]:
-    """Return a path and every path above it: what it is found by."""
+    """Return a path and every path above it; each of them finds the device."""
     steps = path.split("/")
     return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
 

@@ -1,6 +1,6 @@
 """How the values of a document are known: fact, reported or judged, and by which rule.
 
-The times stand with the values of one device, in the answer about its state.
+The times are in the answer of the API about the state of one device.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ JUDGED = {
     **dict.fromkeys(("risk", "risk_reasons"), RISK_RULE),
     "drift": DELTA_RULE,
 }
-# By the device, in its own words.
+# The device itself reports these.
 REPORTED = frozenset(
     {"firmware", "config_version", "battery", "rssi", "reported", "metric"}
 )
 
 
 def how_known(field: str) -> tuple[str, str | None]:
-    """Return how the values of a field are known, and the rule of those judged.
+    """Return how the values of a field are known, and the rule if they are judged.
 
-    The rest is fact: entered by people, or done and heard by ourselves.
+    All other fields are facts: people entered them, or the platform recorded them.
     """
     if field in JUDGED:
         return KnownBy.JUDGED.value, JUDGED[field]

@@ -1,8 +1,8 @@
 """A version as a key that sorts as text: 1.9 < 1.10 < 1.10.1, 2.0-rc1 < 2.0.
 
-Kept as text because no index compares versions itself. The rule, for any text at all:
-a leading ``v`` is dropped, digits and letters are components, everything else only
-separates them, trailing zeros do not count (1.4 is 1.4.0), and what follows a hyphen
+It is text because no index compares versions itself. The rule works for any text: a
+leading ``v`` is dropped, digits and letters are components, everything else only
+separates them, trailing zeros do not count (1.4 is 1.4.0), and the part after a hyphen
 is a pre-release, which comes before the release.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-# What follows a component decides the order, so the marks are in sorting order.
+# The kind of the next component, or the end, decides the order: the marks sort by it.
 PRE_RELEASE, END, NUMBER_LOW, LETTERS, NUMBER_HIGH = "1", "2", "3", "4", "5"
 COMPONENT = re.compile(r"[0-9]+|[^\W\d_]+|[^\W0-9a-zA-Z_]+")
 LONGEST_NUMBER = 99

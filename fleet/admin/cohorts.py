@@ -24,14 +24,14 @@ from registry.selectors.access import sets_within
 
 
 class CohortForm(forms.ModelForm[Cohort]):
-    """A cohort whose query can be understood."""
+    """A cohort with a valid query."""
 
     class Meta:
         model = Cohort
         fields = ("tenant", "name", "query")
 
     def clean_query(self) -> str:
-        """Refuse a query with the message that the search gives."""
+        """Refuse a query that a search would refuse, with the same message."""
         query: str = self.cleaned_data["query"]
         try:
             validate_query(query)
@@ -55,7 +55,7 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
     ordering = ("-pk",)
 
     def delete_model(self, request: HttpRequest, obj: Cohort) -> None:
-        """Delete by the service; what was frozen from it stays."""
+        """Delete through the service; snapshots of the cohort stay."""
         delete_cohort(cohort=obj)
 
     def get_readonly_fields(
@@ -67,7 +67,7 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
     def save_model(
         self, request: HttpRequest, obj: Cohort, form: Any, change: bool
     ) -> None:
-        """Save by the service that the other doors use."""
+        """Save through the service that API and console use, too."""
         if change:
             edit_cohort(cohort=obj, name=obj.name, query=obj.query)
             return
@@ -80,32 +80,32 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
 
 @admin.register(Snapshot)
 class SnapshotAdmin(ReadOnly, OfTenants, Bounded, admin.ModelAdmin[Any]):
-    """Frozen members of cohorts."""
+    """Snapshots of cohorts."""
 
     list_display = ("public_id", "tenant", "cohort", "size", "taken_at", "target_hash")
     ordering = ("-pk",)
     list_filter = (TenantFilter,)
     list_select_related = ("tenant", "cohort")
 
-    def reached(self, tenants: list[Tenant]) -> Q:
-        """Return the condition of those without a device out of reach."""
+    def access_condition(self, tenants: list[Tenant]) -> Q:
+        """Return the condition for snapshots whose devices may all be seen."""
         return sets_within(tenants, SnapshotMember.objects.all(), owner="snapshot_id")
 
 
 @admin.register(SnapshotMember)
 class SnapshotMemberAdmin(ReadOnly, OfDevices, Bounded, admin.ModelAdmin[Any]):
-    """Who was frozen."""
+    """Devices of snapshots."""
 
     list_display = ("uid", "snapshot", "tenant")
     search_fields = ("snapshot__public_id", "uid")
-    search_help_text = "A snapshot's id, and the uid of a member"
+    search_help_text = "The ID of a snapshot, then the uid of a device if you like"
     list_select_related = ("snapshot", "tenant")
     ordering = ("-pk",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Look within one snapshot: its members are found by its key alone."""
+        """Search within one snapshot, because members are indexed by snapshot only."""
         snapshot, _, uid = search_term.strip().partition(" ")
         if not snapshot:
             return queryset, False

@@ -1,4 +1,4 @@
-"""The embedded index in the admin, to look at."""
+"""The state of the embedded index in the admin, read-only."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""REST of the fleet index, cohorts, and the making of jobs."""
+"""REST API of search, cohorts, and new jobs."""

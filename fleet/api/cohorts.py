@@ -1,4 +1,4 @@
-"""REST: saved queries, and snapshots of whom they find."""
+"""REST API: cohorts (saved queries) and their snapshots."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
     queryset = Cohort.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> Any:
-        """Return what the caller may see."""
         return list_cohorts(tenants=self.tenants)
 
     @extend_schema(request=CohortRequestSerializer, responses={201: CohortSerializer})
@@ -75,7 +74,7 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
 
     @extend_schema(request=CohortChangeSerializer, responses=CohortSerializer)
     def patch(self, request: Request, cohort_id: str) -> Response:
-        """Change its name or its query."""
+        """Change the name or the query."""
         cohort = self._cohort(cohort_id, Right.OPERATE)
         body = CohortChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -104,11 +103,11 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
 
 
 class CohortSnapshotView(TenantScopedMixin, APIView):
-    """Freezing a cohort."""
+    """New snapshots of a cohort."""
 
     @extend_schema(request=None, responses={201: SnapshotSerializer})
     def post(self, request: Request, cohort_id: str) -> Response:
-        """Freeze the devices that match now."""
+        """Freeze the devices that the query finds now."""
         cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)
         self.require(Right.OPERATE, cohort.tenant_id)
         snapshot = take_snapshot(cohort=cohort, actor=self.caller)
@@ -120,20 +119,19 @@ class SnapshotDetailView(TenantScopedMixin, APIView):
 
     @extend_schema(responses=SnapshotSerializer)
     def get(self, request: Request, snapshot_id: str) -> Response:
-        """Return what was frozen, when, and how fresh the index was."""
+        """Return query, time, size and hash, and how far the index was behind."""
         snapshot = get_snapshot(tenants=self.tenants, public_id=snapshot_id)
         return Response(SnapshotSerializer(snapshot).data)
 
 
 class SnapshotMemberListView(TenantScopedMixin, ListAPIView[SnapshotMember]):
-    """The members of a snapshot."""
+    """The devices of a snapshot."""
 
     serializer_class = MemberSerializer
     pagination_class = OpaqueCursorPagination
     queryset = SnapshotMember.objects.none()  # names the model to the schema
 
     def get_queryset(self) -> Any:
-        """Return the frozen members."""
         snapshot = get_snapshot(
             tenants=self.tenants, public_id=self.kwargs["snapshot_id"]
         )

@@ -1,4 +1,4 @@
-"""REST: making a job. It is fleet's door, because commands never resolve cohorts."""
+"""REST API: new jobs. They are created here, because commands resolve no cohorts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from commands.api.commands import IDEMPOTENCY_KEY
-from commands.api.jobs import JobListView as JobHistoryView
+from commands.api.jobs import JobListView as ReadOnlyJobListView
 from commands.api.jobs import job_data
 from commands.api.serializers.jobs import JobSerializer
 from fleet.api.serializers import (
@@ -19,21 +19,21 @@ from fleet.services.targets import SOURCES
 from registry.permissions import Right
 
 
-class JobListView(JobHistoryView):
-    """The jobs of the caller's tenants, and making one."""
+class JobListView(ReadOnlyJobListView):
+    """The jobs of the caller's tenants, and new ones."""
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],
         request=JobRequestSerializer,
         responses={
             200: OpenApiResponse(
-                JobPreviewSerializer, description="A dry run; or the first answer."
+                JobPreviewSerializer, description="A preview, or an earlier job."
             ),
             201: JobSerializer,
         },
     )
     def post(self, request: Request) -> Response:
-        """Make a job over a frozen set of devices, or preview it."""
+        """Create a job for a frozen set of devices, or preview it (`dry_run`)."""
         body = JobRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         tenant = self.resolve_tenant()

@@ -1,4 +1,4 @@
-"""REST: searching the fleet, and the fields that a query may name."""
+"""REST API: the search of the fleet, and the fields of its query language."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from fleet.api.serializers import (
     FieldListSerializer,
     SearchResultSerializer,
 )
-from fleet.fields import PATTERNED, RANGED, Field
+from fleet.fields import FIELDS, PATTERNED, RANGED, Field
 from fleet.provenance import how_known
-from fleet.selectors.search import DEFAULT_LIMIT, list_fields, search
+from fleet.selectors.search import DEFAULT_LIMIT, search
 from iotplatform.common.pagination import read_limit
 from registry.api.base import TenantScopedMixin
 
 PARAMETERS = [
-    OpenApiParameter("q", str, required=True, description="The query; * is all."),
+    OpenApiParameter("q", str, required=True, description="The query; * finds all."),
     OpenApiParameter("sort", str, description="`field` or `-field`; default `uid`."),
-    OpenApiParameter("cursor", str, description="From `next` of the page before."),
+    OpenApiParameter("cursor", str, description="From `next` of the previous page."),
     OpenApiParameter("limit", int, description="1 to 1,000; default 100."),
-    OpenApiParameter("facets", str, description="Fields, comma-separated."),
+    OpenApiParameter("facets", str, description="Fields to count, comma-separated."),
     OpenApiParameter("tenant", str, description="One of the caller's tenants."),
 ]
 
@@ -39,7 +39,7 @@ class FleetSearchView(TenantScopedMixin, APIView):
         responses=SearchResultSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Return one page, its facets, and how far the index is behind."""
+        """Return one page, the facets, and how far the index is behind."""
         params = request.query_params
         found = search(
             tenants=self.tenants,
@@ -67,8 +67,8 @@ class FleetFieldsView(APIView):
 
     @extend_schema(operation_id="fleet_fields", responses=FieldListSerializer)
     def get(self, request: Request) -> Response:
-        """Return every field, and what it can do."""
-        return Response({"results": [_field(field) for field in list_fields()]})
+        """Return every field with its kind and operators."""
+        return Response({"results": [_field(field) for field in FIELDS]})
 
 
 def _field(field: Field) -> dict[str, Any]:

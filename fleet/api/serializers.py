@@ -1,4 +1,4 @@
-"""What searches, cohorts and snapshots look like in the REST API."""
+"""Shapes of searches, cohorts, snapshots and job requests in the REST API."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Plain = serializers.Serializer[Any]
 
 @extend_schema_field(OpenApiTypes.ANY)
 class AnyField(serializers.ReadOnlyField):
-    """A value of whatever kind its field has."""
+    """A value of any type."""
 
 
 class FacetSerializer(Plain):
-    """One value of a field, and how many of the result have it."""
+    """One value of a field, and how many devices of the result have it."""
 
     value = AnyField()
     count = serializers.IntegerField()
@@ -73,12 +73,12 @@ class CohortSerializer(Plain):
     updated_at = serializers.DateTimeField()
 
     def get_created_by(self, cohort: Cohort) -> str | None:
-        """Return the name of the person who saved it."""
+        """Return the user name of the person who saved it."""
         return cohort.created_by.get_username() if cohort.created_by else None
 
 
 class CohortRequestSerializer(StrictSerializer):
-    """A query to be saved."""
+    """A new cohort."""
 
     tenant = serializers.CharField(required=False)
     name = serializers.CharField(max_length=200)
@@ -86,7 +86,7 @@ class CohortRequestSerializer(StrictSerializer):
 
 
 class CohortChangeSerializer(StrictSerializer):
-    """What may change of a saved query."""
+    """Changes to a cohort."""
 
     name = serializers.CharField(max_length=200, required=False)
     query = serializers.CharField(
@@ -95,7 +95,7 @@ class CohortChangeSerializer(StrictSerializer):
 
 
 class SnapshotSerializer(Plain):
-    """A cohort's members, frozen."""
+    """The devices of a cohort at one time."""
 
     id = serializers.UUIDField(source="public_id")
     tenant = serializers.CharField(source="tenant.slug")
@@ -109,22 +109,22 @@ class SnapshotSerializer(Plain):
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_cohort(self, snapshot: Snapshot) -> str | None:
-        """Return the id of the cohort, unless it was deleted."""
+        """Return the id of the cohort; None if it was deleted."""
         return str(snapshot.cohort.public_id) if snapshot.cohort else None
 
     def get_taken_by(self, snapshot: Snapshot) -> str | None:
-        """Return the name of the person who took it."""
+        """Return the user name of the person who took it."""
         return snapshot.taken_by.get_username() if snapshot.taken_by else None
 
 
 class MemberSerializer(Plain):
-    """A frozen member."""
+    """A device of a snapshot."""
 
     device = serializers.CharField(source="uid")
 
 
 class JobCommandSerializer(StrictSerializer):
-    """The command that every member is given."""
+    """The command for every device."""
 
     name = serializers.CharField()
     params = ObjectField(required=False, default=dict)
@@ -132,7 +132,7 @@ class JobCommandSerializer(StrictSerializer):
 
 
 class JobRequestSerializer(StrictSerializer):
-    """A job to be made, or previewed (``dry_run``)."""
+    """A job to create, or to preview (``dry_run``)."""
 
     tenant = serializers.CharField(required=False)
     name = serializers.CharField(max_length=200)
@@ -154,7 +154,7 @@ class JobRequestSerializer(StrictSerializer):
 
 
 class JobPreviewSerializer(Plain):
-    """What a job would touch."""
+    """What a job would affect."""
 
     target_hash = serializers.CharField()
     target_count = serializers.IntegerField()

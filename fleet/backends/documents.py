@@ -1,4 +1,4 @@
-"""A device's document as the backends take it."""
+"""A device's document, in the form that every backend indexes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FleetDocument:
 
     A keyword, version or text is a ``str`` (``tags`` a list), a number ``int`` or
     ``float``, a date an aware ``datetime``, a boolean ``bool``; a JSON field maps
-    dotted keys to a scalar or a list of scalars. What is not known is ``None``.
+    dotted keys to a scalar or a list of scalars. An unknown value is ``None``.
     """
 
     device_id: int
@@ -41,12 +41,12 @@ def _public(value: Any) -> Any:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return the time in UTC with milliseconds, which is what an index keeps."""
+    """Return the time in UTC with milliseconds, the precision of the index."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return the milliseconds since the epoch, without a float's rounding."""
+    """Return the milliseconds since the epoch, without rounding by floats."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000 + delta.microseconds // 1_000

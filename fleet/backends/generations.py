@@ -1,8 +1,8 @@
-"""Generations of the embedded index: a directory each, and a pointer swapped at once.
+"""Generations of the embedded index: a directory each, and a pointer to one.
 
 ``INDEX_DIR/CURRENT`` names the directory that searches read. A rebuild fills another
-one beside it and swaps the pointer by a rename, so that no search ever finds half an
-index. The one before is kept until the next swap: a search may still be reading it.
+directory and swaps the pointer by a rename, so that no search ever sees half an index.
+The old directory is kept until the next swap, because a search may still read it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def new_generation(root: Path) -> str:
 
 
 def current_generation(root: Path) -> str | None:
-    """Return the name of the generation that searches read, if it is of our schema."""
+    """Return the generation that searches read; None if its schema is not ours."""
     try:
         name = (root / CURRENT).read_text().strip()
     except OSError:
@@ -36,7 +36,7 @@ def current_generation(root: Path) -> str | None:
 
 
 def swap_to(root: Path, name: str) -> None:
-    """Point searches at a generation; either the old or the new one is named."""
+    """Point searches at a generation in one atomic step."""
     pointer = root / f"{CURRENT}.{os.getpid()}"
     with pointer.open("w") as file:
         file.write(name + "\n")
@@ -50,13 +50,13 @@ def swap_to(root: Path, name: str) -> None:
         os.close(directory)
 
 
-def forget_current(root: Path) -> None:
-    """Let no generation be the current one; searches are answered with 503."""
+def clear_current(root: Path) -> None:
+    """Remove the pointer; searches get a 503 until the next swap."""
     (root / CURRENT).unlink(missing_ok=True)
 
 
 def drop_others(root: Path, *kept: str | None) -> None:
-    """Delete the generations that nobody reads any more."""
+    """Delete all generations except these."""
     for path in root.glob(f"{PREFIX}*"):
         if path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)

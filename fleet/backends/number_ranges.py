@@ -1,11 +1,11 @@
-"""Ranges over numbers of free keys, in the words of tantivy's own parser.
+"""Ranges over numbers below JSON fields, in the syntax of tantivy's own parser.
 
-That parser is the only way to a range below a JSON field. It types each end by itself,
-a whole number as an integer if one can hold it, and tantivy panics where the two ends
-are of different types. Two half ranges would not do instead: of a list of values, one
-could satisfy the lower end and another the upper. So an end is moved by nothing (to the
-neighbour that the other kind of bracket leaves out) where that gives it the type of its
-zone, and a range over several zones is the sum of its parts.
+That parser is the only way to a range below a JSON field. It gives each end a type on
+its own: a whole number becomes an integer if an integer type can hold it. If the types
+of the two ends differ, tantivy panics. Two half-open ranges are no way out: in a list
+of values, one value could satisfy the lower end and another the upper end. So an end
+moves to the neighbouring float, with the other kind of bracket, where that gives it the
+type of its zone; the range stays the same. A range over several zones is split.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from decimal import Decimal
 
-# From here on every float is a whole number; below, the neighbour of one never is.
+# From here on every float is whole; below, the neighbour of a whole one never is.
 WHOLE = 2.0**52
 # Where the next type begins: float, i64, float, i64, u64, float.
 ZONES = (
@@ -29,7 +29,7 @@ ZONES = (
 def number_ranges(
     low: float | None, high: float | None, has_low: bool, has_high: bool
 ) -> Iterator[str]:
-    """Yield ranges that together hold what lies between the ends; an end may be open.
+    """Yield ranges that together cover what lies between the ends; None is open.
 
     A value lies between the ends exactly when it lies in one of them.
     """
@@ -52,7 +52,7 @@ def _range(low: float | None, high: float | None, has_low: bool, has_high: bool)
 
 
 def _end(value: float | None, included: bool, outwards: float) -> tuple[str, bool]:
-    """Return an end in digits, as the parser reads no exponent, and its bracket."""
+    """Return an end in digits (the parser reads no exponent) and if it is included."""
     if value is None:
         return "*", True
     if abs(value) >= WHOLE:

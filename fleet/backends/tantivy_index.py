@@ -23,18 +23,18 @@ from fleet.exceptions import IndexUnavailable
 
 logger = logging.getLogger(__name__)
 
-# Enough for a batch of the outbox without a flush in between; the memory is taken once.
+# Enough for a batch of the outbox without a flush; the memory is allocated once.
 WRITER_HEAP_BYTES = 64_000_000
 META = "meta.json"
 
 
 class IndexFault(Exception):
-    """The index could not do what it was asked; it is busy, broken or gone."""
+    """An operation of the index failed: the index is busy, broken or missing."""
 
 
 @contextmanager
 def faults() -> Iterator[None]:
-    """Turn whatever tantivy raises, panics included, into an IndexFault."""
+    """Turn every error of tantivy, panics included, into an IndexFault."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -53,7 +53,7 @@ def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
             index = tantivy.Index(build_schema(), path=str(path))
         else:
             index = tantivy.Index.open(str(path))
-        # "manual": we reload when the file says so, no thread watches it.
+        # "manual": we reload when the file has changed; no thread watches it.
         index.config_reader(reload_policy="manual")
         register_tokenizers(index)
         return index
@@ -64,7 +64,7 @@ class Writer:
 
     def __init__(self, root: Path, generation: str, *, create: bool = False) -> None:
         self.generation = generation
-        # Never created by the way: an index that lost its files must be noticed.
+        # Created only on request: an index that lost its files must be noticed.
         self._index = open_index(root / generation, create=create)
         with faults():
             self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
@@ -73,37 +73,39 @@ class Writer:
                 self._index.searcher().search(tantivy.Query.all_query(), 1)
 
     def put(self, documents: Iterable[FleetDocument]) -> None:
-        """Put documents in, in place of what the index has of the same devices."""
+        """Add documents; they replace older documents of the same devices."""
         with faults():
             for document in documents:
                 self._writer.delete_documents_by_term(DEVICE_ID, document.device_id)
                 self._writer.add_document(_converted(document))
 
     def remove(self, device_ids: Iterable[int]) -> None:
-        """Take devices out."""
+        """Remove the documents of devices."""
         with faults():
             for device_id in device_ids:
                 self._writer.delete_documents_by_term(DEVICE_ID, device_id)
 
     def commit(self) -> None:
-        """Make everything since the last commit searchable, and safe on disk."""
+        """Make all changes since the last commit searchable and durable."""
         with faults():
             self._writer.commit()
 
     def close(self) -> None:
-        """Wait for merges and give the writer's lock back."""
+        """Wait for merges and release the lock of the writer."""
         with faults():
             self._writer.wait_merging_threads()
 
 
 def _converted(document: FleetDocument) -> tantivy.Document:
-    """Convert a document; one device's strange values must not stop all the others."""
+    """Convert a document; a refused value must not stop the other devices."""
     try:
         with faults():
             return to_tantivy(document)
     except (IndexFault, OverflowError, TypeError) as fault:
         logger.error(
-            "device %d is indexed without its own keys: %s", document.device_id, fault
+            "device %d is indexed without attr, reported and metric: %s",
+            document.device_id,
+            fault,
         )
         bare = document.values | {"attr": {}, "reported": {}, "metric": {}}
         return to_tantivy(replace(document, values=bare))
@@ -132,7 +134,7 @@ class Reader:
 
 
 class Readers:
-    """The readers of this process: one a folder, that of the current generation."""
+    """The readers of this process: one per folder, of its current generation."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The compiler of the syntax tree to tantivy's queries."""
+"""Compiles the syntax tree to tantivy's queries."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ MUST, SHOULD, MUST_NOT = (
     tantivy.Occur.MustNot,
 )
 FLOAT, INTEGER = tantivy.FieldType.Float, tantivy.FieldType.Integer
-# The lowest and the highest moment that an index can hold; further away is an open end.
+# The earliest and latest moment that the index can hold: open ends of a date range.
 EARLIEST, LATEST = -(2**62), 2**62
 
 SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # of a regular expression
 
 
 def both(*queries: Query) -> Query:
-    """Return a query for what all of these find."""
+    """Return a query for documents that all of these find."""
     return Query.boolean_query([(MUST, query) for query in queries])
 
 
 def either(*queries: Query) -> Query:
-    """Return a query for what any of these finds."""
+    """Return a query for documents that any of these finds."""
     if not queries:
         return Query.empty_query()
     return Query.boolean_query([(SHOULD, query) for query in queries])
 
 
 def without(query: Query) -> Query:
-    """Return a query for everything that this one does not find."""
-    # A boolean query of negations alone finds nothing, so it begins with everything.
+    """Return a query for documents that this one does not find."""
+    # A boolean query with negations alone finds nothing, so it starts with all.
     return Query.boolean_query([(MUST, Query.all_query()), (MUST_NOT, query)])
 
 
@@ -91,14 +91,14 @@ class Compiler:
         self.now = now
 
     def for_tenants(self, node: Node, tenants: Mapping[int, Limit | None]) -> Query:
-        """Compile a tree, within these tenants and their limits and no others."""
+        """Compile a tree, restricted to these tenants and their member limits."""
         if not tenants:
             return Query.empty_query()
         whole = [pk for pk, limit in tenants.items() if limit is None]
-        reached = [self._limited(pk, limit) for pk, limit in tenants.items() if limit]
+        allowed = [self._limited(pk, limit) for pk, limit in tenants.items() if limit]
         if whole:
-            reached.append(Query.term_set_query(self.schema, TENANT_ID, whole))
-        return both(either(*reached), self.compile(node))
+            allowed.append(Query.term_set_query(self.schema, TENANT_ID, whole))
+        return both(either(*allowed), self.compile(node))
 
     def _limited(self, tenant_id: int, limit: Limit) -> Query:
         places = [("project", slug) for slug in limit.projects.values()]
@@ -205,7 +205,7 @@ class Compiler:
         has_low: bool = True,
         has_high: bool = True,
     ) -> Query:
-        """Return a range by tantivy's own parser; the ends are of safe characters."""
+        """Return a range of text keys, in the syntax of tantivy's own parser."""
         ends = []
         if low is not None:
             ends.append(f"{column}:{'[' if has_low else '{'}{low} TO *]")
@@ -221,7 +221,7 @@ class Compiler:
         )
 
     def _from(self, value: Value | None, included: bool) -> tuple[int, bool]:
-        """Return the lower end; after a day means after its last moment."""
+        """Return the lower end; "after a day" means after its last moment."""
         if value is None:
             return EARLIEST, True
         if isinstance(value, Day):
@@ -230,7 +230,7 @@ class Compiler:
         return self._moment(value), included
 
     def _until(self, value: Value | None, included: bool) -> tuple[int, bool]:
-        """Return the upper end; until a day means until its last moment."""
+        """Return the upper end; "until a day" means until its last moment."""
         if value is None:
             return LATEST, True
         if isinstance(value, Day):
@@ -246,7 +246,7 @@ class Compiler:
 
 
 def exists(ref: FieldRef) -> Query:
-    """Return a query for the documents that have a value there."""
+    """Return a query for documents in which the field has a value."""
     if ref.kind is Kind.JSON:
         return Query.exists_query(json_path(ref.name, ref.path), json_subpaths=True)
     if ref.kind is Kind.TEXT:

@@ -1,12 +1,12 @@
-"""The tantivy schema made from the field table, and a document's way into it.
+"""The tantivy schema made from the field table, and the conversion of documents.
 
-Per field ``f``: keywords, versions and booleans are ``f`` (folded for terms, as written
-for facets), and so are paths, with every path above them; ``f__sort`` is a text key
-that sorts and ranges, and is never shown; ``f__words`` holds the words of a text.
-Numbers are floats, dates are milliseconds.
-Below a JSON field every key has ``$s`` (text, behind a ``=`` so that tantivy does not
-take it for a date) or ``$n`` (number), so that a term's type never depends on what
-came first.
+For a field ``f``, the column ``f`` holds keywords, versions and booleans (terms in
+lower case, facets as written), and paths with every path above them. ``f__sort`` is a
+text key for sorting and ranges, and is never shown. ``f__words`` holds the words of a
+text. Numbers are floats, dates are milliseconds.
+Below a JSON field every key has ``$s`` (text, after a ``=`` so that tantivy does not
+read it as a date) or ``$n`` (number), so that the type of a term never depends on the
+first value.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from fleet.backends.documents import FleetDocument, Scalar, milliseconds
 from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind, fold, places_of, words_of
 from fleet.version_key import version_key
 
-SCHEMA_VERSION = 1  # to be raised when the same fields are indexed in another way
+SCHEMA_VERSION = 1  # raise it when the same fields are indexed in another way
 FOLDED, RAW, BLANKS = "folded", "raw", "whitespace"
 BASIC = "basic"  # no frequencies or positions: results are not ranked
 SORT, WORDS = "__sort", "__words"
 DEVICE_ID, TENANT_ID, SOURCE = "device_id__", "tenant_id__", "source__"
-LONGEST_SORT_KEY = 96  # characters of a value that decide its place; then the id does
+LONGEST_SORT_KEY = 96  # characters of a value; the device id orders the rest
 
 TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.BOOLEAN})
 KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 
 
 def fingerprint() -> str:
-    """Return what tells an index of this schema from one of another."""
+    """Return a hash that changes with the schema."""
     rows = [[f.name, f.kind, f.is_list, f.name in WORD_FIELDS] for f in FIELDS]
     text = json.dumps([SCHEMA_VERSION, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def build_schema() -> tantivy.Schema:
-    """Return the schema of the field table."""
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field(DEVICE_ID, indexed=True, fast=True)
     builder.add_integer_field(TENANT_ID, indexed=True, fast=True)
@@ -91,8 +90,8 @@ def sort_column(field: Field) -> str:
 def sort_key(field: Field, value: str) -> str:
     """Return the text that sorts as the value does.
 
-    Hexadecimal, because tantivy's parser, the only way to a range over text, takes no
-    other characters there.
+    Hexadecimal, because ranges of text need tantivy's parser, and it accepts no other
+    characters there.
     """
     if field.kind is Kind.VERSION:
         return version_key(value)
@@ -109,7 +108,6 @@ def _safe_key(path: str) -> str:
 
 
 def to_tantivy(document: FleetDocument) -> tantivy.Document:
-    """Return tantivy's document of ours."""
     made = tantivy.Document()
     made.add_integer(DEVICE_ID, document.device_id)
     made.add_integer(TENANT_ID, document.tenant_id)

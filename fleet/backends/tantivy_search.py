@@ -28,7 +28,7 @@ from fleet.fields import Field, FieldRef, Kind
 
 SortValue: TypeAlias = str | float | int | None
 Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
-FACET_VALUES = 50  # a person reads no more, and the rest is found by asking
+FACET_VALUES = 50  # nobody reads more, and a query finds the rest
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Page:
 
 
 class Search:
-    """One query on one reader, asked for several things."""
+    """One query on one reader: its count, ids, facets and pages."""
 
     def __init__(self, reader: Reader, compiler: Compiler, query: Query) -> None:
         self.reader = reader
@@ -100,9 +100,9 @@ class Search:
     ) -> Page:
         """Return the page after a place, sorted by a field and then by device id.
 
-        tantivy sorts by one column and leaves ties to chance, so ties are asked for by
-        id: what is left of the value at which the last page ended, then the values that
-        follow, then the devices without a value.
+        tantivy sorts by one column and orders ties at random, so ties are fetched by
+        id: first the rest of the value at which the last page ended, then the next
+        values, then the devices without a value.
         """
         pager = _Pager(self, field, descending, limit + 1)
         hits = pager.collect(after)
@@ -117,10 +117,10 @@ class Search:
 def stored_documents(
     reader: Reader, device_ids: list[int]
 ) -> dict[int, list[dict[str, Any]]]:
-    """Return what the index holds of these devices, every document of each."""
+    """Return every indexed document of these devices, by device id."""
     searcher = reader.index.searcher()
     query = Query.term_set_query(reader.index.schema, DEVICE_ID, device_ids)
-    # One more than there may be, so that a device with two documents is noticed.
+    # More than one per device, so that a device with two documents is noticed.
     hits = searcher.search(
         query, len(device_ids) * 2 + 1, count=False, order_by_field=DEVICE_ID
     ).hits
@@ -131,7 +131,7 @@ def stored_documents(
 
 
 def indexed_device_ids(reader: Reader) -> list[int]:
-    """Return the id of every document that the index holds."""
+    """Return the device id of every document in the index."""
     searcher = reader.index.searcher()
     hits = searcher.search(
         Query.all_query(),
@@ -188,7 +188,7 @@ class _Pager:
         return self.limit - len(self.hits)
 
     def _values(self, condition: Query) -> None:
-        """Add the hits of the values that satisfy the condition, in order."""
+        """Add the hits whose values satisfy the condition, in order."""
         if not self.missing:
             return
         wanted = self.missing
@@ -205,7 +205,7 @@ class _Pager:
         hits = [(v, i, a) for (v, a), i in zip(found, ids, strict=True)]
         last = hits[-1][0]
         if len(hits) == wanted:
-            # Of the last value there may be more than came: ask for those by id.
+            # The last value may have more hits than this, so fetch those by id.
             hits = [hit for hit in hits if hit[0] != last]
         groups = {value: n for n, value in enumerate(dict.fromkeys(h[0] for h in hits))}
         self.hits += sorted(hits, key=lambda hit: (groups[hit[0]], hit[1]))

@@ -1,4 +1,4 @@
-"""People's cohorts and the snapshots of them, which cannot be rebuilt."""
+"""Cohorts and snapshots: people make them, so they cannot be rebuilt."""
 
 from django.conf import settings
 from django.db import models
@@ -35,7 +35,7 @@ class Cohort(PublicIdModel):
 
 
 class Snapshot(PublicIdModel):
-    """A cohort's members, frozen: exactly which devices, when, provably."""
+    """The exact devices of a cohort at one time, with a hash as proof."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     cohort = models.ForeignKey(
@@ -52,7 +52,7 @@ class Snapshot(PublicIdModel):
     )
     index_lag_seconds = models.FloatField()
     size = models.PositiveIntegerField()
-    # SHA-256 over the sorted uids, one a line.
+    # SHA-256 of the sorted uids, one per line.
     target_hash = models.CharField(max_length=64)
 
     class Meta:
@@ -65,7 +65,7 @@ class Snapshot(PublicIdModel):
 
 
 class SnapshotMember(models.Model):
-    """One frozen member; keeps its uid, because a snapshot outlives a device."""
+    """A device of a snapshot; keeps its uid, because a snapshot outlives a device."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"

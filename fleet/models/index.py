@@ -1,11 +1,11 @@
-"""The index's outbox and state, which can be rebuilt."""
+"""Outbox and state of the index; both can be rebuilt."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 
 class Outbox(models.Model):
-    """A device whose document may have changed; written by triggers, drained by one."""
+    """A device whose document may have changed; written by database triggers."""
 
     device_id = models.BigIntegerField()
     at = models.DateTimeField(db_default=Now())
@@ -15,12 +15,12 @@ class Outbox(models.Model):
 
 
 class IndexState(models.Model):
-    """The one row about the embedded index: what it holds and how far it is."""
+    """The only row about the embedded index: its generation and its progress."""
 
     generation = models.CharField(max_length=100, blank=True)
     documents = models.BigIntegerField(default=0)  # when the generation was built
     rebuilt_at = models.DateTimeField(null=True)
-    # Set by somebody who wants a rebuild; the indexer that holds the writer does it.
+    # A person requests a rebuild here; the indexer that owns the writer lock does it.
     rebuild_requested_at = models.DateTimeField(null=True)
     drained_outbox_id = models.BigIntegerField(default=0)
     drained_at = models.DateTimeField(null=True)

@@ -1,64 +1,84 @@
-"""Adding a clause to a query's text, and taking it out again."""
+"""Adding a condition to a query's text and removing it, by the parsed tree."""
 
 from __future__ import annotations
 
-import re
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-_PLAIN = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-_OPERATORS = {"AND", "OR", "NOT", "TO"}
+from luqum import tree as luqum_tree
 
-
-def clause(field: str, value: str) -> str:
-    """Return ``field:value``, quoted where the value needs it."""
-    if _PLAIN.match(value) and value not in _OPERATORS:
-        return f"{field}:{value}"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{field}:"{escaped}"'
-
-
-def both(query: str, extra: str) -> str:
-    """Return the query that asks for both."""
-    query = query.strip()
-    if query in ("", "*"):
-        return extra
-    if parts(query) == [query] and re.search(r"\sOR\s", query, re.IGNORECASE):
-        query = f"({query})"
-    return f"{query} AND {extra}"
+from fleet.fields import resolve_field
+from fleet.query.parser import Reader, literal_condition, read_source
+from fleet.query.tree import All, And, Node, Not, Or
+from fleet.query.values import quote, quote_name
 
 
-def has(query: str, extra: str) -> bool:
-    """Whether a clause is one of the query's, as the facets write it."""
-    return extra in parts(query)
+@dataclass(frozen=True)
+class Clause:
+    """One condition of a query; two are equal when they mean the same."""
+
+    node: Node
+    text: str = dataclasses.field(compare=False)
+    # An OR without parentheses: it needs them beside an AND.
+    is_bare_or: bool = dataclasses.field(default=False, compare=False)
 
 
-def without(query: str, extra: str) -> str:
-    """Return the query without a clause; ``*`` when nothing is left."""
-    return " AND ".join(part for part in parts(query) if part != extra) or "*"
+def field_clause(field: str, value: str) -> Clause:
+    """Return ``field:value``, quoted where the value needs it; raises QueryError."""
+    ref = resolve_field(field)
+    text = f"{quote_name(str(ref))}:{quote(value)}"
+    return Clause(literal_condition(value, ref, 0), text)
 
 
-def parts(query: str) -> list[str]:
-    """Return the conditions that the query joins with AND, as they are written.
+def split_query(query: str) -> list[Clause]:
+    """Return the conditions that a query joins with AND; raises QueryError.
 
-    What stands in quotes or brackets is one condition; with an OR at the top level the
-    whole query is one.
+    Parentheses are one condition, and so is a whole query with OR at its top.
     """
-    query = query.strip()
-    words, depth, quoted = [""], 0, False
-    for position, char in enumerate(query):
-        if char == '"' and (position == 0 or query[position - 1] != "\\"):
-            quoted = not quoted
-        if not quoted:
-            depth += (char in "([{") - (char in ")]}")
-        if char.isspace() and not quoted and depth == 0:
-            words.append("")
-        else:
-            words[-1] += char
-    if any(word.upper() == "OR" for word in words):
-        return [query]
-    found = [""]
-    for word in filter(None, words):
-        if word.upper() == "AND":
-            found.append("")
-        else:
-            found[-1] = f"{found[-1]} {word}".strip()
-    return [part for part in found if part]
+    source, root = read_source(query)
+    reader = Reader(source)
+    return [
+        Clause(
+            reader.node(item, None, 1),
+            source.text_of(item),
+            isinstance(item, luqum_tree.OrOperation),
+        )
+        for item in _operands(root)
+    ]
+
+
+def join_clauses(clauses: Iterable[Clause]) -> str:
+    """Return the query of all these conditions; ``*`` when there is none."""
+    kept = [clause for clause in clauses if clause.node != All()]
+    if len(kept) == 1:
+        return kept[0].text
+    texts = (f"({row.text})" if row.is_bare_or else row.text for row in kept)
+    return " AND ".join(texts) or "*"
+
+
+def field_names(clauses: Iterable[Clause]) -> set[str]:
+    """Return the fields that these conditions ask for; NOT asks for none."""
+    return {name for clause in clauses for name in _names(clause.node)}
+
+
+def _operands(item: Any) -> Iterator[Any]:
+    # Two conditions side by side are joined with AND, too.
+    if isinstance(item, luqum_tree.AndOperation | luqum_tree.UnknownOperation):
+        for operand in item.operands:
+            yield from _operands(operand)
+    else:
+        yield item
+
+
+def _names(node: Node) -> Iterator[str]:
+    match node:
+        case And(items) | Or(items):
+            for item in items:
+                yield from _names(item)
+        case All() | Not():
+            return
+        case _:
+            if node.field is not None:
+                yield str(node.field)

@@ -31,9 +31,9 @@ from fleet.query.tree import (
 from fleet.query.values import read_bound, read_pattern, read_value
 
 LONGEST_QUERY = 4_000  # characters; a person's query is under 500
-DEEPEST_QUERY = 32  # parentheses and operators within each other
+DEEPEST_QUERY = 32  # levels of nested parentheses and operators
 MOST_CONDITIONS = 256
-MOST_HOLES = 16  # wildcards of one word: each makes an index's automaton larger
+MOST_WILDCARDS = 16  # in one word: each makes the index's automaton larger
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 UNSUPPORTED = {
     luqum_tree.Boost: "Boosting (^) has no meaning here: results are not ranked.",
@@ -44,7 +44,13 @@ UNSUPPORTED = {
 
 
 def parse(text: str) -> Node:
-    """Return the tree of a query; raises QueryError that points at the place."""
+    """Return the tree of a query; raises QueryError with the position."""
+    source, root = read_source(text)
+    return Reader(source).node(root, None, 0)
+
+
+def read_source(text: str) -> tuple[Source, luqum_tree.Item]:
+    """Return a query's text and luqum's tree of it; raises QueryError."""
     if not text.strip():
         raise QueryError("The query is empty; * finds every device.", 0)
     if len(text) > LONGEST_QUERY:
@@ -54,20 +60,16 @@ def parse(text: str) -> Node:
     if (bad := LONE_SURROGATE.search(text)) is not None:
         raise QueryError("This is not a character.", bad.start())
     source = Source(text)
-    return _Reader(source).node(_parsed(source), None, 0)
-
-
-def _parsed(source: Source) -> luqum_tree.Item:
     try:
-        return luqum_thread.parse(source.prepared)
+        return source, luqum_thread.parse(source.prepared)
     except ParseError as error:
         raise source.explained(str(error)) from error
     except (ValueError, ArithmeticError) as error:
-        # A number behind ~ or ^ that is none; both are refused anyway.
+        # Something that is not a number behind ~ or ^; both are refused anyway.
         raise QueryError("A number is expected behind ~ or ^.", 0) from error
 
 
-class _Reader:
+class Reader:
     """Turns luqum's nodes into ours, within the bounds."""
 
     def __init__(self, source: Source) -> None:
@@ -135,7 +137,7 @@ class _Reader:
         if isinstance(item, luqum_tree.Word):
             return self._word(item.value, field, position)
         if isinstance(item, luqum_tree.Phrase):
-            return _literal(_unescape(item.value[1:-1]), field, position)
+            return literal_condition(_unescape(item.value[1:-1]), field, position)
         if field is None:
             raise QueryError("A range or comparison needs a field: risk:>50.", position)
         if isinstance(item, luqum_tree.Range):
@@ -149,14 +151,16 @@ class _Reader:
             return self._range(field, (item.a, item.include), None, position)
         if isinstance(item, luqum_tree.To):
             return self._range(field, None, (item.a, item.include), position)
-        raise QueryError("This is not understood here.", position)
+        raise QueryError("This cannot stand here.", position)
 
     def _word(self, raw: str, field: FieldRef | None, position: int) -> Node:
         pattern = read_pattern(raw)
         if not any(isinstance(part, Wild) for part in pattern):
-            return _literal("".join(map(str, pattern)), field, position)
-        if sum(isinstance(part, Wild) for part in pattern) > MOST_HOLES:
-            raise QueryError(f"More than {MOST_HOLES} wildcards in a word.", position)
+            return literal_condition("".join(map(str, pattern)), field, position)
+        if sum(isinstance(part, Wild) for part in pattern) > MOST_WILDCARDS:
+            raise QueryError(
+                f"More than {MOST_WILDCARDS} wildcards in a word.", position
+            )
         if pattern == (Wild.MANY,):
             return All() if field is None else Exists(field, position)
         if field is None:
@@ -210,13 +214,13 @@ class _Reader:
         return sign + "".join(map(str, pattern)), position
 
 
-def _literal(text: str, field: FieldRef | None, position: int) -> Node:
-    """Return the condition of a value without holes."""
+def literal_condition(text: str, field: FieldRef | None, position: int) -> Node:
+    """Return the condition that a field has this value, without wildcards."""
     if field is not None and field.kind is not Kind.TEXT:
         return Equals(field, read_value(field, text, position), position)
     words = tuple(words_of(text))
     if not words:
-        raise QueryError("There is no word to look for here.", position)
+        raise QueryError("There is no word to search for here.", position)
     return Words(words, field, position)
 
 

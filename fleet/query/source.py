@@ -1,4 +1,4 @@
-"""The text of a query as luqum reads it, and places in what the person wrote."""
+"""The text of a query as luqum reads it, and positions in what the person wrote."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet.exceptions import QueryError
 
-# Two things that people write and luqum's lexer does not read get a backslash: the sign
-# of a number behind a comparison (rssi:<-70), and the colon of a time's UTC offset.
+# luqum's lexer cannot read two things that people write, so they get a backslash: the
+# sign of a number after a comparison (rssi:<-70), and the colon of a UTC offset.
 PHRASE = r'"(?:[^\\"]|\\.)*"'
 SIGN = r"(?P<sign>[<>]=?\s*)(?=-[\w.])"
 OFFSET = r"(?P<offset>T\d\d:\d\d(?::\d\d(?:\.\d+)?)?[+-]\d\d)(?=:\d\d)"
@@ -21,7 +21,7 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._inserted: list[int] = []  # places in the prepared text
+        self._inserted: list[int] = []  # positions in the prepared text
         pieces = []
         done = 0
         for match in NEEDS_BACKSLASH.finditer(text):
@@ -33,17 +33,22 @@ class Source:
         pieces.append(text[done:])
         self.prepared = "\\".join(pieces)
 
-    def original(self, place: int) -> int:
-        """Return the place in the person's text for one in the prepared text."""
-        before = sum(inserted < place for inserted in self._inserted)
-        return max(0, min(place - before, len(self.text)))
+    def original(self, position: int) -> int:
+        """Return the position in the person's text for one in the prepared text."""
+        before = sum(inserted < position for inserted in self._inserted)
+        return max(0, min(position - before, len(self.text)))
 
     def position(self, item: Any) -> int:
         """Return where a node of luqum begins in the person's text."""
         return self.original(item.pos or 0)
 
+    def text_of(self, item: Any) -> str:
+        """Return what the person wrote for a node of luqum."""
+        end = self.original(item.pos + item.size)
+        return self.text[self.position(item) : end].strip()
+
     def explained(self, message: str) -> QueryError:
-        """Return luqum's complaint in our words, at its place."""
+        """Return luqum's error in our words, with its position."""
         match = AT.search(message)
         if match is None:
             return QueryError(*self._at_the_end())

@@ -1,7 +1,7 @@
 """The syntax tree of a query: typed, and independent of any index.
 
-A position is where the node stands in the query's text; two trees are equal when they
-mean the same, wherever they stand.
+A position is where the node begins in the query's text; it does not count when two
+trees are compared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fleet.fields import FieldRef
 
 
 class Wild(Enum):
-    """A hole in a pattern."""
+    """A wildcard in a pattern."""
 
     MANY = "*"  # any characters, or none
     ONE = "?"  # any one character
@@ -27,7 +27,7 @@ Pattern: TypeAlias = tuple[str | Wild, ...]
 
 @dataclass(frozen=True)
 class RelativeTime:
-    """``now``, or some time before or after it; resolved when the query runs."""
+    """``now``, or a time before or after it; resolved when the query runs."""
 
     offset: timedelta = timedelta()
     text: str = dataclasses.field(default="now", compare=False)
@@ -51,28 +51,28 @@ class All:
 
 @dataclass(frozen=True)
 class And:
-    """Everything holds."""
+    """All of these hold."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """Something holds."""
+    """At least one of these holds."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """It does not hold."""
+    """This does not hold."""
 
     item: Node
 
 
 @dataclass(frozen=True)
 class Words:
-    """These words, one after the other, in a text field, or in any (``field`` None)."""
+    """These words in sequence in a text field; in any one if ``field`` is None."""
 
     words: tuple[str, ...]
     field: FieldRef | None = None
@@ -81,7 +81,7 @@ class Words:
 
 @dataclass(frozen=True)
 class WordLike:
-    """A word of this pattern in a text field, or in any (``field`` None)."""
+    """A word that fits this pattern in a text field, or in any if ``field`` is None."""
 
     pattern: Pattern
     field: FieldRef | None = None
@@ -99,7 +99,7 @@ class Equals:
 
 @dataclass(frozen=True)
 class Like:
-    """The field's text has this pattern as a whole."""
+    """The whole text of the field fits this pattern."""
 
     field: FieldRef
     pattern: Pattern
@@ -108,7 +108,7 @@ class Like:
 
 @dataclass(frozen=True)
 class Between:
-    """The field's value lies between; None is an open end."""
+    """The value of the field lies between two ends; None is an open end."""
 
     field: FieldRef
     low: Value | None

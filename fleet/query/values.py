@@ -1,4 +1,4 @@
-"""Values of a query: read by the field's kind, and printed again."""
+"""Values of a query: read by the kind of their field, and quoted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRUTHS = {"true": True, "false": False}
 
 
 def read_value(ref: FieldRef, text: str, position: int) -> Value:
-    """Return the value that ``text`` is for this field; raises QueryError."""
+    """Return ``text`` as a value of this field; raises QueryError."""
     if ref.kind is Kind.NUMBER:
         return _number(ref, text, position)
     if ref.kind is Kind.DATE:
@@ -36,14 +36,14 @@ def read_value(ref: FieldRef, text: str, position: int) -> Value:
 
 
 def read_bound(ref: FieldRef, text: str, position: int) -> Value:
-    """Return an end of a range; free values (attr.*) compare as numbers only."""
+    """Return an end of a range; values below attr and the like must be numbers."""
     if ref.kind is Kind.JSON:
         return _number(ref, text, position)
     return read_value(ref, text, position)
 
 
 def as_number(text: str) -> float | None:
-    """Return the finite number that a text is, else None."""
+    """Return a text as a finite number; None if it is not one."""
     if not NUMBER.fullmatch(text):
         return None
     number = float(text)
@@ -83,33 +83,6 @@ def _refuse(ref: FieldRef, text: str, position: int, expected: str) -> NoReturn:
     raise QueryError(f"'{shown}' is not {expected} ({ref}).", position)
 
 
-def print_value(value: Value) -> str:
-    """Return the value as a query says it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float | int):
-        text = repr(int(value)) if float(value).is_integer() else repr(value)
-        return quote(text)
-    if isinstance(value, RelativeTime):
-        return _print_offset(value.offset)
-    if isinstance(value, Day):
-        return f"{value.start:%Y-%m-%d}"
-    if isinstance(value, datetime):
-        return quote(value.isoformat())
-    return quote(value)
-
-
-def _print_offset(offset: timedelta) -> str:
-    if not offset:
-        return "now"
-    sign = "-" if offset < timedelta() else "+"
-    seconds = int(abs(offset).total_seconds())
-    for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds % size == 0:
-            return f"now{sign}{seconds // size}{unit}"
-    return f"now{sign}{seconds}s"
-
-
 def quote(text: str) -> str:
     """Return the text so that the parser reads it as one literal value."""
     if PLAIN.fullmatch(text) and text not in RESERVED:
@@ -118,18 +91,16 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def print_pattern(pattern: Pattern) -> str:
-    """Return a pattern with everything escaped that is not a hole."""
-    return "".join(
-        part.value
-        if isinstance(part, Wild)
-        else re.sub(r"([^A-Za-z0-9_.])", r"\\\1", part)
-        for part in pattern
-    )
+def quote_name(name: str) -> str:
+    """Return the name of a field with a backslash before each special character."""
+    return re.sub(r"([^\w.-])", r"\\\1", name)
 
 
 def read_pattern(text: str) -> Pattern:
-    """Return the literal parts and holes of a word; a backslash makes literal."""
+    """Return the literal parts and wildcards of a word.
+
+    A backslash makes the next character literal.
+    """
     parts: list[str | Wild] = []
     literal = ""
     position = 0
@@ -142,9 +113,9 @@ def read_pattern(text: str) -> Pattern:
             if literal:
                 parts.append(literal)
                 literal = ""
-            hole = Wild(char)
-            if hole is not Wild.MANY or parts[-1:] != [Wild.MANY]:
-                parts.append(hole)  # two stars in a row say no more than one
+            wild = Wild(char)
+            if wild is not Wild.MANY or parts[-1:] != [Wild.MANY]:
+                parts.append(wild)  # two stars in a row mean the same as one
         else:
             literal += char
         position += 1

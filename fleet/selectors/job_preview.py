@@ -1,4 +1,4 @@
-"""What a job would touch: places, connectivity, and what else is under way there."""
+"""What a job would affect: sites, other jobs, and open commands."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.db import connection
 from commands.lifecycle import JOB_FINAL
 from registry.models import Tenant
 
-# Counted by site first: a filter inside the aggregate looks each device of the tenant
-# up in a list of 80,000 ids, one by one, and that takes half a minute.
+# Counts by site first: a filter inside the aggregate would look up each device of the
+# tenant in a list of 80,000 ids, which takes half a minute.
 SITES_SQL = """
     WITH chosen AS (
         SELECT site_id, count(*) AS targets FROM registry_device
@@ -34,8 +34,8 @@ OPEN_COMMANDS_SQL = """
 """
 
 
-def sites_of(*, tenant: Tenant, device_ids: list[int]) -> list[dict[str, Any]]:
-    """Return each site with how many of the devices stand there, and of how many."""
+def count_by_site(*, tenant: Tenant, device_ids: list[int]) -> list[dict[str, Any]]:
+    """Return each site with the number of these devices and of all devices there."""
     with connection.cursor() as cursor:
         cursor.execute(SITES_SQL, {"ids": device_ids, "tenant": tenant.pk})
         return [

@@ -1,4 +1,4 @@
-"""The index as it stands, and how far it is behind the truth."""
+"""The current index, and how far it is behind the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fleet.models import IndexState, Outbox
 
 
 def index_lag_seconds() -> float:
-    """Return the age of the oldest change that is not searchable yet; 0 when none."""
+    """Return the age of the oldest change that is not searchable yet, else 0."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extract(epoch FROM clock_timestamp() - at)::float"
@@ -26,10 +26,10 @@ def count_outbox() -> int:
 
 
 def current_reader() -> Reader:
-    """Return the index as it is now; raises IndexUnavailable while there is none."""
+    """Return a reader of the current index; raises IndexUnavailable."""
     return readers.current(settings.INDEX_DIR)
 
 
 def get_index_state() -> IndexState | None:
-    """Return what is known about the index, if one was ever built."""
+    """Return the row about the index; None if no index was ever built."""
     return IndexState.objects.filter(pk=1).first()

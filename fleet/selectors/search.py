@@ -1,4 +1,4 @@
-"""Which devices match: results, counts, facets and members, within tenants."""
+"""Searches within tenants: results, counts, facets and members."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fleet.backends.tantivy_index import IndexFault, faults
 from fleet.backends.tantivy_query import Compiler
 from fleet.backends.tantivy_search import Place, Search
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
-from fleet.fields import FIELDS, Field, FieldRef, Kind, resolve_field
+from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.parser import parse
 from fleet.selectors.lag import current_reader, index_lag_seconds
 from registry.models import Tenant
@@ -33,7 +33,7 @@ SORT_KEY = re.compile(r"[a-z0-9]+")
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One page of a search, and what is counted over all of it."""
+    """One page of a search, with total and facets of the whole result."""
 
     total: int
     index_lag_seconds: float
@@ -44,7 +44,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Member:
-    """A device that matched, as the truth has it."""
+    """A device that matched, as the database has it."""
 
     device_id: int
     uid: str
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """Every device that matches, checked in PostgreSQL, and how fresh that is."""
+    """Every device that matches, checked in PostgreSQL, and the lag of the index."""
 
     members: list[Member]
     index_lag_seconds: float
@@ -71,7 +71,8 @@ def search(
 
     Raises QueryError (the query, ``sort`` or ``facets``), BadCursor, IndexUnavailable.
     """
-    # Read before the index: a change that comes in between is counted, not hidden.
+    # Read before the search: a change in between makes the lag too large, never too
+    # small.
     lag = index_lag_seconds()
     field, descending = _read_sort(sort or DEFAULT_SORT)
     refs = _read_facets(facets)
@@ -96,7 +97,7 @@ def count(*, tenants: Iterable[Tenant], q: str) -> int:
 
 
 def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
-    """Return every device that matches, its tenant checked again in PostgreSQL."""
+    """Return every device that matches; PostgreSQL checks its tenant again."""
     tenants = list(tenants)
     lag = index_lag_seconds()
     try:
@@ -107,47 +108,42 @@ def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
 
 
 def member_uids(*, tenants: Iterable[Tenant], q: str) -> list[str]:
-    """Return the uids of every device that matches, sorted."""
+    """Return the sorted uids of every device that matches."""
     found = list_members(tenants=tenants, q=q)
     return sorted(member.uid for member in found.members)
 
 
 def check_members(*, tenants: Iterable[Tenant], device_ids: list[int]) -> list[Member]:
-    """Return those of the devices that the tenants own now, in key order."""
+    """Return the devices that these tenants own now, in key order."""
     return _members("d.id = ANY(%s)", device_ids, tenants)
 
 
 def find_members(*, tenants: Iterable[Tenant], uids: list[str]) -> list[Member]:
-    """Return the tenants' devices of these uids, in key order."""
+    """Return the tenants' devices with these uids, in key order."""
     return _members("d.uid = ANY(%s)", uids, tenants)
 
 
 def validate_query(q: str) -> None:
-    """Refuse a query that cannot be understood; raises QueryError."""
+    """Check a query; raises QueryError."""
     parse(q)
-
-
-def list_fields() -> tuple[Field, ...]:
-    """Return the field table."""
-    return FIELDS
 
 
 def _members(
     condition: str, values: list[Any], tenants: Iterable[Tenant]
 ) -> list[Member]:
-    reached, known = sql_within(tenants, "d")
+    access, params = sql_within(tenants, "d")
     # One array parameter: an IN list of 80,000 would be 80,000 parameters.
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, uid FROM registry_device d WHERE {condition} AND {reached}"
+            f"SELECT id, uid FROM registry_device d WHERE {condition} AND {access}"
             " ORDER BY id",
-            [values, *known],
+            [values, *params],
         )
         return [Member(device_id, uid) for device_id, uid in cursor.fetchall()]
 
 
 def _open_search(tenants: Iterable[Tenant], q: str) -> Search:
-    """Compile a query within the tenants; the caller's text cannot widen that."""
+    """Compile a query within the tenants; its text cannot widen the access."""
     tree = parse(q)
     reader = current_reader()
     compiler = Compiler(reader.index, now=timezone.now())
@@ -165,8 +161,8 @@ def _read_sort(text: str) -> tuple[Field, bool]:
     name, descending = text.removeprefix("-"), text.startswith("-")
     ref = resolve_field(name, source="sort")
     if not ref.field.sorts:
-        reason = "holds several values" if ref.field.is_list else "holds free values"
-        raise QueryError(f"'{name}' {reason}: it cannot sort.", field="sort")
+        reason = "several values" if ref.field.is_list else "values of any type"
+        raise QueryError(f"'{name}' has {reason}; sort by another field.", field="sort")
     return ref.field, descending
 
 
@@ -175,7 +171,7 @@ def _read_facets(names: Sequence[str]) -> list[FieldRef]:
     for ref in refs:
         if not ref.field.facets:
             raise QueryError(
-                f"'{ref}' is a {ref.kind} field: its values cannot be counted.",
+                f"'{ref}' is a {ref.kind} field. Its values cannot be counted.",
                 field="facets",
             )
     if len(refs) > MOST_FACETS:
@@ -206,7 +202,7 @@ def _read_cursor(cursor: str, sort: str) -> Place:
 
 
 def _fits(field: Field, value: Any) -> bool:
-    """Whether a cursor's value can be one of this field's."""
+    """Whether the value of a cursor fits this field."""
     if value is None:
         return True
     if field.kind is Kind.DATE:

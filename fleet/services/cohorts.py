@@ -1,14 +1,15 @@
-"""Saving queries, and freezing who they find."""
+"""Cohorts (saved queries), and snapshots of the devices that they find."""
 
 from __future__ import annotations
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from fleet.exceptions import QueryError
-from fleet.models import Cohort, Snapshot
+from fleet.models import Cohort, Snapshot, SnapshotMember
 from fleet.selectors.search import list_members, validate_query
 from fleet.services.targets import hash_of
+from iotplatform.common import bulk_sql
 from iotplatform.common.problems import BadInput
 from registry.models import Tenant, User
 
@@ -18,8 +19,8 @@ LONGEST_NAME = 200
 def save_cohort(*, tenant: Tenant, name: str, query: str, actor: User | None) -> Cohort:
     """Save a query under a name.
 
-    Refuses a query that cannot be understood (QueryError) and a name that is empty, too
-    long or taken (BadInput).
+    Raises QueryError (the query is not valid) and BadInput (the name is empty, too long
+    or in use).
     """
     name = _checked_name(name)
     _check_query(query)
@@ -36,7 +37,7 @@ def save_cohort(*, tenant: Tenant, name: str, query: str, actor: User | None) ->
 def edit_cohort(
     *, cohort: Cohort, name: str | None = None, query: str | None = None
 ) -> Cohort:
-    """Change its name, its query or both; refuses what ``save_cohort`` refuses."""
+    """Change name, query or both; raises what ``save_cohort`` raises."""
     rows = Cohort.objects.select_related("tenant", "created_by")
     row = rows.select_for_update(no_key=True, of=("self",)).get(pk=cohort.pk)
     if name is not None:
@@ -53,20 +54,20 @@ def edit_cohort(
 
 
 def delete_cohort(*, cohort: Cohort) -> None:
-    """Delete the saved query; what was frozen from it stays."""
+    """Delete the saved query; its snapshots stay."""
     cohort.delete()
 
 
-INSERT_MEMBERS = """
+INSERT_MEMBERS = f"""
     INSERT INTO fleet_snapshotmember (tenant_id, snapshot_id, device_id, uid)
-    SELECT %s, %s, new.device_id, new.uid
-    FROM unnest(%s::bigint[], %s::varchar[]) AS new(device_id, uid)
+    SELECT %s, %s, v.device_id, v.uid
+    FROM {bulk_sql.unnest(SnapshotMember, "device_id", "uid")}
 """
 
 
 @transaction.atomic
 def take_snapshot(*, cohort: Cohort, actor: User | None) -> Snapshot:
-    """Freeze the devices that match now; raises IndexUnavailable."""
+    """Freeze the devices that match now; raises QueryError, IndexUnavailable."""
     taken_at = timezone.now()
     found = list_members(tenants=[cohort.tenant], q=cohort.query)
     snapshot = Snapshot.objects.create(
@@ -79,10 +80,9 @@ def take_snapshot(*, cohort: Cohort, actor: User | None) -> Snapshot:
         size=len(found.members),
         target_hash=hash_of(member.uid for member in found.members),
     )
-    with connection.cursor() as cursor:
-        ids = [member.device_id for member in found.members]
-        uids = [member.uid for member in found.members]
-        cursor.execute(INSERT_MEMBERS, [cohort.tenant_id, snapshot.pk, ids, uids])
+    rows = [(member.device_id, member.uid) for member in found.members]
+    columns = bulk_sql.columns_of(rows, 2)
+    bulk_sql.run(INSERT_MEMBERS, [cohort.tenant_id, snapshot.pk, *columns])
     return snapshot
 
 
@@ -101,4 +101,4 @@ def _check_query(query: str) -> None:
 
 
 def _name_taken() -> BadInput:
-    return BadInput(name="There is a cohort of this name.")
+    return BadInput(name="A cohort with this name already exists.")

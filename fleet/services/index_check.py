@@ -1,4 +1,4 @@
-"""Comparing the index with the truth, and having it mended."""
+"""Compares the index with the database, and repairs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.backends.tantivy_search import indexed_device_ids, stored_documents
 from fleet.documents import build_documents, device_id_chunks
 from fleet.models import Outbox
 from fleet.selectors.lag import current_reader
-from fleet.services.indexing import Indexer, touch_devices, writer_lock
+from fleet.services.indexing import Indexer, queue_devices, writer_lock
 
 CHUNK = 2_000
 POLL_SECONDS = 0.2
@@ -19,24 +19,24 @@ POLL_SECONDS = 0.2
 
 @dataclass
 class Differences:
-    """Device ids whose document is not what the truth says."""
+    """Ids of devices whose indexed document differs from the database."""
 
     devices: int = 0
-    missing: list[int] = field(default_factory=list)  # in the truth only
-    stale: list[int] = field(default_factory=list)  # in both, and not the same
+    missing: list[int] = field(default_factory=list)  # in the database only
+    stale: list[int] = field(default_factory=list)  # in both, but different
     extra: list[int] = field(default_factory=list)  # in the index only
 
     @property
     def device_ids(self) -> list[int]:
-        """All of them."""
         return sorted({*self.missing, *self.stale, *self.extra})
 
 
 def verify_index(*, settle_seconds: float = 10.0) -> Differences:
-    """Compare every document with the truth; raises IndexUnavailable.
+    """Compare every document with the database; raises IndexUnavailable.
 
-    What changes meanwhile is on its way through the outbox, so what differs is looked
-    at again until nothing of it is waiting there, for ``settle_seconds`` at most.
+    A change made meanwhile is still in the outbox. So the documents that differ are
+    compared again until the outbox has none of their devices, for ``settle_seconds`` at
+    most.
     """
     found = _compare_all()
     deadline = time.monotonic() + settle_seconds
@@ -52,10 +52,10 @@ def verify_index(*, settle_seconds: float = 10.0) -> Differences:
 
 
 def repair_index(found: Differences, indexer: Indexer) -> None:
-    """Have the differing documents built again, by whoever holds the writer."""
-    touch_devices(found.device_ids)
-    with writer_lock() as held:
-        if held:
+    """Queue the differing documents; index them here if no indexer is running."""
+    queue_devices(found.device_ids)
+    with writer_lock() as is_owner:
+        if is_owner:
             indexer.open()
             try:
                 while indexer.drain():
@@ -81,18 +81,17 @@ def _compare_all() -> Differences:
 
 
 def _compare(reader: Reader, device_ids: list[int]) -> Differences:
-    """Compare these devices only."""
     with faults():
         indexed = stored_documents(reader, device_ids)
     found = Differences()
-    truth = {document.device_id: document for document in build_documents(device_ids)}
+    documents = {row.device_id: row for row in build_documents(device_ids)}
     for device_id in device_ids:
-        held, said = indexed.get(device_id), truth.get(device_id)
-        if said is None:
-            if held is not None:
+        stored, expected = indexed.get(device_id), documents.get(device_id)
+        if expected is None:
+            if stored is not None:
                 found.extra.append(device_id)
-        elif held is None:
+        elif stored is None:
             found.missing.append(device_id)
-        elif held != [json.loads(said.encoded())]:
-            found.stale.append(device_id)  # two documents of one device, too
+        elif stored != [json.loads(expected.encoded())]:
+            found.stale.append(device_id)  # also when a device has two documents
     return found

@@ -1,4 +1,4 @@
-"""The indexer's life: wait for the lock, work, survive what its stores do."""
+"""The indexer process: wait for the lock, index, recover from errors."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from fleet.services.indexing import Indexer, Stopped, writer_lock
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.2  # an idle look at the outbox is two short queries
-SPARE_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2  # when idle; each poll is two short queries
+STANDBY_POLL_SECONDS = 0.5
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 2.0
 
 
 def run_indexer(root: Path, stop: threading.Event) -> None:
-    """Keep the index until told to stop; a lost database or index is waited for."""
+    """Keep the index up to date until ``stop`` is set; retry after every error."""
     backoff = FIRST_BACKOFF_SECONDS
-    is_spare = False
+    is_standby = False
     while not stop.is_set():
         began = time.monotonic()
         try:
-            with writer_lock() as held:
-                if held:
-                    is_spare = False
-                    _work(root, stop)
-                elif not is_spare:
-                    is_spare = True
-                    logger.info("another indexer is at work; waiting as its spare")
-            stop.wait(SPARE_POLL_SECONDS)
+            with writer_lock() as is_owner:
+                if is_owner:
+                    is_standby = False
+                    _index_until_stopped(root, stop)
+                elif not is_standby:
+                    is_standby = True
+                    logger.info("another indexer is running; this one is on standby")
+            stop.wait(STANDBY_POLL_SECONDS)
         except (DatabaseError, IndexFault) as error:
             if time.monotonic() - began > LONGEST_BACKOFF_SECONDS:
-                backoff = FIRST_BACKOFF_SECONDS  # it worked in between
-            logger.warning("indexing goes on in %.1f s: %s", backoff, error)
-            # A connection that was lost has lost the lock too: begin with a new one.
+                backoff = FIRST_BACKOFF_SECONDS  # it has worked since the last error
+            logger.warning("indexing failed; next try in %.1f s: %s", backoff, error)
+            # A lost connection has lost the lock, too. Start with a new one.
             connection.close()
             stop.wait(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
 
 
-def _work(root: Path, stop: threading.Event) -> None:
+def _index_until_stopped(root: Path, stop: threading.Event) -> None:
     indexer = Indexer(root, stop)
     try:
         indexer.open()
@@ -56,6 +56,6 @@ def _work(root: Path, stop: threading.Event) -> None:
             if not indexer.drain():
                 stop.wait(POLL_SECONDS)
     except Stopped:
-        logger.info("stopped in the middle of a rebuild; the next start begins it anew")
+        logger.info("stopped during a rebuild; the next start begins again")
     finally:
         indexer.close()

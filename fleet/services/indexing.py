@@ -1,8 +1,8 @@
-"""Keeping the embedded index equal to the truth: drain the outbox, rebuild, swap.
+"""Keeps the embedded index equal to the database: drain the outbox, rebuild, swap.
 
 One process does this, under a session advisory lock. Changes are indexed at least once:
-a batch is read, its documents are built from the truth as it is then, the index is
-committed, and only then do the batch's rows leave the outbox.
+a batch is read, its documents are built from the current rows, the index is committed,
+and only then are the batch's rows deleted from the outbox.
 """
 
 from __future__ import annotations
@@ -25,37 +25,41 @@ from fleet.models import IndexState, Outbox
 
 logger = logging.getLogger(__name__)
 
-INDEXER_LOCK = 0x666C656574  # "fleet"; session advisory lock of the one writer
-# Devices of one batch: a commit costs about 90 ms whatever it holds, and 2,000 changed
-# documents about 300 ms, so a burst is searchable within the 2 s that are promised.
+INDEXER_LOCK = 0x666C656574  # "fleet"; session advisory lock of the only writer
+# Rows of one batch. A commit costs about 90 ms however small it is, and 2,000 changed
+# documents about 300 ms, so a burst is searchable within the promised 2 s.
 BATCH = 2_000
-# When a batch came full, more waits: of many changes of one device the last one counts.
+# The size after a full batch, when more is waiting: many changes of one device in one
+# batch cost one document.
 BACKLOG_BATCH = 10_000
-CHUNK = 5_000  # devices that a rebuild builds between two looks at the outbox
+CHUNK = 5_000  # devices that a rebuild indexes between two drains of the outbox
 
 
 @contextmanager
 def writer_lock() -> Iterator[bool]:
-    """Try for the right to write the index; the connection's end gives it back."""
+    """Try to take the lock of the index writer; yield whether it was free.
+
+    PostgreSQL releases the lock when the connection ends, too.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [INDEXER_LOCK])
-        (held,) = cursor.fetchone()
+        (is_owner,) = cursor.fetchone()
     try:
-        yield held
+        yield is_owner
     finally:
-        if held and connection.connection is not None and connection.is_usable():
+        if is_owner and connection.connection is not None and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [INDEXER_LOCK])
 
 
 def request_rebuild() -> datetime:
-    """Ask whoever holds the writer for a new generation; return when that was."""
+    """Ask the indexer process for a new generation; return the time of the request."""
     now = timezone.now()
     IndexState.objects.update_or_create(pk=1, defaults={"rebuild_requested_at": now})
     return now
 
 
-def touch_devices(device_ids: list[int]) -> None:
+def queue_devices(device_ids: list[int]) -> None:
     """Put devices into the outbox, so that their documents are built again."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -66,11 +70,11 @@ def touch_devices(device_ids: list[int]) -> None:
 
 
 class Stopped(Exception):
-    """A rebuild was told to stop."""
+    """A rebuild was stopped."""
 
 
 class Indexer:
-    """The one writer; to be used while ``writer_lock`` is held."""
+    """The only writer of the index; use it only while you own ``writer_lock``."""
 
     def __init__(self, root: Path, stop: threading.Event | None = None) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -81,23 +85,23 @@ class Indexer:
         self._batch = BATCH
 
     def open(self) -> None:
-        """Open the current generation; build one when there is none that works."""
+        """Open the current generation; build one if it is missing or broken."""
         generation = generations.current_generation(self.root)
         if not IndexState.objects.filter(pk=1, generation=generation).exists():
-            generation = None  # of another database, or of one that was restored
+            generation = None  # it belongs to another or a restored database
         generations.drop_others(self.root, generation)
         if generation is not None:
             try:
                 self._current = Writer(self.root, generation)
             except IndexFault as fault:
                 if "LockBusy" in str(fault):
-                    raise  # its writer has not gone yet; nothing is broken
-                logger.warning("the index is broken and is built again: %s", fault)
+                    raise  # its last writer has not closed yet; it is not broken
+                logger.warning("the index is broken and will be rebuilt: %s", fault)
         if self._current is None:
             self.rebuild()
 
     def close(self) -> None:
-        """Give the writer back; what was not committed is still in the outbox."""
+        """Release the writer; uncommitted changes are still in the outbox."""
         for writer in (self._current, self._next):
             if writer is not None:
                 try:
@@ -116,14 +120,14 @@ class Indexer:
             ids = [pk for pk, _ in rows]
             if self._batch > BATCH:
                 # Read before their documents are built, so these changes are in them.
-                ids = _waiting_for(devices)
+                ids = _outbox_ids_of(devices)
             self.index_devices(devices)
-            settle(ids, last=rows[-1][0])
+            delete_outbox_rows(ids, last=rows[-1][0])
         self._batch = BACKLOG_BATCH if is_full else BATCH
         return is_full
 
     def index_devices(self, device_ids: list[int]) -> None:
-        """Make the index say of these devices what the truth says, and commit."""
+        """Index these devices from the database, remove deleted ones, and commit."""
         documents = build_documents(device_ids)
         gone = set(device_ids) - {document.device_id for document in documents}
         for writer in (self._current, self._next):
@@ -133,7 +137,7 @@ class Indexer:
                 writer.commit()
 
     def rebuild_if_requested(self) -> bool:
-        """Rebuild when somebody asked since the last rebuild."""
+        """Rebuild if it was requested since the last rebuild; return whether it was."""
         state = IndexState.objects.filter(pk=1).first()
         if state is None or state.rebuild_requested_at is None:
             return False
@@ -141,15 +145,15 @@ class Indexer:
         return True
 
     def rebuild(self, report: Callable[[int], None] = lambda done: None) -> int:
-        """Build a generation beside the current one and swap; return its documents.
+        """Build a new generation and swap to it; return the number of its documents.
 
-        The outbox is drained into both in between, so that searches stay as fresh as
-        ever and the new generation misses nothing that changed while it was built.
-        Raises Stopped when told to stop; the old generation stays the current one.
+        Meanwhile the outbox is drained into both generations, so searches stay fresh
+        and the new generation misses no change. Raises Stopped when the stop event is
+        set; the old generation then stays the current one.
         """
         started_at = timezone.now()
         if self._current is None:
-            self._forget_what_waits()
+            self._clear_outbox()
         name = generations.new_generation(self.root)
         total = 0
         try:
@@ -165,7 +169,7 @@ class Indexer:
                 self._check_stop()
             self._next.commit()
         except BaseException:
-            self._next = None  # its lock goes with the object
+            self._next = None  # dropping the object frees its lock
             shutil.rmtree(self.root / name, ignore_errors=True)
             raise
         self._swap(started_at, total)
@@ -175,12 +179,12 @@ class Indexer:
         if self._stop.is_set():
             raise Stopped
 
-    def _forget_what_waits(self) -> None:
-        """Empty the outbox before a first build, which reads everything anyway.
+    def _clear_outbox(self) -> None:
+        """Empty the outbox before a first build, which reads all devices anyway.
 
-        The pointer goes first: should this end half-way, the next one builds again.
+        The pointer is removed first: if the process ends here, the next one builds.
         """
-        generations.forget_current(self.root)
+        generations.clear_current(self.root)
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM fleet_outbox")
 
@@ -196,7 +200,7 @@ class Indexer:
                 "rebuilt_at": timezone.now(),
             },
         )
-        # A request that came while this was under way is about newer data.
+        # A request that came during this rebuild stays: it is about newer data.
         IndexState.objects.filter(pk=1, rebuild_requested_at__lte=started_at).update(
             rebuild_requested_at=None
         )
@@ -207,8 +211,8 @@ class Indexer:
         logger.info("the index was built: %d documents", total)
 
 
-def _waiting_for(device_ids: list[int]) -> list[int]:
-    """Return every row of these devices: changes of whole fleets leave several each."""
+def _outbox_ids_of(device_ids: list[int]) -> list[int]:
+    """Return all outbox rows of these devices; after many changes each has several."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM fleet_outbox WHERE device_id = ANY(%s)", [device_ids]
@@ -217,10 +221,10 @@ def _waiting_for(device_ids: list[int]) -> list[int]:
 
 
 @transaction.atomic
-def settle(outbox_ids: list[int], *, last: int) -> None:
-    """Take rows out of the outbox, now that the index holds what they announced."""
+def delete_outbox_rows(outbox_ids: list[int], *, last: int) -> None:
+    """Delete outbox rows whose changes are in the index now; record the progress."""
     with connection.cursor() as cursor:
-        # By id, not "up to": a lower id may belong to a transaction still running.
+        # By id, not "up to an id": a running transaction may own a lower id.
         cursor.execute("DELETE FROM fleet_outbox WHERE id = ANY(%s)", [outbox_ids])
     IndexState.objects.update_or_create(
         pk=1, defaults={"drained_outbox_id": last, "drained_at": timezone.now()}

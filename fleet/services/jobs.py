@@ -1,4 +1,4 @@
-"""Jobs over a cohort: resolve it, freeze it, and hand the ids down."""
+"""New jobs: resolve the devices, freeze them, and pass their ids to commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from commands.rollouts import complete_rollout, plan_waves
-from commands.selectors.job_members import member_facts
+from commands.selectors.job_members import get_join_refusals
 from commands.services import jobs
 from commands.services.idempotency import fingerprint
 from commands.validation import checked_definition, complete_policy
@@ -17,8 +17,8 @@ from fleet.selectors import job_preview
 from fleet.services.targets import (
     Targets,
     check_expected_hash,
-    remember_preview,
     resolve_targets,
+    store_preview,
 )
 from state.selectors import count_by_connectivity
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What is to be done, to whom, in which order."""
+    """A command, its devices, and its rollout."""
 
     tenant: Tenant
     name: str
@@ -38,10 +38,12 @@ class JobRequest:
     command: dict[str, Any]  # name, params, policy
     rollout: dict[str, Any] = field(default_factory=dict)
     expected_hash: str | None = None
+    # The devices of ``source``, where the caller has resolved them already.
+    targets: Targets | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Return what tells this request from another one with the same key."""
+        """A hash that differs for another request with the same key."""
         return fingerprint(
             self.name, self.source, self.command, self.rollout, self.expected_hash
         )
@@ -50,12 +52,11 @@ class JobRequest:
 def launch_job(
     request: JobRequest, *, actor: User | None, idempotency_key: str | None
 ) -> tuple[Job, bool]:
-    """Freeze the devices and make the job; say whether it is a new one.
+    """Freeze the devices and create the job; return it and whether it is new.
 
-    A repeat of a request returns the first job and resolves nothing. Refuses devices
-    that are not those of ``expected_hash`` (TargetMoved), a source that cannot be
-    resolved (BadInput, QueryError, NoSuchCohort, NoSuchSnapshot, IndexUnavailable), and
-    what ``commands.services.jobs.create_job`` refuses.
+    A repeated request returns the first job and resolves nothing. Raises TargetMoved
+    (the devices are not those of ``expected_hash``), what ``resolve_targets`` raises,
+    and what ``commands.services.jobs.create_job`` raises.
     """
     earlier = jobs.find_earlier_job(
         tenant=request.tenant,
@@ -84,10 +85,10 @@ def launch_job(
 
 
 def preview_job(request: JobRequest) -> dict[str, Any]:
-    """Return scope, risk and hash of the job that this would make; makes nothing.
+    """Return scope, risk and hash of the job without creating it.
 
-    Refuses what ``launch_job`` refuses, except a set of which no device may join: that
-    is what a preview is there to show.
+    Raises what ``launch_job`` raises, except where no device may join the job: showing
+    that is the purpose of a preview.
     """
     definition = checked_definition(
         request.command.get("name", ""),
@@ -97,10 +98,10 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
     complete_policy(definition, request.command.get("policy"), within="command.")
     rollout = complete_rollout(request.rollout, now=timezone.now())
     targets = _resolve(request)
-    reasons = member_facts(request.tenant, targets.device_ids)
+    reasons = get_join_refusals(request.tenant, targets.device_ids)
     joining = [device_id for device_id, reason in reasons.items() if not reason]
     waves = plan_waves(len(joining), rollout)
-    remember_preview(request.tenant, targets)
+    store_preview(request.tenant, targets)
     connectivity = count_by_connectivity(joining)
     left_out = Counter(reason for reason in reasons.values() if reason)
     return {
@@ -116,7 +117,9 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
                 {"reason": reason, "count": count}
                 for reason, count in left_out.most_common()
             ],
-            "sites": job_preview.sites_of(tenant=request.tenant, device_ids=joining),
+            "sites": job_preview.count_by_site(
+                tenant=request.tenant, device_ids=joining
+            ),
             "waves": [
                 {"number": wave.number, "canary": wave.is_canary, "size": wave.size}
                 for wave in waves
@@ -132,7 +135,9 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
 
 
 def _resolve(request: JobRequest) -> Targets:
-    targets = resolve_targets(tenant=request.tenant, source=request.source)
+    targets = request.targets or resolve_targets(
+        tenant=request.tenant, source=request.source
+    )
     check_expected_hash(
         targets, tenant=request.tenant, expected_hash=request.expected_hash
     )

@@ -1,4 +1,4 @@
-"""From a query, cohort, snapshot or list of devices to frozen device ids."""
+"""Resolves a query, cohort, snapshot or list of devices to device ids."""
 
 from __future__ import annotations
 
@@ -32,30 +32,29 @@ from registry.models import Tenant
 logger = logging.getLogger(__name__)
 
 SOURCES = ("query", "cohort", "snapshot", "devices")
-MOST_DEVICES = 100_000  # that a request lists one by one; more are a cohort's business
-# How long the members of a preview are kept, to say what has changed since.
+MOST_DEVICES = 100_000  # in the list of a request; for more, use a query
+# How long the devices of a preview are kept, to show what has changed since.
 PREVIEW_SECONDS = 3_600
-SHOWN = 20  # uids of a difference that are named
+SHOWN = 20  # uids that an error lists
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Exactly which devices, by which condition, at which time, how fresh."""
+    """The exact devices, with query, time, hash, and how far the index was behind."""
 
     members: list[Member]
     query: str
     taken_at: datetime
-    index_lag_seconds: float | None  # None: no index was asked
+    index_lag_seconds: float | None  # None: no index was used
     target_hash: str
 
     @property
     def device_ids(self) -> list[int]:
-        """Their ids, in key order."""
         return [member.device_id for member in self.members]
 
 
 def hash_of(uids: Iterable[str]) -> str:
-    """Return the SHA-256 over the sorted uids, one a line."""
+    """Return the SHA-256 of the sorted uids, one per line."""
     digest = hashlib.sha256()
     for uid in sorted(uids):
         digest.update(f"{uid}\n".encode())
@@ -63,7 +62,7 @@ def hash_of(uids: Iterable[str]) -> str:
 
 
 def resolve_targets(*, tenant: Tenant, source: dict[str, Any]) -> Targets:
-    """Resolve the one of SOURCES that is given; every id is checked for the tenant.
+    """Resolve the only given source of SOURCES to devices that the tenant owns.
 
     Raises BadInput (none or several given, unknown devices), QueryError, NoSuchCohort,
     NoSuchSnapshot, IndexUnavailable.
@@ -86,7 +85,7 @@ def resolve_targets(*, tenant: Tenant, source: dict[str, Any]) -> Targets:
 def check_expected_hash(
     targets: Targets, *, tenant: Tenant, expected_hash: str | None
 ) -> None:
-    """Refuse (TargetMoved) when these are not the devices that were previewed."""
+    """Raise TargetMoved if these are not the devices of the preview."""
     if expected_hash is None or expected_hash == targets.target_hash:
         return
     extra: dict[str, Any] = {
@@ -94,12 +93,12 @@ def check_expected_hash(
         "target_hash": targets.target_hash,
         "target_count": len(targets.members),
     }
-    detail = "The devices are not those that were previewed."
-    before = recall_preview(tenant, expected_hash)
+    detail = "The devices are not those of the preview."
+    before = load_preview(tenant, expected_hash)
     if before is not None:
         now = {member.uid for member in targets.members}
         gone, added = sorted(before - now), sorted(now - before)
-        detail = f"Since the preview {len(gone)} devices left and {len(added)} came."
+        detail = f"Since the preview, {len(gone)} devices left and {len(added)} joined."
         extra |= {"gone_count": len(gone), "added_count": len(added)}
         extra |= {"gone": gone[:SHOWN], "added": added[:SHOWN]}
     else:
@@ -107,8 +106,8 @@ def check_expected_hash(
     raise TargetMoved(detail, **extra)
 
 
-def remember_preview(tenant: Tenant, targets: Targets) -> None:
-    """Keep what was previewed for a while; losing it loses only names in a refusal."""
+def store_preview(tenant: Tenant, targets: Targets) -> None:
+    """Keep the devices of a preview; without them TargetMoved names no devices."""
     text = "\n".join(member.uid for member in targets.members)
     try:
         cache.set(
@@ -117,11 +116,11 @@ def remember_preview(tenant: Tenant, targets: Targets) -> None:
             PREVIEW_SECONDS,
         )
     except RedisError as error:
-        logger.warning("a preview is not remembered: %s", error)
+        logger.warning("a preview was not stored: %s", error)
 
 
-def recall_preview(tenant: Tenant, target_hash: str) -> set[str] | None:
-    """Return the uids that a preview with this hash had, if they are still known."""
+def load_preview(tenant: Tenant, target_hash: str) -> set[str] | None:
+    """Return the uids of the preview with this hash, if they are still stored."""
     try:
         kept = cache.get(_preview_key(tenant, target_hash))
     except RedisError:
@@ -130,7 +129,7 @@ def recall_preview(tenant: Tenant, target_hash: str) -> set[str] | None:
 
 
 def _preview_key(tenant: Tenant, target_hash: str) -> str:
-    # Hashed once more: what the caller sends may be no hash at all.
+    # Hashed again, because the caller may send any text.
     digest = hashlib.sha256(target_hash.encode()).hexdigest()
     return f"fleet:preview:{tenant.pk}:{digest}"
 
@@ -161,7 +160,7 @@ def _listed(tenant: Tenant, uids: list[str]) -> Targets:
     if len(members) != len(wanted):
         unknown = sorted(set(wanted) - {member.uid for member in members})
         shown = ", ".join(unknown[:SHOWN])
-        raise BadInput(devices=f"There is no such device: {shown}.")
+        raise BadInput(devices=f"Unknown devices: {shown}.")
     return _targets(members, "", timezone.now(), None)
 
 

@@ -1,4 +1,4 @@
-"""An index of its own for each test."""
+"""Each test gets its own index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def index_dir(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture
 def indexer(index_dir: Path, db: None) -> Iterator[Indexer]:
-    """An indexer at work; ``drain`` does what its loop does."""
+    """An open indexer; ``drain`` does what its loop does."""
     indexer = Indexer(index_dir)
     indexer.open()
     yield indexer

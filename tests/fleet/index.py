@@ -1,4 +1,4 @@
-"""Indexes filled without a database."""
+"""Fills an index without a database."""
 
 from __future__ import annotations
 

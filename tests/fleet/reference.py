@@ -1,6 +1,6 @@
-"""The query language said a second time, in plain Python over documents.
+"""A second implementation of the query language, in plain Python over documents.
 
-Slow and obvious on purpose: what an index answers is compared with this.
+It is slow and simple on purpose: tests compare the index with it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _texts(document: FleetDocument, field: FieldRef | None) -> list[list[str]]:
 def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
     value = document.values.get(field.name)
     if field.kind is Kind.PATH and value:
-        steps = value.split("/")  # it is found by every path above it, too
+        steps = value.split("/")  # every path above it finds it, too
         return ["/".join(steps[: n + 1]) for n in range(len(steps))]
     if field.path:
         value = (value or {}).get(field.path)
@@ -86,8 +86,8 @@ def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
 def _exists(document: FleetDocument, field: FieldRef) -> bool:
     if not field.path:
         return bool(list(_values(document, field)))
-    held = document.values.get(field.name) or {}
-    return any(f"{path}.".startswith(f"{field.path}.") for path in held)
+    actual = document.values.get(field.name) or {}
+    return any(f"{path}.".startswith(f"{field.path}.") for path in actual)
 
 
 def _fits(pattern: Pattern, text: str) -> bool:
@@ -99,30 +99,30 @@ def _fits(pattern: Pattern, text: str) -> bool:
     return re.fullmatch(expression, text.lower(), re.DOTALL) is not None
 
 
-def _equal(field: FieldRef, held: Any, asked: Any, now: datetime) -> bool:
+def _equal(field: FieldRef, actual: Any, wanted: Any, now: datetime) -> bool:
     if field.kind is Kind.JSON:
-        if isinstance(held, bool):
-            return bool(asked.lower() == str(held).lower())
-        if isinstance(held, int | float):
-            number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", asked)
-            return number is not None and float(asked) == held
-        return bool(held.lower() == asked.lower())
+        if isinstance(actual, bool):
+            return bool(wanted.lower() == str(actual).lower())
+        if isinstance(actual, int | float):
+            number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", wanted)
+            return number is not None and float(wanted) == actual
+        return bool(actual.lower() == wanted.lower())
     if field.kind is Kind.VERSION:
-        return version_key(held) == version_key(asked)
+        return version_key(actual) == version_key(wanted)
     if field.kind is Kind.DATE:
-        return _between(Between(field, asked, asked), held, now)
-    if isinstance(held, str):
-        return held.lower() == str(asked).lower()
-    return bool(held == asked)
+        return _between(Between(field, wanted, wanted), actual, now)
+    if isinstance(actual, str):
+        return actual.lower() == str(wanted).lower()
+    return bool(actual == wanted)
 
 
-def _between(node: Between, held: Any, now: datetime) -> bool:
+def _between(node: Between, actual: Any, now: datetime) -> bool:
     if node.field.kind is Kind.JSON and (
-        isinstance(held, bool) or not isinstance(held, int | float)
+        isinstance(actual, bool) or not isinstance(actual, int | float)
     ):
         return False
     if node.field.kind is Kind.VERSION:
-        held = version_key(held)
+        actual = version_key(actual)
     low, high = (_end(node, value, now) for value in (node.low, node.high))
     if isinstance(node.low, Day) and not node.has_low:
         low, above = low + timedelta(days=1), True
@@ -133,8 +133,8 @@ def _between(node: Between, held: Any, now: datetime) -> bool:
     else:
         below = node.has_high
     return bool(
-        (low is None or held > low or (above and held == low))
-        and (high is None or held < high or (below and held == high))
+        (low is None or actual > low or (above and actual == low))
+        and (high is None or actual < high or (below and actual == high))
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows of state and commands for documents, written as their owners write them."""
+"""Makes rows of state and commands for documents, as their owners write them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD = b'{"code": "hot", "severity": "warning", "state": "raised"}'
 
 
 def make_presence(device: Device, **values: Any) -> Presence:
-    """A device that was heard and is online, unless said otherwise."""
+    """Make a device online; ``values`` replace the defaults."""
     defaults = {"connectivity": "online", "cause": "", "since": timezone.now()}
     return Presence.objects.create(
         device=device, tenant=device.tenant, **(defaults | values)
@@ -33,12 +33,12 @@ def make_presence(device: Device, **values: Any) -> Presence:
 
 
 def make_twin(device: Device, **values: Any) -> Twin:
-    """A device that has reported."""
+    """Make the twin of a device that has reported."""
     return Twin.objects.create(device=device, tenant=device.tenant, **values)
 
 
 def make_telemetry(device: Device, **indexed: float) -> TelemetrySummary:
-    """A device whose indexed metrics are these."""
+    """Store these indexed metrics of a device."""
     return TelemetrySummary.objects.create(
         device=device, tenant=device.tenant, indexed=indexed
     )
@@ -56,7 +56,7 @@ def make_risk(device: Device, score: int, **points: int) -> Risk:
 
 
 def make_alarm(device: Device, **values: Any) -> Alarm:
-    """An open, critical alarm with its history, unless said otherwise."""
+    """Make an open, critical alarm and its changes; ``values`` replace defaults."""
     now = timezone.now()
     defaults = {"code": "hot", "severity": "critical", "raised_at": now, "last_at": now}
     alarm = Alarm.objects.create(
@@ -83,7 +83,7 @@ def make_alarm(device: Device, **values: Any) -> Alarm:
 
 
 def make_command(device: Device, **values: Any) -> Command:
-    """A command that waits to be sent, unless said otherwise."""
+    """Make a queued command; ``values`` replace the defaults."""
     now = timezone.now()
     defaults: dict[str, Any] = {
         "name": "reboot",
@@ -100,12 +100,12 @@ def make_command(device: Device, **values: Any) -> Command:
 
 
 def uids_of(tenant: Tenant, query: str) -> list[str]:
-    """The uids that a query finds, sorted."""
+    """Return the sorted uids that a query finds."""
     return member_uids(tenants=[tenant], q=query)
 
 
 def find(tenant: Tenant, query: str, **options: Any) -> SearchResult:
-    """A search within one tenant."""
+    """Search within one tenant."""
     return search(tenants=[tenant], q=query, **options)
 
 
@@ -117,7 +117,7 @@ def make_letter(
     uid: str = "",
     hours_ago: float = 1,
 ) -> DeadLetter:
-    """A letter of a device, or of none."""
+    """Record a rejected message of a device, or of an unknown uid."""
     uid = device.uid if device else uid
     draft = DeadLetterDraft(
         topic=f"iot/v1/{uid}/event",

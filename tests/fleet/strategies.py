@@ -1,4 +1,4 @@
-"""Generated documents and queries, from values that meet each other often."""
+"""Generated documents and queries, from few values, so that they often match."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ names = st.lists(words | st.sampled_from(["Pump", "-", "COLD"]), max_size=4).map
 versions = st.sampled_from(
     ["1.4", "1.4.0", "1.4.2", "v1.4.10", "1.10", "2.0-rc1", "2.0", "2.0.0-rc.10", "x"]
 )
-# Also where an index changes from one type of number to another, and next to nothing.
+# Also the numbers at which the index changes the type, and one close to zero.
 numbers = st.sampled_from([-80.0, -70.5, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 5.5, 1e20]) | (
     st.sampled_from([-(2.0**63), -(2.0**52), 2.0**52 - 0.5, 2.0**63, 2.0**64, 1e-9])
 )
@@ -108,7 +108,7 @@ patterns = st.lists(parts, min_size=2, max_size=4).map(lambda made: _normal(made
 
 
 def _normal(parts: list[str | Wild]) -> tuple[str | Wild, ...]:
-    """Return a pattern as the parser makes it: joined texts, no two stars, a hole."""
+    """Return a pattern as the parser does: joined texts, no two stars, a wildcard."""
     made: list[str | Wild] = [Wild.ONE]
     for part in parts:
         last = made[-1]

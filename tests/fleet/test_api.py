@@ -1,4 +1,4 @@
-"""REST: the contract's shapes, and who may."""
+"""REST API: the shapes of the contract, and permissions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def device(indexer: Indexer) -> Device:
 
 @pytest.fixture
 def operator(device: Device) -> Caller:
-    """Somebody who may act on the device."""
+    """An operator of the device's tenant."""
     return Caller(Role.OPERATOR, device)
 
 
@@ -61,7 +61,7 @@ def stranger(indexer: Indexer) -> Caller:
     return Caller(Role.MANAGER, DeviceFactory.create())
 
 
-def test_a_search_answers_as_the_contract_says(
+def test_a_search_answer_has_the_shape_of_the_contract(
     operator: Caller, device: Device
 ) -> None:
     answer = operator.get("fleet/search/", q='name:"cold store"', facets="region,site")
@@ -73,7 +73,7 @@ def test_a_search_answers_as_the_contract_says(
     assert answer["facets"]["region"] == [{"value": "East China", "count": 1}]
 
 
-def test_pages_follow_absolute_addresses(
+def test_next_is_the_absolute_address_of_the_next_page(
     operator: Caller, device: Device, indexer: Indexer
 ) -> None:
     DeviceFactory.create(tenant=device.tenant)
@@ -92,7 +92,7 @@ def test_pages_follow_absolute_addresses(
     ("query", "position", "meant"),
     [("regin:x", 0, "region"), ("name:x AND ", 10, None), ("", 0, None)],
 )
-def test_a_bad_query_is_a_problem_that_points_at_the_place(
+def test_an_invalid_query_is_refused_with_its_position(
     operator: Caller, query: str, position: int, meant: str | None
 ) -> None:
     answer = operator.client.get(f"{BASE}/fleet/search/", {"q": query})
@@ -120,7 +120,7 @@ def test_while_there_is_no_index_a_search_is_unavailable(index_dir: Path) -> Non
     assert "being built" in answer["detail"]
 
 
-def test_the_fields_are_listed_with_what_they_can_do(operator: Caller) -> None:
+def test_the_fields_are_listed_with_kind_and_abilities(operator: Caller) -> None:
     fields = {row["name"]: row for row in operator.get("fleet/fields/")["results"]}
 
     assert fields["firmware"]["kind"] == "version"
@@ -172,7 +172,7 @@ def test_a_cohort_is_saved_changed_frozen_and_deleted(
         ({"name": "x", "query": "*", "tenant": "nobody"}, "tenant"),
     ],
 )
-def test_a_bad_cohort_is_refused_by_field(
+def test_an_invalid_cohort_is_refused_with_its_field(
     operator: Caller, body: dict[str, str], field: str
 ) -> None:
     operator.send("post", "cohorts/", {"name": "taken", "query": "*"}, 201)
@@ -183,7 +183,7 @@ def test_a_bad_cohort_is_refused_by_field(
     assert Cohort.objects.count() == 1
 
 
-def test_another_tenants_objects_do_not_exist(
+def test_objects_of_another_tenant_are_not_found(
     operator: Caller, stranger: Caller
 ) -> None:
     cohort = operator.send("post", "cohorts/", {"name": "all", "query": "*"}, 201)
@@ -201,7 +201,7 @@ def test_another_tenants_objects_do_not_exist(
     stranger.get("fleet/search/", 404, q="*", tenant=cohort["tenant"])
 
 
-def test_a_viewer_sees_and_changes_nothing(operator: Caller, device: Device) -> None:
+def test_a_viewer_can_read_but_not_change(operator: Caller, device: Device) -> None:
     cohort = operator.send("post", "cohorts/", {"name": "all", "query": "*"}, 201)
     viewer = Caller(Role.VIEWER, device)
     path = f"cohorts/{cohort['id']}/"
@@ -214,7 +214,7 @@ def test_a_viewer_sees_and_changes_nothing(operator: Caller, device: Device) -> 
     viewer.send("post", f"{path}snapshot/", None, 403)
 
 
-def test_nobody_searches_without_signing_in(device: Device) -> None:
+def test_a_search_without_signing_in_is_refused(device: Device) -> None:
     answer = APIClient().get(f"{BASE}/fleet/search/", {"q": "*"})
 
     assert answer.status_code in (401, 403)

@@ -1,4 +1,4 @@
-"""The indexer: what it indexes, and what it survives."""
+"""The indexer: what it indexes, and which failures it survives."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
 
 
 @pytest.mark.django_db
-def test_the_reference_query_finds_the_devices_that_it_names(indexer: Indexer) -> None:
+def test_the_reference_query_finds_the_devices_that_it_describes(
+    indexer: Indexer,
+) -> None:
     found = DeviceFactory.create(uid="found")
     tenant, site = found.tenant, found.site
     elsewhere = SiteFactory.create(tenant=tenant, region="Bavaria")
@@ -63,7 +65,7 @@ def test_the_reference_query_finds_the_devices_that_it_names(indexer: Indexer) -
 
 
 @pytest.mark.django_db
-def test_a_document_says_what_registry_state_and_commands_say(
+def test_a_document_has_the_values_of_registry_state_and_commands(
     indexer: Indexer,
 ) -> None:
     device = DeviceFactory.create(uid="whole", name="Cold store", tags=["winter"])
@@ -109,7 +111,7 @@ def test_a_document_says_what_registry_state_and_commands_say(
 
 
 @pytest.mark.django_db
-def test_what_no_index_can_hold_is_left_out_and_stops_nothing(indexer: Indexer) -> None:
+def test_values_that_the_index_cannot_hold_are_left_out(indexer: Indexer) -> None:
     device = DeviceFactory.create(
         uid="odd",
         product__attributes_schema={"properties": {"a": {"searchable": True}}},
@@ -129,7 +131,7 @@ def test_what_no_index_can_hold_is_left_out_and_stops_nothing(indexer: Indexer) 
 
 
 @pytest.mark.django_db
-def test_a_document_that_the_index_refuses_goes_in_without_its_own_keys(
+def test_a_refused_document_is_indexed_without_attr_reported_and_metric(
     index_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     devices = [DeviceFactory.create(uid=uid) for uid in ("odd", "even")]
@@ -142,12 +144,12 @@ def test_a_document_that_the_index_refuses_goes_in_without_its_own_keys(
 
     searcher = open_index(index_dir / writer.generation).searcher()
     assert searcher.num_docs == 2
-    assert f"device {odd.device_id} is indexed without its own keys" in caplog.text
+    assert f"device {odd.device_id} is indexed without attr" in caplog.text
     writer.close()
 
 
 @pytest.mark.django_db
-def test_a_device_that_was_never_heard_is_offline(indexer: Indexer) -> None:
+def test_a_device_that_never_connected_is_offline(indexer: Indexer) -> None:
     device = DeviceFactory.create()
     indexer.drain()
 
@@ -157,13 +159,13 @@ def test_a_device_that_was_never_heard_is_offline(indexer: Indexer) -> None:
 
 
 @pytest.mark.django_db
-def test_a_kill_between_the_commit_and_the_outbox_loses_nothing(
+def test_a_kill_between_the_commit_and_the_drained_outbox_loses_nothing(
     index_dir: Path,
 ) -> None:
     first = Indexer(index_dir)
     first.open()
     device = DeviceFactory.create(name="before")
-    first.index_devices([device.pk])  # committed; killed before it settles
+    first.index_devices([device.pk])  # committed; killed before the outbox is drained
     first.close()
     Device.objects.filter(pk=device.pk).update(name="after")
 
@@ -239,8 +241,8 @@ def test_a_change_is_searchable_within_two_seconds_and_a_second_indexer_waits(
 
     Device.objects.filter(pk=device.pk).update(name="after")
     wait_until(lambda: uids_of(device.tenant, "name:after"), seconds=2)
-    with writer_lock() as held:
-        assert not held
+    with writer_lock() as is_owner:
+        assert not is_owner
     stops[0].set()
     threads[0].join(20)
     Device.objects.filter(pk=device.pk).update(name="later")
@@ -248,17 +250,19 @@ def test_a_change_is_searchable_within_two_seconds_and_a_second_indexer_waits(
     stops[1].set()
     threads[1].join(20)
 
-    with writer_lock() as held:
-        assert held
+    with writer_lock() as is_owner:
+        assert is_owner
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_indexer_goes_on_after_its_connection_was_cut(index_dir: Path) -> None:
+def test_the_indexer_continues_after_its_connection_was_cut(index_dir: Path) -> None:
     device = DeviceFactory.create()
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(index_dir, stop))
     thread.start()
     wait_until(lambda: generations.current_generation(index_dir), seconds=20)
+    # Without its row the next start would build the index again.
+    wait_until(lambda: IndexState.objects.exists(), seconds=20)
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -274,7 +278,7 @@ def test_the_indexer_goes_on_after_its_connection_was_cut(index_dir: Path) -> No
 
 
 @pytest.mark.django_db
-def test_a_backlog_writes_a_device_once_however_often_it_changed(
+def test_a_backlog_indexes_a_device_once_however_often_it_changed(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "BATCH", 2)

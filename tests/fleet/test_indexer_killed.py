@@ -1,4 +1,4 @@
-"""The indexer as a process, killed with SIGKILL under changes: nothing is lost."""
+"""An indexer process that is killed with SIGKILL during changes loses nothing."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def start_indexer(tmp_path: Path, settings: Any) -> Iterator[Any]:
 
 
 def database_url() -> str:
-    """The address of the test's own database."""
-    held = settings.DATABASES["default"] | connection.get_connection_params()
-    user, password = (quote(held.get(k) or "", safe="") for k in ("user", "password"))
-    host, name = quote(held.get("host") or "", safe=""), held["dbname"]
-    return f"postgres://{user}:{password}@{host}:{held.get('port') or ''}/{name}"
+    """Return the address of the test's own database."""
+    params = settings.DATABASES["default"] | connection.get_connection_params()
+    user, password = (quote(params.get(k) or "", safe="") for k in ("user", "password"))
+    host, name = quote(params.get("host") or "", safe=""), params["dbname"]
+    return f"postgres://{user}:{password}@{host}:{params.get('port') or ''}/{name}"
 
 
-def has_settled_beyond(outbox_id: int) -> bool:
-    """Whether a batch left the outbox since."""
+def has_drained_beyond(outbox_id: int) -> bool:
+    """Whether a later batch has left the outbox."""
     return IndexState.objects.get().drained_outbox_id > outbox_id
 
 
@@ -77,12 +77,12 @@ def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
     wait_until(lambda: IndexState.objects.exists(), seconds=60)
 
     for round_number in range(ROUNDS):
-        settled = IndexState.objects.get().drained_outbox_id
+        drained = IndexState.objects.get().drained_outbox_id
         for step in range(20):  # five batches of the outbox
             name = f"round{round_number} step{step}"
             Device.objects.filter(pk__gte=first.pk + step).update(name=name)
-        wait_until(partial(has_settled_beyond, settled), seconds=60, every=0.01)
-        process.kill()  # with the next batches read, committed or not yet settled
+        wait_until(partial(has_drained_beyond, drained), seconds=60, every=0.01)
+        process.kill()  # while the next batches are read, committed or deleted
         process.wait()
         assert Outbox.objects.exists()
         process = start_indexer()

@@ -1,4 +1,4 @@
-"""Making a job: exactly the devices that were previewed, provably."""
+"""New jobs: for exactly the devices of the preview."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def post(client: APIClient, status: int, key: str = "", **body: Any) -> Any:
     return answer.json()
 
 
-def test_a_dry_run_says_what_it_would_touch_and_makes_nothing(
+def test_a_dry_run_shows_what_the_job_would_affect_and_creates_nothing(
     client: APIClient, fleet: list[Device]
 ) -> None:
     preview = post(client, 200, query="*", dry_run=True, rollout={"canary": 1})
@@ -69,7 +69,7 @@ def test_a_dry_run_says_what_it_would_touch_and_makes_nothing(
     assert not Job.objects.exists()
 
 
-def test_a_job_freezes_who_matched_with_query_time_and_hash(
+def test_a_job_freezes_its_devices_with_query_and_hash(
     client: APIClient, fleet: list[Device]
 ) -> None:
     preview = post(client, 200, query="lifecycle:active", dry_run=True)
@@ -89,7 +89,7 @@ def test_a_job_freezes_who_matched_with_query_time_and_hash(
     assert {m.device_id for m in members} == {device.pk for device in fleet[:3]}
 
 
-def test_the_same_request_again_is_the_first_job(client: APIClient) -> None:
+def test_a_repeated_request_returns_the_first_job(client: APIClient) -> None:
     first = post(client, 201, key="once", query="*")
     second = post(client, 200, key="once", query="*")
     post(client, 409, key="once", query="uid:a")
@@ -98,7 +98,7 @@ def test_the_same_request_again_is_the_first_job(client: APIClient) -> None:
     assert Job.objects.count() == 1
 
 
-def test_what_is_no_longer_what_was_previewed_is_refused_with_the_difference(
+def test_a_set_that_changed_since_the_preview_is_refused_with_the_difference(
     client: APIClient, fleet: list[Device], indexer: Indexer
 ) -> None:
     preview = post(client, 200, query="name:pump OR uid:b OR uid:c", dry_run=True)
@@ -120,13 +120,13 @@ def test_what_is_no_longer_what_was_previewed_is_refused_with_the_difference(
     assert not Job.objects.exists()
 
 
-def test_a_hash_that_nobody_previewed_is_refused_too(client: APIClient) -> None:
+def test_an_unknown_preview_hash_is_refused(client: APIClient) -> None:
     refusal = post(client, 409, query="*", expected_hash="0" * 64)
 
     assert refusal["gone"] is None
 
 
-def test_cohort_snapshot_and_devices_name_members_as_well(
+def test_a_cohort_a_snapshot_or_a_list_can_name_the_devices(
     client: APIClient, indexer: Indexer
 ) -> None:
     saved = {"name": "pair", "query": "uid:a OR uid:b"}
@@ -141,7 +141,7 @@ def test_cohort_snapshot_and_devices_name_members_as_well(
     by_uid = post(client, 200, devices=["c", "a", "c"], dry_run=True)
 
     assert by_cohort["target_count"] == 1
-    assert by_snapshot["target_count"] == 2  # the device, under its new name
+    assert by_snapshot["target_count"] == 2  # the same device under its new name
     assert by_snapshot["taken_at"] == snapshot["taken_at"]
     assert by_uid["target_count"] == 2
     assert by_uid["query"] is None
@@ -163,7 +163,7 @@ def test_cohort_snapshot_and_devices_name_members_as_well(
         ({"query": "*", "name": ""}, "name"),
     ],
 )
-def test_a_bad_job_is_refused_by_field(
+def test_an_invalid_job_is_refused_with_its_field(
     client: APIClient, body: dict[str, Any], field: str
 ) -> None:
     answer = post(client, 400, **body)
@@ -191,7 +191,7 @@ def test_another_tenants_cohorts_and_devices_cannot_be_targets(
     post(stranger, 400, query="*", tenant=cohort["tenant"])
 
 
-def test_a_rollout_shows_null_for_what_it_does_not_say(client: APIClient) -> None:
+def test_a_rollout_shows_null_for_unset_values(client: APIClient) -> None:
     job = post(client, 201, query="*", rollout={"window": None, "start_at": None})
 
     assert job["rollout"]["window"] is None

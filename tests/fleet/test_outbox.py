@@ -1,4 +1,4 @@
-"""Whatever changes a document reaches the index; a heartbeat does not touch it."""
+"""Every change of a document reaches the index; a heartbeat changes none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db
 
 
 def full_device() -> Device:
-    """A device with a row in every table that its document is made of."""
+    """Make a device with a row in every table that its document is built from."""
     product = ProductFactory.create(
         reported_keys=["modem.fw"],
         attributes_schema={"properties": {"rev": {"searchable": True}}},
@@ -69,7 +69,7 @@ def full_device() -> Device:
 
 
 def outbox() -> set[int]:
-    """The devices that wait to be indexed; empties it."""
+    """Empty the outbox; return its devices."""
     waiting = set(Outbox.objects.values_list("device_id", flat=True))
     Outbox.objects.all().delete()
     return waiting
@@ -80,19 +80,19 @@ def space(slug: str) -> QuerySet[Space]:
 
 
 def move(slug: str, parent: str | None) -> None:
-    """Move a space past its service."""
+    """Move a space without its service."""
     space(slug).update(parent=space(parent).get() if parent else None)
 
 
 HOUR_AGO = timezone.now() - timedelta(hours=1)
 
-# What is written → whether it is in the document.
+# What is written, how, and whether it changes the document.
 WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     ("a bulk update", lambda: Device.objects.update(name="new"), True),
     ("tags", lambda: Device.objects.update(tags=["winter"]), True),
     ("when it was edited", lambda: Device.objects.update(updated_at=HOUR_AGO), False),
     ("a region", lambda: Site.objects.update(region="North"), True),
-    ("a place", lambda: Site.objects.update(latitude=1.5), False),
+    ("a latitude", lambda: Site.objects.update(latitude=1.5), False),
     ("a product's name", lambda: Product.objects.update(name="new"), True),
     ("leaving a space", lambda: Device.objects.update(space=None), True),
     ("a batch", lambda: Device.objects.update(batch=None), True),
@@ -105,8 +105,12 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     ("a revision's slug", lambda: HardwareRevision.objects.update(slug="r"), True),
     ("a revision's notes", lambda: HardwareRevision.objects.update(notes="r"), False),
     ("a batch's slug", lambda: Batch.objects.update(slug="b"), True),
-    ("an interval", lambda: Product.objects.update(heartbeat_seconds=5), False),
-    ("the truth", lambda: Presence.objects.update(connectivity="offline"), True),
+    (
+        "a heartbeat interval",
+        lambda: Product.objects.update(heartbeat_seconds=5),
+        False,
+    ),
+    ("connectivity", lambda: Presence.objects.update(connectivity="offline"), True),
     (
         "an activity hour",
         lambda: Presence.objects.update(activity_bucket=HOUR_AGO),
@@ -145,7 +149,7 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
         True,
     ),
     (
-        "a risk's words",
+        "the text of a risk's reason",
         lambda: Risk.objects.update(reasons=[{"name": "alarms", "text": "more"}]),
         False,
     ),
@@ -162,7 +166,7 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     [row[1:] for row in WRITES],
     ids=[row[0] for row in WRITES],
 )
-def test_exactly_what_is_in_a_document_fires_the_outbox(
+def test_a_write_fills_the_outbox_exactly_when_it_changes_the_document(
     write: Callable[[], Any], is_in_document: bool
 ) -> None:
     device = full_device()
@@ -200,7 +204,7 @@ def test_a_deleted_device_leaves_the_index(indexer: Indexer) -> None:
     assert find(tenant, "*").total == 0
 
 
-def test_a_gateway_that_is_renamed_renames_it_for_its_children(
+def test_renaming_a_gateway_queues_its_children_too(
     indexer: Indexer,
 ) -> None:
     gateway = DeviceFactory.create(kind="gateway")
@@ -214,7 +218,7 @@ def test_a_gateway_that_is_renamed_renames_it_for_its_children(
     assert outbox() == {gateway.pk, child.pk}
 
 
-def test_a_role_that_may_not_write_the_outbox_fills_it_all_the_same() -> None:
+def test_a_role_without_rights_on_the_outbox_fills_it_by_the_trigger() -> None:
     device = full_device()
     outbox()
 
@@ -228,7 +232,7 @@ def test_a_role_that_may_not_write_the_outbox_fills_it_all_the_same() -> None:
     assert outbox() == {device.pk}
 
 
-def test_a_change_that_is_rolled_back_was_never_announced() -> None:
+def test_a_rolled_back_change_leaves_the_outbox_empty() -> None:
     device = full_device()
     outbox()
 
@@ -240,7 +244,7 @@ def test_a_change_that_is_rolled_back_was_never_announced() -> None:
     assert outbox() == set()
 
 
-def test_the_lag_is_the_age_of_the_oldest_change_that_waits(indexer: Indexer) -> None:
+def test_the_lag_is_the_age_of_the_oldest_waiting_change(indexer: Indexer) -> None:
     idle = index_lag_seconds()
     Outbox.objects.create(device_id=1, at=timezone.now() - timedelta(seconds=90))
     waiting = index_lag_seconds()

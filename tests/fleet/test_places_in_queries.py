@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def acme() -> Tenant:
-    """A tenant with a device on each storey of its tree."""
+    """A tenant with a device on each level of its spaces."""
     tenant: Tenant = TenantFactory.create()
     site = SiteFactory.create(tenant=tenant)
     parent = None
@@ -48,7 +48,7 @@ def acme() -> Tenant:
         ("NOT space:*", ["outside"]),
     ],
 )
-def test_a_space_finds_what_is_in_it_and_below(
+def test_a_space_finds_the_devices_in_it_and_below_it(
     acme: Tenant, indexer: Indexer, query: str, expected: list[str]
 ) -> None:
     indexer.drain()
@@ -80,7 +80,7 @@ def test_spaces_are_counted_and_sorted_by_their_paths(
     assert found.facets["space"][0] == {"value": "hq", "count": 3}
 
 
-def test_what_a_device_was_built_as_is_found(indexer: Indexer) -> None:
+def test_devices_are_found_by_hardware_revision_and_batch(indexer: Indexer) -> None:
     revision = HardwareRevisionFactory.create(slug="rev-b")
     batch = BatchFactory.create(
         tenant=revision.tenant, hardware_revision=revision, slug="2026-07"

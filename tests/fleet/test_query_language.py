@@ -1,4 +1,4 @@
-"""What a person may write, what it finds, and what an error says."""
+"""Queries as people write them: what they find, and their errors."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ FOUND = [
     ("attr.limits:{5 TO 9}", ""),
     ("attr.offset:[1e-7 TO 3e-7]", "meter-1"),
     ("attr.offset:<1e-7", ""),
-    # A text is in no range, though it reads like a number.
+    # A text is never in a range, even if it looks like a number.
     ("attr.text:[-80 TO 0]", ""),
     ("rssi:<-70", "pump-1"),
     ("rssi:-80", "pump-1"),
@@ -111,7 +111,9 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize(("text", "uids"), FOUND)
-def test_a_query_finds_what_it_says(search: Any, text: str, uids: str) -> None:
+def test_a_query_finds_the_devices_that_it_describes(
+    search: Any, text: str, uids: str
+) -> None:
     assert search(text) == uids
 
 
@@ -143,7 +145,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "position", "meant", "says"), REFUSED)
-def test_a_refusal_points_at_the_place(
+def test_an_error_gives_its_position(
     text: str, position: int | None, meant: str | None, says: str
 ) -> None:
     with pytest.raises(QueryError) as caught:

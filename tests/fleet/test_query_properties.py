@@ -1,4 +1,4 @@
-"""The query language as a whole: printing, any text at all, and the same answers."""
+"""Properties of the query language, shown with generated queries and texts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fleet.backends.tantivy_query import Compiler
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
 from fleet.query.parser import parse
-from fleet.query.printer import print_query
 from fleet.query.tree import Node
 from tests.fleet.index import fill
+from tests.fleet.printer import print_query
 from tests.fleet.reference import matches
 from tests.fleet.strategies import NOW, documents, queries
 
@@ -43,7 +43,7 @@ def test_a_printed_query_parses_to_the_same_tree(tree: Node) -> None:
 
 @given(st.lists(PIECES | st.text(max_size=5), max_size=25).map("".join))
 @settings(max_examples=1_000, deadline=None)
-def test_any_text_gives_an_answer_or_an_error_that_points_into_it(text: str) -> None:
+def test_any_text_gives_an_answer_or_an_error_with_a_position_in_it(text: str) -> None:
     outcome = _answer(text)
 
     if isinstance(outcome, QueryError):
@@ -54,7 +54,7 @@ def test_any_text_gives_an_answer_or_an_error_that_points_into_it(text: str) -> 
 
 
 def _answer(text: str) -> int | QueryError:
-    """Ask an index of one device; anything but a QueryError is the test's failure."""
+    """Search an index of one device; any exception but QueryError fails the test."""
     reader = readers.current(_one_device())
     compiler = Compiler(reader.index, now=NOW)
     try:

@@ -1,4 +1,4 @@
-"""A rebuild changes no answer and is never noticed; a verification finds faults."""
+"""A rebuild changes no answer and stops no search; a check finds differences."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def make_fleet(count: int) -> Tenant:
     return first.tenant
 
 
-def quietly(sql: str, *params: Any) -> None:
-    """Write past the triggers, as a bug or a restored backup would."""
+def write_without_outbox(sql: str, *params: Any) -> None:
+    """Write without the outbox, as a bug or a restored backup would."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(id), 0) FROM fleet_outbox")
         (last,) = cursor.fetchone() or (0,)
@@ -75,7 +75,7 @@ def test_searches_miss_nothing_while_the_index_is_rebuilt(
 
 
 @pytest.mark.django_db
-def test_what_changes_during_a_rebuild_is_in_the_old_and_in_the_new_index(
+def test_changes_during_a_rebuild_reach_the_old_and_the_new_index(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "CHUNK", 10)
@@ -90,7 +90,7 @@ def test_what_changes_during_a_rebuild_is_in_the_old_and_in_the_new_index(
 
     indexer.rebuild(change_what_was_built_already)
 
-    assert seen_meanwhile == [0, 0, 2, 4, 6]  # the old one stays fresh
+    assert seen_meanwhile == [0, 0, 2, 4, 6]  # the old index stays fresh
     assert find(tenant, "name:new").total == 8
     assert find(tenant, "*").total == 50
     assert verify_index().device_ids == []
@@ -112,7 +112,7 @@ def test_a_rebuild_changes_no_answer_and_keeps_one_generation_back(
 
 
 @pytest.mark.django_db
-def test_a_running_indexer_does_the_rebuild_that_somebody_asks_for(
+def test_a_running_indexer_does_a_requested_rebuild(
     indexer: Indexer, index_dir: Path
 ) -> None:
     before = generations.current_generation(index_dir)
@@ -128,7 +128,7 @@ def test_a_running_indexer_does_the_rebuild_that_somebody_asks_for(
 
 
 @pytest.mark.django_db
-def test_a_failed_rebuild_leaves_the_old_index_at_work(
+def test_a_failed_rebuild_leaves_the_old_index_in_use(
     indexer: Indexer, index_dir: Path
 ) -> None:
     tenant = make_fleet(5)
@@ -147,7 +147,7 @@ def test_a_failed_rebuild_leaves_the_old_index_at_work(
 
 
 @pytest.mark.django_db
-def test_a_rebuild_can_be_stopped_and_begins_anew(index_dir: Path) -> None:
+def test_a_stopped_rebuild_starts_again(index_dir: Path) -> None:
     tenant = make_fleet(5)
     stop = threading.Event()
     stop.set()
@@ -163,15 +163,17 @@ def test_a_rebuild_can_be_stopped_and_begins_anew(index_dir: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_verification_finds_and_repairs_what_is_missing_stale_or_extra(
+def test_the_check_finds_and_repairs_missing_stale_and_extra_documents(
     indexer: Indexer,
 ) -> None:
     tenant = make_fleet(10)
     indexer.drain()
     ids = dict(Device.objects.values_list("uid", "pk"))
-    quietly("UPDATE registry_device SET name = 'stale' WHERE uid = 'bulk-1'")
-    quietly("DELETE FROM registry_device WHERE uid = 'bulk-2'")
-    indexer.index_devices([])  # nothing: the triggers said nothing
+    write_without_outbox(
+        "UPDATE registry_device SET name = 'stale' WHERE uid = 'bulk-1'"
+    )
+    write_without_outbox("DELETE FROM registry_device WHERE uid = 'bulk-2'")
+    indexer.index_devices([])  # nothing: the outbox is empty
     assert indexer._current is not None
     indexer._current.remove([ids["bulk-3"]])
     indexer._current.commit()

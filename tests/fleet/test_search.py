@@ -79,7 +79,7 @@ def test_versions_sort_by_number_and_ties_by_device(tenant: Tenant) -> None:
         assert same == sorted(same)
 
 
-def test_a_cursor_goes_on_after_its_device_whatever_came_and_went(
+def test_a_cursor_continues_after_its_device_when_others_are_removed(
     index_dir: Path,
 ) -> None:
     tenant: Tenant = TenantFactory.create()
@@ -121,7 +121,7 @@ def test_facets_count_within_the_result(tenant: Tenant) -> None:
         ({"facets": ["reigon"]}, "facets"),
     ],
 )
-def test_what_a_field_cannot_do_is_said(
+def test_sorting_or_counting_by_an_unsuitable_field_is_refused(
     tenant: Tenant, options: dict[str, object], field: str
 ) -> None:
     with pytest.raises(QueryError) as caught:
@@ -131,12 +131,12 @@ def test_what_a_field_cannot_do_is_said(
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "eyJhIjoxfQ", "é", "WyJ1aWQiLDEsMV0"])
-def test_a_foreign_cursor_is_refused(tenant: Tenant, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(tenant: Tenant, cursor: str) -> None:
     with pytest.raises(BadCursor):
         find(tenant, "*", cursor=cursor)
 
 
-def test_a_cursor_of_another_sorting_is_refused(tenant: Tenant) -> None:
+def test_a_cursor_of_another_sort_order_is_refused(tenant: Tenant) -> None:
     page = find(tenant, "*", sort="region", limit=1)
 
     with pytest.raises(BadCursor):
@@ -150,7 +150,7 @@ def test_without_an_index_the_answer_says_that_it_is_being_built(
         find(TenantFactory.create(), "*")
 
 
-def test_no_query_reaches_another_tenant(indexer: Indexer) -> None:
+def test_no_query_finds_devices_of_another_tenant(indexer: Indexer) -> None:
     ours, theirs = DeviceFactory.create(), DeviceFactory.create()
     indexer.drain()
 
@@ -164,7 +164,7 @@ def test_no_query_reaches_another_tenant(indexer: Indexer) -> None:
     assert both.total == 2
 
 
-def test_members_are_checked_again_in_the_truth(indexer: Indexer) -> None:
+def test_members_are_checked_again_in_the_database(indexer: Indexer) -> None:
     moved, kept = DeviceFactory.create(), DeviceFactory.create()
     indexer.drain()
     Device.objects.filter(pk=moved.pk).update(  # not indexed yet

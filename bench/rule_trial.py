@@ -1,8 +1,9 @@
-"""How long a rule's trial against the last week takes with a large fleet behind it.
+"""How long the trial of a rule on the last week takes with a large fleet.
 
-A week of one metric is 2,016 buckets a device, and the trial reads a sample of 1,000
-devices: some two million. The baseline reads the same buckets by the ORM and judges
-them one by one; on a product of few devices both must find as many alarms.
+A week of one metric is 2,016 buckets per device, and the trial reads a sample of 1,000
+devices: about two million buckets. The baseline reads the same buckets with the ORM and
+judges them one by one. On a product with few devices both must find the same number of
+alarms.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from registry.models import Product
     from state.selectors.rule_trial import Trial
 
-FEW = 100  # devices of the product that the baseline goes through
+FEW = 100  # devices of the product that the baseline reads
 ROUNDS = 5
-FEW_APART = """
+MOVE_FEW = """
     WITH second AS (
         INSERT INTO registry_product (public_id, tenant_id, slug, name, kind,
             attributes_schema, metrics, reported_keys, heartbeat_seconds,
@@ -38,8 +39,9 @@ FEW_APART = """
     UPDATE registry_device d SET product_id = second.id FROM second
     WHERE d.id IN (SELECT id FROM registry_device ORDER BY id LIMIT %s)
 """
-# Those that a sample takes, more that it leaves, and the few. A day's course of warm
-# and cold with a little chance, so that a threshold is crossed now and then.
+# Devices of the sample, others that it leaves out, and the few of the baseline. The
+# temperature rises and falls each day, with some randomness, so that it sometimes
+# crosses a threshold.
 BUCKETS = """
     INSERT INTO state_telemetryrollup (device_id, metric, step, at, tenant_id, minimum,
         maximum, total, count, last, last_at)
@@ -75,14 +77,14 @@ def main() -> None:
 
 
 def report(lab: Lab, devices: int, measured: int) -> None:
-    """Measure in one lab."""
+    """Measure in one lab and write the report."""
     from registry.models import Product
     from state.choices import Comparison
     from state.selectors.rule_trial import Trial, try_rule
 
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     fill(lab, devices, now)
-    lay_buckets(lab, measured, now)
+    store_buckets(lab, measured, now)
     trial = Trial(
         "temperature", Comparison.ABOVE, 32.0, hold_seconds=600, hysteresis=2.0
     )
@@ -93,18 +95,18 @@ def report(lab: Lab, devices: int, measured: int) -> None:
     if of_few != raises:
         raise SystemExit(f"The trial finds {of_few} alarms, the baseline {raises}.")
     tried = found["devices"]["tried"]
-    taken = [timed(lambda: try_rule(large, trial, now=now)) for _ in range(ROUNDS)]
-    middle = statistics.median(taken)
+    durations = [timed(lambda: try_rule(large, trial, now=now)) for _ in range(ROUNDS)]
+    middle = statistics.median(durations)
     write_report(
-        "rehearsal",
+        "rule_trial",
         figures=[
             Figure("a trial, median", middle, "s"),
-            Figure("a trial, longest", max(taken), "s"),
+            Figure("a trial, longest", max(durations), "s"),
             Figure("buckets read", buckets / FEW * tried / middle, "per s"),
-            Figure("alarms that it finds", found["raises"], ""),
+            Figure("alarms found", found["raises"], ""),
         ],
         ratio=by_one / FEW * tried / middle,
-        baseline=f"buckets by the ORM, judged one by one (measured on {FEW} devices)",
+        baseline=f"ORM rows, judged one by one (measured on {FEW} devices)",
         data_dir=Path(os.environ.get("BENCH_DIR", BASE / "var")),
         notes={
             "devices": devices,
@@ -115,17 +117,17 @@ def report(lab: Lab, devices: int, measured: int) -> None:
     )
 
 
-def lay_buckets(lab: Lab, measured: int, now: datetime) -> None:
-    """Store a week of five-minute buckets, a day at a time."""
+def store_buckets(lab: Lab, measured: int, now: datetime) -> None:
+    """Store a week of five-minute buckets, one day at a time."""
     from iotplatform.common.partitions import ensure_partitions
 
     for days in range(8):
         ensure_partitions("state_telemetryrollup", today=(now - timedelta(days)).date())
-    # Whole buckets, in which any moment of the week has its own.
+    # Whole buckets, so that every moment of the week is in one.
     first = now - timedelta(days=7, minutes=now.minute % 5 - 5)
     with connect(lab) as database:
         database.execute("SET session_replication_role = replica")
-        database.execute(FEW_APART, [FEW])
+        database.execute(MOVE_FEW, [FEW])
         for day in range(7):
             begin = first + timedelta(days=day)
             end = begin + timedelta(days=1, minutes=-5)
@@ -136,7 +138,7 @@ def lay_buckets(lab: Lab, measured: int, now: datetime) -> None:
 
 
 def one_by_one(product: Product, trial: Trial, now: datetime) -> tuple[int, int, float]:
-    """Return the alarms that a loop finds, the buckets that it read, its seconds."""
+    """Return the alarms that a loop finds, the buckets that it reads, its seconds."""
     from state.choices import RollupStep
     from state.models import TelemetryRollup
     from state.selectors.rule_trial import WEEK

@@ -1,4 +1,4 @@
-"""A limited member's doors stop at the limit: search, counts, jobs, snapshots."""
+"""A limited member accesses nothing beyond the limit: search, jobs, snapshots."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db
 
 
 @dataclass
-class Reached:
-    """Two devices at two sites, and clients who reach one and both."""
+class LimitedAccess:
+    """Two devices at two sites, and clients who may access one of them and both."""
 
     inside: Device
     beyond: Device
@@ -32,7 +32,7 @@ class Reached:
     whole: APIClient
 
     def get(self, path: str, client: APIClient | None = None) -> Any:
-        """What a client (the limited one) reads."""
+        """Return what a client reads, by default the limited one."""
         answer = (client or self.limited).get(f"/api/v1/{path}")
         assert answer.status_code == 200, answer.content
         return answer.json()
@@ -50,7 +50,7 @@ def _client(tenant: Tenant, *, limited_to: Device | None = None) -> APIClient:
 
 
 @pytest.fixture
-def reached(indexer: Indexer) -> Reached:
+def access(indexer: Indexer) -> LimitedAccess:
     """An indexed fleet, half of it within a limit."""
     acme = TenantFactory(slug="acme")
     product = ProductFactory(tenant=acme)
@@ -60,108 +60,122 @@ def reached(indexer: Indexer) -> Reached:
         make_presence(device)
         make_alarm(device)
     indexer.drain()
-    return Reached(inside, beyond, _client(acme, limited_to=inside), _client(acme))
+    return LimitedAccess(
+        inside, beyond, _client(acme, limited_to=inside), _client(acme)
+    )
 
 
-def test_a_search_finds_and_counts_within_the_limit(reached: Reached) -> None:
-    found = reached.get("fleet/search/?q=*&facets=site")
+def test_a_search_finds_and_counts_within_the_limit(access: LimitedAccess) -> None:
+    found = access.get("fleet/search/?q=*&facets=site")
 
     assert [row["uid"] for row in found["results"]] == ["inside"]
     assert found["total"] == 1
     assert [row["value"] for row in found["facets"]["site"]] == [
-        reached.inside.site.slug
+        access.inside.site.slug
     ]
 
 
-def test_no_query_text_gets_past_the_limit(reached: Reached) -> None:
-    for q in ("uid:beyond", "NOT uid:inside", f"site:{reached.beyond.site.slug}"):
-        assert reached.get(f"fleet/search/?q={q}")["total"] == 0
+def test_no_query_text_bypasses_the_limit(access: LimitedAccess) -> None:
+    for q in ("uid:beyond", "NOT uid:inside", f"site:{access.beyond.site.slug}"):
+        assert access.get(f"fleet/search/?q={q}")["total"] == 0
 
 
 @pytest.mark.parametrize("source", [{"query": "*"}, {"devices": ["inside"]}])
-def test_a_limited_members_job_reaches_only_their_devices(
-    reached: Reached, source: dict[str, Any]
+def test_a_limited_members_job_contains_only_their_devices(
+    access: LimitedAccess, source: dict[str, Any]
 ) -> None:
     body = {"name": "j", "command": {"name": "identify"}} | source
 
-    answer = reached.limited.post("/api/v1/jobs/", body, format="json")
+    answer = access.limited.post("/api/v1/jobs/", body, format="json")
 
     assert answer.status_code == 201, answer.content
     uids = JobTarget.objects.values_list("device__uid", flat=True)
     assert list(uids) == ["inside"]
 
 
-def test_a_device_beyond_the_limit_cannot_be_named_in_a_job(reached: Reached) -> None:
+def test_a_device_beyond_the_limit_cannot_be_named_in_a_job(
+    access: LimitedAccess,
+) -> None:
     body = {"name": "j", "command": {"name": "identify"}, "devices": ["beyond"]}
 
-    answer = reached.limited.post("/api/v1/jobs/", body, format="json")
+    answer = access.limited.post("/api/v1/jobs/", body, format="json")
 
     assert answer.status_code == 400
     assert not JobTarget.objects.exists()
 
 
-def test_a_job_with_devices_beyond_the_limit_is_not_there(reached: Reached) -> None:
+def test_a_job_with_devices_beyond_the_limit_is_not_found(
+    access: LimitedAccess,
+) -> None:
     body = {"name": "all", "command": {"name": "identify"}, "query": "*"}
-    made = reached.whole.post("/api/v1/jobs/", body, format="json").json()
+    made = access.whole.post("/api/v1/jobs/", body, format="json").json()
 
-    assert reached.get("jobs/")["results"] == []
+    assert access.get("jobs/")["results"] == []
     path = f"/api/v1/jobs/{made['id']}/"
-    assert reached.limited.get(path).status_code == 404
-    assert reached.limited.post(f"{path}cancel/", {}, format="json").status_code == 404
+    assert access.limited.get(path).status_code == 404
+    assert access.limited.post(f"{path}cancel/", {}, format="json").status_code == 404
 
 
-def test_a_cohort_counts_and_freezes_what_its_reader_reaches(reached: Reached) -> None:
+def test_a_cohort_counts_and_freezes_what_its_reader_may_access(
+    access: LimitedAccess,
+) -> None:
     body = {"name": "everything", "query": "*"}
-    cohort = reached.whole.post("/api/v1/cohorts/", body, format="json").json()["id"]
+    cohort = access.whole.post("/api/v1/cohorts/", body, format="json").json()["id"]
 
-    mine = reached.limited.post(f"/api/v1/cohorts/{cohort}/snapshot/").json()
-    theirs = reached.whole.post(f"/api/v1/cohorts/{cohort}/snapshot/").json()
+    mine = access.limited.post(f"/api/v1/cohorts/{cohort}/snapshot/").json()
+    theirs = access.whole.post(f"/api/v1/cohorts/{cohort}/snapshot/").json()
 
-    members = reached.get(f"snapshots/{mine['id']}/members/")["results"]
+    members = access.get(f"snapshots/{mine['id']}/members/")["results"]
     assert [row["device"] for row in members] == ["inside"]
-    beyond = reached.limited.get(f"/api/v1/snapshots/{theirs['id']}/members/")
+    beyond = access.limited.get(f"/api/v1/snapshots/{theirs['id']}/members/")
     assert beyond.status_code == 404
 
 
-def test_alarms_and_commands_beyond_the_limit_are_not_there(reached: Reached) -> None:
-    mine, theirs = (make_command(row) for row in (reached.inside, reached.beyond))
+def test_alarms_and_commands_beyond_the_limit_are_not_found(
+    access: LimitedAccess,
+) -> None:
+    mine, theirs = (make_command(row) for row in (access.inside, access.beyond))
 
-    alarms = reached.get("alarms/")["results"]
-    commands = reached.get("commands/")["results"]
+    alarms = access.get("alarms/")["results"]
+    commands = access.get("commands/")["results"]
 
     assert [row["device"] for row in alarms] == ["inside"]
     assert [row["id"] for row in commands] == [str(mine.public_id)]
     path = f"/api/v1/commands/{theirs.public_id}/cancel/"
-    assert reached.limited.post(path).status_code == 404
+    assert access.limited.post(path).status_code == 404
 
 
-def test_every_door_of_a_device_beyond_the_limit_is_closed(reached: Reached) -> None:
+def test_every_endpoint_of_a_device_beyond_the_limit_is_404(
+    access: LimitedAccess,
+) -> None:
     for path in ("", "state/", "timeline/", "credentials/"):
-        answer = reached.limited.get(f"/api/v1/devices/beyond/{path}")
+        answer = access.limited.get(f"/api/v1/devices/beyond/{path}")
         assert answer.status_code == 404, path
     sent = {"device": "beyond", "name": "identify"}
-    answer = reached.limited.post("/api/v1/commands/", sent, format="json")
+    answer = access.limited.post("/api/v1/commands/", sent, format="json")
     assert answer.status_code in (400, 404)
 
 
-def test_who_is_limited_changes_nothing_of_the_whole_tenant(reached: Reached) -> None:
-    product = reached.inside.product.slug
+def test_a_limited_member_changes_nothing_of_the_whole_tenant(
+    access: LimitedAccess,
+) -> None:
+    product = access.inside.product.slug
     path = f"/api/v1/products/{product}/"
 
-    assert reached.limited.get(path).status_code == 200
-    assert reached.limited.patch(path, {"name": "x"}, format="json").status_code == 403
-    assert reached.whole.patch(path, {"name": "x"}, format="json").status_code == 200
+    assert access.limited.get(path).status_code == 200
+    assert access.limited.patch(path, {"name": "x"}, format="json").status_code == 403
+    assert access.whole.patch(path, {"name": "x"}, format="json").status_code == 200
 
 
-def test_a_site_outside_of_the_limit_is_not_made(reached: Reached) -> None:
-    answer = reached.limited.post("/api/v1/sites/", {"slug": "new"}, format="json")
+def test_a_site_outside_the_limit_is_not_made(access: LimitedAccess) -> None:
+    answer = access.limited.post("/api/v1/sites/", {"slug": "new"}, format="json")
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "project"
 
 
 def test_the_console_shows_a_limited_member_their_devices_only(
-    reached: Reached, client: Any
+    access: LimitedAccess, client: Any
 ) -> None:
     user: Any = MembershipLimit.objects.get().membership.user
     client.force_login(user)

@@ -1,4 +1,4 @@
-"""Rule 5: whatever is written, the index equals the truth once it has drained."""
+"""After any writes, the index equals the database once the outbox is drained."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fleet.services.indexing import Indexer
 from registry.models import Device, Product, Site, Space
 from state.models import Alarm, Presence
 from state.services.presence.sweep import sweep_across_tenants
-from tests.commands.field import Unit, ask, deliver, sweep
+from tests.commands.units import Unit, ask, deliver, sweep
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, SpaceFactory
 
 Chance = random.Random
 
 
-def said(chance: Chance) -> None:
-    """A device says something, through the real door."""
+def device_sends(chance: Chance) -> None:
+    """A device sends a message, which is ingested as from a broker."""
     unit = Unit(chance.choice(list(Device.objects.filter(lifecycle="active"))))
     number = chance.randrange(1, 60)
     messages: list[tuple[str, dict[str, Any]]] = [
@@ -49,8 +49,8 @@ def said(chance: Chance) -> None:
     unit.say(*chance.choice(messages))
 
 
-def asked(chance: Chance) -> None:
-    """A person asks for a command; it goes out, and perhaps the device answers."""
+def person_commands(chance: Chance) -> None:
+    """A person sends a command, and perhaps the device answers."""
     unit = Unit(chance.choice(list(Device.objects.filter(lifecycle="active"))))
     command = ask(unit, *chance.choice([("reboot", {}), ("set_config", {"a": 1})]))
     if chance.random() < 0.7:
@@ -60,56 +60,56 @@ def asked(chance: Chance) -> None:
 
 
 def time_passed(chance: Chance) -> None:
-    """The clock runs ahead: silence, timeouts."""
+    """Time passes: devices are silent, commands time out."""
     later = timezone.now() + timedelta(minutes=chance.randrange(1, 90))
     sweep_across_tenants(now=later)
     sweep(later)
 
 
-def written_past_the_services(chance: Chance) -> None:
-    """The admin, a bulk update, raw SQL."""
+def writes_without_services(chance: Chance) -> None:
+    """Something writes without a service: a bulk update, raw SQL."""
     word = f"w{chance.randrange(9)}"
     writes: list[Callable[[], object]] = [
         lambda: Device.objects.update(name=word),
-        lambda: Device.objects.filter(pk=some(chance)).update(
+        lambda: Device.objects.filter(pk=some_id(chance)).update(
             tags=[word], attributes={"rev": word}, lifecycle="in_repair"
         ),
-        lambda: Site.objects.filter(pk=some(chance, Site)).update(region=word),
-        lambda: Site.objects.filter(pk=some(chance, Site)).update(slug=word + "-s"),
-        lambda: placed(chance),
-        lambda: rebuilt(chance, word),
+        lambda: Site.objects.filter(pk=some_id(chance, Site)).update(region=word),
+        lambda: Site.objects.filter(pk=some_id(chance, Site)).update(slug=word + "-s"),
+        lambda: device_moves_to_space(chance),
+        lambda: space_changes(chance, word),
         lambda: Product.objects.update(name=word, reported_keys=["modem.fw"]),
         lambda: Alarm.objects.all().delete(),
-        lambda: Presence.objects.filter(pk=some(chance)).delete(),
-        lambda: newcomer(Site.objects.get(pk=some(chance, Site))),
+        lambda: Presence.objects.filter(pk=some_id(chance)).delete(),
+        lambda: add_device(Site.objects.get(pk=some_id(chance, Site))),
         lambda: raw("UPDATE registry_device SET serial = %s || id", word),
     ]
     chance.choice(writes)()
 
 
-def placed(chance: Chance) -> None:
-    """A device goes into a space of its site, or out of it."""
-    device = Device.objects.get(pk=some(chance))
+def device_moves_to_space(chance: Chance) -> None:
+    """A device moves into a space of its site, or out of it."""
+    device = Device.objects.get(pk=some_id(chance))
     spaces = Space.objects.filter(site=device.site_id).values_list("pk", flat=True)
     Device.objects.filter(pk=device.pk).update(
         space=chance.choice([None, *spaces.order_by("pk")])
     )
 
 
-def rebuilt(chance: Chance, word: str) -> None:
-    """A space is renamed, and a floor goes into its building or out of it."""
-    Space.objects.filter(pk=some(chance, Space)).update(
+def space_changes(chance: Chance, word: str) -> None:
+    """A space is renamed, and a floor moves into its building or out of it."""
+    Space.objects.filter(pk=some_id(chance, Space)).update(
         slug=f"{word}-{chance.random()}"
     )
     outer, inner = Space.objects.order_by("pk")[:2]
     Space.objects.filter(pk=inner.pk).update(parent=chance.choice([None, outer]))
 
 
-def newcomer(site: Site) -> None:
+def add_device(site: Site) -> None:
     DeviceFactory.create(site=site, tenant=site.tenant)
 
 
-def some(
+def some_id(
     chance: Chance, model: type[Device] | type[Site] | type[Space] = Device
 ) -> int:
     return chance.choice(list(model.objects.values_list("pk", flat=True)))
@@ -121,16 +121,16 @@ def raw(statement: str, *values: str) -> None:
 
 
 ACTS: list[Callable[[Chance], None]] = [
-    *([said] * 6),
-    *([asked] * 3),
+    *([device_sends] * 6),
+    *([person_commands] * 3),
     time_passed,
-    *([written_past_the_services] * 3),
+    *([writes_without_services] * 3),
 ]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(3))
-def test_the_index_equals_the_truth_after_any_writes(
+def test_the_index_equals_the_database_after_any_writes(
     indexer: Indexer, seed: int
 ) -> None:
     chance = Chance(seed)
@@ -152,7 +152,7 @@ def test_the_index_equals_the_truth_after_any_writes(
         chance.choice(ACTS)(chance)
         if number == 30:
             indexer.rebuild()
-        # Often, for a later write to the same device would hide what was forgotten.
+        # Often, because a later write to the same device would hide a missing one.
         if chance.random() < 0.3 or number in (30, 59):
             while indexer.drain():
                 pass

@@ -1,7 +1,8 @@
-"""A bridge that may be stopped while what it is to take in is published.
+"""A bridge that may be stopped while messages are published.
 
-PostgreSQL ends the session of a bridge that stands still, and another bridge takes its
-slots: right in operation, and seconds of moving slots within a measurement of speed.
+PostgreSQL ends the session of a bridge that does nothing, and another bridge takes its
+slots. That is right in operation, but the seconds of moving slots would spoil a
+measurement of speed.
 """
 
 from __future__ import annotations
