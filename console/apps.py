@@ -1,9 +1,7 @@
-"""What an operator does next."""
+"""The console: the pages that people work with."""
 
 from django.apps import AppConfig
 
 
 class ConsoleConfig(AppConfig):
-    """Configuration of the console app."""
-
     name = "console"

@@ -1,4 +1,4 @@
-"""What the frame of every page shows: tenants, navigation, the trust strip."""
+"""Data of the frame around every page: tenants, navigation, platform status."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject, cached_property
 
 from console.auth.openid_connect import is_switched_on
-from console.presenters.platform_status import Trust, get_trust
-from console.scope import Scope, scope_of
+from console.presenters.platform_status import PlatformStatus, get_platform_status
+from console.scope import ConsoleScope, scope_of
 from registry.permissions import Right
 
 if TYPE_CHECKING:
     from registry.models import Tenant
 
-# name of the URL, label and icon, prefixes of the paths that belong to it
+# URL name (also the icon), label, prefixes of the paths that belong to the entry
 PAGES = (
     ("fleet", "Fleet", ("/fleet/", "/devices/")),
     ("cohorts", "Cohorts", ("/cohorts/",)),
@@ -29,8 +29,6 @@ PAGES = (
 
 @dataclass(frozen=True)
 class NavItem:
-    """One entry of the navigation."""
-
     label: str
     icon: str
     url: str
@@ -39,42 +37,39 @@ class NavItem:
 
 
 class Shell:
-    """The frame's data; nothing is read before a template asks."""
+    """The data of the frame, read only when a template uses it."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
     @property
     def frame(self) -> str:
-        """The template that an error page stands in."""
         user = getattr(self._request, "user", None)
         signed_in = user is not None and user.is_authenticated
         return "base.html" if signed_in else "gate.html"
 
     @cached_property
-    def scope(self) -> Scope:
-        """The page's scope, or the person's where the page has none."""
+    def scope(self) -> ConsoleScope:
+        """The request's scope; it is built here for pages that have none."""
         known = getattr(self._request, "scope", None)
-        return known if isinstance(known, Scope) else scope_of(self._request)
+        return known if isinstance(known, ConsoleScope) else scope_of(self._request)
 
     @property
     def tenants(self) -> list[Tenant]:
-        """Every tenant that the person may choose."""
         return self.scope.all_tenants
 
     @property
     def tenant(self) -> Tenant | None:
-        """The chosen one."""
         return self.scope.tenant
 
     @property
     def tenant_name(self) -> str:
-        """The chosen tenant's slug, or what stands for all of them."""
+        """The slug of the chosen tenant, or "all tenants"."""
         return self.scope.tenant.slug if self.scope.tenant else "all tenants"
 
     @property
     def tenant_links(self) -> list[tuple[str, str, Tenant | None]]:
-        """The ways to each tenant, and to all; the page's own state is kept."""
+        """Links that switch the tenant: name, address, tenant; the filters are kept."""
         kept = self._request.GET.copy()
         for name in ("tenant", "cursor", "before", "after"):
             kept.pop(name, None)
@@ -90,23 +85,21 @@ class Shell:
 
     @property
     def administers(self) -> bool:
-        """Whether the person manages the people of some tenant."""
+        """Whether the person manages the members of any tenant."""
         scope = self.scope
         return any(scope.may(Right.ADMINISTER, row.pk) for row in scope.all_tenants)
 
     @property
     def has_single_sign_on(self) -> bool:
-        """Whether an account elsewhere can be connected."""
+        """Whether an account of an identity provider can be connected."""
         return is_switched_on()
 
     @cached_property
-    def trust(self) -> Trust:
-        """Whether we listen, and how far behind we are."""
-        return get_trust()
+    def platform_status(self) -> PlatformStatus:
+        return get_platform_status()
 
     @property
     def daily(self) -> list[NavItem]:
-        """The pages of the daily work."""
         path = self._request.path
         return [
             NavItem(
@@ -120,13 +113,13 @@ class Shell:
 
     @property
     def further(self) -> list[NavItem]:
-        """The other pages that this person may open; a phone has them in a menu."""
+        """The other pages that the person may open; a phone shows them in a menu."""
         path, user = self._request.path, self._request.user
         url = reverse("console:dead-letters")
-        items = [NavItem("Dead letters", "letters", url, path.startswith(url))]
+        items = [NavItem("Rejected messages", "letters", url, path.startswith(url))]
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
             url = reverse("console:audit")
-            items.append(NavItem("Audit", "audit", url, path.startswith(url)))
+            items.append(NavItem("Audit log", "audit", url, path.startswith(url)))
         if user.is_superuser:
             url = reverse("console:platform")
             here = path.startswith(url)
@@ -134,11 +127,11 @@ class Shell:
         if user.is_staff:
             url = reverse("admin:index")
             items.append(
-                NavItem("Registry", "admin", url, divided=not user.is_superuser)
+                NavItem("Administration", "admin", url, divided=not user.is_superuser)
             )
         return items
 
 
 def console(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: ``shell``, read lazily, so that other pages pay nothing."""
+    """Context processor: ``shell``, lazy, so that other pages cost nothing."""
     return {"shell": SimpleLazyObject(lambda: Shell(request))}

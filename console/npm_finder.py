@@ -1,4 +1,4 @@
-"""Static files of the npm packages: only those that a page asks for."""
+"""Finds static files of npm packages: only those that a page uses."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class NpmFinder(BaseFinder):
-    """Finds LIBRARIES in node_modules; finds nothing where npm has not run."""
+    """Finds the files of LIBRARIES in node_modules; none if npm has not run."""
 
     def check(self, **kwargs: Any) -> list[Any]:
-        """Nothing to check: a missing folder is a machine without npm."""
+        """Check nothing: a missing folder means that npm was not run here."""
         return []
 
     def find(self, path: str, find_all: bool = False) -> Any:
-        """Return the file behind a static path, or an empty list."""
+        """Return the file of a static path, or an empty list."""
         for prefix, (folder, patterns) in LIBRARIES.items():
             if not path.startswith(f"{prefix}/"):
                 continue
@@ -57,7 +57,7 @@ class NpmFinder(BaseFinder):
     def list(
         self, ignore_patterns: Iterable[str] | None
     ) -> Iterator[tuple[str, Storage]]:
-        """Yield each file and the storage that it is in."""
+        """Yield each file with its storage."""
         for prefix, (folder, patterns) in LIBRARIES.items():
             root = Path(settings.NODE_MODULES) / folder
             storage = FileSystemStorage(location=str(root))

@@ -1,13 +1,14 @@
-"""Lists by the key, the newest first: no page number that shifts under the reader."""
+"""Paging by key, the newest first: new rows do not shift the later pages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.http import HttpRequest
+
+from iotplatform.common.ids import parse_uuid
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -17,7 +18,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, and the ways to the next and the first page."""
+    """Rows of one page, with the addresses of the next and the first page."""
 
     rows: list[Any]
     next_url: str | None
@@ -27,8 +28,8 @@ class Page:
 def page_of(
     request: HttpRequest, rows: QuerySet[Any], *, size: int = PAGE_SIZE
 ) -> Page:
-    """Return the page after the row that ``before`` names, by its public id."""
-    before = _uuid(request.GET.get("before", ""))
+    """Return the page after the row whose public id is in ``?before=``."""
+    before = parse_uuid(request.GET.get("before", ""))
     if before is not None:
         last = rows.filter(public_id=before).values_list("pk", flat=True).first()
         rows = rows.filter(pk__lt=last) if last is not None else rows.none()
@@ -47,10 +48,3 @@ def page_of(
         next_url=next_url,
         first_url=f"?{urlencode(state)}" if before else None,
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

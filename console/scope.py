@@ -1,4 +1,4 @@
-"""Which tenants a person looks at now, and what they may do there."""
+"""The tenants that a person works in, and what they may do there."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SESSION_KEY = "tenant"
 
 
-class Scope:
-    """The tenants that a user may view, and the one that they chose, if any."""
+class ConsoleScope:
+    """The tenants that a user may view, and the chosen one, if any."""
 
     def __init__(self, user: User, chosen: str) -> None:
         self.user = user
@@ -31,12 +31,12 @@ class Scope:
 
     @cached_property
     def all_tenants(self) -> list[Tenant]:
-        """Every tenant that the user may view: objects are looked up in these."""
+        """Every tenant that the user may view: lookups by id use these."""
         return list(tenants_where(self.user, Right.VIEW))
 
     @cached_property
     def tenant(self) -> Tenant | None:
-        """The chosen tenant, or the only one; None for all of them."""
+        """The chosen tenant, or the only one; None means all."""
         if len(self.all_tenants) == 1:
             return self.all_tenants[0]
         found = [row for row in self.all_tenants if row.slug == self._chosen]
@@ -48,49 +48,43 @@ class Scope:
         return [self.tenant] if self.tenant else self.all_tenants
 
     def may(self, right: Right, tenant_id: int) -> bool:
-        """Whether the user has a right in a tenant."""
         return may(self.user, tenant_id, right)
 
     def writable(self) -> list[Tenant]:
-        """The tenants in view where the user may act; refuses with 403 where none."""
+        """Return the shown tenants where the user may operate; 403 if there is none."""
         found = [row for row in self.tenants if self.may(Right.OPERATE, row.pk)]
         if not found:
-            raise PermissionDenied("This needs the right to operate in a tenant.")
+            raise PermissionDenied("You need the right to operate in a tenant.")
         return found
 
     def require(self, right: Right, tenant_id: int) -> None:
-        """Refuse with 403 without the right."""
         if not self.may(right, tenant_id):
-            raise PermissionDenied(f"This needs the right to {right} in this tenant.")
+            raise PermissionDenied(f"You need the right to {right} in this tenant.")
 
 
 class ConsoleRequest(HttpRequest):
-    """A request of a person who is signed in."""
-
     user: User
-    scope: Scope
+    scope: ConsoleScope
     htmx: HtmxDetails
 
 
 class View(Protocol):
-    """A page of the console."""
-
     def __call__(
         self, request: ConsoleRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse: ...
 
 
-def scope_of(request: HttpRequest) -> Scope:
-    """Return the request's scope; ``?tenant=`` chooses, and the session remembers."""
+def scope_of(request: HttpRequest) -> ConsoleScope:
+    """Return the request's scope; ``?tenant=`` is kept in the session."""
     asked = request.GET.get("tenant")
     if asked is not None and request.method == "GET":
         request.session[SESSION_KEY] = asked
     chosen = request.session.get(SESSION_KEY, "")
-    return Scope(request.user, chosen)  # type: ignore[arg-type]
+    return ConsoleScope(request.user, chosen)  # type: ignore[arg-type]
 
 
 def page(view: View) -> Any:
-    """Make a view a page: signed in, scoped to tenants, refusals as 403 and 404."""
+    """Wrap a view: sign-in required, tenant scope set, refusals become 403 and 404."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,1 +1,1 @@
-"""Signing in: allauth, sessions, OpenID Connect."""
+"""Sign-in: allauth, sessions, OpenID Connect."""

@@ -1,4 +1,4 @@
-"""Sign-in: whom allauth lets in, by password or provider, and second factors."""
+"""allauth's adapters: who may sign in, and how second factors are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from requests import RequestException
 
 from console.auth import openid_connect
 from registry.exceptions import SignInRefused
-from registry.selectors.second_factors import must_have_one
+from registry.selectors.second_factors import needs_second_factor
 from registry.services.connections import connect_by_address
 
 logger = logging.getLogger(__name__)
@@ -30,52 +30,52 @@ MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """allauth's account adapter, with the door for strangers shut."""
+    """allauth's account adapter, without a sign-up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Nobody signs up."""
         return False
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Sign in; who came without a password has the backend of those with one."""
+        """Sign in; without a password the user gets the model backend too."""
         user.backend = getattr(user, "backend", MODEL_BACKEND)
         super().login(request, user)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count nothing: django-axes does, on every door; a name is never locked alone.
+        """Count no failed sign-ins here: django-axes counts them at every entry point.
 
-        allauth's own limit stays for the codes of the second factor.
+        It never locks a name alone. allauth's own limit stays for the codes of the
+        second factor.
         """
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Who comes from the identity provider, and what they are told if they may not."""
+    """Signs in people from the identity provider, or tells them why not."""
 
     def list_apps(
         self, request: HttpRequest, provider: Any = None, client_id: Any = None
     ) -> list[Any]:
-        """Return the provider of the settings, if any; those of the database never."""
+        """Return the provider of the settings, if any; never one of the database."""
         return [openid_connect.make_app()] if openid_connect.is_switched_on() else []
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Strangers are decided about in ``pre_social_login``."""
+        """Return False: ``pre_social_login`` decides about unknown people."""
         return False
 
     def authenticate_by_email(self, sociallogin: Any) -> None:
-        """Nobody: allauth's way would throw away the password of whom it finds."""
+        """Match nobody: allauth's own match would delete the password of the user."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Find the person of an account that comes for the first time, or refuse it."""
-        sociallogin.token = None  # it has told who this is, and is not kept
-        connects = sociallogin.state.get("process") == AuthProcess.CONNECT
-        if connects or sociallogin.is_existing:
+        """Find the user of an account on its first sign-in, or refuse it."""
+        sociallogin.token = None  # it served to identify the person, and is not kept
+        is_connecting = sociallogin.state.get("process") == AuthProcess.CONNECT
+        if is_connecting or sociallogin.is_existing:
             return
-        told, unsaved = sociallogin.account.extra_data, sociallogin.user
+        claims, unsaved = sociallogin.account.extra_data, sociallogin.user
         try:
             sociallogin.user = connect_by_address(
                 sociallogin.account,
                 email=unsaved.email,
-                is_verified=told.get("email_verified") is True,
+                is_verified=claims.get("email_verified") is True,
                 may_sign_up=settings.OIDC_SIGN_UP,
                 first_name=unsaved.first_name,
                 last_name=unsaved.last_name,
@@ -92,18 +92,18 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        """Say what went wrong: roughly to the person, exactly to the log."""
+        """Tell the person roughly what went wrong, and the log exactly."""
         if error == AuthError.CANCELLED:
             messages.info(request, f"You did not sign in with {provider.name}.")
             raise ImmediateHttpResponse(redirect("account_login"))
         if isinstance(exception, RequestException):
-            # Not its words, which may hold what was asked.
+            # Not the message of the exception: it may hold the request, with secrets.
             logger.error("single sign-on: no answer: %s", type(exception).__name__)
             self._answer(request, "away", 503)
         if exception is None and "state" not in (extra_context or {}):
             self._answer(request, "stale", 400)
-        said = exception or f"the provider says {request.GET.get('error', '')[:80]!r}"
-        logger.error("single sign-on: not believed: %s", said)
+        reason = exception or f"provider error {request.GET.get('error', '')[:80]!r}"
+        logger.error("single sign-on: not believed: %s", reason)
         self._answer(request, "not_believed", 403)
 
     def _answer(
@@ -116,19 +116,18 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """allauth's second factors, whose secrets a copy of the database does not tell."""
+    """Encrypts the secrets of second factors, so that a database copy is no use."""
 
     def encrypt(self, text: str) -> str:
-        """Hide a secret with a key made of SECRET_KEY."""
+        """Encrypt a secret with a key derived from SECRET_KEY."""
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Tell a hidden secret."""
         return _cipher().decrypt(encrypted_text.encode()).decode()
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:
-        """Who must have a second factor does not take it off."""
-        return not must_have_one(authenticator.user)
+        """Return False for people who must have a second factor."""
+        return not needs_second_factor(authenticator.user)
 
 
 def _cipher() -> Fernet:

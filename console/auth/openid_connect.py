@@ -1,7 +1,7 @@
-"""OpenID Connect: what we ask of the identity provider, and what we believe of it.
+"""OpenID Connect: requests to the identity provider, and checks of its answers.
 
-allauth goes through the code flow with PKCE and a state kept in the session. Beyond it,
-an ID token is checked here: signature, issuer, audience, times and the nonce.
+allauth runs the code flow, with PKCE and a state kept in the session. This module also
+checks the ID token: signature, issuer, audience, times and nonce.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from requests import RequestException
 
-PROVIDER_ID = "oidc"  # of the one that the settings name
+PROVIDER_ID = "oidc"  # the only provider: the one of the settings
 WELL_KNOWN = "/.well-known/openid-configuration"
-# Asymmetric ones alone: a signature that only the provider can make.
+# Asymmetric algorithms only: then nobody but the provider can sign.
 ALGORITHMS = [
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 ]
-LEEWAY_SECONDS = 60  # two clocks
-NEEDED = ["iss", "sub", "aud", "exp", "iat", "nonce"]
-ABOUT_ADDRESS = ("email", "email_verified")
-ABOUT_PERSON = ("preferred_username", "name", "given_name", "family_name")
-BROKEN = (KeyError, ValueError, TypeError, AttributeError)  # an answer of another form
+LEEWAY_SECONDS = 60  # the two clocks may differ
+REQUIRED_CLAIMS = ["iss", "sub", "aud", "exp", "iat", "nonce"]
+ADDRESS_CLAIMS = ("email", "email_verified")
+PERSON_CLAIMS = ("preferred_username", "name", "given_name", "family_name")
+# What reading an answer of an unexpected shape raises.
+MALFORMED = (KeyError, ValueError, TypeError, AttributeError)
 
 
 def is_switched_on() -> bool:
-    """Whether the settings name an identity provider, and us to it."""
+    """Whether the settings name an identity provider and our client id there."""
     return bool(
         settings.OIDC_SERVER_URL
         and settings.OIDC_CLIENT_ID
@@ -61,7 +62,7 @@ def is_switched_on() -> bool:
 
 
 def make_app() -> SocialApp:
-    """Return what allauth wants to know of the provider; no row of the database."""
+    """Return the provider for allauth, unsaved: it has no row in the database."""
     return SocialApp(
         provider=OpenIDConnectProvider.id,
         provider_id=PROVIDER_ID,
@@ -73,18 +74,18 @@ def make_app() -> SocialApp:
 
 
 def nonce_of(code_verifier: str) -> str:
-    """Return the nonce of a sign-in: who has not its secret cannot tell it."""
+    """Derive a sign-in's nonce from its PKCE secret, so that nobody can guess it."""
     return hashlib.sha256(f"nonce:{code_verifier}".encode()).hexdigest()
 
 
 class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """One sign-in: asks the provider, and checks what it answers."""
+    """One sign-in: asks the provider, and checks its answers."""
 
     _nonce = ""
 
     @property
     def openid_config(self) -> Any:
-        """What the provider says of itself, once asked; of the issuer that we know."""
+        """The provider's discovery document; OAuth2Error if the issuer is not ours."""
         if not hasattr(self, "_openid_config"):
             try:
                 found = super().openid_config
@@ -93,22 +94,22 @@ class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
                 found["jwks_uri"]
             except RequestException:
                 raise
-            except BROKEN as error:
+            except MALFORMED as error:
                 self.__dict__.pop("_openid_config", None)
                 raise OAuth2Error("the discovery document is malformed") from error
             if issuer.rstrip("/") != _issuer_expected():
                 del self._openid_config
-                raise OAuth2Error("the discovery document is of another issuer")
+                raise OAuth2Error("the discovery document names another issuer")
         return self._openid_config
 
     @property
     def basic_auth(self) -> bool:
-        """Whether the secret goes into a header: the standard's way if none is said."""
+        """Whether the secret is sent in a header, which is the standard's default."""
         methods = self.openid_config.get("token_endpoint_auth_methods_supported")
         return "client_secret_post" not in (methods or [])
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
-        """Return where the provider sends people back to."""
+        """Return the address to which the provider sends people back."""
         return str(build_absolute_uri(request, reverse("openid_connect_callback")))
 
     def get_access_token_data(
@@ -118,9 +119,9 @@ class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         client: Any,
         pkce_code_verifier: str | None = None,
     ) -> Any:
-        """Change the code for tokens; remember which nonce they must bear."""
+        """Exchange the code for tokens; remember the nonce that they must have."""
         if not pkce_code_verifier:
-            raise OAuth2Error("the sign-in was begun without PKCE")
+            raise OAuth2Error("the sign-in began without PKCE")
         self._nonce = nonce_of(pkce_code_verifier)
         try:
             return super().get_access_token_data(
@@ -128,29 +129,29 @@ class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             )
         except RequestException:
             raise
-        except BROKEN as error:
+        except MALFORMED as error:
             raise OAuth2Error("the token endpoint's answer is malformed") from error
         except OAuth2Error as error:
-            # Its own words repeat the answer, which may hold tokens.
+            # The error's own text repeats the answer, which may hold tokens.
             raise OAuth2Error("the token endpoint gave no token") from error
 
     def complete_login(
         self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any
     ) -> Any:
-        """Return who it is; raises OAuth2Error for what cannot be believed."""
+        """Return the checked sign-in; raises OAuth2Error if a check fails."""
         try:
             claims = self._check_token(app, str(kwargs["response"]["id_token"]))
             if endpoint := self.openid_config.get("userinfo_endpoint"):
-                told = self._ask_about(str(endpoint), token.token)
-                if told.get("sub") != claims["sub"]:
+                userinfo = self._fetch_userinfo(str(endpoint), token.token)
+                if userinfo.get("sub") != claims["sub"]:
                     raise OAuth2Error("the userinfo is of somebody else")
             else:
-                told = {}
-            known = merge_claims(claims, told)
-            return self.get_provider().sociallogin_from_response(request, known)
+                userinfo = {}
+            merged = merge_claims(claims, userinfo)
+            return self.get_provider().sociallogin_from_response(request, merged)
         except RequestException:
             raise
-        except BROKEN as error:
+        except MALFORMED as error:
             raise OAuth2Error("the provider's answer is malformed") from error
 
     def _check_token(self, app: SocialApp, token: str) -> dict[str, Any]:
@@ -162,18 +163,18 @@ class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
                 audience=app.client_id,
                 issuer=self.openid_config["issuer"],
                 leeway=LEEWAY_SECONDS,
-                options={"require": NEEDED},
+                options={"require": REQUIRED_CLAIMS},
             )
         except jwt.PyJWTError as error:
-            raise OAuth2Error(f"the ID token is refused: {error}") from error
+            raise OAuth2Error(f"the ID token is invalid: {error}") from error
         if found["nonce"] != self._nonce:
-            raise OAuth2Error("the ID token bears another nonce")
+            raise OAuth2Error("the ID token has another nonce")
         if found.get("azp", app.client_id) != app.client_id:
-            raise OAuth2Error("the ID token was made for another party")
+            raise OAuth2Error("the ID token was issued to another client")
         return found
 
     def _key_of(self, token: str) -> jwt.PyJWK:
-        """Find the key that signed; a provider with one need not name it."""
+        """Find the signing key; a provider with only one key need not name it."""
         name = jwt.get_unverified_header(token).get("kid")
         with get_adapter().get_requests_session() as session:
             answer = session.get(self.openid_config["jwks_uri"])
@@ -188,21 +189,23 @@ class SignInAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise OAuth2Error("the ID token is signed with an unknown key")
         return found[0]
 
-    def _ask_about(self, endpoint: str, token: str) -> dict[str, Any]:
+    def _fetch_userinfo(self, endpoint: str, token: str) -> dict[str, Any]:
         with get_adapter().get_requests_session() as session:
             answer = session.get(endpoint, headers={"Authorization": f"Bearer {token}"})
             answer.raise_for_status()
         return dict(answer.json())
 
 
-def merge_claims(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what we keep: who says it of whom, and the address with its proof."""
+def merge_claims(
+    claims: Mapping[str, Any], userinfo: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what is kept: issuer, subject, names, address, and if it is verified."""
     found: dict[str, Any] = {"iss": claims["iss"], "sub": claims["sub"]}
-    # An address and whether it is verified are taken from one place.
-    source = told if told.get("email") else claims
-    found |= {name: source[name] for name in ABOUT_ADDRESS if name in source}
-    both = {**claims, **told}
-    return found | {name: str(both[name]) for name in ABOUT_PERSON if both.get(name)}
+    # The address and the proof that it is verified come from the same source.
+    source = userinfo if userinfo.get("email") else claims
+    found |= {name: source[name] for name in ADDRESS_CLAIMS if name in source}
+    both = {**claims, **userinfo}
+    return found | {name: str(both[name]) for name in PERSON_CLAIMS if both.get(name)}
 
 
 def _issuer_expected() -> str:
@@ -215,34 +218,32 @@ class SignInProvider(OpenIDConnectProvider):  # type: ignore[misc]
     oauth2_adapter_class = SignInAdapter
 
     def get_login_url(self, request: HttpRequest, **kwargs: Any) -> str:
-        """Return where a sign-in begins."""
         query = "?" + urlencode(kwargs) if kwargs else ""
         return reverse("openid_connect_login") + query
 
     def get_callback_url(self) -> str:
-        """Return where it comes back to."""
         return reverse("openid_connect_callback")
 
     def get_pkce_params(self) -> dict[str, str]:
-        """Add the nonce, which hangs on the same secret, to what is sent."""
+        """Add the nonce, which is derived from the same secret."""
         params = super().get_pkce_params()
         return {**params, "nonce": nonce_of(params["code_verifier"])}
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        """Take from a request only where it goes on: no scope, no other parameter."""
-        connects = get_request_param(request, "process") == AuthProcess.CONNECT
+        """Read only the next page from the request: no scope, no other parameter."""
+        is_connecting = get_request_param(request, "process") == AuthProcess.CONNECT
         return {
-            "process": AuthProcess.CONNECT if connects else AuthProcess.LOGIN,
+            "process": AuthProcess.CONNECT if is_connecting else AuthProcess.LOGIN,
             "next_url": get_next_redirect_url(request),
         }
 
     def redirect(
         self, request: HttpRequest, process: str, **kwargs: Any
     ) -> HttpResponse:
-        """Show a page that leads to the provider.
+        """Show a page that forwards to the provider.
 
-        A redirect would be one of the form that was sent, and our policy lets forms go
-        nowhere else, wherever the provider may send them on to.
+        A redirect would answer the form that was sent, and our content security policy
+        forbids forms to lead to another site (form-action).
         """
         answer: HttpResponse = super().redirect(request, process, **kwargs)
         if not isinstance(answer, HttpResponseRedirect):
@@ -251,31 +252,31 @@ class SignInProvider(OpenIDConnectProvider):  # type: ignore[misc]
         return render(request, "socialaccount/leaving.html", context)
 
     def extract_uid(self, data: Mapping[str, Any]) -> str:
-        """Return an account's name: another issuer's `sub` is somebody else."""
+        """Identify an account by issuer and `sub`, which is unique per issuer only."""
         return hashlib.sha256(f"{data['iss']}\n{data['sub']}".encode()).hexdigest()
 
 
 @never_cache
 def begin(request: HttpRequest) -> HttpResponse:
-    """Ask before anybody is sent away (GET), and send them (POST)."""
-    return _served(request, OAuth2LoginView)
+    """Ask first (GET), then forward to the provider (POST)."""
+    return _serve(request, OAuth2LoginView)
 
 
 @never_cache
 def finish(request: HttpRequest) -> HttpResponse:
-    """Take who comes back from the provider."""
-    return _served(request, OAuth2CallbackView)
+    """Handle the return from the provider."""
+    return _serve(request, OAuth2CallbackView)
 
 
 def manage(request: HttpRequest) -> HttpResponse:
-    """Show a person's connected accounts, to connect one and to remove one."""
+    """Show the connected accounts of a person, to connect or remove one."""
     if not is_switched_on():
         raise Http404
     answer: HttpResponse = connections(request)
     return answer
 
 
-def _served(request: HttpRequest, view: Any) -> HttpResponse:
+def _serve(request: HttpRequest, view: Any) -> HttpResponse:
     if not is_switched_on():
         raise Http404
     adapter = SignInAdapter(request, PROVIDER_ID)

@@ -1,1 +1,1 @@
-"""Forms of the console, by what they ask for."""
+"""Forms of the console."""

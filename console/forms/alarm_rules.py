@@ -1,4 +1,4 @@
-"""What people type on the page of an alarm rule."""
+"""The form of an alarm rule."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from registry.models import Product
 
 CODE = RegexValidator(
-    r"\A[A-Za-z0-9._:-]+\Z", "Letters, digits and . _ : - only, without spaces."
+    r"\A[A-Za-z0-9._:-]+\Z", "Use only letters, digits and . _ : - (no spaces)."
 )
 
 
 class RuleForm(forms.Form):
-    """A threshold on a metric of a product."""
+    """A threshold for a metric of a product."""
 
     name = forms.CharField(label="Name", max_length=200)
     product = forms.ChoiceField(label="Product")
@@ -29,34 +29,36 @@ class RuleForm(forms.Form):
         label="Metric",
         max_length=64,
         widget=forms.TextInput(attrs={"list": "metrics", "spellcheck": "false"}),
-        help_text="As the devices call it.",
+        help_text="The name that the devices use.",
     )
     comparison = forms.ChoiceField(
-        label="Is an alarm when", choices=Comparison.choices, initial=Comparison.ABOVE
+        label="Alarm if the value is",
+        choices=Comparison.choices,
+        initial=Comparison.ABOVE,
     )
-    threshold = forms.FloatField(label="This value")
+    threshold = forms.FloatField(label="Threshold")
     hysteresis = forms.FloatField(
-        label="Clears when back by",
+        label="Margin before it clears",
         min_value=0,
         initial=0,
-        help_text="0: at the threshold itself.",
+        help_text="0: clears at the threshold.",
     )
     hold_seconds = forms.IntegerField(
-        label="Must last, s",
+        label="Must last, seconds",
         min_value=0,
         max_value=604_800,
         initial=0,
-        help_text="0: the first value is enough.",
+        help_text="0: one value is enough.",
     )
     severity = forms.ChoiceField(
         label="Severity", choices=Severity.choices, initial=Severity.WARNING
     )
     code = forms.CharField(
-        label="Code of the alarm",
+        label="Alarm code",
         max_length=64,
         validators=[CODE],
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
-        help_text="Once per product; a device has one open alarm of a code.",
+        help_text="Unique per product. A device has one open alarm per code.",
     )
 
     def __init__(
@@ -74,37 +76,35 @@ class RuleForm(forms.Form):
             del self.fields["product"]
 
     def trial(self) -> Trial:
-        """Return what decides when there is an alarm; call once it is valid."""
-        said = self.cleaned_data
+        """Return the condition of the rule; call this on a valid form."""
+        values = self.cleaned_data
         return Trial(
-            metric=said["metric"],
-            comparison=said["comparison"],
-            threshold=said["threshold"],
-            hold_seconds=said["hold_seconds"],
-            hysteresis=said["hysteresis"],
+            metric=values["metric"],
+            comparison=values["comparison"],
+            threshold=values["threshold"],
+            hold_seconds=values["hold_seconds"],
+            hysteresis=values["hysteresis"],
         )
 
     def chosen(self) -> Product:
-        """Return the product of a new rule."""
+        """Return the product of a new rule; call this on a valid form."""
         return self.products[self.cleaned_data["product"]]
 
     def fields_to_save(self) -> dict[str, Any]:
-        """Return what the services take; call once it is valid."""
+        """Return the fields for the services; call this on a valid form."""
         return {k: v for k, v in self.cleaned_data.items() if k != "product"}
 
     @property
     def metrics(self) -> list[str]:
-        """The names that the products declare, offered while one types."""
+        """The metrics that the products declare, as suggestions while typing."""
         declared = [row.metrics for row in self.products.values()]
         return sorted({metric["name"] for rows in declared for metric in rows})
 
     @property
     def condition_fields(self) -> list[BoundField]:
-        """What decides when there is an alarm."""
         names = ("product", "metric", "comparison", "threshold", "hysteresis")
         return [self[name] for name in (*names, "hold_seconds") if name in self.fields]
 
     @property
     def alarm_fields(self) -> list[BoundField]:
-        """What the alarm is then."""
         return [self[name] for name in ("name", "code", "severity")]

@@ -1,4 +1,4 @@
-"""What people type on the job wizard and on the device page."""
+"""Forms of the job wizard and of the device page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from commands.choices import CommandClass
 from commands.definitions import DEFINITIONS, Definition
 from state.choices import Observation
 
-CLASS_WORDS = {
-    CommandClass.CONTROL: "Real time: refused at once unless the device is online.",
-    CommandClass.CONFIG: "Waits for an offline device; the latest one wins.",
-    CommandClass.JOB: "Waits inside the job's window, verified by what is reported.",
-    CommandClass.OPERATION: "Waits for an offline device, for a bounded time.",
+CLASS_LABELS = {
+    CommandClass.CONTROL: "Needs an online device; refused at once otherwise.",
+    CommandClass.CONFIG: "Waits for an offline device; a newer one replaces it.",
+    CommandClass.JOB: "Waits until the deadline; verified by what the device reports.",
+    CommandClass.OPERATION: "Waits for an offline device, for a limited time.",
 }
-OFFLINE = {"wait": "waits until the deadline", "skip": "is left out"}
+OFFLINE = {"wait": "wait until the deadline", "skip": "left out"}
 SCALARS: dict[str, type[forms.Field]] = {
     "integer": forms.IntegerField,
     "number": forms.FloatField,
@@ -30,29 +30,29 @@ SCALARS: dict[str, type[forms.Field]] = {
 
 
 class FeedbackForm(forms.Form):
-    """What people at the device see."""
+    """A report of people on site."""
 
     observation = forms.ChoiceField(
-        label="What does the field see?", choices=Observation.choices
+        label="What do people on site see?", choices=Observation.choices
     )
     note = forms.CharField(
         label="Note",
         required=False,
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Who saw it, and where.",
+        help_text="Who saw it, and where?",
     )
 
 
 class ParamsForm(forms.Form):
     """Parameters of one command, made from its JSON Schema.
 
-    A schema that names its properties gets a field for each; an open one (a merge
-    patch) gets one field for the JSON itself.
+    A schema with named properties gets one field for each. An open schema (a merge
+    patch) gets one field for JSON.
     """
 
     def __init__(self, definition: Definition, *args: Any, **kwargs: Any) -> None:
-        # The fields of a command that is not chosen are hidden: they must not block.
+        # Fields of commands that are not chosen are hidden and must not block the form.
         kwargs["use_required_attribute"] = False
         kwargs["prefix"] = definition.name
         super().__init__(*args, **kwargs)
@@ -62,10 +62,10 @@ class ParamsForm(forms.Form):
         self.is_document = not properties
         if self.is_document:
             self.fields["params"] = forms.CharField(
-                label="Configuration to merge, JSON",
+                label="Settings to change, as JSON",
                 widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
                 initial='{\n  "interval": 30\n}',
-                help_text="Keys that are set, with their values; null takes one away.",
+                help_text="Only the keys to change. null removes a key.",
             )
         for name, rule in properties.items():
             self.fields[name] = _field(
@@ -73,20 +73,20 @@ class ParamsForm(forms.Form):
             )
 
     def clean_params(self) -> Any:
-        """Refuse what is not a JSON object, saying where it goes wrong."""
+        """Refuse input that is not a JSON object, with the position of the error."""
         text = self.cleaned_data["params"]
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}.") from error
+            raise forms.ValidationError(f"This is not valid JSON: {error}.") from error
         if not isinstance(value, dict) or not value:
             raise forms.ValidationError(
-                'Write an object with at least one key, such as {"interval": 30}.'
+                'Enter an object with at least one key, such as {"interval": 30}.'
             )
         return value
 
     def params(self) -> dict[str, Any]:
-        """Return the command's parameters; empty fields are left out."""
+        """Return the parameters of the command, without empty fields."""
         if self.is_document:
             return dict(self.cleaned_data["params"])
         return {
@@ -103,8 +103,8 @@ def _field(name: str, rule: dict[str, Any], *, is_required: bool) -> forms.Field
         limits = {"min_value": rule.get("minimum"), "max_value": rule.get("maximum")}
     elif kind is forms.CharField:
         limits = {"max_length": rule.get("maxLength")}
-    label = name.replace("_seconds", ", s").replace("_", " ")
-    hint = "" if is_required else "May be left empty."
+    label = name.replace("_seconds", ", seconds").replace("_", " ")
+    hint = "" if is_required else "Optional."
     if "minimum" in rule and "maximum" in rule:
         hint = f"{rule['minimum']:,} to {rule['maximum']:,}. {hint}".strip()
     return kind(
@@ -113,12 +113,12 @@ def _field(name: str, rule: dict[str, Any], *, is_required: bool) -> forms.Field
 
 
 def command_choices(chosen: str, data: Any = None) -> list[dict[str, Any]]:
-    """Return every command with its form; only the chosen one's is bound to data."""
+    """Return all commands with their forms; only the chosen one is bound to data."""
     return [
         {
             "name": definition.name,
-            "words": definition.description,
-            "class_words": CLASS_WORDS[definition.command_class],
+            "description": definition.description,
+            "class_label": CLASS_LABELS[definition.command_class],
             "is_chosen": definition.name == chosen,
             "form": ParamsForm(definition, data if definition.name == chosen else None),
         }
@@ -127,53 +127,56 @@ def command_choices(chosen: str, data: Any = None) -> list[dict[str, Any]]:
 
 
 def chosen_form(name: str, data: Any) -> ParamsForm | None:
-    """Return the bound form of the chosen command, or None where there is none."""
+    """Return the bound form of the chosen command; None for an unknown name."""
     definition = DEFINITIONS.get(name)
     return ParamsForm(definition, data) if definition else None
 
 
 class RolloutForm(forms.Form):
-    """How a job is released, and when it stops by itself."""
+    """The rollout of a job: waves, limits, offline devices."""
 
     canary = forms.IntegerField(
-        label="Canary, devices", min_value=0, initial=1, help_text="Go first. 0: none."
+        label="Canary devices",
+        min_value=0,
+        initial=1,
+        help_text="They go first. 0: none.",
     )
-    wave_size = forms.IntegerField(label="Wave size, devices", min_value=1, initial=50)
+    wave_size = forms.IntegerField(label="Devices per wave", min_value=1, initial=50)
     soak_seconds = forms.IntegerField(
-        label="Soak between waves, s",
+        label="Wait between waves, seconds",
         min_value=0,
         max_value=604_800,
         initial=10,
-        help_text="How long a wave is watched before the next.",
+        help_text="Time to watch a wave before the next one starts.",
     )
     rate_per_minute = forms.IntegerField(
-        label="At most per minute",
+        label="Maximum per minute",
         min_value=1,
         required=False,
-        help_text="Empty: no limit.",
+        help_text="Leave empty for no limit.",
     )
     failure_percent = forms.FloatField(
-        label="Stop above, % failed",
+        label="Stop above this failure rate, %",
         min_value=0,
         max_value=100,
         initial=20,
-        help_text="Failed ÷ ended of a wave. Nothing more is sent then.",
+        help_text="Share of the finished devices of a wave. Nothing more is sent then.",
     )
     success_percent = forms.FloatField(
-        label="Pause below, % succeeded",
+        label="Pause below this success rate, %",
         min_value=0,
         max_value=100,
         initial=80,
-        help_text="A person decides whether it goes on.",
+        help_text="A person decides whether the job continues.",
     )
     min_ended = forms.IntegerField(
-        label="Judge after, ended",
+        label="Check results after N devices have finished",
         min_value=1,
         initial=10,
-        help_text="Or a whole wave.",
+        help_text="Or when the whole wave has finished.",
     )
     offline = forms.ChoiceField(
-        label="A device that is offline",
+        label="Offline devices",
         choices=list(OFFLINE.items()),
         initial="wait",
     )
@@ -182,46 +185,45 @@ class RolloutForm(forms.Form):
         min_value=0.05,
         max_value=720,
         initial=24,
-        help_text="What has not ended by then is expired.",
+        help_text="Commands that have not finished by then expire.",
     )
 
     def as_rollout(self, *, deadline: str | None = None) -> dict[str, Any]:
-        """Return the rollout as the services take it; call once it is valid."""
-        said = self.cleaned_data
-        hours = timedelta(hours=said["deadline_hours"])
+        """Return the rollout for the services; call this on a valid form."""
+        values = self.cleaned_data
+        hours = timedelta(hours=values["deadline_hours"])
         return {
-            "canary": said["canary"] or None,
-            "wave_size": said["wave_size"],
-            "rate_per_minute": said["rate_per_minute"],
-            "soak_seconds": said["soak_seconds"],
-            "min_ended": said["min_ended"],
-            "failure_threshold": said["failure_percent"] / 100,
-            "success_threshold": said["success_percent"] / 100,
-            "offline": said["offline"],
+            "canary": values["canary"] or None,
+            "wave_size": values["wave_size"],
+            "rate_per_minute": values["rate_per_minute"],
+            "soak_seconds": values["soak_seconds"],
+            "min_ended": values["min_ended"],
+            "failure_threshold": values["failure_percent"] / 100,
+            "success_threshold": values["success_percent"] / 100,
+            "offline": values["offline"],
             "deadline": deadline or (timezone.now() + hours).isoformat(),
         }
 
     def summary(self, waves: list[dict[str, Any]]) -> list[tuple[str, str]]:
-        """Return the rollout in words, for the last look."""
-        said = self.cleaned_data
+        """Return the rollout as label and text, for the confirm step."""
+        values = self.cleaned_data
         sizes = [wave["size"] for wave in waves]
         order = ", then ".join(f"{size:,}" for size in sizes[:4])
         if len(sizes) > 4:
             order += f", then {len(sizes) - 4} more waves"
-        rate = said["rate_per_minute"]
+        rate = values["rate_per_minute"]
         return [
             ("Waves", order or "none"),
-            ("Between waves", f"{said['soak_seconds']} s"),
+            ("Wait between waves", f"{values['soak_seconds']} s"),
             ("Rate", f"at most {rate:,} a minute" if rate else "no limit"),
-            ("Stops by itself", f"above {said['failure_percent']:g} % failed"),
-            ("Pauses by itself", f"below {said['success_percent']:g} % succeeded"),
-            ("Offline devices", OFFLINE[said["offline"]]),
-            ("Deadline", f"{said['deadline_hours']:g} hours from now"),
+            ("Stops above", f"{values['failure_percent']:g} % failed"),
+            ("Pauses below", f"{values['success_percent']:g} % succeeded"),
+            ("Offline devices", OFFLINE[values["offline"]]),
+            ("Deadline", f"{values['deadline_hours']:g} hours from now"),
         ]
 
     @property
     def wave_fields(self) -> list[BoundField]:
-        """The first card."""
         return [
             self[name]
             for name in ("canary", "wave_size", "soak_seconds", "rate_per_minute")
@@ -229,21 +231,19 @@ class RolloutForm(forms.Form):
 
     @property
     def limit_fields(self) -> list[BoundField]:
-        """The second card."""
         return [
             self[name] for name in ("failure_percent", "success_percent", "min_ended")
         ]
 
     @property
     def offline_fields(self) -> list[BoundField]:
-        """The third card."""
         return [self[name] for name in ("offline", "deadline_hours")]
 
 
 class ConfirmForm(forms.Form):
-    """The last word: a name, and the count typed by hand above the threshold."""
+    """The confirm step: a name, and for large sets the typed number of devices."""
 
-    name = forms.CharField(label="Name of the job", max_length=200)
+    name = forms.CharField(label="Job name", max_length=200)
     typed_count = forms.IntegerField(label="Number of devices", required=False)
 
     def __init__(self, count: int, *, is_typed: bool, **kwargs: Any) -> None:
@@ -256,10 +256,10 @@ class ConfirmForm(forms.Form):
             del self.fields["typed_count"]
 
     def clean_typed_count(self) -> int:
-        """Refuse another number than what was previewed."""
+        """Refuse a number that differs from the preview."""
         typed = self.cleaned_data["typed_count"]
         if typed != self.count:
             raise forms.ValidationError(
-                f"It goes to {self.count} devices, not to {typed}."
+                f"The job goes to {self.count} devices, not {typed}."
             )
         return int(typed)

@@ -1,4 +1,4 @@
-"""From a day to a day: what lists may be narrowed to by when it happened."""
+"""The date filter of lists: from a day, to a day."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-DAYS = {"from": "at__gte", "to": "at__lt"}
+LOOKUPS = {"from": "at__gte", "to": "at__lt"}
 
 
-def within_days(
+def filter_by_dates(
     rows: QuerySet[Any], asked: dict[str, str], errors: list[str]
 ) -> QuerySet[Any]:
-    """Keep what happened on these days; what is none is said, and narrows nothing."""
-    for name, lookup in DAYS.items():
+    """Keep the rows of these days; an invalid date adds an error and is ignored."""
+    for name, lookup in LOOKUPS.items():
         if not asked[name]:
             continue
         try:
             day = date.fromisoformat(asked[name])
-            day += timedelta(days=name == "to")  # the whole day, its evening too
+            day += timedelta(days=name == "to")  # the last day is included
         except (ValueError, OverflowError):
-            errors.append(f"“{name}” is a day, as in {timezone.localdate()}.")
+            errors.append(f"“{name}” must be a date such as {timezone.localdate()}.")
             continue
         midnight = datetime.combine(day, time(), timezone.get_current_timezone())
         rows = rows.filter(**{lookup: midnight})

@@ -1,1 +1,1 @@
-"""What a page shows, put together from the selectors of the apps below."""
+"""What a page shows, built from the selectors of the other apps."""

@@ -1,4 +1,4 @@
-"""How far a command got, as the four segments of the delivery track and a word."""
+"""The delivery track of a command: four segments, and a label."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from commands.choices import CommandStatus, FailureClass
 S = CommandStatus
 F = FailureClass
 
-STEPS = ("published", "received", "executed", "verified")
-_REACHED: dict[str, int] = {
+STEPS_BY_STATUS: dict[str, int] = {
     S.HELD: 0,
     S.QUEUED: 0,
     S.SENT: 1,
@@ -19,8 +18,8 @@ _REACHED: dict[str, int] = {
     S.SUCCEEDED: 3,
     S.VERIFIED: 4,
 }
-# The step that a failure of this class kept from happening, counted from 1.
-_FAILED_STEP: dict[str, int] = {
+# The step that did not happen, by failure class, counted from 1.
+FAILED_STEP: dict[str, int] = {
     F.UNREACHABLE: 2,
     F.NO_ACK: 2,
     F.REJECTED: 2,
@@ -30,8 +29,8 @@ _FAILED_STEP: dict[str, int] = {
     F.ADAPTER_ERROR: 1,
     F.UNKNOWN_OUTCOME: 3,
 }
-_WORDS: dict[str, str] = {
-    S.HELD: "waits for the device",
+STATUS_LABELS: dict[str, str] = {
+    S.HELD: "waiting for the device",
     S.QUEUED: "queued",
     S.SENT: "published, no answer yet",
     S.RECEIVED: "received, no result yet",
@@ -42,9 +41,9 @@ _WORDS: dict[str, str] = {
     S.UNKNOWN: "outcome unknown",
     S.EXPIRED: "expired",
     S.CANCELLED: "cancelled",
-    S.SUPERSEDED: "replaced by a newer one",
+    S.SUPERSEDED: "replaced by a newer command",
 }
-FAILURE_WORDS: dict[str, str] = {
+FAILURE_LABELS: dict[str, str] = {
     F.UNREACHABLE: "device not reachable",
     F.NO_ACK: "no acknowledgement",
     F.REJECTED: "rejected",
@@ -55,10 +54,9 @@ FAILURE_WORDS: dict[str, str] = {
     F.EXPIRED: "expired",
     F.UNKNOWN_OUTCOME: "outcome unknown",
 }
-
-
-_SHORT: dict[str, str] = {
-    S.HELD: "waits",
+# For narrow columns.
+SHORT_LABELS: dict[str, str] = {
+    S.HELD: "waiting",
     S.SENT: "published",
     S.RECEIVED: "received",
     S.UNKNOWN: "unknown",
@@ -71,15 +69,13 @@ _SHORT: dict[str, str] = {
     F.ADAPTER_ERROR: "not published",
     F.UNKNOWN_OUTCOME: "unknown",
 }
-
-
-# What a step of the history says; where it stands now is said by track_of.
-EVENT_WORDS: dict[str, str] = {
+# For entries of a history; track_of gives the current state.
+EVENT_LABELS: dict[str, str] = {
     S.HELD: "held",
     S.QUEUED: "queued",
     S.SENT: "published",
     S.RECEIVED: "received",
-    S.RUNNING: "begun",
+    S.RUNNING: "started",
     S.SUCCEEDED: "executed",
     S.VERIFIED: "verified",
     S.FAILED: "failed",
@@ -91,40 +87,43 @@ EVENT_WORDS: dict[str, str] = {
 }
 
 
-def short_words(status: str, failure_class: str = "") -> str:
-    """Return one or two words for a narrow column."""
+def short_label(status: str, failure_class: str = "") -> str:
     code = failure_class or status
-    return _SHORT.get(code) or FAILURE_WORDS.get(code) or _WORDS.get(code, code)
+    return (
+        SHORT_LABELS.get(code)
+        or FAILURE_LABELS.get(code)
+        or STATUS_LABELS.get(code, code)
+    )
 
 
 @dataclass(frozen=True)
 class Track:
-    """Four class names, one a segment, and what they say in words."""
+    """The CSS classes of the four segments, and the label."""
 
     segments: tuple[str, str, str, str]
-    words: str
+    label: str
 
 
 def track_of(status: str, failure_class: str = "", *, reached: int = 0) -> Track:
-    """Return the track of a command; ``reached`` is the furthest step with a time."""
-    words = FAILURE_WORDS.get(failure_class) or _WORDS.get(status, status)
+    """Return the track of a command; ``reached`` is the last step with a time."""
+    label = FAILURE_LABELS.get(failure_class) or STATUS_LABELS.get(status, status)
     if status == S.VERIFIED:
-        return Track(("d4", "d4", "d4", "d4"), words)
-    if status in _REACHED:
-        return Track(_filled(_REACHED[status], at_fault=0, fault=""), words)
+        return Track(("d4", "d4", "d4", "d4"), label)
+    if status in STEPS_BY_STATUS:
+        return Track(_filled(STEPS_BY_STATUS[status], at_fault=0, fault=""), label)
     fault = "unknown" if S.UNKNOWN in (status, failure_class) else "fail"
     if failure_class == F.UNKNOWN_OUTCOME:
         fault = "unknown"
     if status in (S.CANCELLED, S.SUPERSEDED):
-        return Track(_filled(reached, at_fault=0, fault=""), words)
-    step = _FAILED_STEP.get(failure_class, min(reached + 1, 4))
-    return Track(_filled(max(reached, step - 1), at_fault=step, fault=fault), words)
+        return Track(_filled(reached, at_fault=0, fault=""), label)
+    step = FAILED_STEP.get(failure_class, min(reached + 1, 4))
+    return Track(_filled(max(reached, step - 1), at_fault=step, fault=fault), label)
 
 
-def reached_by_times(
+def steps_done(
     *, sent: object, received: object, succeeded: object, verified: object
 ) -> int:
-    """Return how many of the four steps have a time."""
+    """Return the number of the last step that has a time, 0 to 4."""
     for step, time in ((4, verified), (3, succeeded), (2, received), (1, sent)):
         if time is not None:
             return step

@@ -1,4 +1,4 @@
-"""The device's one timeline, as lines that a person reads."""
+"""The device timeline: one list of everything that happened, as sentences."""
 
 from __future__ import annotations
 
@@ -12,58 +12,61 @@ from django.utils import timezone
 
 from commands.choices import CommandStatus
 from commands.lifecycle import is_verdict
-from commands.selectors.timeline import merged_timeline
-from console.presenters.delivery_track import EVENT_WORDS
-from console.presenters.labels import cause_in_words
+from commands.selectors.timeline import get_merged_timeline
+from console.presenters.delivery_track import EVENT_LABELS
+from console.presenters.labels import cause_label
 
 if TYPE_CHECKING:
     from registry.models import Device
 
-PAGE = 40
-MOST_KEYS = 5  # of a change that a line tells
-LONGEST_VALUE = 40
+PAGE_SIZE = 40
+MAX_KEYS = 5  # keys of one change that an entry shows
+MAX_VALUE_LENGTH = 40
 _GOOD = (CommandStatus.RECEIVED, CommandStatus.SUCCEEDED, CommandStatus.VERIFIED)
 _BAD = (CommandStatus.FAILED, CommandStatus.TIMED_OUT, CommandStatus.EXPIRED)
 _CONNECTIVITY_KINDS = {"online": "good", "offline": "bad", "stale": "odd"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """One entry: when, what, how we know it."""
+class TimelineEntry:
+    """One entry: when, what, and how it is known."""
 
     at: datetime
     time: str
-    day: str  # the heading before it, where a new day begins
-    words: str
+    day: str  # the heading above the entry where a new day begins, else empty
+    text: str
     kind: str
     tag: str
     rule: str = ""
-    lead: str = ""  # what the address opens
+    lead: str = ""  # the text of the link
     status: str = ""
     failure_class: str = ""
     url: str = ""
 
 
 @dataclass(frozen=True)
-class Story:
-    """One page of the timeline, and where the next begins."""
+class TimelinePage:
+    """One page of the timeline, and the time where the next one begins."""
 
-    lines: list[Line]
+    entries: list[TimelineEntry]
     older_than: datetime | None
 
 
-def get_story(device: Device, *, before: datetime, day: date | None = None) -> Story:
-    """Return a page before an instant; ``day`` is the heading that stands already."""
-    entries, older_than = merged_timeline(device, before=before, limit=PAGE)
-    lines = []
-    for entry in entries:
-        at = timezone.localtime(entry["at"])
+def get_device_timeline(
+    device: Device, *, before: datetime, day: date | None = None
+) -> TimelinePage:
+    """Return the page before an instant; ``day`` has its heading already."""
+    rows, older_than = get_merged_timeline(device, before=before, limit=PAGE_SIZE)
+    entries = []
+    for row in rows:
+        at = timezone.localtime(row["at"])
         heading = "" if at.date() == day else _heading(at)
         day = at.date()
-        lines.append(
-            Line(at=at, time=f"{at:%H:%M:%S}", day=heading, **_said(entry, at))
+        fields = _describe(row)
+        entries.append(
+            TimelineEntry(at=at, time=f"{at:%H:%M:%S}", day=heading, **fields)
         )
-    return Story(lines, older_than)
+    return TimelinePage(entries, older_than)
 
 
 def _heading(at: datetime) -> str:
@@ -73,55 +76,55 @@ def _heading(at: datetime) -> str:
     return f"{at:%A %-d %B}"
 
 
-def _said(entry: dict[str, Any], at: datetime) -> dict[str, Any]:
-    """One entry in words, by what it is about."""
+def _describe(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return text, kind and tag of an entry, by what the entry is about."""
     kind, detail = entry["kind"], entry.get("detail") or {}
     if kind == "command":
-        return _of_command(entry, detail)
+        return _describe_command(entry, detail)
     if kind == "connectivity":
-        return _of_connectivity(entry, detail)
-    words = entry["title"]
+        return _describe_connectivity(entry, detail)
+    text = entry["title"]
     if kind == "lifecycle":
         by = f" by {entry['actor']}" if entry.get("actor") else ""
         reason = f": {entry['cause']}" if entry.get("cause") else ""
-        words = f"lifecycle {words.replace('_', ' ')}{by}{reason}"
-        return {"words": words, "kind": "ours", "tag": "fact"}
+        text = f"lifecycle {text.replace('_', ' ')}{by}{reason}"
+        return {"text": text, "kind": "ours", "tag": "fact"}
     if kind in ("desired", "reported"):
-        return _of_twin(kind, detail)
+        return _describe_twin_change(kind, detail)
     if kind == "registry":
         by = f" by {entry['actor']}" if entry.get("actor") else ""
-        return {"words": f"{words}{by}", "kind": "ours", "tag": "fact"}
+        return {"text": f"{text}{by}", "kind": "ours", "tag": "fact"}
     if kind == "maintenance":
         by = f", by {entry['actor']}" if entry["actor"] != "platform" else ""
         where = " at its site" if detail.get("site") else ""
-        words = f"{words}{where}: {entry['cause']}{by}"
-        return {"words": words, "kind": "ours", "tag": "fact"}
+        text = f"{text}{where}: {entry['cause']}{by}"
+        return {"text": text, "kind": "ours", "tag": "fact"}
     if kind == "feedback":
         note = f": {entry['cause']}" if entry.get("cause") else ""
-        by = f", told by {entry['actor']}" if entry.get("actor") else ""
-        return {"words": f"{words}{note}{by}", "kind": "ours", "tag": "fact"}
+        by = f", reported by {entry['actor']}" if entry.get("actor") else ""
+        return {"text": f"{text}{note}{by}", "kind": "ours", "tag": "fact"}
     severity = str(detail.get("severity", ""))
-    bad = "bad" if severity == "critical" and "clear" not in words else ""
+    bad = "bad" if severity == "critical" and "clear" not in text else ""
     cause = f": {entry['cause']}" if entry.get("cause") else ""
     actor = entry.get("actor")
     if actor == "device":
-        return {"words": f"{words}{cause}", "kind": bad, "tag": "reported"}
+        return {"text": f"{text}{cause}", "kind": bad, "tag": "reported"}
     if actor != "platform":
-        return {"words": f"{words}{cause}: {actor}", "kind": "ours", "tag": "fact"}
+        return {"text": f"{text}{cause}: {actor}", "kind": "ours", "tag": "fact"}
     rule = {"tag": "judged", "rule": "the alarm rules"}
-    return {"words": f"{words}{cause}", "kind": bad, **rule}
+    return {"text": f"{text}{cause}", "kind": bad, **rule}
 
 
-def _of_twin(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
-    """What changed in one of the documents, the first keys with their values."""
+def _describe_twin_change(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
+    """Describe a change of a twin document: its first keys with their values."""
     changes: dict[str, Any] = detail.get("changes") or {}
-    said = [_change(key, sides) for key, sides in list(changes.items())[:MOST_KEYS]]
-    if more := len(changes) - len(said):
-        said.append(f"{more} more")
-    words = f"{kind} version {detail.get('version')}: {', '.join(said)}"
+    parts = [_change(key, sides) for key, sides in list(changes.items())[:MAX_KEYS]]
+    if more := len(changes) - len(parts):
+        parts.append(f"{more} more")
+    text = f"{kind} version {detail.get('version')}: {', '.join(parts)}"
     is_ours = kind == "desired"
     return {
-        "words": words,
+        "text": text,
         "kind": "ours" if is_ours else "",
         "tag": "fact" if is_ours else "reported",
     }
@@ -129,26 +132,26 @@ def _of_twin(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
 
 def _change(key: str, sides: dict[str, Any]) -> str:
     if "to" not in sides:
-        return f"{key} is gone"
+        return f"{key} removed"
     to = _short(sides["to"])
     return f"{key} {_short(sides['from'])} → {to}" if "from" in sides else f"{key} {to}"
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
 
 
-def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+def _describe_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
     status = str(detail.get("status", ""))
     failure = str(detail.get("failure_class") or "")
     name, actor = detail.get("name", ""), entry.get("actor") or ""
     is_person = actor not in ("device", "platform", "")
-    words = EVENT_WORDS.get(status, status)
+    text = EVENT_LABELS.get(status, status)
     if cause := entry.get("cause"):
-        words += f": {cause}"
+        text += f": {cause}"
     if is_person:
-        words += f", by {actor}"
+        text += f", by {actor}"
     kind = "ours" if is_person else ""
     if status in _GOOD:
         kind = "good"
@@ -158,7 +161,7 @@ def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]
         kind = "odd"
     return {
         "lead": name,
-        "words": words,
+        "text": text,
         "kind": kind,
         "tag": _tag(actor, status, failure),
         "rule": "the command plane",
@@ -169,20 +172,22 @@ def _of_command(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]
 
 
 def _tag(actor: str, status: str, failure: str) -> str:
-    """Said by the device; or a verdict of ours. What we did ourselves needs no tag."""
+    """Reported by the device, or judged by us; what we did ourselves needs no tag."""
     if actor == "device":
         return "reported"
     return "judged" if is_verdict(status, failure) else ""
 
 
-def _of_connectivity(entry: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+def _describe_connectivity(
+    entry: dict[str, Any], detail: dict[str, Any]
+) -> dict[str, Any]:
     moved_to = str(detail.get("to") or entry["title"].rsplit(" ", 1)[-1])
-    cause = cause_in_words(entry.get("cause"))
-    words = f"{moved_to}: {cause}" if cause else moved_to
+    cause = cause_label(entry.get("cause"))
+    text = f"{moved_to}: {cause}" if cause else moved_to
     if session := detail.get("session"):
-        words += f", session {session[:8]}"
+        text += f", session {session[:8]}"
     return {
-        "words": words,
+        "text": text,
         "kind": _CONNECTIVITY_KINDS.get(moved_to, ""),
         "tag": "judged",
         "rule": "the connectivity rules",

@@ -1,11 +1,11 @@
-"""A diagnosis as pages show it: in words, and each trait a door to its devices."""
+"""A diagnosis as pages show it: as sentences, and each trait as a fleet search."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from console.presenters.search_results import fleet_url
-from fleet.query import clauses
+from fleet.query.clauses import field_clause
 from fleet.selectors.search import list_members
 from state.choices import Trouble, Verdict
 from state.selectors.diagnosis import diagnose_set
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from registry.models import Tenant
 
-# A trait of the diagnosis is this field of the index.
+# A trait of the diagnosis → its field in the index.
 FIELDS = {
     "gateway": "gateway",
     "site": "site",
@@ -24,41 +24,52 @@ FIELDS = {
     "firmware": "firmware",
     "model": "product",
 }
-# A set is diagnosed beside its search; more devices than these are a fleet, not a set.
-MOST_DEVICES = 10_000
-QUITE_SURE, LIKELY = 0.8, 0.5
+# A set is diagnosed while its page loads: more devices would take too long.
+MAX_DEVICES = 10_000
+HIGH, MEDIUM = 0.8, 0.5
+TROUBLE_OF_SET = {
+    Trouble.BLIND: "The platform was not listening to the affected devices.",
+    Trouble.GARBLED: "The affected devices send only invalid messages.",
+    Trouble.SILENT: "The affected devices are not online.",
+    Trouble.COMMANDS: "Commands to the affected devices fail.",
+    Trouble.ALARM: "The affected devices have a critical alarm.",
+    Trouble.FLAPPING: "The affected devices keep disconnecting.",
+    Trouble.NONE: "",
+}
 
 
-def fault_of_set(
+def diagnosis_of_set(
     tenants: Sequence[Tenant], q: str, *, total: int
 ) -> dict[str, Any] | None:
-    """Return what is wrong with the matches of a query, if most are in trouble."""
-    if len(tenants) != 1 or not 1 < total <= MOST_DEVICES:
+    """Return the diagnosis of a query's matches, if most of them are affected."""
+    if len(tenants) != 1 or not 1 < total <= MAX_DEVICES:
         return None
     members = list_members(tenants=tenants, q=q).members
-    return fault(diagnose_set(tenants[0], [member.device_id for member in members]))
+    return present_diagnosis(
+        diagnose_set(tenants[0], [member.device_id for member in members])
+    )
 
 
-def fault(diagnosis: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a diagnosis in words; None where nothing is wrong."""
+def present_diagnosis(diagnosis: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a diagnosis for the template; None if nothing is wrong."""
     if diagnosis is None:
         return None
-    sure = diagnosis["confidence"]
-    words = "quite sure" if sure >= QUITE_SURE else "likely" if sure >= LIKELY else ""
+    share = diagnosis["confidence"]
+    level = "high" if share >= HIGH else "medium" if share >= MEDIUM else "low"
     return {
         "verdict": diagnosis["verdict"],
-        "words": str(Verdict(diagnosis["verdict"]).label),
-        "trouble": str(Trouble(diagnosis["trouble"]).label),
-        "sure": f"{words or 'a guess'}, {sure:.0%}" if sure else "",
+        "label": str(Verdict(diagnosis["verdict"]).label),
+        "trouble": TROUBLE_OF_SET[Trouble(diagnosis["trouble"])],
+        "confidence": f"{level} confidence, {share:.0%}" if share else "",
         "text": diagnosis["text"],
         "where": diagnosis["where"],
         "rule": f"{DIAGNOSIS_RULE}; {diagnosis['window']}",
-        "counted": [_counted(row) for row in diagnosis["evidence"] if "total" in row],
-        "told": [row["text"] for row in diagnosis["evidence"] if "total" not in row],
+        "shared": [_shared(row) for row in diagnosis["evidence"] if "total" in row],
+        "notes": [row["text"] for row in diagnosis["evidence"] if "total" not in row],
     }
 
 
-def _counted(row: dict[str, Any]) -> dict[str, Any]:
+def _shared(row: dict[str, Any]) -> dict[str, Any]:
     share, base = (
         affected / total if total else 0.0
         for affected, total in (
@@ -69,5 +80,5 @@ def _counted(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "width": f"{100 * share:.1f}%",
         "base_width": f"{100 * base:.1f}%",
-        "url": fleet_url(q=clauses.clause(FIELDS[row["name"]], row["value"])),
+        "url": fleet_url(q=field_clause(FIELDS[row["name"]], row["value"]).text),
     }

@@ -1,4 +1,4 @@
-"""A job's tallies as bars, as counts that open what is behind them, and as words."""
+"""The progress of a job: bars, counts with links to the members, and sentences."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from commands.choices import (
     WaveStatus,
 )
 from commands.selectors.job_tallies import Tally
-from console.presenters.delivery_track import FAILURE_WORDS
-from console.presenters.labels import ACTIONS, clock
+from console.presenters.delivery_track import FAILURE_LABELS
+from console.presenters.labels import FAILURE_ACTIONS, clock
 
 if TYPE_CHECKING:
     from commands.models import Job, JobWave
 
 S = CommandStatus
-UNDER_WAY = (S.SENT, S.RECEIVED, S.RUNNING)
+IN_PROGRESS = (S.SENT, S.RECEIVED, S.RUNNING)
 FAILED = (S.FAILED, S.TIMED_OUT, S.EXPIRED)
-_TRAILS = Q(command__waits_for=WaitsFor.DEVICE, command__status__in=(S.HELD, S.EXPIRED))
-# name in the URL → what is counted, its mark, and which members it opens
+_WAITS_OFFLINE = Q(
+    command__waits_for=WaitsFor.DEVICE, command__status__in=(S.HELD, S.EXPIRED)
+)
+# Name in the URL → label, colour, and the members that are counted
 COUNTS: dict[str, tuple[str, str, Q]] = {
     "verified": ("verified", "d4", Q(command__status=S.VERIFIED)),
     "executed": ("executed", "d3", Q(command__status=S.SUCCEEDED)),
-    "under-way": ("under way", "d2", Q(command__status__in=UNDER_WAY)),
+    "under-way": ("in progress", "d2", Q(command__status__in=IN_PROGRESS)),
     "queued": (
         "queued",
         "",
-        Q(command__status__in=(S.QUEUED, S.HELD)) & ~_TRAILS,
+        Q(command__status__in=(S.QUEUED, S.HELD)) & ~_WAITS_OFFLINE,
     ),
-    "trailing": ("waiting, offline", "d1", _TRAILS),
-    "failed": ("failed", "fail", Q(command__status__in=FAILED) & ~_TRAILS),
+    "trailing": ("offline, waiting", "d1", _WAITS_OFFLINE),
+    "failed": ("failed", "fail", Q(command__status__in=FAILED) & ~_WAITS_OFFLINE),
     "unknown": ("outcome unknown", "unknown", Q(command__status=S.UNKNOWN)),
     "pending": ("not sent", "", Q(command__isnull=True, skip_reason="")),
     "taken-out": (
-        "taken out",
+        "cancelled or replaced",
         "",
         Q(command__status__in=(S.CANCELLED, S.SUPERSEDED)),
     ),
@@ -52,7 +54,7 @@ _OPTIONAL = ("unknown", "trailing", "taken-out", "left-out", "queued")
 
 @dataclass(frozen=True)
 class Part:
-    """One stretch of a bar, as SVG attributes."""
+    """One part of a bar, as SVG attributes."""
 
     kind: str
     title: str
@@ -62,31 +64,29 @@ class Part:
 
 @dataclass(frozen=True)
 class WaveRow:
-    """One wave as the page draws it."""
-
     key: str
     name: str
     size: int
-    words: str
+    label: str
     parts: list[Part] = field(default_factory=list)
 
 
 def counts_of(tallies: Iterable[Tally]) -> dict[str, int]:
-    """Return how many members stand where, by the names of COUNTS."""
+    """Return how many members are in each state, by the names of COUNTS."""
     found: Counter[str] = Counter()
     for tally in tallies:
         by = tally.by_status
         unknown = by.get(S.UNKNOWN, 0)
         waiting = by.get(S.QUEUED, 0) + by.get(S.HELD, 0)
         late = by.get(S.EXPIRED, 0)
-        # Trailing members are held, or expired while they waited; the tally keeps
-        # them out of "failed".
+        # Trailing members are held, or expired while they waited for the device; the
+        # tally does not count them as failed.
         expired_waiting = late - max(
             0, tally.failed - unknown - by.get(S.FAILED, 0) - by.get(S.TIMED_OUT, 0)
         )
         found["verified"] += by.get(S.VERIFIED, 0)
         found["executed"] += by.get(S.SUCCEEDED, 0)
-        found["under-way"] += sum(by.get(status, 0) for status in UNDER_WAY)
+        found["under-way"] += sum(by.get(status, 0) for status in IN_PROGRESS)
         found["queued"] += waiting - (tally.trailing - expired_waiting)
         found["trailing"] += tally.trailing
         found["failed"] += tally.failed - unknown
@@ -98,7 +98,7 @@ def counts_of(tallies: Iterable[Tally]) -> dict[str, int]:
 
 
 def count_rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return the members card: what is counted, its mark, and its address."""
+    """Return the rows of the members card: label, colour, count, address."""
     return [
         {"label": label, "kind": kind, "count": counts[name], "url": f"?show={name}"}
         for name, (label, kind, _) in COUNTS.items()
@@ -109,7 +109,7 @@ def count_rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
 def wave_rows(
     waves: Iterable[JobWave], tallies: Mapping[int | None, Tally], job: Job
 ) -> list[WaveRow]:
-    """Return each wave with its bar, and those that trail behind all of them."""
+    """Return each wave with its bar, then a row for the offline devices."""
     rows = []
     trailing = 0
     for wave in waves:
@@ -122,19 +122,19 @@ def wave_rows(
                 key=str(wave.number),
                 name="Canary" if wave.is_canary else f"Wave {wave.number}",
                 size=wave.size,
-                words=_wave_words(wave, counts, job),
+                label=_wave_label(wave, counts, job),
                 parts=bar(counts, size),
             )
         )
     if trailing:
-        until = f"offline, until {clock(job.deadline)}" if job.deadline else "offline"
-        part = Part("d1", until, "0%", "100%")
-        rows.append(WaveRow("trailing", "Trailing", trailing, until, [part]))
+        label = _offline_label(job)
+        part = Part("d1", label, "0%", "100%")
+        rows.append(WaveRow("trailing", "Offline", trailing, label, [part]))
     return rows
 
 
 def bar(counts: Mapping[str, int], whole: int) -> list[Part]:
-    """Return the stretches of a bar: proof first, trouble last."""
+    """Return the parts of a bar: verified first, failed last."""
     parts, at = [], 0.0
     for name in ("verified", "executed", "under-way", "unknown", "failed"):
         count = counts.get(name, 0)
@@ -147,27 +147,27 @@ def bar(counts: Mapping[str, int], whole: int) -> list[Part]:
     return parts
 
 
-def progress_words(counts: Mapping[str, int], members: int) -> str:
-    """Return how many members have ended, of how many."""
+def progress_label(counts: Mapping[str, int], members: int) -> str:
+    """Return how many members have finished, and how many of them failed."""
     ended = sum(
         counts.get(name, 0) for name in ("verified", "executed", "failed", "unknown")
     )
-    words = f"{ended:,} of {members - counts.get('left-out', 0):,}"
+    label = f"{ended:,} of {members - counts.get('left-out', 0):,} finished"
     failed = counts.get("failed", 0)
-    return f"{words}, {failed:,} failed" if failed else words
+    return f"{label}, {failed:,} failed" if failed else label
 
 
 def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
-    """Return the failure classes, the most frequent first, and what the policy does."""
+    """Return the failure classes with the policy's action, most frequent first."""
     found: Counter[str] = Counter()
     for tally in tallies:
         found.update(tally.by_failure_class)
     answers = policy.get("on_failure", {})
     return [
         {
-            "words": FAILURE_WORDS.get(name, name),
+            "label": FAILURE_LABELS.get(name, name),
             "count": count,
-            "policy": ACTIONS.get(answers.get(name, "none"), ""),
+            "policy": FAILURE_ACTIONS.get(answers.get(name, "none"), ""),
             "url": f"?failure={name}",
         }
         for name, count in found.most_common()
@@ -175,36 +175,43 @@ def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
     ]
 
 
-def job_words(job: Job, waves: Sequence[JobWave], counts: Mapping[str, int]) -> str:
-    """Return where the job stands, as a sentence."""
+def job_summary(job: Job, waves: Sequence[JobWave], counts: Mapping[str, int]) -> str:
+    """Return the state of the job as a sentence."""
     J = JobStatus
-    out = [wave for wave in waves if wave.status == WaveStatus.RELEASED]
+    released = [wave for wave in waves if wave.status == WaveStatus.RELEASED]
     done = counts.get("verified", 0) + counts.get("executed", 0)
     lost = counts.get("failed", 0) + counts.get("unknown", 0)
-    if job.status == J.RUNNING and out:
+    if job.status == J.RUNNING and released:
         names = " and ".join(
-            "the canary" if wave.is_canary else f"wave {wave.number}" for wave in out
+            "the canary" if wave.is_canary else f"wave {wave.number}"
+            for wave in released
         )
-        return f"{names} {'is' if len(out) == 1 else 'are'} out"
+        verb = "is" if len(released) == 1 else "are"
+        return f"{names[0].upper()}{names[1:]} {verb} in progress."
     if job.status == J.RUNNING and all(w.status == WaveStatus.ENDED for w in waves):
-        return "every wave has ended; who was offline trails until the deadline"
+        return f"All waves have finished. {_offline_label(job)}."
     return {
-        J.DRAFT: "made, and waits for somebody to start it",
-        J.SCHEDULED: f"begins {clock(job.start_at)}",
-        J.RUNNING: "the next wave comes when this one has been watched long enough",
-        J.PAUSED: "nothing more is sent until somebody resumes or cancels it",
-        J.STOPPED: "nothing more is sent until somebody resumes or cancels it",
-        J.COMPLETED: f"every member has ended: {done:,} succeeded, {lost:,} did not",
-        J.CANCELLED: f"ended by a person; {done:,} had succeeded",
+        J.DRAFT: "Waiting for somebody to start it.",
+        J.SCHEDULED: f"Starts {clock(job.start_at)}.",
+        J.RUNNING: "Waiting before the next wave: the last one is watched for a while.",
+        J.PAUSED: "Nothing more is sent until somebody resumes or cancels the job.",
+        J.STOPPED: "Nothing more is sent until somebody resumes or cancels the job.",
+        J.COMPLETED: f"All members finished: {done:,} succeeded, {lost:,} did not.",
+        J.CANCELLED: f"Cancelled by a person; {done:,} had succeeded.",
     }[J(job.status)]
 
 
-def _wave_words(wave: JobWave, counts: Mapping[str, int], job: Job) -> str:
+def _wave_label(wave: JobWave, counts: Mapping[str, int], job: Job) -> str:
     if wave.status == WaveStatus.PENDING:
-        return "its turn has not come"
-    said = [
+        return "Waiting for earlier waves"
+    parts = [
         f"{counts[name]:,} {COUNTS[name][0]}"
         for name in ("verified", "executed", "under-way", "queued", "failed", "unknown")
         if counts.get(name)
     ]
-    return " · ".join(said) or "being sent"
+    return " · ".join(parts) or "Sending"
+
+
+def _offline_label(job: Job) -> str:
+    until = f", until {clock(job.deadline)}" if job.deadline else ""
+    return f"Offline devices get it when they return{until}"

@@ -1,43 +1,55 @@
-"""Whom a job is for, and what the dry run says about them, as the wizard shows it."""
+"""The target of a job, and the result of the dry run, as the wizard shows them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fleet.selectors.cohorts import get_cohort
 from fleet.selectors.search import count
+from fleet.services.targets import Targets, resolve_targets
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from console.scope import Scope
+    from console.scope import ConsoleScope
     from registry.models import Tenant
 
-MOST_LISTED = 1_000  # devices ticked one by one; more are what "select all" is for
+MAX_LISTED = 1_000  # devices ticked one by one; "select all" is for more
 SITES_SHOWN = 12
 
 
 class NoTarget(Exception):
-    """Nothing that could be sent to; says what to do."""
+    """There is no target; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One tenant's devices, by query, by cohort, or by name."""
+    """Devices of one tenant: by query, by cohort, or listed."""
 
     tenant: Tenant
     source: dict[str, Any]  # as fleet.services.jobs takes it
     query: str
-    words: str
-    size: int
-    tenants: list[Tenant]  # those that it could be for
+    label: str
+    tenants: list[Tenant]  # the tenants that a person may choose from
+
+    @cached_property
+    def resolved(self) -> Targets:
+        """The devices; preview and launch of one request use the same ones."""
+        return resolve_targets(tenant=self.tenant, source=self.source)
+
+    def count(self) -> int:
+        """Count the devices without resolving them."""
+        if "devices" in self.source:
+            return len(self.source["devices"])
+        return count(tenants=[self.tenant], q=self.query)
 
     @property
     def carried(self) -> list[tuple[str, str]]:
-        """The hidden fields that say the same again."""
+        """The hidden fields that carry the target to the next step."""
         if "devices" in self.source:
             pairs = [("device", uid) for uid in self.source["devices"]]
         elif "cohort" in self.source:
@@ -47,51 +59,53 @@ class Target:
         return [*pairs, ("tenant", self.tenant.slug)]
 
 
-def read_target(data: QueryDict, scope: Scope) -> Target:
-    """Read whom the form or the link means; raises NoTarget, QueryError, NotFound."""
+def read_target(data: QueryDict, scope: ConsoleScope) -> Target:
+    """Read the target of the form or link; raises NoTarget, QueryError, NotFound."""
     if cohort_id := data.get("cohort"):
         cohort = get_cohort(tenants=scope.all_tenants, public_id=cohort_id)
         scope.require(Right.OPERATE, cohort.tenant_id)
-        size = count(tenants=[cohort.tenant], q=cohort.query)
-        words = f"cohort “{cohort.name}”"
+        label = f"cohort “{cohort.name}”"
         source = {"cohort": str(cohort.public_id)}
-        return Target(cohort.tenant, source, cohort.query, words, size, [])
+        return Target(cohort.tenant, source, cohort.query, label, [])
     uids = sorted(set(data.getlist("device")))
     if uids and not data.get("all"):
         return _listed(uids, scope)
     query = str(data.get("q", "")).strip()
     if not query:
-        raise NoTarget("Choose devices in the fleet first.")
+        raise NoTarget("Choose devices on the fleet page first.")
     return _matching(query, str(data.get("tenant", "")), scope.writable())
 
 
-def _listed(uids: list[str], scope: Scope) -> Target:
-    if len(uids) > MOST_LISTED:
-        raise NoTarget(f"At most {MOST_LISTED:,} devices one by one; use a query.")
+def _listed(uids: list[str], scope: ConsoleScope) -> Target:
+    if len(uids) > MAX_LISTED:
+        raise NoTarget(
+            f"At most {MAX_LISTED:,} devices can be ticked. Use a query for more."
+        )
     found = list(list_devices(tenants=scope.all_tenants).filter(uid__in=uids))
     if len(found) != len(uids):
-        raise NoTarget("Some of these devices do not exist any more.")
+        raise NoTarget("Some of these devices no longer exist.")
     owners = {device.tenant_id: device.tenant for device in found}
     if len(owners) != 1:
-        raise NoTarget("These devices belong to several tenants: a job is for one.")
+        raise NoTarget(
+            "These devices belong to several tenants. A job is for one tenant."
+        )
     [tenant] = [row for row in scope.all_tenants if row.pk in owners]
     scope.require(Right.OPERATE, tenant.pk)
-    return Target(tenant, {"devices": uids}, "", "chosen one by one", len(uids), [])
+    return Target(tenant, {"devices": uids}, "", "selected devices", [])
 
 
 def _matching(query: str, slug: str, writable: list[Tenant]) -> Target:
-    """The tenant that was named, else the one with the most matches."""
-    sizes = {row.pk: count(tenants=[row], q=query) for row in writable}
+    """Take the named tenant, else the one with the most matches."""
     named = [row for row in writable if row.slug == slug]
-    tenant = named[0] if named else max(writable, key=lambda row: sizes[row.pk])
-    return Target(
-        tenant, {"query": query}, query, "what matches", sizes[tenant.pk], writable
-    )
+    tenant = (named or writable)[0]
+    if not named and len(writable) > 1:
+        tenant = max(writable, key=lambda row: count(tenants=[row], q=query))
+    return Target(tenant, {"query": query}, query, "all devices that match", writable)
 
 
-def preview_view(said: dict[str, Any]) -> dict[str, Any]:
-    """The dry run's answer as figures, reasons and shares."""
-    scope, risk = said["scope"], said["risk"]
+def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of the dry run as figures, reasons and shares."""
+    scope, risk = preview["scope"], preview["risk"]
     left_out = sum(row["count"] for row in scope["left_out"])
     figures = [
         ("devices in the set", scope["matched"], ""),
@@ -99,7 +113,7 @@ def preview_view(said: dict[str, Any]) -> dict[str, Any]:
         ("not online now", risk["not_online"], "warn" if risk["not_online"] else ""),
         ("left out", left_out, "warn" if left_out else ""),
         ("sites", len(scope["sites"]), ""),
-        ("under another job", risk["in_other_jobs"], "warn"),
+        ("in another job", risk["in_other_jobs"], "warn"),
         ("with an open command", risk["with_open_commands"], "warn"),
     ]
     return {
@@ -115,8 +129,8 @@ def preview_view(said: dict[str, Any]) -> dict[str, Any]:
         "matched": scope["matched"],
         "offline": risk["not_online"],
         "waves": scope["waves"],
-        "target_hash": said["target_hash"],
-        "index_lag_seconds": said["index_lag_seconds"],
+        "target_hash": preview["target_hash"],
+        "index_lag_seconds": preview["index_lag_seconds"],
     }
 
 

@@ -1,4 +1,4 @@
-"""Codes of the lower apps as sentences: a bare code is never shown alone."""
+"""Labels for the codes of other apps: a page never shows a bare code alone."""
 
 from __future__ import annotations
 
@@ -6,56 +6,65 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-CAUSES = {
+from state.choices import ReplayOutcome
+
+CAUSE_LABELS = {
     "never_connected": "never connected",
-    "sleeping": "asleep, as it said",
-    "platform_blind": "we were not listening",
+    "sleeping": "asleep, as announced",
+    "platform_blind": "the platform was not listening",
     "gateway_offline": "gateway offline",
     "invalid_messages": "only invalid messages",
     "last_will": "last will",
-    "goodbye": "said goodbye",
+    "goodbye": "signed off",
     "missed_heartbeats": "missed heartbeats",
     "missed_heartbeat": "silent for 2 intervals",
     "will_without_session": "last will without a session",
-    "birth": "birth",
-    "message": "heard from",
+    "birth": "connected",
+    "message": "message received",
 }
-# Why a message could not be taken in.
-REASONS = {
-    "unknown_device": "names a device that we do not know",
-    "lifecycle": "from a device that is retired or replaced",
-    "gateway_mismatch": "relayed by a gateway that the child does not belong to",
-    "unknown_command": "answers a command that we did not send to it",
-    "bad_topic": "on a topic that the protocol does not know",
-    "too_large": "larger than 64 KiB",
-    "empty": "without a word in it",
-    "bad_json": "is no JSON",
-    "bad_message": "is JSON, and not what the protocol says",
-    "refused": "reads well, and could not be stored",
+# Why a message was rejected.
+DEAD_LETTER_LABELS = {
+    "unknown_device": "The device is not registered.",
+    "lifecycle": "The device is retired or replaced.",
+    "gateway_mismatch": "The child device belongs to another gateway.",
+    "unknown_command": "It answers a command that was not sent to this device.",
+    "bad_topic": "The topic is not part of the protocol.",
+    "too_large": "The message is larger than 64 KiB.",
+    "empty": "The message is empty.",
+    "bad_json": "The message is not valid JSON.",
+    "bad_message": "The message is JSON but does not follow the protocol.",
+    "refused": "The message is valid but could not be stored.",
 }
-ACTIONS = {
-    "retry_now": "sent again at once",
+# What came of replaying a rejected message.
+REPLAY_LABELS: dict[str, str] = {
+    ReplayOutcome.TAKEN: "accepted",
+    ReplayOutcome.REPEATED: "already known",
+    ReplayOutcome.OUTDATED: "outdated",
+    ReplayOutcome.REFUSED: "rejected again",
+}
+FAILURE_ACTIONS = {
+    "retry_now": "sent again immediately",
     "retry_later": "sent again later",
-    "escalate": "handed to a person",
-    "none": "left as it is",
+    "escalate": "given to a person",
+    "none": "nothing",
 }
-CONNECTIVITY_MEANS = {
-    "online": "heard from within its interval",
-    "suspect": "silent for two intervals",
-    "offline": "gone, and we know why",
-    "stale": "we cannot tell",
+CONNECTIVITY_HELP = {
+    "online": "a message came within the interval",
+    "suspect": "no message for two intervals",
+    "offline": "disconnected, for a known cause",
+    "stale": "unknown: the information is too old",
 }
 
 
-def cause_in_words(code: str | None) -> str:
-    """Return a cause as words; an unknown one with its underscores taken out."""
+def cause_label(code: str | None) -> str:
+    """Return a cause as words; an unknown code without its underscores."""
     if not code:
         return ""
-    return CAUSES.get(code, code.replace("_", " "))
+    return CAUSE_LABELS.get(code, code.replace("_", " "))
 
 
 def duration(span: timedelta | float | int | None) -> str:
-    """Return a span as the one unit that matters: 4 min, 2 h, 3 d."""
+    """Return a duration in its largest useful unit: 4 min, 2 h, 3 d."""
     if span is None:
         return "\N{EN DASH}"
     seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
@@ -69,7 +78,7 @@ def duration(span: timedelta | float | int | None) -> str:
 
 
 def ago(at: datetime | str | None) -> str:
-    """Return how long ago, without the word "ago"; times may be RFC 3339 text."""
+    """Return how long ago a time was, without the word "ago"; text is RFC 3339."""
     moment = moment_of(at)
     if moment is None:
         return "never"
@@ -80,7 +89,7 @@ def ago(at: datetime | str | None) -> str:
 
 
 def moment_of(at: datetime | str | None) -> datetime | None:
-    """Return a time of a model or of an index document as an aware datetime."""
+    """Return a time as an aware datetime; index documents hold it as text."""
     if isinstance(at, str):
         try:
             at = datetime.fromisoformat(at)
@@ -92,7 +101,7 @@ def moment_of(at: datetime | str | None) -> datetime | None:
 
 
 def clock(at: datetime | str | None) -> str:
-    """Return the hour of today, the weekday within six days, else the date."""
+    """Return a short time: today the hour, for six days the weekday, then the date."""
     moment = moment_of(at)
     if moment is None:
         return "\N{EN DASH}"
@@ -105,6 +114,6 @@ def clock(at: datetime | str | None) -> str:
     return f"{moment:%-d %b %H:%M}" if days < 300 else f"{moment:%-d %b %Y}"
 
 
-def reason_in_words(code: str) -> str:
-    """Return why a message was not taken, as words that follow "it"."""
-    return REASONS.get(code, code.replace("_", " "))
+def dead_letter_label(code: str) -> str:
+    """Return why a message was rejected; an unknown code without underscores."""
+    return DEAD_LETTER_LABELS.get(code, code.replace("_", " "))

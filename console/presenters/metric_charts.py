@@ -1,4 +1,4 @@
-"""The charts of a device: which metrics, over which time, from which buckets."""
+"""The metric charts of a device: metrics, time window, bucket size."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from state.choices import RollupStep
-from state.selectors.metric_history import get_course
+from state.selectors.metric_history import get_metric_history
 
 if TYPE_CHECKING:
     from registry.models import Device
 
-# Name → how long, and of which buckets: a chart has room for some hundred points.
+# Name → label, length, bucket size: a chart has room for a few hundred points.
 WINDOWS: dict[str, tuple[str, timedelta, RollupStep]] = {
     "6h": ("6 hours", timedelta(hours=6), RollupStep.FIVE_MINUTES),
     "24h": ("24 hours", timedelta(hours=24), RollupStep.FIVE_MINUTES),
     "7d": ("7 days", timedelta(days=7), RollupStep.HOUR),
     "30d": ("30 days", timedelta(days=30), RollupStep.HOUR),
 }
-USUAL = "24h"
-MOST_CHARTS = 4
+DEFAULT_WINDOW = "24h"
+MAX_CHARTS = 4
 
 
-def courses_of(
+def build_metric_charts(
     device: Device, measured: list[str], *, window: str, now: datetime
 ) -> dict[str, Any]:
-    """Return the charts of a device's metrics, those that its product declares first.
+    """Return the charts of a device's metrics; declared metrics come first.
 
-    An unknown window is the usual one: it stands in an address that people edit.
+    An unknown window becomes the default one: people edit addresses by hand.
     """
-    window = window if window in WINDOWS else USUAL
-    _, long, step = WINDOWS[window]
+    window = window if window in WINDOWS else DEFAULT_WINDOW
+    _, length, step = WINDOWS[window]
     declared = [row["name"] for row in device.product.metrics]
     names = list(dict.fromkeys([*(n for n in declared if n in measured), *measured]))
-    courses = [
-        get_course(device, metric=name, from_at=now - long, to_at=now, step=step)
-        for name in names[:MOST_CHARTS]
+    histories = [
+        get_metric_history(
+            device, metric=name, from_at=now - length, to_at=now, step=step
+        )
+        for name in names[:MAX_CHARTS]
     ]
     return {
-        "courses": [course | _said(course) for course in courses],
-        "left_out": names[MOST_CHARTS:],
+        "charts": [history | _summary(history) for history in histories],
+        "left_out": names[MAX_CHARTS:],
         "windows": [
             {
                 "label": label,
                 "is_here": name == window,
-                "url": f"{reverse('console:device-course', args=[device.uid])}"
+                "url": f"{reverse('console:device-metrics', args=[device.uid])}"
                 f"?{urlencode({'window': name})}",
                 "page_url": f"?{urlencode({'window': name})}#course",
             }
@@ -57,9 +59,9 @@ def courses_of(
     }
 
 
-def _said(course: dict[str, Any]) -> dict[str, Any]:
-    """Add what a chart says in one line, for those who do not see it."""
-    points = course["points"]
+def _summary(history: dict[str, Any]) -> dict[str, Any]:
+    """Return what the chart says in one line, for people who cannot see it."""
+    points = history["points"]
     if not points:
         return {"lowest": None, "highest": None, "newest": None}
     return {

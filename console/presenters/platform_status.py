@@ -1,4 +1,4 @@
-"""Whether what a page shows can be trusted: are we listening, and how far behind."""
+"""The platform status in the top bar: is the bridge listening, what are the lags."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from state.selectors.adapter_liveness import (
     list_slots,
 )
 
-# More than this and a person may decide upon what is no longer so.
+# Seconds. Beyond these a person might act on outdated information.
 INGEST_LAG_LIMIT = 5.0
 INDEX_LAG_LIMIT = 5.0
 
 
 @dataclass(frozen=True)
-class Trust:
-    """The strip of the top bar."""
+class PlatformStatus:
+    """Slots that are read, and the lags of ingest and index."""
 
     slots: int
     slots_read: int
@@ -29,47 +29,44 @@ class Trust:
 
     @property
     def is_listening(self) -> bool:
-        """Whether every share of the uplink is read."""
+        """Whether all slots of the uplink are read."""
         return self.slots > 0 and self.slots_read == self.slots
 
     @property
-    def listening_words(self) -> str:
-        """What the first mark says."""
+    def listening_label(self) -> str:
+        """The tooltip of the first mark."""
         if not self.slots:
-            return "no bridge has ever listened"
-        return f"{self.slots_read} of {self.slots} bridge slots are read"
+            return "No bridge has ever been connected."
+        return f"{self.slots_read} of {self.slots} bridge slots are read."
 
     @property
     def warning(self) -> str:
-        """What may be wrong on this page; empty when all is well."""
+        """What may be wrong on the page; empty if nothing is."""
         if not self.is_listening:
             return (
-                "We are not listening to every device: conditions may be old, and"
-                " silence says nothing until the bridge is back."
+                "The platform does not receive messages from all devices. Conditions"
+                " may be out of date until the bridge is back."
             )
         if self.ingest_lag_seconds is None or (
             self.ingest_lag_seconds > INGEST_LAG_LIMIT
         ):
-            return "Messages wait to be taken in: conditions may be old."
+            return (
+                "Messages are waiting to be processed. Conditions may be out of date."
+            )
         if self.index_lag_seconds is None:
-            return "The search index is being built: searches cannot be answered."
+            return "The search index is being built. Searches do not work yet."
         if self.index_lag_seconds > INDEX_LAG_LIMIT:
-            return "The search index is behind: searches and counts may be old."
+            return "The search index is behind. Searches and counts may be out of date."
         return ""
 
-    @property
-    def is_bad(self) -> bool:
-        """Whether the strip turns."""
-        return bool(self.warning)
 
-
-def get_trust() -> Trust:
-    """Read slots and lags: four short queries."""
+def get_platform_status() -> PlatformStatus:
+    """Read slots and lags, with four short queries."""
     now = timezone.now()
     slots = list_slots()
     state = get_index_state()
     has_index = state is not None and bool(state.generation)
-    return Trust(
+    return PlatformStatus(
         slots=len(slots),
         slots_read=sum(now - slot.caught_up_at <= BLIND_AFTER for slot in slots),
         ingest_lag_seconds=ingest_figures(now).lag_seconds,

@@ -1,4 +1,4 @@
-"""What a set of devices has in common that the rest of the fleet has not."""
+"""Traits that a set of devices shares and the rest of the fleet does not."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# A trait must be this much more frequent here than in the fleet, and hold for this
-# share of the matches; else chance and single devices fill the card.
-LEAST_LIFT = 1.5
-LEAST_SHARE = 0.2
-MOST = 6
+# A trait must be this many times as frequent as in the fleet, and hold for this share
+# of the matches. Otherwise chance and single devices fill the card.
+MIN_LIFT = 1.5
+MIN_SHARE = 0.2
+MAX_TRAITS = 6
 
 FacetCounts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Trait:
-    """One value that is over-represented."""
+    """One value that is more frequent in the set than in the fleet."""
 
     field: str
     value: str
@@ -27,14 +27,14 @@ class Trait:
 
     @property
     def lift(self) -> float:
-        """How many times as frequent here as in the whole fleet."""
+        """How many times as frequent as in the whole fleet."""
         return self.share / self.base_share
 
 
-def traits_of(
+def find_shared_traits(
     here: FacetCounts, *, total: int, fleet: FacetCounts, fleet_total: int
 ) -> list[Trait]:
-    """Return what is over-represented, the strongest first; one value a field twice."""
+    """Return the traits that are over-represented, the strongest first."""
     if not total or total >= fleet_total:
         return []
     found = []
@@ -45,7 +45,7 @@ def traits_of(
             if not value or not base.get(value):
                 continue
             trait = Trait(field, value, count, count / total, base[value] / fleet_total)
-            if trait.share >= LEAST_SHARE and trait.lift >= LEAST_LIFT:
+            if trait.share >= MIN_SHARE and trait.lift >= MIN_LIFT:
                 found.append(trait)
-    # What explains most of the matches comes first, weighed by how unusual it is.
-    return sorted(found, key=lambda trait: -trait.share * trait.lift)[:MOST]
+    # Traits that explain most matches come first, weighted by how unusual they are.
+    return sorted(found, key=lambda trait: -trait.share * trait.lift)[:MAX_TRAITS]

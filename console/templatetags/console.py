@@ -1,4 +1,4 @@
-"""The marks of the look as template tags: chip, track, tag, number, bar."""
+"""Template tags and filters: chips, delivery tracks, tags, numbers, times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ register = template.Library()
 
 @register.filter
 def number(value: Any) -> str:
-    """Return 12345 as 12,345, 0.4321 as 0.43, and nothing as a dash."""
+    """Return 12345 as 12,345, 0.4321 as 0.43, and None as a dash."""
     if value is None or value == "":
         return "\N{EN DASH}"
     if isinstance(value, bool):
@@ -58,19 +58,16 @@ def share_of(value: float, whole: float) -> str:
 
 @register.filter
 def seconds(value: float | None) -> str:
-    """Return a lag."""
     return labels.duration(value)
 
 
 @register.filter
 def ago(value: Any) -> str:
-    """Return how long ago."""
     return labels.ago(value)
 
 
 @register.filter
 def clock(value: Any) -> str:
-    """Return a short time."""
     return labels.clock(value)
 
 
@@ -83,8 +80,7 @@ def iso(value: Any) -> str:
 
 @register.filter
 def cause(value: str | None) -> str:
-    """Return a cause in words."""
-    return labels.cause_in_words(value)
+    return labels.cause_label(value)
 
 
 @register.filter
@@ -95,7 +91,6 @@ def plain(value: Any) -> str:
 
 @register.filter
 def pretty(value: Any) -> str:
-    """Return a document as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
 
 
@@ -107,13 +102,13 @@ def compact(value: Any) -> str:
 
 @register.filter
 def get(mapping: Any, key: str) -> Any:
-    """Return a member whose name is in a variable, or has a dot."""
+    """Return a value whose key is in a variable, or has a dot."""
     return mapping.get(key) if hasattr(mapping, "get") else None
 
 
 @register.filter
 def control(field: BoundField) -> SafeString:
-    """Draw a form control with Tabler's class, its help and its errors attached."""
+    """Draw a form control with Tabler's class, linked to its help and errors."""
     widget = field.field.widget
     kind = getattr(widget, "input_type", type(widget).__name__.lower())
     attrs: dict[str, Any] = {}
@@ -130,14 +125,13 @@ def control(field: BoundField) -> SafeString:
 
 @register.simple_tag
 def chip(connectivity: str | None, size: str = "") -> SafeString:
-    """Draw a condition: shape, word and colour."""
     word = connectivity or "unknown"
-    kind = word if word in labels.CONNECTIVITY_MEANS else "plain"
+    kind = word if word in labels.CONNECTIVITY_HELP else "plain"
     return format_html(
         '<span class="chip {} {}" title="{}"><i class="shape"></i>{}</span>',
         kind,
         size,
-        labels.CONNECTIVITY_MEANS.get(word, ""),
+        labels.CONNECTIVITY_HELP.get(word, ""),
         word,
     )
 
@@ -155,7 +149,6 @@ _JOB_CHIPS = {
 
 @register.simple_tag
 def job_chip(status: str, size: str = "") -> SafeString:
-    """Draw a job's status."""
     return format_html(
         '<span class="chip {} {}"><i class="shape"></i>{}</span>',
         _JOB_CHIPS.get(status, "plain"),
@@ -166,7 +159,7 @@ def job_chip(status: str, size: str = "") -> SafeString:
 
 @register.simple_tag
 def track(status: str, failure_class: str = "", reached: int = 0) -> SafeString:
-    """Draw the delivery track with its accessible name, without the words."""
+    """Draw the delivery track with its accessible name, without a visible label."""
     return _draw_track(
         delivery_track.track_of(status, failure_class or "", reached=reached)
     )
@@ -174,32 +167,23 @@ def track(status: str, failure_class: str = "", reached: int = 0) -> SafeString:
 
 @register.simple_tag
 def command_track(command: Any) -> SafeString:
-    """Draw a command row's track."""
-    return _draw_track(_track_of_row(command))
+    return _draw_track(_track_of_command(command))
 
 
 @register.filter
-def command_words(command: Any) -> str:
-    """Return where a command row stands, in words."""
-    return _track_of_row(command).words
+def command_label(command: Any) -> str:
+    return _track_of_command(command).label
 
 
 @register.filter
-def status_words(status: str, failure_class: str = "") -> str:
-    """Return a status and a failure class in words."""
-    return delivery_track.track_of(status, failure_class or "").words
-
-
-@register.filter
-def failure_words(failure_class: str) -> str:
-    """Return a failure class in words."""
-    return delivery_track.FAILURE_WORDS.get(failure_class) or failure_class.replace(
+def failure_label(failure_class: str) -> str:
+    return delivery_track.FAILURE_LABELS.get(failure_class) or failure_class.replace(
         "_", " "
     )
 
 
-def _track_of_row(command: Any) -> delivery_track.Track:
-    reached = delivery_track.reached_by_times(
+def _track_of_command(command: Any) -> delivery_track.Track:
+    reached = delivery_track.steps_done(
         sent=command.sent_at,
         received=command.received_at,
         succeeded=command.succeeded_at,
@@ -215,15 +199,15 @@ def _draw_track(drawn: delivery_track.Track) -> SafeString:
         '<span class="track" role="img" aria-label="{}" title="{}">'
         '<i class="{}"></i><i class="{}"></i><i class="{}"></i><i class="{}"></i>'
         "</span>",
-        drawn.words,
-        drawn.words,
+        drawn.label,
+        drawn.label,
         *drawn.segments,
     )
 
 
 @register.simple_tag
 def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
-    """Draw how we know it: fact, reported (when) or judged (by which rule, when)."""
+    """Draw how a value is known: fact, reported (when), judged (by what rule, when)."""
     when = labels.clock(at) if at else ""
     label = f"{kind} {when}" if kind == "reported" and when else kind
     if kind != "judged":
@@ -241,7 +225,7 @@ def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
 
 @register.simple_tag
 def known(by: dict[str, Any], path: str) -> SafeString:
-    """Draw how a value of a device's condition is known, by its path."""
+    """Draw how a value of the device's condition is known, by its path."""
     row = by.get(path)
     if row is None:
         return SafeString("")

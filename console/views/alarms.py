@@ -1,4 +1,4 @@
-"""Alarms: what devices and rules complain about, and that a person has seen it."""
+"""Alarms of devices and rules: the list, one alarm, and acknowledging it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from iotplatform.common.problems import Conflict
 from registry.permissions import Right
 from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.selectors.alarms import (
-    flapping_in_words,
+    change_log_of,
+    describe_flapping,
     get_alarm,
-    history_of,
     list_alarms,
 )
 from state.services.alarms.ingest import acknowledge_alarm
@@ -63,7 +63,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
             "headline": _headline(
                 counts.get(AlarmState.RAISED, 0), sum(counts.values())
             ),
-            "alarms": [_worded(row) for row in found.rows],
+            "alarms": [_with_label(row) for row in found.rows],
             "acknowledgeable": rights,
             "next_url": found.next_url,
             "first_url": found.first_url,
@@ -74,19 +74,19 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
             "empty_title": "No alarm comes and goes"
             if chosen == "flapping"
             else f"No alarm is {label.lower()}",
-            "empty_text": "Devices raise alarms by events; here they stand, once per"
-            " device and code, until they clear.",
+            "empty_text": "Devices and rules raise alarms."
+            " A device has at most one open alarm per code.",
         },
     )
 
 
 @page
 def alarm(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
-    """One alarm: where it stands, what raised it, and all that happened to it."""
+    """One alarm: its state, its cause and its history."""
     found = get_alarm(tenants=request.scope.all_tenants, alarm_id=alarm_id)
     context = {
-        "alarm": _worded(found),
-        "history": history_of(found),
+        "alarm": _with_label(found),
+        "history": change_log_of(found),
         "may_acknowledge": _may_acknowledge(request, found),
     }
     return render(request, "console/alarms/page.html", context)
@@ -95,9 +95,9 @@ def alarm(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
-    """Say that a person has seen it, then redraw the row as it now stands.
+    """Acknowledge the alarm, then draw its row again.
 
-    From the alarm's own page, ``back`` leads there.
+    ``back`` returns to the page of the alarm instead.
     """
     alarm = get_alarm(tenants=request.scope.all_tenants, alarm_id=alarm_id)
     request.scope.require(Right.OPERATE, alarm.tenant_id)
@@ -113,25 +113,25 @@ def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect("console:alarms")
     rights = {alarm.pk} if _may_acknowledge(request, alarm) else set()
-    context = {"alarm": _worded(alarm), "acknowledgeable": rights, "notice": notice}
+    context = {"alarm": _with_label(alarm), "acknowledgeable": rights, "notice": notice}
     return render(request, "console/alarms/_row.html", context, status=status)
 
 
-def _worded(alarm: Alarm) -> Alarm:
-    alarm.flapping_words = flapping_in_words(alarm)  # type: ignore[attr-defined]
+def _with_label(alarm: Alarm) -> Alarm:
+    alarm.flapping_label = describe_flapping(alarm)  # type: ignore[attr-defined]
     return alarm
 
 
 def _may_acknowledge(request: ConsoleRequest, alarm: Alarm) -> bool:
-    is_unseen = alarm.state == AlarmState.RAISED
-    return is_unseen and request.scope.may(Right.OPERATE, alarm.tenant_id)
+    is_raised = alarm.state == AlarmState.RAISED
+    return is_raised and request.scope.may(Right.OPERATE, alarm.tenant_id)
 
 
-def _headline(unseen: int, still_open: int) -> str:
+def _headline(unacknowledged: int, still_open: int) -> str:
     if not still_open:
-        return "No alarm is open"
-    if not unseen:
-        return "Every open alarm has been seen"
-    if unseen == 1:
-        return "1 alarm was not seen by anybody"
-    return f"{unseen:,} alarms were not seen by anybody"
+        return "No open alarms"
+    if not unacknowledged:
+        return "All open alarms are acknowledged"
+    if unacknowledged == 1:
+        return "1 alarm is not acknowledged"
+    return f"{unacknowledged:,} alarms are not acknowledged"

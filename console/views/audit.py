@@ -1,4 +1,4 @@
-"""The audit log: who changed what, from what to what."""
+"""The audit log: who changed what, with the values before and after."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from console.forms.date_range import within_days
+from console.forms.date_range import filter_by_dates
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right, is_platform_admin
-from registry.selectors.audit import find_object, list_entries, list_kinds, tell
+from registry.selectors.audit import find_object, list_entries, list_kinds, name_keys
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from registry.models import AuditEntry
-    from registry.selectors.audit import Told
+    from registry.selectors.audit import NamedEntry
 
 ACTIONS = ("created", "changed", "deleted")
-# What a kind's own page is found by; others lead to the device that they concern.
+# Kind → URL name of its page; the other kinds link to the device they belong to.
 PAGES = {"command": "console:command", "job": "console:job", "cohort": "console:cohort"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a row, before and after."""
+    """One changed column: the values before and after."""
 
     name: str
     before: Any
@@ -40,20 +40,20 @@ class Column:
 
 @page
 def audit(request: ConsoleRequest) -> HttpResponse:
-    """Changes in the tenants where the person may read the log, the newest first."""
+    """The changes in tenants where the person may read the log, the newest first."""
     rows = _readable(request)
     asked = {
         name: request.GET.get(name, "").strip()
         for name in ("q", "user", "device", "kind", "action", "from", "to")
     }
     errors: list[str] = []
-    found = page_of(request, _narrowed(rows, asked, errors))
-    told = tell(found.rows)
+    found = page_of(request, _filtered(rows, asked, errors))
+    entries = name_keys(found.rows)
     return render(
         request,
         "console/audit/list.html",
         {
-            "changes": [_shown(one) for one in told],
+            "changes": [_as_row(one) for one in entries],
             "asked": {**asked, "from_day": asked["from"]},
             "errors": errors,
             "kinds": list_kinds(),
@@ -71,14 +71,14 @@ def _readable(request: ConsoleRequest) -> QuerySet[AuditEntry]:
     tenants = [row for row in scope.tenants if scope.may(Right.AUDIT, row.pk)]
     of_platform = is_platform_admin(request.user) and scope.tenant is None
     if not tenants and not of_platform:
-        raise PermissionDenied("This needs the right to read the audit log.")
+        raise PermissionDenied("You need the right to read the audit log.")
     return list_entries(tenants=tenants, of_platform=of_platform)
 
 
-def _narrowed(
+def _filtered(
     rows: QuerySet[AuditEntry], asked: dict[str, str], errors: list[str]
 ) -> QuerySet[AuditEntry]:
-    """Apply the filters; what cannot be understood is said, and narrows nothing."""
+    """Apply the filters; an invalid date adds an error and is ignored."""
     if asked["q"]:
         rows = find_object(rows, asked["q"])
     if asked["user"]:
@@ -89,12 +89,12 @@ def _narrowed(
         rows = rows.filter(kind=asked["kind"])
     if asked["action"] in ACTIONS:
         rows = rows.filter(action=asked["action"])
-    return within_days(rows, asked, errors)
+    return filter_by_dates(rows, asked, errors)
 
 
-def _shown(told: Told) -> dict[str, Any]:
-    entry = told.entry
-    before, after = told.before or {}, told.after or {}
+def _as_row(named: NamedEntry) -> dict[str, Any]:
+    entry = named.entry
+    before, after = named.before or {}, named.after or {}
     columns = [
         Column(
             name=name.replace("_", " "),
@@ -110,7 +110,7 @@ def _shown(told: Told) -> dict[str, Any]:
         "kind": entry.kind.replace("_", " "),
         "url": _url(entry),
         "columns": columns,
-        "is_whole": told.before is None or told.after is None,
+        "is_whole": named.before is None or named.after is None,
     }
 
 

@@ -1,4 +1,4 @@
-"""Cohorts: saved queries, their size now, and what their devices share."""
+"""Cohorts: saved queries, their current size, and what their devices share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from console.paging import page_of
-from console.presenters.diagnosis import fault_of_set
+from console.presenters.diagnosis import diagnosis_of_set
 from console.presenters.search_results import (
-    TRAIT_FIELDS,
+    TRAIT_LABELS,
     attribute_fields,
-    found_rows,
-    trait_rows,
+    device_rows,
+    fleet_url,
+    shared_trait_rows,
 )
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import IndexUnavailable, QueryError
-from fleet.query import clauses
+from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
 from fleet.selectors.cohorts import get_cohort, list_cohorts
 from fleet.selectors.search import count, search
 from fleet.services.cohorts import save_cohort
@@ -31,14 +32,14 @@ from registry.permissions import Right
 FIGURES = (
     ("online now", "connectivity", "online", ""),
     ("offline", "connectivity", "offline", "bad"),
-    ("cannot be told", "connectivity", "stale", "warn"),
+    ("unknown (stale)", "connectivity", "stale", "warn"),
     ("active", "lifecycle", "active", ""),
 )
 
 
 @page
 def cohorts(request: ConsoleRequest) -> HttpResponse:
-    """The list; a POST saves a query under a name."""
+    """The list of cohorts; a POST saves a query under a name."""
     if request.method == "POST":
         return _save(request)
     return _list(request)
@@ -46,7 +47,6 @@ def cohorts(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
-    """One cohort as it is now."""
     row = get_cohort(tenants=request.scope.all_tenants, public_id=cohort_id)
     search_url = f"{reverse('console:fleet')}?{urlencode({'q': row.query})}"
     send_url = f"{reverse('console:new-job')}?{urlencode({'cohort': row.public_id})}"
@@ -66,7 +66,8 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
 def _now(row: Any) -> dict[str, Any]:
     tenants = [row.tenant]
     attributes = attribute_fields(tenants)
-    facets = [*TRAIT_FIELDS, *attributes, "connectivity"]
+    conditions = split_query(row.query)
+    facets = [*TRAIT_LABELS, *attributes, "connectivity"]
     result = search(tenants=tenants, q=row.query, limit=10, facets=facets)
     whole = search(tenants=tenants, q="*", limit=1, facets=facets)
     counted = {
@@ -79,7 +80,7 @@ def _now(row: Any) -> dict[str, Any]:
             "label": label,
             "kind": kind if counted.get((field, value)) else "",
             "value": counted.get((field, value), 0),
-            "url": _search(row.query, field, value),
+            "url": _search(conditions, field, value),
         }
         for label, field, value, kind in FIGURES
     ]
@@ -87,15 +88,14 @@ def _now(row: Any) -> dict[str, Any]:
         "result": result,
         "fleet_total": whole.total,
         "figures": figures,
-        "rows": found_rows(result),
-        "fault": fault_of_set(tenants, row.query, total=result.total),
-        "traits": trait_rows(result, whole, row.query, attributes=attributes),
+        "rows": device_rows(result),
+        "diagnosis": diagnosis_of_set(tenants, row.query, total=result.total),
+        "traits": shared_trait_rows(result, whole, conditions, attributes=attributes),
     }
 
 
-def _search(query: str, field: str, value: str) -> str:
-    narrowed = clauses.both(query, clauses.clause(field, value))
-    return f"{reverse('console:fleet')}?{urlencode({'q': narrowed})}"
+def _search(conditions: list[Clause], field: str, value: str) -> str:
+    return fleet_url(q=join_clauses([*conditions, field_clause(field, value)]))
 
 
 def _save(request: ConsoleRequest) -> HttpResponse:
@@ -103,9 +103,9 @@ def _save(request: ConsoleRequest) -> HttpResponse:
     slug = request.POST.get("tenant", "")
     chosen = [row for row in writable if row.slug == slug] if slug else writable
     if not chosen:
-        raise Http404("There is no such tenant for you to save it in.")
+        raise Http404("You cannot save a cohort in this tenant.")
     if len(chosen) > 1:
-        return _list(request, error="Choose the tenant to save it in.", status=422)
+        return _list(request, error="Choose the tenant for the cohort.", status=422)
     try:
         row = save_cohort(
             tenant=chosen[0],
@@ -114,8 +114,8 @@ def _save(request: ConsoleRequest) -> HttpResponse:
             actor=request.user,
         )
     except (BadInput, Conflict) as error:
-        said = "; ".join(entry["message"] for entry in error.errors) or error.detail
-        return _list(request, error=said, status=422)
+        text = "; ".join(entry["message"] for entry in error.errors) or error.detail
+        return _list(request, error=text, status=422)
     messages.success(request, f"The cohort “{row.name}” is saved.")
     return redirect("console:cohort", row.public_id)
 
@@ -131,7 +131,7 @@ def _list(
         request,
         "console/cohorts/list.html",
         {
-            "headline": "No cohorts" if not total else "Saved cohorts",
+            "headline": "No cohorts" if not total else "Cohorts",
             "cohorts": found.rows,
             "next_url": found.next_url,
             "first_url": found.first_url,

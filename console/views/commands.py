@@ -1,4 +1,4 @@
-"""The list of commands, one command, and what a person may do to it."""
+"""The list of commands, one command, and the actions on it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def commands(request: ConsoleRequest) -> HttpResponse:
         request,
         "console/commands/list.html",
         {
-            "headline": "Commands that match" if is_filtered else "What was sent",
+            "headline": "Commands that match" if is_filtered else "Commands",
             "commands": found.rows,
             "next_url": found.next_url,
             "first_url": found.first_url,
@@ -73,7 +73,6 @@ def commands(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def command(request: ConsoleRequest, command_id: UUID) -> HttpResponse:
-    """One command: how far it is, its attempts, its history."""
     context = _context(request, command_id) | {"actions": list(ACTIONS)}
     return render(request, "console/commands/page.html", context)
 
@@ -81,7 +80,7 @@ def command(request: ConsoleRequest, command_id: UUID) -> HttpResponse:
 @conditional_page
 @page
 def now(request: ConsoleRequest, command_id: UUID) -> HttpResponse:
-    """The same, as the page polls it; 304 while nothing changed."""
+    """The part of the page that is polled; 304 while nothing changed."""
     return render(
         request, "console/commands/_command.html", _context(request, command_id)
     )
@@ -90,7 +89,7 @@ def now(request: ConsoleRequest, command_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def act(request: ConsoleRequest, command_id: UUID, action: str) -> HttpResponse:
-    """Cancel, send again, or hand to a person; then the command as it now stands."""
+    """Cancel, send again, or hand to a person; then draw the command again."""
     if action not in ACTIONS:
         raise BadRequest(f"There is no action {action}.")
     row = get_command(tenants=request.scope.all_tenants, public_id=command_id)
@@ -103,7 +102,7 @@ def act(request: ConsoleRequest, command_id: UUID, action: str) -> HttpResponse:
         notice = error.detail
     if not request.htmx and not notice:
         return redirect("console:command", result.public_id)
-    if result.public_id != command_id:  # what a device ended is tried as a new one
+    if result.public_id != command_id:  # a retry of an ended command is a new one
         response = HttpResponse()
         response["HX-Redirect"] = reverse("console:command", args=[result.public_id])
         return response

@@ -1,4 +1,4 @@
-"""Messages that could not be taken: why, what they said, and taking them in again."""
+"""Rejected messages (dead letters): the reasons, the payloads, and the replay."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ from commands.services.dead_letter_replay import (
     MOST_AT_ONCE,
     replay_letters,
 )
-from console.forms.date_range import within_days
+from console.forms.date_range import filter_by_dates
 from console.paging import page_of
-from console.presenters.labels import REASONS, reason_in_words
-from console.presenters.payloads import shown, ways_of
+from console.presenters.labels import (
+    DEAD_LETTER_LABELS,
+    REPLAY_LABELS,
+    dead_letter_label,
+)
+from console.presenters.payloads import format_payload, payload_formats
 from console.scope import ConsoleRequest, page
+from iotplatform.common.ids import parse_uuid
 from registry.permissions import Right, is_platform_admin
 from state.choices import ReplayOutcome
 from state.selectors.dead_letters import (
@@ -40,19 +45,19 @@ if TYPE_CHECKING:
     from state.models import DeadLetter
 
 FILTERS = ("reason", "device", "outcome", "from", "to")
-OUTCOMES = [("none", "not replayed"), *ReplayOutcome.choices]
+OUTCOMES = [("none", "not replayed"), *REPLAY_LABELS.items()]
 
 
 @page
 def letters(request: ConsoleRequest) -> HttpResponse:
-    """The letters of the tenants in view, the newest first, and how many of which."""
+    """The messages of the shown tenants, the newest first, counted by reason."""
     asked = {name: request.GET.get(name, "").strip() for name in FILTERS}
     errors: list[str] = []
-    every = _narrowed(_reached(request), asked, errors)
-    counts = count_by_reason(every)
-    rows = every.filter(reason=asked["reason"]) if asked["reason"] else every
+    matching = _filtered(_visible(request), asked, errors)
+    counts = count_by_reason(matching)
+    rows = matching.filter(reason=asked["reason"]) if asked["reason"] else matching
     found = page_of(request, rows)
-    _dress(request, found.rows)
+    _add_labels(request, found.rows)
     return render(
         request,
         "console/dead_letters/list.html",
@@ -65,7 +70,7 @@ def letters(request: ConsoleRequest) -> HttpResponse:
             ),
             "letters": found.rows,
             "reasons": _choices(counts, asked),
-            "reason_words": REASONS.get(asked["reason"], ""),
+            "reason_label": DEAD_LETTER_LABELS.get(asked["reason"], ""),
             "asked": {**asked, "from_day": asked["from"]},
             "errors": errors,
             "outcomes": OUTCOMES,
@@ -81,18 +86,18 @@ def letters(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def letter(request: ConsoleRequest, letter_id: UUID) -> HttpResponse:
-    """One letter: what it said, as JSON, text or bytes, and what came of it since."""
+    """One message: its payload as JSON, text or bytes, and the result of its replay."""
     row = _get(request, letter_id)
-    _dress(request, [row])
+    _add_labels(request, [row])
     payload = bytes(row.payload)
-    ways = ways_of(payload)
-    way = request.GET.get("as", "")
-    way = way if way in ways else ways[0]
+    formats = payload_formats(payload)
+    chosen = request.GET.get("as", "")
+    chosen = chosen if chosen in formats else formats[0]
     context = {
         "letter": row,
-        "reason_words": reason_in_words(row.reason),
-        "ways": [{"name": name, "is_on": name == way} for name in ways],
-        "payload": shown(payload, way),
+        "reason_label": dead_letter_label(row.reason),
+        "formats": [{"name": name, "is_on": name == chosen} for name in formats],
+        "payload": format_payload(payload, chosen),
         "kept_bytes": len(payload),
         "is_whole": len(payload) == row.payload_bytes,
     }
@@ -102,30 +107,34 @@ def letter(request: ConsoleRequest, letter_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def replay(request: ConsoleRequest) -> HttpResponse:
-    """Take the chosen letters in again, then show each with what came of it."""
-    ids = {key for text in request.POST.getlist("letter") if (key := _uuid(text))}
+    """Replay the selected messages, then show the result of each."""
+    ids = {key for text in request.POST.getlist("letter") if (key := parse_uuid(text))}
     if not 1 <= len(ids) <= MOST_AT_ONCE:
-        messages.error(request, f"Choose letters to replay: 1 to {MOST_AT_ONCE}.")
+        messages.error(request, f"Select 1 to {MOST_AT_ONCE} messages to replay.")
         return redirect(_back(request))
-    chosen = list(_reached(request, every=True).filter(public_id__in=ids))
+    chosen = list(_visible(request, every=True).filter(public_id__in=ids))
     for row in chosen:
         if not _may_replay(request, row):
-            raise PermissionDenied("This needs the right to operate in its tenant.")
+            raise PermissionDenied(
+                "You need the right to operate in the tenant of the message."
+            )
     results = replay_letters(chosen, by=request.user, now=timezone.now())
     gone = len(ids) - len(chosen)
     counts = Counter(result.outcome for result in results)
-    words = [f"{count} {outcome}" for outcome, count in counts.items()]
-    words += [f"{gone} not kept any more"] if gone else []
-    is_well = set(counts) <= {ReplayOutcome.TAKEN, ReplayOutcome.REPEATED} and not gone
-    note = messages.success if is_well else messages.warning
-    note(request, f"Replayed: {', '.join(words)}.")
+    parts = [f"{count} {REPLAY_LABELS[outcome]}" for outcome, count in counts.items()]
+    parts += [f"{gone} no longer kept"] if gone else []
+    is_success = (
+        set(counts) <= {ReplayOutcome.TAKEN, ReplayOutcome.REPEATED} and not gone
+    )
+    note = messages.success if is_success else messages.warning
+    note(request, f"Replayed: {', '.join(parts)}.")
     if request.POST.get("back") == "letter" and len(chosen) == 1:
         return redirect("console:dead-letter", chosen[0].public_id)
     return redirect(_back(request))
 
 
-def _reached(request: ConsoleRequest, *, every: bool = False) -> QuerySet[DeadLetter]:
-    """Return the letters in view; those of no device are the platform's."""
+def _visible(request: ConsoleRequest, *, every: bool = False) -> QuerySet[DeadLetter]:
+    """Return the visible messages; platform admins also see those of no device."""
     scope = request.scope
     is_all = every or scope.tenant is None
     return list_dead_letters(
@@ -142,7 +151,7 @@ def _get(request: ConsoleRequest, letter_id: UUID) -> DeadLetter:
     )
 
 
-def _narrowed(
+def _filtered(
     rows: QuerySet[DeadLetter], asked: dict[str, str], errors: list[str]
 ) -> QuerySet[DeadLetter]:
     if device := asked["device"].replace("\0", ""):
@@ -151,17 +160,18 @@ def _narrowed(
         outcome = asked["outcome"]
         rows = rows.filter(outcome="" if outcome == "none" else outcome)
     asked["reason"] = asked["reason"].replace("\0", "")
-    return within_days(rows, asked, errors)
+    return filter_by_dates(rows, asked, errors)
 
 
-def _dress(request: ConsoleRequest, rows: list[DeadLetter]) -> None:
-    """Say of each whether it may be replayed, and whether its device has a page."""
+def _add_labels(request: ConsoleRequest, rows: list[DeadLetter]) -> None:
+    """Add labels, whether it may be replayed, and whether its device has a page."""
     scope = request.scope
     known = known_uids(tenants=scope.all_tenants, uids={row.uid for row in rows})
     for row in rows:
         row.has_page = row.uid in known  # type: ignore[attr-defined]
         row.may_replay = _may_replay(request, row)  # type: ignore[attr-defined]
-        row.words = reason_in_words(row.reason)  # type: ignore[attr-defined]
+        row.label = dead_letter_label(row.reason)  # type: ignore[attr-defined]
+        row.replay_label = REPLAY_LABELS.get(row.outcome, "")  # type: ignore[attr-defined]
 
 
 def _may_replay(request: ConsoleRequest, row: DeadLetter) -> bool:
@@ -171,7 +181,7 @@ def _may_replay(request: ConsoleRequest, row: DeadLetter) -> bool:
 
 
 def _choices(counts: dict[str, int], asked: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the reasons as links that narrow the list, and back."""
+    """Return the reasons as links that set the filter, or remove it again."""
     kept = {name: value for name, value in asked.items() if value and name != "reason"}
     chosen = asked["reason"]
     if chosen and chosen not in counts:
@@ -179,7 +189,7 @@ def _choices(counts: dict[str, int], asked: dict[str, str]) -> list[dict[str, An
     return [
         {
             "code": code,
-            "words": reason_in_words(code),
+            "label": dead_letter_label(code),
             "count": count,
             "is_on": code == chosen,
             "url": "?" + urlencode(kept if code == chosen else kept | {"reason": code}),
@@ -189,7 +199,7 @@ def _choices(counts: dict[str, int], asked: dict[str, str]) -> list[dict[str, An
 
 
 def _back(request: ConsoleRequest) -> str:
-    """Return the way to the list as it was; only its own parameters go along."""
+    """Return the address of the list with the filters that it had before."""
     given = QueryDict(request.POST.get("back", ""))
     kept = {name: given[name] for name in (*FILTERS, "before") if given.get(name)}
     return f"{reverse('console:dead-letters')}?{urlencode(kept)}"
@@ -197,16 +207,7 @@ def _back(request: ConsoleRequest) -> str:
 
 def _headline(total: int, *, is_filtered: bool) -> str:
     if is_filtered:
-        return "1 is like that" if total == 1 else f"{total:,} are like that"
+        return "1 message matches" if total == 1 else f"{total:,} messages match"
     if not total:
-        return "Every message could be taken in"
-    if total == 1:
-        return "1 message could not be taken in"
-    return f"{total:,} messages could not be taken in"
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+        return "No rejected messages"
+    return "1 rejected message" if total == 1 else f"{total:,} rejected messages"

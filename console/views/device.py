@@ -1,8 +1,7 @@
-"""The device page: who it is, its condition and why, what was sent, one story."""
+"""The device page: identity, condition and likely cause, commands, history."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -26,10 +25,10 @@ from console.forms.commands import (
     chosen_form,
     command_choices,
 )
-from console.presenters.device_timeline import get_story
-from console.presenters.diagnosis import fault
-from console.presenters.labels import ago, cause_in_words, moment_of
-from console.presenters.metric_charts import courses_of
+from console.presenters.device_timeline import get_device_timeline
+from console.presenters.diagnosis import present_diagnosis
+from console.presenters.labels import ago, cause_label, moment_of
+from console.presenters.metric_charts import build_metric_charts
 from console.scope import ConsoleRequest, page
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.problems import Problem
@@ -43,12 +42,11 @@ from state.selectors.maintenance import windows_in_force
 if TYPE_CHECKING:
     from registry.models import Device
 
-RECENT = 6
+RECENT_COMMANDS = 6
 
 
 @page
 def device(request: ConsoleRequest, uid: str) -> HttpResponse:
-    """The whole page."""
     found = find(request, uid)
     return render(request, "console/device/page.html", _context(request, found))
 
@@ -56,29 +54,29 @@ def device(request: ConsoleRequest, uid: str) -> HttpResponse:
 @conditional_page
 @page
 def now(request: ConsoleRequest, uid: str) -> HttpResponse:
-    """What may change while one looks; 304 while nothing did."""
+    """The part of the page that is polled; 304 while nothing changed."""
     context = _now(find(request, uid))
     return render(request, "console/device/_now.html", context)
 
 
 @page
-def story(request: ConsoleRequest, uid: str) -> HttpResponse:
-    """Earlier entries of the timeline, below those that stand already."""
-    context = _story(find(request, uid), request.GET.get("before"))
-    return render(request, "console/device/_story.html", context)
+def timeline(request: ConsoleRequest, uid: str) -> HttpResponse:
+    """Earlier entries of the timeline, to append below the shown ones."""
+    context = _timeline_context(find(request, uid), request.GET.get("before"))
+    return render(request, "console/device/_timeline.html", context)
 
 
 @require_POST
 @page
 def send(request: ConsoleRequest, uid: str) -> HttpResponse:
-    """Send one command; what is refused stands beside the form, with what was typed."""
+    """Send one command; a refusal is shown at the form, with the input kept."""
     found = find(request, uid)
     request.scope.require(Right.OPERATE, found.tenant_id)
     name = request.POST.get("command", "")
     form = chosen_form(name, request.POST)
     if form is None or not form.is_valid():
         error = "Choose a command." if form is None else ""
-        return again(request, found, send_error=error, chosen=name)
+        return redraw(request, found, send_error=error, chosen=name)
     try:
         command, _ = request_command(
             device=found,
@@ -89,18 +87,17 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
             actor=request.user,
         )
     except InvalidCommand as error:
-        said = "; ".join(row["message"] for row in error.errors) or error.detail
-        return again(request, found, send_error=said, chosen=name)
+        text = "; ".join(row["message"] for row in error.errors) or error.detail
+        return redraw(request, found, send_error=text, chosen=name)
     except (CommandRefused, IdempotencyKeyReused) as error:
-        return again(request, found, send_error=error.detail, chosen=name, status=409)
-    messages.success(request, f"{name} is on its way to {uid}.")
+        return redraw(request, found, send_error=error.detail, chosen=name, status=409)
+    messages.success(request, f"Command {name} is queued for {uid}.")
     return redirect("console:command", command.public_id)
 
 
 @require_POST
 @page
 def move(request: ConsoleRequest, uid: str) -> HttpResponse:
-    """Move the device's lifecycle."""
     found = find(request, uid)
     request.scope.require(Right.MANAGE, found.tenant_id)
     to, successor = request.POST.get("to", ""), request.POST.get("replaced_by", "")
@@ -114,20 +111,20 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
             actor=request.user,
         )
     except Problem as error:
-        said = "; ".join(row["message"] for row in error.errors) or error.detail
+        text = "; ".join(row["message"] for row in error.errors) or error.detail
         status = max(error.status, 409)
-        return again(request, found, status=status, move_error=said, move_open=True)
+        return redraw(request, found, status=status, move_error=text, move_open=True)
     label = Lifecycle(to).label
-    messages.success(request, f"{uid} is {label} now.")
+    messages.success(request, f"{uid} is now {label}.")
     return redirect("console:device", uid)
 
 
 def find(request: ConsoleRequest, uid: str) -> Device:
-    """Return a device of the person's tenants; raises NotFound."""
+    """Return a device in the person's tenants; raises NotFound."""
     return get_device(tenants=request.scope.all_tenants, uid=uid)
 
 
-def again(
+def redraw(
     request: ConsoleRequest,
     found: Device,
     *,
@@ -136,7 +133,7 @@ def again(
     status: int = 422,
     **extra: Any,
 ) -> HttpResponse:
-    """Draw the whole page again, with what was refused beside its form."""
+    """Draw the whole page again, with the error at its form."""
     context = _context(request, found) | extra
     if chosen or send_error:
         choices = command_choices(chosen, request.POST)
@@ -150,14 +147,16 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
     may_manage = request.scope.may(Right.MANAGE, found.tenant_id)
     why_not = ""
     if found.lifecycle not in TAKES_COMMANDS:
-        why_not = f"It is {found.get_lifecycle_display()}: it takes no commands."
+        why_not = (
+            f"The device is {found.get_lifecycle_display()}. It takes no commands."
+        )
     elif not found.product.takes_commands:
         why_not = f"The product {found.product.slug} takes no commands."
     moves = sorted(MOVES[Lifecycle(found.lifecycle)]) if may_manage else []
     return {
         **_now(found),
-        **_story(found, request.GET.get("before")),
-        **course_context(found, request.GET.get("window", "")),
+        **_timeline_context(found, request.GET.get("before")),
+        **metric_charts_context(found, request.GET.get("window", "")),
         "feedback_form": FeedbackForm() if may_operate else None,
         "may_operate": may_operate,
         "may_audit": request.scope.may(Right.AUDIT, found.tenant_id),
@@ -170,25 +169,27 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
 
 
 def _now(found: Device) -> dict[str, Any]:
-    """Who, condition, twin and what was sent."""
+    """Identity, condition, twin and recent commands."""
     state = get_state(found)
     presence, twin = state["presence"], state["twin"]
-    said = [cause_in_words(presence.get("cause"))]
+    condition = [cause_label(presence.get("cause"))]
     if presence.get("since"):
-        said.append(f"{presence['connectivity']} for {ago(presence['since'])}")
+        condition.append(f"{presence['connectivity']} for {ago(presence['since'])}")
     facts = get_device_facts(found)
     if facts.disconnects_72h:
-        many = "" if facts.disconnects_72h == 1 else "s"
-        said.append(f"{facts.disconnects_72h} abnormal disconnect{many} in 72 h")
+        plural = "" if facts.disconnects_72h == 1 else "s"
+        condition.append(f"{facts.disconnects_72h} abnormal disconnect{plural} in 72 h")
     if facts.clock_skew:
-        said.append("its clock is wrong")
-    sent = list_commands(tenants=[found.tenant]).filter(device=found)[:RECENT]
+        condition.append("its clock is wrong")
+    commands = list_commands(tenants=[found.tenant]).filter(device=found)[
+        :RECENT_COMMANDS
+    ]
     return {
         "device": found,
         "state": state,
-        "condition": " · ".join(part for part in said if part),
-        "place": _place(found),
-        "other_units": _other_units(found),
+        "condition": " · ".join(part for part in condition if part),
+        "identity": _identity(found),
+        "related_devices": _related_devices(found),
         "twin_rows": _twin_rows(twin),
         "reported_at": facts.reported_at,
         "telemetry": [
@@ -197,27 +198,26 @@ def _now(found: Device) -> dict[str, Any]:
         ],
         "alarms": [row | {"path": f"alarms.{row['id']}"} for row in state["alarms"]],
         "known": state["known_by"],
-        "fault": fault(state["diagnosis"]),
+        "diagnosis": present_diagnosis(state["diagnosis"]),
         "maintenance": windows_in_force(found, now=timezone.now()),
-        "sent": list(sent),
+        "commands": list(commands),
     }
 
 
-def course_context(found: Device, window: str) -> dict[str, Any]:
-    """The charts of what the device measures."""
+def metric_charts_context(found: Device, window: str) -> dict[str, Any]:
     measured = sorted(latest_telemetry(found))
-    courses = courses_of(found, measured, window=window, now=timezone.now())
-    return {"device": found, **courses}
+    charts = build_metric_charts(found, measured, window=window, now=timezone.now())
+    return {"device": found, **charts}
 
 
-def _place(found: Device) -> list[tuple[str, str]]:
-    """The registry's facts, without those that are empty."""
+def _identity(found: Device) -> list[tuple[str, str]]:
+    """Facts of the registry, without the empty ones."""
     region = f", {found.site.region}" if found.site.region else ""
     facts = [
         ("Product", f"{found.product.slug}, {found.product.name}"),
         ("Site", f"{found.site.slug}{region}"),
         ("Space", path_of(found.space) if found.space else ""),
-        ("Hardware", _built(found)),
+        ("Hardware", _hardware(found)),
         ("Project", found.project.slug if found.project else ""),
         ("Tenant", found.tenant.slug),
         ("Lifecycle", found.get_lifecycle_display()),
@@ -227,25 +227,24 @@ def _place(found: Device) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _other_units(found: Device) -> list[tuple[str, str]]:
-    """The uids of its gateway and of the other units of a replacement."""
+def _related_devices(found: Device) -> list[tuple[str, str]]:
+    """Its gateway, and the devices that it replaced or was replaced by."""
     others = [
         ("Gateway", found.gateway.uid if found.gateway else ""),
-        ("In the place of", getattr(found, "replaces_uid", None) or ""),
+        ("Replaces", getattr(found, "replaces_uid", None) or ""),
         ("Replaced by", getattr(found, "replaced_by_uid", None) or ""),
     ]
     return [(name, uid) for name, uid in others if uid]
 
 
-def _built(found: Device) -> str:
-    """Revision and batch."""
+def _hardware(found: Device) -> str:
     parts = [found.hardware_revision.slug] if found.hardware_revision else []
     parts += [f"batch {found.batch.slug}"] if found.batch else []
     return ", ".join(parts)
 
 
 def _twin_rows(twin: dict[str, Any]) -> list[dict[str, Any]]:
-    """Desired and reported side by side, the top keys, differing ones first."""
+    """The top-level keys, desired and reported side by side; differences first."""
     desired, reported, delta = twin["desired"], twin["reported"], twin["delta"]
     differing = {key.split(".")[0] for key in delta}
     return [
@@ -261,19 +260,15 @@ def _twin_rows(twin: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _story(found: Device, before: str | None) -> dict[str, Any]:
+def _timeline_context(found: Device, before: str | None) -> dict[str, Any]:
     instant = moment_of(before) or timezone.now()
     day = timezone.localtime(instant).date() if before else None
-    told = get_story(found, before=instant, day=day)
-    context: dict[str, Any] = {"device": found, "entries": told.lines}
-    if told.older_than:
-        older = _query(told.older_than)
+    page = get_device_timeline(found, before=instant, day=day)
+    context: dict[str, Any] = {"device": found, "entries": page.entries}
+    if page.older_than:
+        older = f"?{urlencode({'before': page.older_than.isoformat()})}"
         context["more_url"] = (
-            f"{reverse('console:device-story', args=[found.uid])}{older}"
+            f"{reverse('console:device-timeline', args=[found.uid])}{older}"
         )
         context["more_page_url"] = f"{older}#story"
     return context
-
-
-def _query(before: datetime) -> str:
-    return f"?{urlencode({'before': before.isoformat()})}"

@@ -1,4 +1,4 @@
-"""The fleet page: a query, what matches, its facets, and what the matches share."""
+"""The fleet page: a query, the matching devices, facets, and shared traits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
-from console.presenters.diagnosis import fault_of_set
+from console.presenters.diagnosis import diagnosis_of_set
 from console.presenters.search_results import (
-    TRAIT_FIELDS,
+    TRAIT_LABELS,
     attribute_fields,
+    device_rows,
     fleet_url,
-    found_rows,
-    trait_rows,
+    shared_trait_rows,
 )
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
-from fleet.query import clauses
+from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
 from fleet.selectors.search import SearchResult, search
 from iotplatform.common.problems import NotFound
 from registry.permissions import Right
@@ -57,7 +57,7 @@ EXAMPLES = (
 
 @page
 def fleet(request: ConsoleRequest) -> HttpResponse:
-    """Search; the URL holds the whole state."""
+    """Search the fleet; the URL holds the whole state of the page."""
     q = request.GET.get("q", "*").strip()
     sort = request.GET.get("sort", "")
     context: dict[str, Any] = {"q": q, "sort": sort, "examples": EXAMPLES}
@@ -76,14 +76,14 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def find(request: ConsoleRequest) -> HttpResponseRedirect:
-    """Open the device of that name; else search for names that begin so."""
+    """Open the device with this uid, else search for uids that begin with it."""
     text = request.GET.get("text", "").strip()
     if not text:
         return redirect("console:fleet")
     try:
         device = get_device(tenants=request.scope.all_tenants, uid=text)
     except NotFound:
-        begins = clauses.clause("uid", text)
+        begins = field_clause("uid", text).text
         return redirect(fleet_url(q=f"{begins}*" if '"' not in begins else text))
     return redirect("console:device", device.uid)
 
@@ -91,10 +91,10 @@ def find(request: ConsoleRequest) -> HttpResponseRedirect:
 def _found(
     request: ConsoleRequest, *, q: str, sort: str, cursor: str | None
 ) -> dict[str, Any]:
-    """Everything that the page shows of a result."""
+    """Return all that the page shows of a search result."""
     tenants = request.scope.tenants
     attributes = attribute_fields(tenants)
-    counted = list(dict.fromkeys([*FACETS, *TRAIT_FIELDS, *attributes]))
+    counted = list(dict.fromkeys([*FACETS, *TRAIT_LABELS, *attributes]))
     started = perf_counter()
     result = search(
         tenants=tenants,
@@ -112,7 +112,8 @@ def _found(
             tenants=tenants, q="*", sort=None, cursor=None, limit=1, facets=counted
         )
     )
-    rows = found_rows(result, names_tenant=len(tenants) > 1)
+    conditions = split_query(q)
+    rows = device_rows(result, names_tenant=len(tenants) > 1)
     shows_risk = any(row["risk"] is not None for row in rows)
     writable = [
         tenant for tenant in tenants if request.scope.may(Right.OPERATE, tenant.pk)
@@ -125,12 +126,16 @@ def _found(
         "shows_risk": shows_risk,
         "columns": _columns(q, sort, shows_risk=shows_risk),
         "facets": [
-            _facet(name, label, result, q, sort)
+            _facet(name, label, result, conditions, sort)
             for name, label in (FACETS | attributes).items()
         ],
-        "conditions": _conditions(q, sort),
-        "fault": fault_of_set(tenants, q, total=result.total) if q != "*" else None,
-        "traits": trait_rows(result, whole, q, sort, attributes=attributes),
+        "conditions": _conditions(conditions, sort),
+        "diagnosis": diagnosis_of_set(tenants, q, total=result.total)
+        if q != "*"
+        else None,
+        "traits": shared_trait_rows(
+            result, whole, conditions, sort, attributes=attributes
+        ),
         "may_operate": bool(writable),
         "writable_tenants": writable,
         "is_later_page": bool(cursor),
@@ -142,7 +147,7 @@ def _found(
 
 
 def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
-    """The heads; a click sorts, numbers from the largest, a second click turns it."""
+    """Column heads: a click sorts, numbers descending; a second click reverses."""
     columns = []
     for field, label, is_number in COLUMNS:
         if field == "risk" and not shows_risk:
@@ -161,20 +166,26 @@ def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
 
 
 def _facet(
-    name: str, label: str, result: SearchResult, q: str, sort: str
+    name: str,
+    label: str,
+    result: SearchResult,
+    conditions: list[Clause],
+    sort: str,
 ) -> dict[str, Any]:
     counted = [row for row in result.facets.get(name, []) if row["value"] != ""]
     values = []
     for row in counted[:SHOWN_VALUES]:
-        extra = clauses.clause(name, str(row["value"]))
-        is_on = clauses.has(q, extra)
-        changed = clauses.without(q, extra) if is_on else clauses.both(q, extra)
+        extra = field_clause(name, str(row["value"]))
+        is_on = extra in conditions
+        changed = [clause for clause in conditions if clause != extra]
+        if not is_on:
+            changed.append(extra)
         values.append(
             {
                 "text": str(row["value"]),
                 "count": row["count"],
                 "width": f"{100 * row['count'] / max(result.total, 1):.1f}%",
-                "url": fleet_url(q=changed, sort=sort),
+                "url": fleet_url(q=join_clauses(changed), sort=sort),
                 "is_on": is_on,
             }
         )
@@ -182,16 +193,21 @@ def _facet(
     return {"label": label, "values": values, "more": max(more, 0)}
 
 
-def _conditions(q: str, sort: str) -> list[dict[str, str]]:
-    """The query's conditions, each with the way to take it out."""
+def _conditions(conditions: list[Clause], sort: str) -> list[dict[str, str]]:
+    """The conditions of the query, each with a link that removes it."""
     return [
-        {"text": part, "url": fleet_url(q=clauses.without(q, part), sort=sort)}
-        for part in clauses.parts(q)
+        {
+            "text": removed.text,
+            "url": fleet_url(
+                q=join_clauses(row for row in conditions if row != removed), sort=sort
+            ),
+        }
+        for removed in conditions
     ]
 
 
 def _explained(error: QueryError, q: str) -> dict[str, Any]:
-    """The error with the place it points at, and the query that was perhaps meant."""
+    """The error with its position, and the query that was probably meant."""
     explained: dict[str, Any] = {
         "message": error.message,
         "query": q,

@@ -1,4 +1,4 @@
-"""The list of jobs, one job with its live progress, and what a person may do to it."""
+"""The list of jobs, one job with its live progress, and the actions on it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from commands.selectors.jobs import (
     list_waves,
 )
 from commands.services.jobs import cancel_job, pause_job, resume_job, start_job
+from console.forms.commands import OFFLINE
 from console.paging import page_of
 from console.presenters import job_progress as drawing
-from console.presenters.delivery_track import FAILURE_WORDS
+from console.presenters.delivery_track import FAILURE_LABELS
 from console.presenters.labels import clock, duration
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right
 
 J = JobStatus
-MEMBERS = 50
-UNDER_WAY = (J.SCHEDULED, J.RUNNING)
+MEMBERS_PER_PAGE = 50
+IN_PROGRESS = (J.SCHEDULED, J.RUNNING)
 WAITING = (J.DRAFT, J.PAUSED, J.STOPPED)
 FILTERS = {
     "": ("All", None),
-    "under-way": ("Under way", UNDER_WAY),
+    "under-way": ("In progress", IN_PROGRESS),
     "waiting": ("Waiting for a person", WAITING),
-    "over": ("Over", tuple(JOB_FINAL)),
+    "over": ("Finished", tuple(JOB_FINAL)),
 }
 ACTIONS = {
     "start": start_job,
@@ -50,7 +51,6 @@ ACTIONS = {
 
 @page
 def jobs(request: ConsoleRequest) -> HttpResponse:
-    """Jobs, the newest first."""
     chosen = request.GET.get("show", "")
     rows = list_jobs(tenants=request.scope.tenants)
     waiting = rows.filter(status__in=WAITING).count()
@@ -62,7 +62,7 @@ def jobs(request: ConsoleRequest) -> HttpResponse:
         members = job.cohort.target_count
         job.members = members
         job.parts = drawing.bar(counts, members - counts.get("left-out", 0))
-        job.progress_words = drawing.progress_words(counts, members)
+        job.progress_label = drawing.progress_label(counts, members)
     return render(
         request,
         "console/jobs/list.html",
@@ -77,28 +77,27 @@ def jobs(request: ConsoleRequest) -> HttpResponse:
                 {"label": label, "url": f"?show={name}", "is_on": name == chosen}
                 for name, (label, _) in FILTERS.items()
             ],
-            "may_operate": _operates_somewhere(request),
+            "may_operate": _may_operate_anywhere(request),
         },
     )
 
 
 @page
 def job(request: ConsoleRequest, job_id: UUID) -> HttpResponse:
-    """One job: waves, counts, failure classes, members."""
     return render(request, "console/jobs/page.html", _context(request, job_id))
 
 
 @conditional_page
 @page
 def progress(request: ConsoleRequest, job_id: UUID) -> HttpResponse:
-    """What changes of it, as the page polls it; 304 while nothing changed."""
+    """The part of the page that is polled; 304 while nothing changed."""
     return render(request, "console/jobs/_progress.html", _context(request, job_id))
 
 
 @require_POST
 @page
 def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
-    """Start, pause, resume with a reason, or cancel; then the job as it now stands."""
+    """Start, pause, resume with a reason, or cancel; then draw the job again."""
     if action not in ACTIONS:
         raise BadRequest(f"There is no action {action}.")
     row = get_job(tenants=request.scope.all_tenants, public_id=job_id)
@@ -124,7 +123,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
     counts = drawing.counts_of(tallies.values())
     return {
         "job": row,
-        "words": drawing.job_words(row, waves, counts),
+        "summary": drawing.job_summary(row, waves, counts),
         "is_over": row.status in JOB_FINAL,
         "allowed": _allowed(row.status),
         "waves": drawing.wave_rows(waves, tallies, row),
@@ -139,19 +138,19 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
 
 
 def _allowed(status: str) -> dict[str, bool]:
-    """Which actions the job's status has."""
+    """The actions that the status of the job allows."""
     return {
         "start": status == J.DRAFT,
-        "pause": status in UNDER_WAY,
+        "pause": status in IN_PROGRESS,
         "resume": status in (J.PAUSED, J.STOPPED),
         "cancel": status not in JOB_FINAL,
     }
 
 
 def _members(request: ConsoleRequest, row: Any) -> dict[str, Any]:
-    """One page of members, those of a count or a failure class if one is open.
+    """One page of members; only those of the chosen count or failure class.
 
-    In the order of the key: a job may have a million members, and is polled.
+    Ordered by key: a job may have a million members, and the page is polled.
     """
     shown, failure = request.GET.get("show", ""), request.GET.get("failure", "")
     title, state = "", {}
@@ -161,18 +160,18 @@ def _members(request: ConsoleRequest, row: Any) -> dict[str, Any]:
         rows, title, state = rows.filter(condition), label, {"show": shown}
     elif failure in FailureClass.values:
         rows = rows.filter(command__failure_class=failure)
-        title, state = FAILURE_WORDS[FailureClass(failure)], {"failure": failure}
+        title, state = FAILURE_LABELS[FailureClass(failure)], {"failure": failure}
     after = request.GET.get("after", "")
     if after:
         last = list_targets(row).filter(device__uid=after).first()
         rows = rows.filter(pk__gt=last.pk) if last else rows.none()
-    found = list(rows[: MEMBERS + 1])
+    found = list(rows[: MEMBERS_PER_PAGE + 1])
     next_url = None
-    if len(found) > MEMBERS:
-        following = {"after": found[MEMBERS - 1].device.uid}
+    if len(found) > MEMBERS_PER_PAGE:
+        following = {"after": found[MEMBERS_PER_PAGE - 1].device.uid}
         next_url = f"?{urlencode(state | following)}#members"
     return {
-        "members": found[:MEMBERS],
+        "members": found[:MEMBERS_PER_PAGE],
         "members_title": f"Members: {title}" if title else "Members",
         "members_filtered": bool(title),
         "next_url": next_url,
@@ -181,22 +180,24 @@ def _members(request: ConsoleRequest, row: Any) -> dict[str, Any]:
 
 
 def _rollout_rows(row: Any) -> list[tuple[str, str]]:
-    """The rollout in words."""
-    said = row.rollout
-    canary = said.get("canary")
+    rollout = row.rollout
+    canary = rollout.get("canary")
     rows = [("Canary", "none" if not canary else _size(canary))]
-    if said.get("wave_size"):
-        rows.append(("Waves", f"of {said['wave_size']:,} devices"))
-    elif said.get("waves"):
-        rows.append(("Waves", ", ".join(_size(share) for share in said["waves"])))
-    if said.get("rate_per_minute"):
-        rows.append(("At most", f"{said['rate_per_minute']:,} a minute"))
+    if rollout.get("wave_size"):
+        rows.append(("Waves", f"of {rollout['wave_size']:,} devices"))
+    elif rollout.get("waves"):
+        rows.append(("Waves", ", ".join(_size(share) for share in rollout["waves"])))
+    if rollout.get("rate_per_minute"):
+        rows.append(("Rate", f"at most {rollout['rate_per_minute']:,} a minute"))
     rows += [
-        ("Between waves", duration(said.get("soak_seconds"))),
-        ("Stops above", f"{100 * said['failure_threshold']:.0f} % failed"),
-        ("Pauses below", f"{100 * said['success_threshold']:.0f} % succeeded"),
-        ("Judged after", f"{said['min_ended']:,} ended, or the whole wave"),
-        ("Offline", "wait" if said["offline"] == "wait" else "left out"),
+        ("Wait between waves", duration(rollout.get("soak_seconds"))),
+        ("Stops above", f"{100 * rollout['failure_threshold']:.0f} % failed"),
+        ("Pauses below", f"{100 * rollout['success_threshold']:.0f} % succeeded"),
+        (
+            "Results checked",
+            f"after {rollout['min_ended']:,} devices, or the whole wave",
+        ),
+        ("Offline devices", OFFLINE[rollout["offline"]]),
     ]
     if row.deadline:
         rows.append(("Deadline", clock(row.deadline)))
@@ -215,7 +216,7 @@ def _headline(waiting: int) -> str:
     return f"{waiting:,} jobs wait for a person"
 
 
-def _operates_somewhere(request: ConsoleRequest) -> bool:
+def _may_operate_anywhere(request: ConsoleRequest) -> bool:
     return any(
         request.scope.may(Right.OPERATE, tenant.pk) for tenant in request.scope.tenants
     )

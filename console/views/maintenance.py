@@ -1,4 +1,4 @@
-"""Maintenance windows: work at devices or sites, announced, seen, and ended."""
+"""Maintenance windows: announce work at devices or sites, list it, end it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 MINUTES = "%Y-%m-%dT%H:%M"
 PLACES = ("device", "site")
-MOST_PLACES = 200  # that a person names
+MAX_PLACES = 200  # devices or sites that a person may name
 
 
 class WindowForm(forms.Form):
-    """At what somebody works, from when until when, and why."""
+    """Where the work is, from when until when, and why."""
 
     device = forms.CharField(
-        label="Devices (their uids)",
+        label="Devices (uids)",
         required=False,
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
-        help_text="Several: with commas or spaces between them.",
+        help_text="Separate several uids with commas or spaces.",
     )
     site = forms.CharField(
         label="Or whole sites",
@@ -56,18 +56,18 @@ class WindowForm(forms.Form):
         label="From, UTC",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTES),
-        help_text="Empty: from now on.",
+        help_text="Leave empty to start now.",
     )
     until = forms.DateTimeField(
         label="Until, UTC",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTES),
     )
-    reason = forms.CharField(label="Why", max_length=200)
+    reason = forms.CharField(label="Reason", max_length=200)
 
 
 @page
 def windows(request: ConsoleRequest) -> HttpResponse:
-    """The windows of the tenants in view, the newest first; and announcing one."""
+    """The windows of the shown tenants, the newest first; a POST announces one."""
     if request.method != "POST":
         given = {name: request.GET.get(name, "") for name in ("device", "site")}
         return _answer(request, WindowForm(initial=given), is_open=any(given.values()))
@@ -83,22 +83,22 @@ def windows(request: ConsoleRequest) -> HttpResponse:
             form.add_error(field if field in form.fields else None, row["message"])
         return _answer(request, form, is_open=True)
     where = _where(_places(request, window))
-    messages.success(request, f"Work at {where} is announced.")
+    messages.success(request, f"Maintenance at {where} is announced.")
     return redirect("console:maintenance")
 
 
 @require_POST
 @page
 def end(request: ConsoleRequest, window_id: UUID) -> HttpResponse:
-    """End a window now, or call off one that has not begun."""
+    """End a window now, or cancel one that has not started."""
     window = get_window(tenants=request.scope.all_tenants, window_id=window_id)
     request.scope.require(Right.OPERATE, window.tenant_id)
     require_all_of(window, tenants=request.scope.all_tenants)
     now = timezone.now()
-    word = "called off" if window.from_at > now else "over"
+    result = "cancelled" if window.from_at > now else "ended"
     places = _places(request, window)
     end_window(window, at=now)
-    messages.success(request, f"Work at {_where(places)} is {word}.")
+    messages.success(request, f"Maintenance at {_where(places)} is {result}.")
     if places.devices and request.POST.get("back") == "device":
         return redirect("console:device", places.devices[0])
     return redirect("console:maintenance")
@@ -107,10 +107,10 @@ def end(request: ConsoleRequest, window_id: UUID) -> HttpResponse:
 def _announce(
     request: ConsoleRequest, tenants: list[Tenant], form: WindowForm
 ) -> MaintenanceWindow:
-    said = form.cleaned_data
-    names = {field: said[field].replace(",", " ").split() for field in PLACES}
-    if any(len(given) > MOST_PLACES for given in names.values()):
-        raise BadInput(device=f"Up to {MOST_PLACES}: for more, start a job.")
+    values = form.cleaned_data
+    names = {field: values[field].replace(",", " ").split() for field in PLACES}
+    if any(len(given) > MAX_PLACES for given in names.values()):
+        raise BadInput(device=f"At most {MAX_PLACES}. For more devices, start a job.")
     devices = find_all(
         list_devices(tenants=tenants), "uid", names["device"], field="device"
     )
@@ -120,9 +120,9 @@ def _announce(
         tenant=places[0].tenant if places else tenants[0],
         devices=devices,
         sites=sites,
-        from_at=said["from_at"] or timezone.now(),
-        until=said["until"],
-        reason=said["reason"],
+        from_at=values["from_at"] or timezone.now(),
+        until=values["until"],
+        reason=values["reason"],
         by=request.user,
     )
 
@@ -131,18 +131,18 @@ def _answer(
     request: ConsoleRequest, form: WindowForm, *, is_open: bool
 ) -> HttpResponse:
     now = timezone.now()
-    every = list_windows(tenants=request.scope.tenants)
-    found = page_of(request, every)
+    windows = list_windows(tenants=request.scope.tenants)
+    found = page_of(request, windows)
     places = places_of(found.rows, tenants=request.scope.all_tenants)
     for row in found.rows:
         row.places, row.where = places[row.pk], _where(places[row.pk])
-        row.standing = _standing(row, now)
+        row.status = _status(row, now)
         row.is_endable = row.until > now and request.scope.may(
             Right.OPERATE, row.tenant_id
         )
-    in_force = every.filter(from_at__lte=now, until__gt=now).count()
+    active = windows.filter(from_at__lte=now, until__gt=now).count()
     context = {
-        "headline": _headline(in_force),
+        "headline": _headline(active),
         "windows": found.rows,
         "next_url": found.next_url,
         "first_url": found.first_url,
@@ -156,10 +156,10 @@ def _answer(
     return render(request, "console/maintenance/list.html", context, status=status)
 
 
-def _standing(window: MaintenanceWindow, now: datetime) -> str:
+def _status(window: MaintenanceWindow, now: datetime) -> str:
     if window.until <= now:
-        return "over"
-    return "to come" if window.from_at > now else "in force"
+        return "ended"
+    return "planned" if window.from_at > now else "active"
 
 
 def _places(request: ConsoleRequest, window: MaintenanceWindow) -> Places:
@@ -174,8 +174,7 @@ def _where(places: Places) -> str:
     return f"{total:,} {what}"
 
 
-def _headline(in_force: int) -> str:
-    if not in_force:
-        return "Nobody works at a device now"
-    places = "1 place" if in_force == 1 else f"{in_force:,} places"
-    return f"Work is going on at {places}"
+def _headline(active: int) -> str:
+    if not active:
+        return "No active maintenance"
+    return "1 active window" if active == 1 else f"{active:,} active windows"

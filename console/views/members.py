@@ -1,4 +1,4 @@
-"""Members of the tenants whose people one manages: role, limit, end."""
+"""Members of the tenants that a person administers: add, change, remove."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from registry.selectors.people import (
 from registry.services.people import add_member, change_member, remove_member
 
 ROLES = {
-    Role.VIEWER: "sees",
-    Role.OPERATOR: "sends commands, starts jobs, takes up work",
-    Role.APPROVER: "lets others' jobs start as well",
-    Role.MANAGER: "registers devices, edits products and places as well",
-    Role.ADMIN: "manages people as well",
+    Role.VIEWER: "may only read",
+    Role.OPERATOR: "sends commands, starts jobs",
+    Role.APPROVER: "also approves others' jobs",
+    Role.MANAGER: "also manages devices and products",
+    Role.ADMIN: "also manages members",
 }
 
 
 @page
 def members(request: ConsoleRequest) -> HttpResponse:
-    """Who is what, where and how far; and adding somebody."""
+    """List the members with roles and limits; a POST adds one."""
     tenants = _administered(request)
     if request.method != "POST":
         return _answer(request, tenants)
     chosen = [row for row in tenants if row.slug == request.POST.get("for_tenant")]
     try:
         if not chosen and len(tenants) > 1:
-            raise BadInput(tenant="Choose the tenant.")
+            raise BadInput(tenant="Choose a tenant.")
         tenant = (chosen or tenants)[0]
         user = find_user_across_tenants(request.POST.get("user", "").strip())
         add_member(
@@ -52,15 +52,15 @@ def members(request: ConsoleRequest) -> HttpResponse:
             limited_to=find_places(tenant=tenant, **_slugs(request)),
         )
     except (BadInput, NotFound) as error:
-        return _answer(request, tenants, status=422, error=_words(error))
-    messages.success(request, f"{user} is a member of {tenant} now.")
+        return _answer(request, tenants, status=422, error=_error_text(error))
+    messages.success(request, f"{user} is now a member of {tenant}.")
     return redirect("console:members")
 
 
 @require_POST
 @page
 def change(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
-    """Change what a member is, and how far it reaches."""
+    """Change the role and the limit of a member."""
     tenants = _administered(request, everywhere=True)
     row = get_membership(tenants=tenants, public_id=membership_id)
     try:
@@ -68,21 +68,20 @@ def change(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
         change_member(row, role=_role(request), limited_to=places)
     except Problem as error:
         status = 409 if error.status == 409 else 422
-        return _answer(request, tenants, status=status, error=_words(error))
-    messages.success(request, f"{row.user} is changed.")
+        return _answer(request, tenants, status=status, error=_error_text(error))
+    messages.success(request, f"The membership of {row.user} is changed.")
     return redirect("console:members")
 
 
 @require_POST
 @page
 def remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
-    """End a membership."""
     tenants = _administered(request, everywhere=True)
     row = get_membership(tenants=tenants, public_id=membership_id)
     try:
         remove_member(row)
     except Problem as error:
-        return _answer(request, tenants, status=409, error=_words(error))
+        return _answer(request, tenants, status=409, error=_error_text(error))
     messages.success(request, f"{row.user} is no longer a member of {row.tenant}.")
     return redirect("console:members")
 
@@ -92,7 +91,7 @@ def _administered(request: ConsoleRequest, *, everywhere: bool = False) -> list[
     tenants = scope.all_tenants if everywhere else scope.tenants
     found = [row for row in tenants if scope.may(Right.ADMINISTER, row.pk)]
     if not found:
-        raise PermissionDenied("This needs the right to administer in a tenant.")
+        raise PermissionDenied("You need the right to administer a tenant.")
     return found
 
 
@@ -119,7 +118,7 @@ def _answer(
 def _role(request: ConsoleRequest) -> str:
     role = request.POST.get("role", "")
     if role not in Role.values:
-        raise BadInput(role=f"One of: {', '.join(Role.values)}.")
+        raise BadInput(role=f"Choose one of: {', '.join(Role.values)}.")
     return role
 
 
@@ -128,6 +127,6 @@ def _slugs(request: ConsoleRequest) -> dict[str, list[str]]:
     return {f: request.POST.get(f, "").replace(",", " ").split() for f in fields}
 
 
-def _words(error: Problem) -> str:
+def _error_text(error: Problem) -> str:
     rows = [f"{row['field']}: {row['message']}" for row in error.errors]
     return "; ".join(rows) or error.detail

@@ -1,4 +1,4 @@
-"""The platform page: how well the platform itself does; for superusers."""
+"""The platform page, for superusers: health of ingest, index, queues, adapters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from commands.selectors.delivery_stats import (
     adapter_latencies,
     queue_depths_across_tenants,
 )
-from console.presenters.labels import reason_in_words
-from console.presenters.platform_status import get_trust
+from console.presenters.labels import dead_letter_label
+from console.presenters.platform_status import get_platform_status
 from console.scope import ConsoleRequest, page
 from fleet.selectors.lag import count_outbox, get_index_state
 from registry.permissions import is_platform_admin
@@ -27,15 +27,15 @@ from state.selectors.adapter_liveness import (
 from state.selectors.device import latest_dead_letters_across_tenants
 from state.selectors.platform import count_risk_marks, dead_letter_figures
 
-LETTERS = 25
+REJECTED_SHOWN = 25
 
 
 @conditional_page
 @page
 def platform(request: ConsoleRequest) -> HttpResponse:
-    """Ingest, slots, index, queues, adapters, dead letters; polled by itself."""
+    """Ingest, slots, index, queues, adapters, rejected messages; the page polls it."""
     if not is_platform_admin(request.user):
-        raise PermissionDenied("This page is for those who run the platform.")
+        raise PermissionDenied("This page is for platform administrators.")
     template = "_platform.html" if request.htmx else "page.html"
     return render(request, f"console/platform/{template}", _context())
 
@@ -44,7 +44,7 @@ def _context() -> dict[str, Any]:
     now = timezone.now()
     dead = dead_letter_figures()
     return {
-        "trust": get_trust(),
+        "platform_status": get_platform_status(),
         "ingest": ingest_figures(now),
         "slots": [
             {"row": slot, "is_read": now - slot.caught_up_at <= BLIND_AFTER}
@@ -57,20 +57,21 @@ def _context() -> dict[str, Any]:
         },
         "marks": {
             "changes to index": count_outbox(),
-            "risks to judge": count_risk_marks(),
+            "risk scores to update": count_risk_marks(),
         },
         "adapters": adapter_latencies(now=now),
         "dead_total": dead["total"],
         "dead_reasons": [
-            {"code": code, "words": reason_in_words(code), "n": n}
+            {"code": code, "label": dead_letter_label(code), "n": n}
             for code, n in sorted(dead["by_reason"].items(), key=lambda row: -row[1])
         ],
-        "letters": latest_dead_letters_across_tenants(limit=LETTERS),
+        "letters": latest_dead_letters_across_tenants(limit=REJECTED_SHOWN),
     }
 
 
 @conditional_page
 @page
-def trust(request: ConsoleRequest) -> HttpResponse:
-    """The strip as it stands; 304 while nothing changed."""
-    return render(request, "console/_parts/_trust.html", {"trust": get_trust()})
+def status(request: ConsoleRequest) -> HttpResponse:
+    """The platform status of the top bar; 304 while nothing changed."""
+    context = {"platform_status": get_platform_status()}
+    return render(request, "console/_parts/_platform_status.html", context)

@@ -1,4 +1,4 @@
-"""Alarm rules: written, tried against the last week, switched on and off."""
+"""Alarm rules: create, test on the last week, enable, disable, delete."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
 @page
 def rules(request: ConsoleRequest) -> HttpResponse:
-    """The rules of the tenants in view, the newest first."""
-    every = list_rules(tenants=request.scope.tenants)
-    found = page_of(request, every)
+    """The rules of the shown tenants, the newest first."""
+    all_rules = list_rules(tenants=request.scope.tenants)
+    found = page_of(request, all_rules)
     context = {
-        "headline": _headline(every.filter(enabled=True).count(), every.count()),
+        "headline": _headline(
+            all_rules.filter(enabled=True).count(), all_rules.count()
+        ),
         "rules": found.rows,
         "next_url": found.next_url,
         "first_url": found.first_url,
@@ -49,10 +51,10 @@ def rules(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def new_rule(request: ConsoleRequest) -> HttpResponse:
-    """Write a rule; it is off until somebody switches it on."""
+    """Create a rule; it is disabled until somebody enables it."""
     tenants = [row for row in request.scope.tenants if _may_manage(request, row)]
     if not tenants:
-        raise PermissionDenied("This needs the right to manage a whole tenant.")
+        raise PermissionDenied("You need the right to manage a whole tenant.")
     products = list(list_products(tenants=tenants).order_by("tenant__slug", "slug"))
     form = RuleForm(request.POST or None, products=products, is_fixed=False)
     if request.method != "POST" or not form.is_valid():
@@ -65,18 +67,18 @@ def new_rule(request: ConsoleRequest) -> HttpResponse:
             tenant=product.tenant, product=product, **form.fields_to_save()
         )
     except BadInput as error:
-        return _answer(request, _refused(form, error))
-    messages.success(request, f"“{row.name}” is written, and off until you enable it.")
+        return _answer(request, _with_errors(form, error))
+    messages.success(request, f"The rule “{row.name}” is saved. Enable it to start it.")
     return redirect("console:rules")
 
 
 @page
 def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
-    """One rule: what it says, what it would have done, and changing it."""
+    """One rule: show it, test it on the last week, change it."""
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
     may_manage = _may_manage(request, row.tenant)
     if request.method == "POST" and not may_manage:
-        raise PermissionDenied("This needs the right to manage a whole tenant.")
+        raise PermissionDenied("You need the right to manage a whole tenant.")
     names = (*RuleForm.base_fields,)
     initial = {name: getattr(row, name) for name in names if name != "product"}
     form = RuleForm(
@@ -90,31 +92,30 @@ def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
     try:
         change_rule(row, by=request.user, **form.fields_to_save())
     except BadInput as error:
-        return _answer(request, _refused(form, error), **context)
-    messages.success(request, f"“{form.cleaned_data['name']}” is changed.")
+        return _answer(request, _with_errors(form, error), **context)
+    messages.success(request, f"The rule “{form.cleaned_data['name']}” is changed.")
     return redirect("console:rules")
 
 
 @require_POST
 @page
 def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
-    """Switch a rule on or off, or delete it."""
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
     if not _may_manage(request, row.tenant):
-        raise PermissionDenied("This needs the right to manage a whole tenant.")
+        raise PermissionDenied("You need the right to manage a whole tenant.")
     if action == "delete":
         delete_rule(row, by=request.user)
-        messages.success(request, f"“{row.name}” is deleted.")
+        messages.success(request, f"The rule “{row.name}” is deleted.")
     elif action in ("enable", "disable"):
         change_rule(row, by=request.user, enabled=action == "enable")
-        messages.success(request, f"“{row.name}” is {action}d.")
+        messages.success(request, f"The rule “{row.name}” is {action}d.")
     else:
-        raise Http404("There is no such action.")
+        raise Http404(f"There is no action {action}.")
     return redirect("console:rules")
 
 
 def _may_manage(request: ConsoleRequest, tenant: Tenant) -> bool:
-    """A rule is of all devices of its product: whoever has a limit writes none."""
+    """A rule covers all devices of its product, so a member with a limit may not."""
     return tenant.limit is None and request.scope.may(Right.MANAGE, tenant.pk)
 
 
@@ -130,13 +131,13 @@ def _answer(
     if tried_for is not None:
         found = try_rule(tried_for, form.trial(), now=timezone.now())
         context["trial"] = found
-        context["most_a_day"] = max(day["raises"] for day in found["per_day"])
+        context["max_per_day"] = max(day["raises"] for day in found["per_day"])
         context["severity"] = form.cleaned_data["severity"]
     status = 422 if form.errors else 200
     return render(request, "console/rules/rule.html", context, status=status)
 
 
-def _refused(form: RuleForm, error: BadInput) -> RuleForm:
+def _with_errors(form: RuleForm, error: BadInput) -> RuleForm:
     for row in error.errors:
         field = str(row["field"])
         form.add_error(field if field in form.fields else None, str(row["message"]))
@@ -145,9 +146,9 @@ def _refused(form: RuleForm, error: BadInput) -> RuleForm:
 
 def _headline(enabled: int, total: int) -> str:
     if not total:
-        return "No rule watches a metric"
+        return "No alarm rules"
     if not enabled:
-        return "Every rule is off"
-    watch = "rule watches" if enabled == 1 else "rules watch"
-    off = total - enabled
-    return f"{enabled:,} {watch} the metrics" + (f", {off:,} off" if off else "")
+        return "All alarm rules are disabled"
+    rules = "1 active alarm rule" if enabled == 1 else f"{enabled:,} active alarm rules"
+    disabled = total - enabled
+    return f"{rules}, {disabled:,} disabled" if disabled else rules

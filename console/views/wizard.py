@@ -1,8 +1,8 @@
-"""The way to a job: command, scope and risk, waves, confirm.
+"""The job wizard: command, devices and risk, waves, confirm.
 
-The steps carry everything in the form itself, so nothing is stored before the last one.
-What was previewed is carried as count and hash: where they no longer hold, the confirm
-step says what is different and asks again.
+The form carries all input from step to step, so nothing is stored before the last one.
+The preview is carried as count and hash: if the set of devices has changed since, the
+confirm step shows the difference and asks again.
 """
 
 from __future__ import annotations
@@ -25,48 +25,51 @@ from console.forms.commands import (
 from console.presenters.job_target import (
     NoTarget,
     Target,
-    preview_view,
+    present_preview,
     read_target,
 )
 from console.presenters.search_results import fleet_url
 from console.scope import ConsoleRequest, page
-from fleet.exceptions import IndexUnavailable, QueryError, TargetMoved
+from fleet.exceptions import IndexUnavailable, TargetMoved
 from fleet.services.jobs import JobRequest, launch_job, preview_job
 from iotplatform.common.ids import new_public_id
-from iotplatform.common.problems import Problem
+from iotplatform.common.problems import BadInput, Problem
 
 STEPS = {
     "command": "Command",
-    "scope": "Scope and risk",
+    "scope": "Devices and risk",
     "waves": "Waves",
     "confirm": "Confirm",
 }
 ORDER = (*STEPS, "launch")
-TYPED_ABOVE = 20  # from here on a slip is dear, so the count is typed by hand
+TYPED_ABOVE = 20  # devices: a mistake with more is expensive, so the count is typed
 
 
 @page
 def new_job(request: ConsoleRequest) -> HttpResponse:
-    """Show the step that is asked for, or the first one before it that is not done."""
+    """Show the requested step, or the first incomplete one before it."""
     data = request.POST if request.method == "POST" else request.GET
     try:
         target = read_target(data, request.scope)
-    except (NoTarget, QueryError, IndexUnavailable) as error:
+        asked = data.get("step", "command")
+        # The first step shows no more than a number.
+        size = target.count() if asked == "command" else len(target.resolved.members)
+    except (NoTarget, BadInput, IndexUnavailable) as error:
         messages.error(request, getattr(error, "detail", str(error)))
         return redirect(fleet_url(q=data.get("q")))
-    if not target.size:
-        messages.error(request, "No device matches any more.")
+    if not size:
+        messages.error(request, "No devices match any more.")
         return redirect(fleet_url(q=target.query))
-    asked = data.get("step", "command")
-    return Wizard(request, target).show(asked if asked in ORDER else "command")
+    return Wizard(request, target, size).show(asked if asked in ORDER else "command")
 
 
 class Wizard:
-    """One request on the way: what was filled in so far, and the step to draw."""
+    """One request of the wizard: the input so far, and the step to draw."""
 
-    def __init__(self, request: ConsoleRequest, target: Target) -> None:
+    def __init__(self, request: ConsoleRequest, target: Target, size: int) -> None:
         self.request = request
         self.target = target
+        self.size = size
         self.data = request.POST
         self.name = self.data.get("command", "")
         self.params: ParamsForm | None = chosen_form(self.name, self.data)
@@ -74,7 +77,7 @@ class Wizard:
         self.rollout = RolloutForm(self.data if has_rollout else None)
 
     def show(self, asked: str) -> HttpResponse:
-        """Draw the step, or an earlier one with what is wrong there."""
+        """Draw the step, or an earlier one with its errors."""
         place = ORDER.index(asked)
         if place >= 1 and (self.params is None or not self.params.is_valid()):
             return self._command(is_wrong=True)
@@ -162,20 +165,20 @@ class Wizard:
             )
         except TargetMoved as error:
             problem = {
-                "title": "What you looked at no longer holds.",
-                "text": f"{error.detail} Below is the set as it is now.",
+                "title": "The devices have changed since the preview.",
+                "text": f"{error.detail} The current devices are shown below.",
                 "gone": error.extra.get("gone"),
                 "added": error.extra.get("added"),
             }
             return self._confirm(problem=problem, status=409)
-        if job.status == JobStatus.DRAFT:  # else this is the same click once more
+        if job.status == JobStatus.DRAFT:  # else this is a repeated click
             start_job(job=job, actor=self.request.user)
         return redirect("console:job", job.public_id)
 
     def _refused(self, error: Problem) -> HttpResponse:
-        """Say what the services refuse, on the step where it can be put right."""
-        said = "; ".join(f"{row['field']}: {row['message']}" for row in error.errors)
-        problem = {"title": "Not like this.", "text": said or error.detail}
+        """Show a refusal of the services on the step where it can be corrected."""
+        text = "; ".join(f"{row['field']}: {row['message']}" for row in error.errors)
+        problem = {"title": "This job cannot be created.", "text": text or error.detail}
         fields = {str(row.get("field", "")).split(".")[0] for row in error.errors}
         step = "waves" if fields & {"rollout", "wave_size", "deadline"} else "command"
         extra: dict[str, Any] = {"rollout": self.rollout}
@@ -187,7 +190,7 @@ class Wizard:
 
     def _preview(self, rollout: dict[str, Any] | None = None) -> dict[str, Any]:
         request = self._request("preview", rollout or {}, None)
-        return preview_view(preview_job(request))
+        return present_preview(preview_job(request))
 
     def _request(
         self, name: str, rollout: dict[str, Any], expected_hash: str | None
@@ -199,6 +202,7 @@ class Wizard:
             command={"name": self.name, "params": self._params()},
             rollout=rollout,
             expected_hash=expected_hash,
+            targets=self.target.resolved,
         )
 
     def _params(self) -> dict[str, Any]:
@@ -207,7 +211,7 @@ class Wizard:
         return self.params.params()
 
     def _suggested_name(self) -> str:
-        where = self.target.query or self.target.words
+        where = self.target.query or self.target.label
         return f"{self.name} for {where}"[:200]
 
     def _draw(
@@ -222,7 +226,7 @@ class Wizard:
         context = {
             "step": step,
             "target": self.target,
-            "headline": f"Send to {_devices(self.target.size)}",
+            "headline": f"Send to {_devices(self.size)}",
             "steps": [
                 {"label": label, "is_here": name == step, "is_done": number < place}
                 for number, (name, label) in enumerate(STEPS.items())
@@ -233,7 +237,7 @@ class Wizard:
         return render(self.request, "console/jobs/new.html", context, status=status)
 
     def _carried(self, step: str) -> list[tuple[str, str]]:
-        """What the other steps' fields say, as hidden fields of this one."""
+        """The values of the other steps, as hidden fields of this one."""
         pairs = list(self.target.carried)
         if step == "command":
             pairs = [pair for pair in pairs if pair[0] != "tenant"]

@@ -1,4 +1,4 @@
-"""Two tenants with a small indexed fleet, and people who are signed in."""
+"""Two tenants with a small indexed fleet, and signed-in people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.fleet.rows import make_presence, make_twin
 
 @pytest.fixture(autouse=True)
 def _plain_static_files(settings: Any) -> None:
-    """Pages are drawn without a manifest: nothing is collected before a test."""
+    """Use no static manifest: collectstatic does not run before tests."""
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {
             "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -38,7 +38,7 @@ def _plain_static_files(settings: Any) -> None:
 
 @pytest.fixture
 def indexer(tmp_path: Path, settings: Any, db: None) -> Iterator[Indexer]:
-    """An index of this test's own."""
+    """A new index for this test."""
     settings.INDEX_DIR = tmp_path / "index"
     indexer = Indexer(settings.INDEX_DIR)
     indexer.open()
@@ -48,14 +48,14 @@ def indexer(tmp_path: Path, settings: Any, db: None) -> Iterator[Indexer]:
 
 @dataclass
 class Fleet:
-    """A tenant, its devices, and the index that knows them."""
+    """A tenant, its devices, and their index."""
 
     tenant: Tenant
     indexer: Indexer
     devices: list[Device] = field(default_factory=list)
 
     def add(self, uid: str, **values: Any) -> Device:
-        """One more active device of the same product, at a site of East China."""
+        """Add an active device of the same product and site."""
         first = self.devices[0] if self.devices else None
         same = {"site": first.site, "product": first.product} if first else {}
         device: Device = DeviceFactory.create(
@@ -65,24 +65,24 @@ class Fleet:
         return device
 
     def settle(self) -> None:
-        """Let the index catch up."""
+        """Wait until the index is up to date."""
         self.indexer.drain()
 
     def client(self, role: Role | None = Role.OPERATOR) -> Client:
-        """A browser of a person of this tenant; None: of nobody."""
+        """A browser of a person of this tenant; None: nobody is signed in."""
         client = Client()
         if role is not None:
             client.force_login(self.person(role))
         return client
 
     def person(self, role: Role) -> User:
-        """Somebody of this tenant."""
+        """A new member of this tenant."""
         member = MembershipFactory.create(tenant=self.tenant, role=role)
         user: User = member.user
         return user
 
     def command(self, device: Device, name: str = "reboot", **params: Any) -> Command:
-        """A command that was asked for."""
+        """Request a command."""
         command, _ = request_command(
             device=device,
             name=name,
@@ -96,7 +96,7 @@ class Fleet:
 
 @pytest.fixture
 def acme(indexer: Indexer) -> Fleet:
-    """Four devices of acme: three unstable ones in shanghai-01, one calm elsewhere."""
+    """Four devices of acme: three unstable in shanghai-01, one stable elsewhere."""
     tenant = TenantFactory.create(slug="acme")
     fleet = Fleet(tenant, indexer)
     site = SiteFactory.create(tenant=tenant, slug="shanghai-01")
@@ -106,8 +106,8 @@ def acme(indexer: Indexer) -> Fleet:
         cause = "last_will" if connectivity == "offline" else ""
         make_presence(device, connectivity=connectivity, cause=cause, disconnects_72h=7)
         make_twin(device, firmware="1.4.2", reported={"interval": 10})
-    calm = SiteFactory.create(tenant=tenant, slug="munich-07", region="Europe")
-    device = fleet.add("mu-0", site=calm)
+    other_site = SiteFactory.create(tenant=tenant, slug="munich-07", region="Europe")
+    device = fleet.add("mu-0", site=other_site)
     make_presence(device)
     make_twin(device, firmware="1.3.9")
     fleet.settle()

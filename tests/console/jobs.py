@@ -1,4 +1,4 @@
-"""Jobs for the console's tests, made as people make them."""
+"""Jobs for the tests of the console, created as people create them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.console.conftest import Fleet
 
 
 def launch(fleet: Fleet, query: str, **rollout: Any) -> Job:
-    """A job that asks every match to identify itself."""
+    """A job that sends identify to all matches."""
     fleet.settle()
     request = JobRequest(
         tenant=fleet.tenant,

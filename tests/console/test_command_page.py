@@ -1,11 +1,11 @@
-"""Commands: the list with its filters, one command's history, and a person's hand."""
+"""Commands: the list with filters, one command with its history, and the actions."""
 
 from __future__ import annotations
 
 import pytest
 
 from commands.models import Command
-from tests.commands.field import Unit, deliver, fresh
+from tests.commands.units import Unit, deliver, fresh
 from tests.console.conftest import Fleet
 
 pytestmark = pytest.mark.django_db
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
-def test_filters_leave_what_matches(acme: Fleet) -> None:
+def test_filters_select_matching_commands(acme: Fleet) -> None:
     acme.command(acme.devices[1], "reboot")
     acme.command(acme.devices[2], "update_firmware", version="2.0")
     client = acme.client()
@@ -25,10 +25,12 @@ def test_filters_leave_what_matches(acme: Fleet) -> None:
     assert "/devices/sh-1/" in by_name
     assert "/devices/sh-2/" not in by_name
     assert "/devices/sh-2/" in by_device
-    assert "No command is like that" in nothing
+    assert "No commands match" in nothing
 
 
-def test_pages_of_the_list_follow_each_other(acme: Fleet, monkeypatch: object) -> None:
+def test_the_second_page_of_the_list_continues_the_first(
+    acme: Fleet, monkeypatch: object
+) -> None:
     commands = [acme.command(acme.devices[n % 3]) for n in range(60)]
     client = acme.client()
 
@@ -40,7 +42,7 @@ def test_pages_of_the_list_follow_each_other(acme: Fleet, monkeypatch: object) -
     assert second.context["next_url"] is None
 
 
-def test_the_page_tells_attempts_and_history(acme: Fleet) -> None:
+def test_the_page_shows_attempts_and_history(acme: Fleet) -> None:
     device = acme.devices[1]
     command = acme.command(device)
     deliver()
@@ -66,7 +68,7 @@ def test_a_waiting_command_is_cancelled_and_redrawn(acme: Fleet) -> None:
     assert fresh(command).status == "cancelled"
 
 
-def test_too_late_to_cancel_is_said_with_the_command_as_it_stands(acme: Fleet) -> None:
+def test_cancelling_too_late_is_refused_and_shows_the_command(acme: Fleet) -> None:
     device = acme.devices[1]
     command = acme.command(device)
     deliver()
@@ -78,7 +80,9 @@ def test_too_late_to_cancel_is_said_with_the_command_as_it_stands(acme: Fleet) -
     assert "too late to cancel it" in answer.content.decode()
 
 
-def test_what_the_device_ended_is_tried_again_as_a_new_command(acme: Fleet) -> None:
+def test_a_command_that_the_device_rejected_is_retried_as_a_new_command(
+    acme: Fleet,
+) -> None:
     device = acme.devices[1]
     command = acme.command(device, "set_config", interval=30)
     deliver()

@@ -1,4 +1,4 @@
-"""The dead letters page: reasons and their counts, one payload, and replaying."""
+"""The rejected messages page: reasons and counts, one payload, replays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from console.presenters.payloads import shown, ways_of
+from console.presenters.payloads import format_payload, payload_formats
 from registry.choices import Role
 from registry.models import Tenant
 from state.models import Alarm
@@ -47,7 +47,7 @@ def text_of(client: Client, path: str, status: int = 200) -> str:
     return answer.content.decode()
 
 
-def test_letters_stand_with_their_reasons_counted_and_narrowed() -> None:
+def test_messages_are_listed_counted_by_reason_and_filtered() -> None:
     device = DeviceFactory()
     for n in range(3):
         make_letter(device, b"{%d" % n)
@@ -58,15 +58,15 @@ def test_letters_stand_with_their_reasons_counted_and_narrowed() -> None:
     one = text_of(client, f"{PAGE}?reason=empty&device={device.uid}")
     none = text_of(client, f"{PAGE}?device=nobody")
 
-    assert "4 messages could not be taken in" in every
+    assert "4 rejected messages" in every
     assert "bad json <b>3</b>" in every
-    assert "1 is like that" in one
+    assert "1 message matches" in one
     assert str(empty.public_id) in one
     assert one.count('name="letter"') == 1
-    assert "No dead letter is like that" in none
+    assert "No rejected messages match" in none
 
 
-def test_letters_are_narrowed_by_day_and_what_is_no_day_is_said() -> None:
+def test_messages_are_filtered_by_day_and_an_invalid_date_is_reported() -> None:
     device = DeviceFactory()
     old, new = make_letter(device, hours_ago=24 * 3), make_letter(device)
     client = client_of(device.tenant)
@@ -80,10 +80,10 @@ def test_letters_are_narrowed_by_day_and_what_is_no_day_is_said() -> None:
     assert str(old.public_id) not in since
     assert str(old.public_id) in until
     assert str(new.public_id) not in until
-    assert "is a day, as in" in wrong
+    assert "must be a date such as" in wrong
 
 
-def test_nobody_sees_or_replays_another_tenants_letters_or_those_of_nobody() -> None:
+def test_messages_of_other_tenants_and_of_no_tenant_are_not_found() -> None:
     device = DeviceFactory()
     theirs, nobodys = make_letter(DeviceFactory()), make_letter(None, uid="stranger")
     client = client_of(device.tenant, Role.ADMIN)
@@ -95,12 +95,12 @@ def test_nobody_sees_or_replays_another_tenants_letters_or_those_of_nobody() -> 
         client.post(f"{PAGE}replay/", {"letter": letter.public_id})
         letter.refresh_from_db()
         assert letter.outcome == ""
-    assert "Nothing was turned away" in page
+    assert "No rejected messages" in page
     whole = text_of(platform_client(), PAGE)
     assert {str(row.public_id) in whole for row in (theirs, nobodys)} == {True}
 
 
-def test_selected_letters_are_replayed_and_each_shows_what_came_of_it() -> None:
+def test_selected_messages_are_replayed_and_each_shows_its_result() -> None:
     device = DeviceFactory()
     good, bad = make_letter(device, reason="lifecycle"), make_letter(device, b"{")
     left = make_letter(device, reason="lifecycle")
@@ -117,8 +117,8 @@ def test_selected_letters_are_replayed_and_each_shows_what_came_of_it() -> None:
 
     text = answer.content.decode()
     assert answer.redirect_chain == [(f"{PAGE}?reason=lifecycle", 302)]
-    assert "Replayed: 1 taken, 1 refused." in text
-    assert '<i class="shape"></i>taken' in text
+    assert "Replayed: 1 accepted, 1 rejected again." in text
+    assert '<i class="shape"></i>accepted' in text
     assert Alarm.objects.get(device=device).count == 1
     bad.refresh_from_db()
     left.refresh_from_db()
@@ -126,7 +126,7 @@ def test_selected_letters_are_replayed_and_each_shows_what_came_of_it() -> None:
     assert left.outcome == ""
 
 
-def test_one_letter_is_replayed_from_its_own_page() -> None:
+def test_one_message_is_replayed_from_its_own_page() -> None:
     letter = make_letter(DeviceFactory(), reason="lifecycle")
     client = client_of(letter.tenant)
 
@@ -135,10 +135,10 @@ def test_one_letter_is_replayed_from_its_own_page() -> None:
     )
 
     assert answer.redirect_chain == [(f"{PAGE}{letter.public_id}/", 302)]
-    assert "Replayed: 1 taken." in answer.content.decode()
+    assert "Replayed: 1 accepted." in answer.content.decode()
 
 
-def test_a_viewer_reads_and_does_not_replay() -> None:
+def test_a_viewer_may_read_but_not_replay() -> None:
     letter = make_letter(DeviceFactory(), reason="lifecycle")
     client = client_of(letter.tenant, Role.VIEWER)
 
@@ -151,15 +151,15 @@ def test_a_viewer_reads_and_does_not_replay() -> None:
     assert answer.status_code == 403
 
 
-def test_nothing_chosen_is_said() -> None:
+def test_a_replay_without_a_selection_is_refused() -> None:
     client = client_of(DeviceFactory().tenant)
 
     answer = client.post(f"{PAGE}replay/", {}, follow=True)
 
-    assert "Choose letters to replay" in answer.content.decode()
+    assert "messages to replay" in answer.content.decode()
 
 
-def test_a_payload_cannot_act_on_the_page() -> None:
+def test_a_payload_cannot_run_a_script_on_the_page() -> None:
     script = make_letter(DeviceFactory(), b'{"a": "<script>alert(1)</script>"}')
     client = client_of(script.tenant)
 
@@ -169,7 +169,7 @@ def test_a_payload_cannot_act_on_the_page() -> None:
     assert "&lt;script&gt;alert" in text
 
 
-def test_a_cut_payload_says_so_and_offers_no_replay() -> None:
+def test_a_truncated_payload_is_marked_and_cannot_be_replayed() -> None:
     large = make_letter(DeviceFactory(), b"x" * 70_000, reason="too_large")
 
     text = text_of(client_of(large.tenant), f"{PAGE}{large.public_id}/")
@@ -179,7 +179,7 @@ def test_a_cut_payload_says_so_and_offers_no_replay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "ways", "says"),
+    ("payload", "formats", "expected"),
     [
         (b'{"a":1e999}', ["json", "text", "hex"], '"a": 1e999'),
         (b'{"a":"\\ud800"}', ["text", "hex"], "\\ud800"),
@@ -191,15 +191,15 @@ def test_a_cut_payload_says_so_and_offers_no_replay() -> None:
         (b"[" * 10_000, ["text", "hex"], "[[["),
     ],
 )
-def test_a_payload_is_shown_in_the_way_that_tells_most(
-    payload: bytes, ways: list[str], says: str
+def test_a_payload_is_shown_in_the_most_readable_format(
+    payload: bytes, formats: list[str], expected: str
 ) -> None:
-    assert ways_of(payload) == ways
-    assert says in shown(payload, ways[0])
-    assert "\x00" not in shown(payload, "text")
+    assert payload_formats(payload) == formats
+    assert expected in format_payload(payload, formats[0])
+    assert "\x00" not in format_payload(payload, "text")
 
 
-def test_a_long_list_is_read_with_few_queries(
+def test_a_long_list_needs_few_queries(
     django_assert_max_num_queries: Any,
 ) -> None:
     device = DeviceFactory()

@@ -1,4 +1,4 @@
-"""The device page: fact, judgment, twin, what was sent, and one story of it all."""
+"""The device page: identity, condition, twin, commands and history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from commands.models import Command
 from commands.services.device_replacement import replace_device
 from registry.choices import Lifecycle, Role
 from registry.services.lifecycle import move_lifecycle
-from tests.commands.field import Unit, deliver, now
+from tests.commands.units import Unit, deliver, now
 from tests.console.conftest import Fleet
 from tests.fleet.rows import make_alarm
 
@@ -23,7 +23,7 @@ def text_of(fleet: Fleet, path: str, role: Role = Role.MANAGER) -> str:
     return answer.content.decode()
 
 
-def test_the_page_says_who_it_is_and_why_it_is_offline(acme: Fleet) -> None:
+def test_the_page_shows_the_identity_and_why_the_device_is_offline(acme: Fleet) -> None:
     text = text_of(acme, "/devices/sh-0/")
 
     assert "sensor-s1" in text
@@ -33,17 +33,17 @@ def test_the_page_says_who_it_is_and_why_it_is_offline(acme: Fleet) -> None:
     assert "judged by the connectivity rules" in text
 
 
-def test_a_device_that_was_never_heard_has_a_page(acme: Fleet) -> None:
+def test_a_device_that_never_connected_has_a_page(acme: Fleet) -> None:
     acme.add("new-1")
 
     text = text_of(acme, "/devices/new-1/")
 
     assert "never connected" in text
-    assert "Nothing was ever sent to it." in text
-    assert "Nothing has happened to it yet." in text
+    assert "No commands yet." in text
+    assert "No history yet." in text
 
 
-def test_twin_telemetry_and_alarms_stand_with_units_and_differences(
+def test_the_page_shows_alarms_telemetry_with_units_and_twin_differences(
     acme: Fleet,
 ) -> None:
     unit = Unit(acme.devices[1])
@@ -58,10 +58,10 @@ def test_twin_telemetry_and_alarms_stand_with_units_and_differences(
     assert "<b>21.5</b> °C" in text
     assert "overheat" in text
     assert "differs" in text
-    assert '<td>30</td><td>10 <span class="warn-text">differs</span>' in text
+    assert '<td>30</td><td>10 <span class="warn-text">different</span>' in text
 
 
-def test_the_story_merges_life_connection_and_commands(acme: Fleet) -> None:
+def test_the_history_merges_lifecycle_connectivity_and_commands(acme: Fleet) -> None:
     device = acme.devices[1]
     unit = Unit(device)
     move_lifecycle(device=device, to="in_repair", reason="wet", actor=None)
@@ -80,7 +80,7 @@ def test_the_story_merges_life_connection_and_commands(acme: Fleet) -> None:
     assert text.index("</a> executed") < text.index("active → in repair")
 
 
-def test_a_long_story_goes_on_below(acme: Fleet) -> None:
+def test_earlier_entries_of_a_long_history_are_loaded_on_demand(acme: Fleet) -> None:
     device = acme.devices[1]
     for number in range(60):
         to = "in_repair" if number % 2 == 0 else "active"
@@ -97,7 +97,7 @@ def test_a_long_story_goes_on_below(acme: Fleet) -> None:
     assert "<html" not in rest.content.decode()
 
 
-def test_a_command_is_sent_once_for_one_form(acme: Fleet) -> None:
+def test_submitting_a_form_twice_sends_one_command(acme: Fleet) -> None:
     client = acme.client()
     form = {
         "command": "reboot",
@@ -112,7 +112,7 @@ def test_a_command_is_sent_once_for_one_form(acme: Fleet) -> None:
     assert command.requested_by is not None
 
 
-def test_a_real_time_command_to_an_offline_device_is_refused_beside_the_form(
+def test_a_real_time_command_to_an_offline_device_is_refused_at_the_form(
     acme: Fleet,
 ) -> None:
     answer = acme.client().post("/devices/sh-0/commands/", {"command": "identify"})
@@ -123,26 +123,26 @@ def test_a_real_time_command_to_an_offline_device_is_refused_beside_the_form(
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "expected"),
     [
         ({}, "Choose a command."),
         ({"command": "explode"}, "Choose a command."),
         ({"command": "identify", "identify-seconds": "0"}, "greater than or equal"),
-        ({"command": "set_config", "set_config-params": "[]"}, "Write an object"),
+        ({"command": "set_config", "set_config-params": "[]"}, "Enter an object"),
         ({"command": "set_config", "set_config-params": ""}, "This field is required"),
     ],
 )
-def test_what_cannot_be_sent_is_named(
-    acme: Fleet, form: dict[str, str], said: str
+def test_an_invalid_command_form_is_refused_with_the_reason(
+    acme: Fleet, form: dict[str, str], expected: str
 ) -> None:
     answer = acme.client().post("/devices/sh-1/commands/", form)
 
     assert answer.status_code == 422
-    assert said in answer.content.decode()
+    assert expected in answer.content.decode()
     assert not Command.objects.exists()
 
 
-def test_a_manager_moves_the_lifecycle(acme: Fleet) -> None:
+def test_a_manager_changes_the_lifecycle(acme: Fleet) -> None:
     client = acme.client(Role.MANAGER)
 
     moved = client.post("/devices/sh-1/lifecycle/", {"to": "in_repair", "reason": "x"})
@@ -156,7 +156,7 @@ def test_a_manager_moves_the_lifecycle(acme: Fleet) -> None:
     assert acme.devices[1].lifecycle == Lifecycle.IN_REPAIR
 
 
-def test_both_units_of_a_replacement_lead_to_each_other(acme: Fleet) -> None:
+def test_both_devices_of_a_replacement_link_to_each_other(acme: Fleet) -> None:
     old, new = acme.devices[0], acme.add("new-1")
     replace_device(device=old, successor=new, reason="worn out", actor=None)
 
@@ -164,19 +164,19 @@ def test_both_units_of_a_replacement_lead_to_each_other(acme: Fleet) -> None:
     assert f'href="/devices/{old.uid}/">' in text_of(acme, "/devices/new-1/")
 
 
-def test_who_may_read_the_log_is_led_to_what_people_changed(acme: Fleet) -> None:
+def test_people_with_the_audit_right_get_a_link_to_the_audit_log(acme: Fleet) -> None:
     link = 'href="/audit/?device=sh-0"'
 
     assert link in text_of(acme, "/devices/sh-0/")
     assert link not in text_of(acme, "/devices/sh-0/", Role.VIEWER)
 
 
-def test_a_retired_device_offers_no_command_and_says_why(acme: Fleet) -> None:
+def test_a_retired_device_offers_no_commands_and_shows_why(acme: Fleet) -> None:
     move_lifecycle(device=acme.devices[1], to="retired", reason="old", actor=None)
 
     text = text_of(acme, "/devices/sh-1/")
 
-    assert "It is retired: it takes no commands." in text
+    assert "The device is retired. It takes no commands." in text
     assert "Send to sh-1" not in text
 
 

@@ -1,4 +1,4 @@
-"""The device page's risk, diagnosis, charts and field feedback, and the fleet's."""
+"""Risk, diagnosis, charts and reports from site, on device and fleet pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from registry.choices import Role
 from state.models import FieldFeedback, Presence
 from state.services.rescoring import rescore_devices
-from tests.commands.field import Unit
+from tests.commands.units import Unit
 from tests.console.conftest import Fleet
 from tests.console.test_device_page import text_of
 from tests.factories import MembershipFactory
@@ -18,29 +18,29 @@ from tests.factories import MembershipFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_the_page_says_the_risk_with_what_it_is_made_of(acme: Fleet) -> None:
+def test_the_page_shows_the_risk_with_its_reasons(acme: Fleet) -> None:
     rescore_devices([device.pk for device in acme.devices], now=timezone.now())
 
     text = text_of(acme, "/devices/sh-0/")
 
     assert 'class="gauge"><b>33</b>' in text
     assert '<span class="points">+18</span> offline: connection lost' in text
-    assert "judged by the weights of risk" in text
+    assert "judged by the risk weights" in text
 
 
-def test_the_page_says_where_the_fault_lies_with_the_evidence(acme: Fleet) -> None:
+def test_the_page_shows_the_likely_cause_with_the_evidence(acme: Fleet) -> None:
     text = text_of(acme, "/devices/sh-0/")
 
-    assert "Where the fault lies" in text
-    assert "share a trait, against the rest of the fleet" in text
-    assert "Peers that show the same" in text
+    assert "Likely cause" in text
+    assert "share a trait, compared with the rest of the fleet" in text
+    assert "Other devices with the same problem" in text
 
     well = Presence.objects.filter(device=acme.devices[1])
     well.update(connectivity="online", cause="", disconnects_72h=0)
-    assert "Where the fault lies" not in text_of(acme, "/devices/sh-1/")
+    assert "Likely cause" not in text_of(acme, "/devices/sh-1/")
 
 
-def test_what_the_field_sees_is_noted_on_the_page_and_in_the_story(acme: Fleet) -> None:
+def test_a_report_from_site_appears_on_the_page_and_in_the_history(acme: Fleet) -> None:
     client = acme.client(Role.OPERATOR)
     body = {"observation": "works_fine", "note": "its <lamp> blinks"}
 
@@ -48,12 +48,15 @@ def test_what_the_field_sees_is_noted_on_the_page_and_in_the_story(acme: Fleet) 
 
     text = answer.content.decode()
     assert answer.status_code == 200
-    assert "Noted: the field says of sh-0 “works fine”." in text
+    assert "Report for sh-0 saved: “works fine”." in text
     assert "Our interpretation" in text
-    assert "The field says: works fine: its &lt;lamp&gt; blinks, told by" in text
+    assert (
+        "People on site report: works fine: its &lt;lamp&gt; blinks, reported by"
+        in text
+    )
 
 
-def test_feedback_that_cannot_be_read_stands_beside_its_form(acme: Fleet) -> None:
+def test_an_invalid_report_is_refused_at_its_form(acme: Fleet) -> None:
     body = {"observation": "fine", "note": "typed"}
 
     answer = acme.client(Role.OPERATOR).post("/devices/sh-0/feedback/", body)
@@ -64,12 +67,13 @@ def test_feedback_that_cannot_be_read_stands_beside_its_form(acme: Fleet) -> Non
     assert not FieldFeedback.objects.exists()
 
 
-def test_feedback_is_not_for_viewers_nor_for_strangers(acme: Fleet) -> None:
+def test_viewers_and_people_of_other_tenants_cannot_report(acme: Fleet) -> None:
     viewer = acme.client(Role.VIEWER)
     body = {"observation": "dead"}
 
     assert (
-        "What does the field see?" not in viewer.get("/devices/sh-0/").content.decode()
+        "What do people on site see?"
+        not in viewer.get("/devices/sh-0/").content.decode()
     )
     assert viewer.post("/devices/sh-0/feedback/", body).status_code == 403
     stranger = acme.client(Role.OPERATOR)
@@ -78,7 +82,7 @@ def test_feedback_is_not_for_viewers_nor_for_strangers(acme: Fleet) -> None:
     assert stranger.get("/devices/sh-0/course/").status_code == 404
 
 
-def test_charts_stand_as_tables_with_units_and_another_window_is_one_click_away(
+def test_charts_have_tables_with_units_and_other_time_windows(
     acme: Fleet,
 ) -> None:
     unit = Unit(acme.devices[1])
@@ -87,20 +91,22 @@ def test_charts_stand_as_tables_with_units_and_another_window_is_one_click_away(
 
     text = text_of(acme, "/devices/sh-1/")
 
-    course = text.split('id="course"')[1].split('id="story"')[0]
-    assert '<b>temperature</b> <span class="muted">°C</span>' in course
-    assert 'data-mean="21.5" data-min="21.5" data-max="21.5"' in course
-    assert course.index("temperature") < course.index("<b>odd</b>")
+    charts = text.split('id="course"')[1].split('id="story"')[0]
+    assert '<b>temperature</b> <span class="muted">°C</span>' in charts
+    assert 'data-mean="21.5" data-min="21.5" data-max="21.5"' in charts
+    assert charts.index("temperature") < charts.index("<b>odd</b>")
     week = text_of(acme, "/devices/sh-1/course/?window=7d")
     assert 'data-step="3600"' in week
-    assert "the last 24 hours" in text_of(acme, "/devices/sh-1/course/?window=zzz")
+    assert "Metrics of the last 24 hours" in text_of(
+        acme, "/devices/sh-1/course/?window=zzz"
+    )
 
 
-def test_a_device_that_measured_nothing_says_so(acme: Fleet) -> None:
-    assert "It has measured nothing yet" in text_of(acme, "/devices/sh-1/")
+def test_a_device_without_telemetry_has_no_charts(acme: Fleet) -> None:
+    assert "No metrics yet" in text_of(acme, "/devices/sh-1/")
 
 
-def test_the_fleet_shows_risk_and_what_is_wrong_with_the_matches(
+def test_the_fleet_page_shows_risk_and_the_likely_cause_of_the_matches(
     acme: Fleet,
 ) -> None:
     long_ago = timezone.now() - timedelta(minutes=5)
@@ -119,6 +125,6 @@ def test_the_fleet_shows_risk_and_what_is_wrong_with_the_matches(
 
     text = text_of(acme, "/fleet/?q=risk_reasons:offline&sort=-risk")
 
-    assert "Where their fault lies" in text
+    assert "Likely cause" in text
     assert "(offline" in text
-    assert "Where their fault lies" not in text_of(acme, "/fleet/?q=*")
+    assert "Likely cause" not in text_of(acme, "/fleet/?q=*")

@@ -1,4 +1,4 @@
-"""The fleet page: what matches, facets, traits, errors that point at the place."""
+"""The fleet page: matches, facets, shared traits, query errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_reference_query_finds_the_unstable_devices(acme: Fleet) -> None:
     assert "mu-0" not in text
 
 
-def test_what_the_matches_share_is_said_with_its_share_of_the_fleet(
+def test_shared_traits_show_their_share_of_the_matches_and_of_the_fleet(
     acme: Fleet,
 ) -> None:
     for uid in ("mu-1", "mu-2"):
@@ -51,10 +51,10 @@ def test_what_the_matches_share_is_said_with_its_share_of_the_fleet(
     traits = {trait["value"]: trait for trait in answer.context["traits"]}
     assert traits["1.4.2"]["share"] == 1.0
     assert traits["1.4.2"]["base_share"] == 0.5
-    assert "What these share" in answer.content.decode()
+    assert "Shared traits" in answer.content.decode()
 
 
-def test_a_searchable_attribute_is_a_facet_and_may_be_what_the_matches_share(
+def test_a_searchable_attribute_is_a_facet_and_can_be_a_shared_trait(
     acme: Fleet,
 ) -> None:
     product = acme.devices[0].product
@@ -78,7 +78,7 @@ def test_a_searchable_attribute_is_a_facet_and_may_be_what_the_matches_share(
     assert narrowed.context["result"].total == 3
 
 
-def test_a_facet_adds_its_condition_and_takes_it_out_again(acme: Fleet) -> None:
+def test_a_facet_adds_its_condition_and_removes_it_again(acme: Fleet) -> None:
     client = acme.client()
     page = open_fleet(client, "lifecycle:active")
     [site] = [f for f in page.context["facets"] if f["label"] == "Site"]
@@ -93,7 +93,7 @@ def test_a_facet_adds_its_condition_and_takes_it_out_again(acme: Fleet) -> None:
     assert client.get(site["values"][0]["url"]).context["q"] == "lifecycle:active"
 
 
-def test_a_wrong_field_is_pointed_at_with_what_was_perhaps_meant(acme: Fleet) -> None:
+def test_a_wrong_field_is_marked_with_a_suggestion(acme: Fleet) -> None:
     answer = open_fleet(acme.client(), "lifecycle:active AND firmwar:1.4.2")
 
     assert answer.status_code == 400
@@ -104,25 +104,23 @@ def test_a_wrong_field_is_pointed_at_with_what_was_perhaps_meant(acme: Fleet) ->
 
 
 @pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "\x00", "(" * 99])
-def test_a_query_that_cannot_be_read_is_an_answer_and_no_crash(
-    acme: Fleet, q: str
-) -> None:
+def test_an_invalid_query_is_answered_with_an_error(acme: Fleet, q: str) -> None:
     answer = open_fleet(acme.client(), q)
 
     assert answer.status_code == 400
-    assert "This query cannot be read." in answer.content.decode()
+    assert "This query is not valid." in answer.content.decode()
 
 
-def test_no_match_says_so(acme: Fleet) -> None:
+def test_a_query_without_matches_shows_an_empty_state(acme: Fleet) -> None:
     answer = open_fleet(acme.client(), "uid:none-like-this")
 
     text = answer.content.decode()
     assert "0 devices match" in text
-    assert "No device matches" in text
+    assert "No devices match" in text
     assert "Send to" not in text
 
 
-def test_a_head_sorts_and_the_url_holds_it(acme: Fleet) -> None:
+def test_a_column_head_sorts_and_the_url_keeps_the_order(acme: Fleet) -> None:
     client = acme.client()
     page = open_fleet(client, "*")
     [head] = [c for c in page.context["columns"] if c["label"] == "Disc. 72 h"]
@@ -134,7 +132,9 @@ def test_a_head_sorts_and_the_url_holds_it(acme: Fleet) -> None:
     assert 'aria-sort="descending"' in sorted_page.content.decode()
 
 
-def test_pages_follow_each_other_by_cursor(acme: Fleet, monkeypatch: Any) -> None:
+def test_the_second_page_continues_the_first_by_cursor(
+    acme: Fleet, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("console.views.fleet.PAGE_SIZE", 3)
     client = acme.client()
 
@@ -147,7 +147,7 @@ def test_pages_follow_each_other_by_cursor(acme: Fleet, monkeypatch: Any) -> Non
     assert client.get(f"{first.context['next_url']}x").status_code in (200, 302)
 
 
-def test_find_opens_a_device_and_else_searches_for_its_beginning(acme: Fleet) -> None:
+def test_find_opens_a_device_or_searches_for_uids_with_that_prefix(acme: Fleet) -> None:
     client = acme.client()
 
     exact = client.get("/find/", {"text": "sh-1"})
@@ -157,9 +157,7 @@ def test_find_opens_a_device_and_else_searches_for_its_beginning(acme: Fleet) ->
     assert begins.context["result"].total == 3
 
 
-def test_an_index_that_is_not_there_is_said(
-    acme: Fleet, settings: Any, tmp_path: Any
-) -> None:
+def test_a_missing_index_is_reported(acme: Fleet, settings: Any, tmp_path: Any) -> None:
     settings.INDEX_DIR = tmp_path / "nowhere"
 
     answer = open_fleet(acme.client(), "*")
@@ -184,14 +182,14 @@ def test_a_person_of_two_tenants_chooses_one_and_it_is_remembered(
     assert open_fleet(client, "*", tenant="").context["result"].total == 5
 
 
-def test_who_may_only_look_has_nothing_to_tick(acme: Fleet) -> None:
+def test_a_viewer_sees_no_checkboxes(acme: Fleet) -> None:
     page = open_fleet(acme.client(Role.VIEWER), "*").content.decode()
 
     assert "sh-1" in page
     assert 'type="checkbox"' not in page
 
 
-def test_who_belongs_to_no_tenant_is_told_so_and_can_do_nothing(acme: Fleet) -> None:
+def test_a_person_without_a_tenant_sees_why_and_can_do_nothing(acme: Fleet) -> None:
     client = Client()
     client.force_login(UserFactory.create())
 

@@ -1,4 +1,4 @@
-"""The job page: waves, counts that open what is behind them, and a person's hand."""
+"""The job page: waves, counts with links to their members, and the actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from commands.models import Job
 from commands.services.job_advance import advance_jobs_across_tenants
 from commands.services.jobs import start_job
 from registry.choices import Role
-from tests.commands.field import Unit, deliver, now
+from tests.commands.units import Unit, deliver, now
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 
@@ -22,25 +22,25 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def job(acme: Fleet) -> Job:
-    """A job to two devices that are online: a canary, which is out, and a wave."""
+    """A job for two online devices: a released canary, and one wave."""
     job = launch(acme, ONLINE, canary=1, wave_size=2)
     job = start_job(job=job, actor=None)
     advance_jobs_across_tenants(now=now())
     return job
 
 
-def test_the_page_says_what_is_sent_to_whom_and_how_far_it_is(
+def test_the_page_shows_the_command_the_devices_and_the_progress(
     acme: Fleet, job: Job
 ) -> None:
     answer = acme.client().get(f"/jobs/{job.public_id}/")
 
     text = answer.content.decode()
     assert "identify all" in text
-    assert "2 devices frozen" in text
+    assert "2 devices, fixed" in text
     assert "site:shanghai-01" in text
     assert [wave.name for wave in answer.context["waves"]] == ["Canary", "Wave 1"]
-    assert "its turn has not come" in text
-    assert "its wave is to come" in text
+    assert "Waiting for earlier waves" in text
+    assert "waiting for its wave" in text
 
 
 def test_progress_is_304_until_something_changes(acme: Fleet, job: Job) -> None:
@@ -58,7 +58,7 @@ def test_progress_is_304_until_something_changes(acme: Fleet, job: Job) -> None:
     assert "paused by" in other.content.decode()
 
 
-def test_a_count_opens_the_members_behind_it(acme: Fleet, job: Job) -> None:
+def test_a_count_links_to_its_members(acme: Fleet, job: Job) -> None:
     answer = acme.client().get(f"/jobs/{job.public_id}/", {"show": "pending"})
 
     members = [row.device.uid for row in answer.context["members"]]
@@ -81,7 +81,7 @@ def test_a_device_that_succeeds_moves_the_bar(acme: Fleet, job: Job) -> None:
     assert ended["executed"] == 1
 
 
-def test_pausing_and_resuming_wants_a_reason(acme: Fleet, job: Job) -> None:
+def test_resuming_needs_a_reason(acme: Fleet, job: Job) -> None:
     client = acme.client()
     path = f"/jobs/{job.public_id}"
 
@@ -90,13 +90,13 @@ def test_pausing_and_resuming_wants_a_reason(acme: Fleet, job: Job) -> None:
     with_reason = client.post(f"{path}/resume/", {"reason": "all well"}, headers=HTMX)
 
     assert without.status_code == 422
-    assert "Say why the job may go on." in without.content.decode()
+    assert "Say why the job may continue." in without.content.decode()
     assert with_reason.status_code == 200
     job.refresh_from_db()
     assert job.status == "running"
 
 
-def test_what_is_over_is_not_paused_and_says_why(acme: Fleet, job: Job) -> None:
+def test_a_cancelled_job_cannot_be_paused(acme: Fleet, job: Job) -> None:
     client = acme.client()
     path = f"/jobs/{job.public_id}"
 
@@ -115,7 +115,7 @@ def test_an_unknown_action_is_refused(acme: Fleet, job: Job) -> None:
     assert acme.client().post(f"/jobs/{job.public_id}/explode/").status_code == 400
 
 
-def test_the_list_names_who_waits_for_a_person(acme: Fleet, job: Job) -> None:
+def test_the_list_shows_jobs_that_wait_for_a_person(acme: Fleet, job: Job) -> None:
     client = acme.client()
     client.post(f"/jobs/{job.public_id}/pause/")
 
@@ -124,10 +124,12 @@ def test_the_list_names_who_waits_for_a_person(acme: Fleet, job: Job) -> None:
     text = answer.content.decode()
     assert "1 job waits for a person" in text
     assert "identify all" in text
-    assert "No job is over" in client.get("/jobs/", {"show": "over"}).content.decode()
+    assert (
+        "No jobs: finished" in client.get("/jobs/", {"show": "over"}).content.decode()
+    )
 
 
-def test_a_viewer_sees_no_button(acme: Fleet, job: Job) -> None:
+def test_a_viewer_sees_no_action_buttons(acme: Fleet, job: Job) -> None:
     text: Any = acme.client(Role.VIEWER).get(f"/jobs/{job.public_id}/").content
 
     assert b"job-actions" not in text

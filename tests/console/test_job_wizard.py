@@ -1,4 +1,4 @@
-"""From devices to a job: four steps, nothing made before the last, no surprise."""
+"""The job wizard: four steps, and nothing is created before the last one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from commands.models import Command, Job, JobTarget
+from fleet.selectors import search
 from registry.choices import Lifecycle, Role
 from tests.console.conftest import Fleet
 from tests.fleet.rows import make_presence
@@ -33,7 +34,7 @@ def step(client: Client, asked: str, /, **fields: Any) -> Any:
 
 
 def hidden(answer: Any) -> dict[str, Any]:
-    """What a page carries on to the next step."""
+    """The hidden fields of a page for the next step."""
     fields: dict[str, Any] = {}
     for name, value in answer.context["carried"]:
         fields.setdefault(name, []).append(value)
@@ -44,7 +45,7 @@ def confirm_page(client: Client, **target: Any) -> Any:
     return step(client, "confirm", **target, **CONFIG, **WAVES)
 
 
-def test_all_matches_become_a_job_that_runs(acme: Fleet) -> None:
+def test_all_matches_become_a_running_job(acme: Fleet) -> None:
     client = acme.client()
 
     page = confirm_page(client, q="site:shanghai-01", all="1")
@@ -60,7 +61,7 @@ def test_all_matches_become_a_job_that_runs(acme: Fleet) -> None:
     assert JobTarget.objects.filter(job=job).count() == 3
 
 
-def test_ticked_devices_only(acme: Fleet) -> None:
+def test_only_ticked_devices_get_the_job(acme: Fleet) -> None:
     client = acme.client()
 
     page = confirm_page(client, q="*", device=["sh-1", "sh-2"])
@@ -70,7 +71,7 @@ def test_ticked_devices_only(acme: Fleet) -> None:
     assert sorted(uids) == ["sh-1", "sh-2"]
 
 
-def test_the_scope_says_who_is_left_out_and_who_is_away(acme: Fleet) -> None:
+def test_the_preview_counts_devices_that_are_left_out_or_offline(acme: Fleet) -> None:
     acme.add("sh-9", lifecycle=Lifecycle.IN_REPAIR)
     acme.settle()
 
@@ -87,7 +88,7 @@ def test_the_scope_says_who_is_left_out_and_who_is_away(acme: Fleet) -> None:
     assert not Job.objects.exists()
 
 
-def test_parameters_that_are_no_json_come_back_with_what_was_typed(
+def test_invalid_json_parameters_are_refused_and_the_input_is_kept(
     acme: Fleet,
 ) -> None:
     wrong = {"command": "set_config", "set_config-params": '{"interval": }'}
@@ -96,11 +97,11 @@ def test_parameters_that_are_no_json_come_back_with_what_was_typed(
 
     assert page.status_code == 422
     text = page.content.decode()
-    assert "This is not JSON" in text
+    assert "This is not valid JSON" in text
     assert "{&quot;interval&quot;: }" in text
 
 
-def test_a_missing_parameter_is_named(acme: Fleet) -> None:
+def test_a_missing_parameter_is_reported(acme: Fleet) -> None:
     page = step(acme.client(), "scope", q="*", command="update_firmware")
 
     assert page.status_code == 422
@@ -108,7 +109,7 @@ def test_a_missing_parameter_is_named(acme: Fleet) -> None:
     assert "This field is required." in page.content.decode()
 
 
-def test_waves_that_make_no_sense_come_back(acme: Fleet) -> None:
+def test_invalid_waves_are_refused(acme: Fleet) -> None:
     fields = CONFIG | WAVES | {"wave_size": "0", "failure_percent": "120"}
 
     page = step(acme.client(), "confirm", q="*", **fields)
@@ -118,7 +119,7 @@ def test_waves_that_make_no_sense_come_back(acme: Fleet) -> None:
     assert set(page.context["rollout"].errors) == {"wave_size", "failure_percent"}
 
 
-def test_a_set_that_moved_is_shown_with_its_difference_and_nothing_is_sent(
+def test_a_changed_set_is_shown_with_the_difference_and_nothing_is_sent(
     acme: Fleet,
 ) -> None:
     client = acme.client()
@@ -130,7 +131,7 @@ def test_a_set_that_moved_is_shown_with_its_difference_and_nothing_is_sent(
 
     assert answer.status_code == 409
     text = answer.content.decode()
-    assert "What you looked at no longer holds." in text
+    assert "The devices have changed since the preview." in text
     assert "sh-8" in text
     assert not Job.objects.exists()
     again = step(client, "launch", **hidden(answer), name="Interval 30 s")
@@ -138,7 +139,51 @@ def test_a_set_that_moved_is_shown_with_its_difference_and_nothing_is_sent(
     assert Job.objects.get().cohort.target_count == 4
 
 
-def test_many_devices_want_their_number_typed(acme: Fleet, monkeypatch: Any) -> None:
+@pytest.fixture
+def resolved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that the index has answered, so that a test can count them."""
+    asked: list[str] = []
+
+    def ask(tenants: Any, q: str) -> Any:
+        asked.append(q)
+        return open_search(tenants, q)
+
+    open_search = search._open_search
+    monkeypatch.setattr(search, "_open_search", ask)
+    return asked
+
+
+@pytest.mark.parametrize("asked", ["scope", "waves", "confirm"])
+def test_a_preview_resolves_the_devices_once(
+    acme: Fleet, resolved: list[str], asked: str
+) -> None:
+    page = step(acme.client(), asked, q="site:shanghai-01", **CONFIG, **WAVES)
+
+    assert page.context["preview"]["matched"] == 3
+    assert resolved == ["site:shanghai-01"]
+
+
+def test_a_launch_resolves_the_devices_once_even_if_they_have_changed(
+    acme: Fleet, resolved: list[str]
+) -> None:
+    client = acme.client()
+    page = confirm_page(client, q="site:shanghai-01")
+    make_presence(acme.add("sh-8", site=acme.devices[0].site))
+    acme.settle()
+    resolved.clear()
+
+    refused = step(client, "launch", **hidden(page), name="Interval 30 s")
+    assert (refused.status_code, resolved) == (409, ["site:shanghai-01"])
+    launched = step(client, "launch", **hidden(refused), name="Interval 30 s")
+
+    assert launched.status_code == 302
+    assert resolved == ["site:shanghai-01"] * 2
+    assert Job.objects.get().cohort.target_count == 4
+
+
+def test_a_large_job_needs_the_typed_number_of_devices(
+    acme: Fleet, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("console.views.wizard.TYPED_ABOVE", 2)
     client = acme.client()
     page = confirm_page(client, q="site:shanghai-01")
@@ -147,12 +192,12 @@ def test_many_devices_want_their_number_typed(acme: Fleet, monkeypatch: Any) -> 
     right = step(client, "launch", **hidden(page), name="x", typed_count="3")
 
     assert wrong.status_code == 422
-    assert "It goes to 3 devices, not to 2." in wrong.content.decode()
+    assert "The job goes to 3 devices, not 2." in wrong.content.decode()
     assert right.status_code == 302
     assert Job.objects.count() == 1
 
 
-def test_a_second_click_makes_no_second_job(acme: Fleet) -> None:
+def test_a_second_click_creates_no_second_job(acme: Fleet) -> None:
     client = acme.client()
     page = confirm_page(client, q="site:shanghai-01")
 
@@ -163,7 +208,7 @@ def test_a_second_click_makes_no_second_job(acme: Fleet) -> None:
     assert Job.objects.count() == 1
 
 
-def test_a_cohort_leads_to_a_job(acme: Fleet) -> None:
+def test_a_cohort_can_be_the_target_of_a_job(acme: Fleet) -> None:
     client = acme.client()
     saved = client.post("/cohorts/", {"name": "unstable", "q": "disconnects_72h:>=5"})
     cohort_id = saved["Location"].split("/")[2]
@@ -180,7 +225,7 @@ def test_a_cohort_leads_to_a_job(acme: Fleet) -> None:
     "target",
     [{}, {"q": "firmwar:1"}, {"q": "uid:none-like-this"}, {"device": ["nobody"]}],
 )
-def test_no_target_leads_back_to_the_fleet_with_a_word(
+def test_a_missing_target_redirects_to_the_fleet(
     acme: Fleet, target: dict[str, Any]
 ) -> None:
     answer = acme.client().post("/jobs/new/", target)
@@ -189,7 +234,9 @@ def test_no_target_leads_back_to_the_fleet_with_a_word(
     assert answer["Location"].startswith("/fleet/")
 
 
-def test_another_tenants_devices_cannot_be_named(acme: Fleet, globex: Fleet) -> None:
+def test_devices_of_another_tenant_cannot_be_the_target(
+    acme: Fleet, globex: Fleet
+) -> None:
     client = acme.client(Role.ADMIN)
 
     page = confirm_page(client, device=["gx-0"])

@@ -1,4 +1,4 @@
-"""The pages of maintenance: announced for a device or a site, seen, and ended."""
+"""The maintenance page: windows for devices or sites are announced and ended."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ def given(**values: Any) -> dict[str, Any]:
     return {"until": f"{soon:%Y-%m-%dT%H:%M}", "reason": "new filters"} | values
 
 
-def test_work_at_a_device_is_announced_shown_on_its_page_and_ended(acme: Fleet) -> None:
+def test_maintenance_of_a_device_is_announced_shown_on_its_page_and_ended(
+    acme: Fleet,
+) -> None:
     client = acme.client(Role.OPERATOR)
 
     assert client.post("/maintenance/", given(device="sh-0")).status_code == 302
     made = MaintenanceWindow.objects.get()
 
-    assert "Work is going on at 1 place" in client.get("/maintenance/").content.decode()
+    assert "1 active window" in client.get("/maintenance/").content.decode()
     assert "new filters" in client.get("/devices/sh-0/now/").content.decode()
     assert "new filters" not in client.get("/devices/sh-1/now/").content.decode()
     ended = client.post(f"/maintenance/{made.public_id}/end/", {"back": "device"})
@@ -45,10 +47,12 @@ def test_work_at_a_device_is_announced_shown_on_its_page_and_ended(acme: Fleet) 
     assert made.until <= timezone.now()
     text = client.get("/devices/sh-0/").content.decode()
     assert "maintenance begins" in text
-    assert "maintenance is over" in text
+    assert "maintenance ends" in text
 
 
-def test_work_at_a_site_stands_on_the_pages_of_its_devices(acme: Fleet) -> None:
+def test_maintenance_of_a_site_is_shown_on_the_pages_of_its_devices(
+    acme: Fleet,
+) -> None:
     client = acme.client(Role.OPERATOR)
 
     client.post("/maintenance/", given(site="shanghai-01"))
@@ -57,7 +61,7 @@ def test_work_at_a_site_stands_on_the_pages_of_its_devices(acme: Fleet) -> None:
     assert "new filters" not in client.get("/devices/mu-0/now/").content.decode()
 
 
-def test_work_that_has_not_begun_is_called_off(acme: Fleet) -> None:
+def test_a_planned_window_is_cancelled(acme: Fleet) -> None:
     made = window(acme.devices[0], HOUR, 2 * HOUR)
 
     acme.client().post(f"/maintenance/{made.public_id}/end/")
@@ -65,7 +69,7 @@ def test_work_that_has_not_begun_is_called_off(acme: Fleet) -> None:
     assert not MaintenanceWindow.objects.exists()
 
 
-def test_what_is_to_come_is_no_history_yet(acme: Fleet) -> None:
+def test_a_future_end_of_maintenance_is_not_in_the_history(acme: Fleet) -> None:
     window(acme.devices[0], -HOUR, HOUR)
 
     entries = timeline_entries(acme.devices[0], timezone.now() + 2 * HOUR, 50)
@@ -86,7 +90,7 @@ def test_what_is_to_come_is_no_history_yet(acme: Fleet) -> None:
         ({"device": "sh-0", "reason": ""}, "reason"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field_and_announces_nothing(
+def test_an_invalid_window_is_refused_at_its_field(
     acme: Fleet, globex: Fleet, wrong: dict[str, str], field: str
 ) -> None:
     answer = acme.client().post("/maintenance/", given(**wrong))
@@ -96,7 +100,7 @@ def test_what_is_wrong_is_said_at_its_field_and_announces_nothing(
     assert not MaintenanceWindow.objects.exists()
 
 
-def test_who_may_only_look_announces_and_ends_nothing(acme: Fleet) -> None:
+def test_a_viewer_cannot_announce_or_end_maintenance(acme: Fleet) -> None:
     made = window(acme.devices[0], -HOUR, HOUR)
     client = acme.client(Role.VIEWER)
 
@@ -105,7 +109,7 @@ def test_who_may_only_look_announces_and_ends_nothing(acme: Fleet) -> None:
     assert "Announce" not in client.get("/maintenance/").content.decode()
 
 
-def test_one_window_is_announced_for_several_devices(acme: Fleet) -> None:
+def test_one_window_can_cover_several_devices(acme: Fleet) -> None:
     client = acme.client(Role.OPERATOR)
 
     client.post("/maintenance/", given(device="sh-0, sh-1 sh-2"))
@@ -114,6 +118,6 @@ def test_one_window_is_announced_for_several_devices(acme: Fleet) -> None:
 
     assert MaintenanceWindow.objects.count() == 1
     assert "3 devices" in listed
-    assert "With others" in client.get("/devices/sh-1/").content.decode()
+    assert "Shared window" in client.get("/devices/sh-1/").content.decode()
     assert refused.status_code == 422
     assert "There is no device nobody" in refused.content.decode()

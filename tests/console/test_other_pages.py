@@ -1,4 +1,4 @@
-"""Sign-in, alarms, cohorts, the platform page, the trust strip, and error pages."""
+"""Sign-in, alarms, cohorts, the platform page and status, and error pages."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ HTMX = {"HX-Request": "true"}
 
 
 def listen(*, seconds_behind: float = 0) -> None:
-    """A bridge reads the one slot, or has not for a while."""
+    """A bridge reads the only slot, and is this far behind."""
     at = timezone.now() - timedelta(seconds=seconds_behind)
     values = {"owner": "bridge", "beat_at": at, "caught_up_at": at}
     ListeningSlot.objects.update_or_create(slot=1, defaults=values)
 
 
-def test_a_name_with_an_at_signs_in_and_out(acme: Fleet, client: Client) -> None:
+def test_a_name_with_an_at_sign_can_sign_in_and_out(
+    acme: Fleet, client: Client
+) -> None:
     UserFactory.create(username="operator@acme", password="demo")
 
     page = client.get("/accounts/login/").content.decode()
@@ -44,7 +46,9 @@ def test_a_name_with_an_at_signs_in_and_out(acme: Fleet, client: Client) -> None
     assert client.get("/fleet/").status_code == 302
 
 
-def test_a_wrong_password_is_said_and_ten_of_them_lock(client: Client) -> None:
+def test_a_wrong_password_is_reported_and_ten_of_them_lock_the_sign_in(
+    client: Client,
+) -> None:
     UserFactory.create(username="operator@acme", password="demo")
     form = {"login": "operator@acme", "password": "guess"}
 
@@ -56,16 +60,16 @@ def test_a_wrong_password_is_said_and_ten_of_them_lock(client: Client) -> None:
     assert first.status_code == 200
     assert 'role="alert"' in first.content.decode()
     assert locked.status_code == 429
-    assert "Too many failed tries" in locked.content.decode()
+    assert "Too many failed sign-ins" in locked.content.decode()
 
 
-def test_nobody_signs_up(client: Client) -> None:
+def test_sign_up_is_closed(client: Client) -> None:
     answer = client.get("/accounts/signup/", follow=True)
 
-    assert "Accounts are made for you" in answer.content.decode()
+    assert "Sign-up is closed" in answer.content.decode()
 
 
-def test_an_alarm_is_acknowledged_once_and_names_who_did(acme: Fleet) -> None:
+def test_an_acknowledged_alarm_names_the_person(acme: Fleet) -> None:
     alarm = make_alarm(acme.devices[0], code="overheat")
     client = acme.client()
     path = f"/alarms/{alarm.public_id}/acknowledge/"
@@ -73,14 +77,14 @@ def test_an_alarm_is_acknowledged_once_and_names_who_did(acme: Fleet) -> None:
     before = client.get("/alarms/").content.decode()
     row = client.post(path, headers=HTMX)
 
-    assert "1 alarm was not seen by anybody" in before
+    assert "1 alarm is not acknowledged" in before
     assert row.status_code == 200
     assert "acknowledged" in row.content.decode()
     assert "<html" not in row.content.decode()
-    assert "Every open alarm has been seen" in client.get("/alarms/").content.decode()
+    assert "All open alarms are acknowledged" in client.get("/alarms/").content.decode()
 
 
-def test_a_cleared_alarm_is_not_acknowledged(acme: Fleet) -> None:
+def test_a_cleared_alarm_cannot_be_acknowledged(acme: Fleet) -> None:
     alarm = make_alarm(acme.devices[0], state="cleared", cleared_at=timezone.now())
 
     answer = acme.client().post(f"/alarms/{alarm.public_id}/acknowledge/", headers=HTMX)
@@ -105,26 +109,28 @@ def test_a_cohort_is_saved_listed_and_opened(acme: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "expected"),
     [
         ({"name": "", "q": "*"}, "1 to 200 characters."),
         ({"name": "x", "q": "firmwar:1"}, "There is no field"),
-        ({"name": "taken", "q": "*"}, "There is a cohort of this name."),
+        ({"name": "taken", "q": "*"}, "A cohort with this name already exists."),
     ],
 )
 def test_a_cohort_that_cannot_be_saved_is_refused_with_the_reason(
-    acme: Fleet, form: dict[str, str], said: str
+    acme: Fleet, form: dict[str, str], expected: str
 ) -> None:
     Cohort.objects.create(tenant=acme.tenant, name="taken", query="*")
 
     answer = acme.client().post("/cohorts/", form)
 
     assert answer.status_code == 422
-    assert said in answer.content.decode()
+    assert expected in answer.content.decode()
     assert Cohort.objects.count() == 1
 
 
-def test_a_person_of_two_tenants_is_asked_where_a_cohort_belongs(acme: Fleet) -> None:
+def test_a_person_of_two_tenants_must_choose_the_tenant_of_a_cohort(
+    acme: Fleet,
+) -> None:
     person = acme.person(Role.OPERATOR)
     MembershipFactory.create(user=person, role=Role.OPERATOR)
     client = Client()
@@ -133,11 +139,11 @@ def test_a_person_of_two_tenants_is_asked_where_a_cohort_belongs(acme: Fleet) ->
     answer = client.post("/cohorts/", {"name": "whose", "q": "*"})
 
     assert answer.status_code == 422
-    assert "Choose the tenant to save it in." in answer.content.decode()
+    assert "Choose the tenant for the cohort." in answer.content.decode()
     assert not Cohort.objects.exists()
 
 
-def test_the_platform_page_tells_dead_letters_by_reason(
+def test_the_platform_page_shows_rejected_messages_by_reason(
     acme: Fleet, admin: Client
 ) -> None:
     draft = DeadLetterDraft(
@@ -152,13 +158,13 @@ def test_the_platform_page_tells_dead_letters_by_reason(
 
     text = admin.get("/platform/").content.decode()
 
-    assert "The platform listens, and keeps up" in text
-    assert "names a device that we do not know" in text
+    assert "The platform works normally" in text
+    assert "The device is not registered." in text
     assert "There is no device ghost." in text
     assert acme.client(Role.ADMIN).get("/platform/").status_code == 403
 
 
-def test_the_trust_strip_turns_and_says_what_may_be_wrong(acme: Fleet) -> None:
+def test_the_platform_status_warns_when_the_bridge_does_not_listen(acme: Fleet) -> None:
     client = acme.client()
 
     never = client.get("/trust/").content.decode()
@@ -169,12 +175,12 @@ def test_the_trust_strip_turns_and_says_what_may_be_wrong(acme: Fleet) -> None:
     blind = client.get("/fleet/").content.decode()
 
     assert "Not listening" in never
-    assert "We are not listening to every device" not in well.content.decode()
-    assert still_well.status_code in (200, 304)  # lags move on by themselves
-    assert "We are not listening to every device" in blind
+    assert "does not receive messages from all devices" not in well.content.decode()
+    assert still_well.status_code in (200, 304)  # the lags change by themselves
+    assert "does not receive messages from all devices" in blind
 
 
-def test_error_pages_keep_the_frame_for_who_is_signed_in(
+def test_error_pages_keep_the_frame_for_signed_in_people(
     acme: Fleet, client: Client
 ) -> None:
     ours = acme.client().get("/devices/nobody/")
@@ -182,7 +188,7 @@ def test_error_pages_keep_the_frame_for_who_is_signed_in(
 
     assert ours.status_code == strangers.status_code == 404
     assert 'aria-label="Console"' in ours.content.decode()
-    assert "There is nothing here for you" in strangers.content.decode()
+    assert "Page not found" in strangers.content.decode()
     assert 'aria-label="Console"' not in strangers.content.decode()
 
 
@@ -196,7 +202,7 @@ def test_error_pages_keep_the_frame_for_who_is_signed_in(
         ("/cohorts/", 14),
     ],
 )
-def test_a_list_asks_no_more_for_more_rows(
+def test_more_rows_of_a_list_need_no_more_queries(
     acme: Fleet, django_assert_max_num_queries: Any, path: str, most: int
 ) -> None:
     for number in range(12):

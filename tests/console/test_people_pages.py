@@ -1,4 +1,4 @@
-"""The pages of one's own keys and of a tenant's members."""
+"""The pages of API keys and of members."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.factories import MembershipFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_a_key_is_shown_once_works_and_is_revoked(acme: Fleet) -> None:
+def test_a_key_is_shown_once_works_and_can_be_revoked(acme: Fleet) -> None:
     client = acme.client(Role.VIEWER)
 
     made = client.post("/keys/", {"name": "night", "scopes": ["read"], "days": "30"})
@@ -39,9 +39,7 @@ def test_a_key_is_shown_once_works_and_is_revoked(acme: Fleet) -> None:
     "wrong",
     [{"name": ""}, {"scopes": []}, {"scopes": ["all"]}, {"days": "7"}, {"days": "x"}],
 )
-def test_what_is_wrong_with_a_key_is_said_and_makes_none(
-    acme: Fleet, wrong: dict[str, object]
-) -> None:
+def test_an_invalid_key_form_is_refused(acme: Fleet, wrong: dict[str, object]) -> None:
     given = {"name": "x", "scopes": ["read"], "days": "30"} | wrong
 
     answer = acme.client().post("/keys/", given)
@@ -51,7 +49,7 @@ def test_what_is_wrong_with_a_key_is_said_and_makes_none(
     assert not ApiToken.objects.exists()
 
 
-def test_another_persons_key_is_not_there(acme: Fleet) -> None:
+def test_a_key_of_another_person_is_not_found(acme: Fleet) -> None:
     other = acme.person(Role.VIEWER)
     token, _ = create_token(user=other, name="theirs", scopes=["read"])
     client = acme.client(Role.ADMIN)
@@ -60,7 +58,7 @@ def test_another_persons_key_is_not_there(acme: Fleet) -> None:
     assert "theirs" not in client.get("/keys/").content.decode()
 
 
-def test_an_admin_adds_limits_and_removes_a_member(acme: Fleet) -> None:
+def test_an_admin_adds_a_member_sets_limits_and_removes_the_member(acme: Fleet) -> None:
     client, user = acme.client(Role.ADMIN), UserFactory(username="new@acme")
     given = {"user": "new@acme", "role": "operator", "sites": "munich-07"}
 
@@ -79,7 +77,7 @@ def test_an_admin_adds_limits_and_removes_a_member(acme: Fleet) -> None:
     assert not Membership.objects.filter(user=user).exists()
 
 
-def test_a_refusal_is_said_on_the_page(acme: Fleet) -> None:
+def test_refusals_are_shown_on_the_page(acme: Fleet) -> None:
     client = acme.client(Role.ADMIN)
     me = Membership.objects.get(role=Role.ADMIN)
 
@@ -91,7 +89,7 @@ def test_a_refusal_is_said_on_the_page(acme: Fleet) -> None:
     assert "last admin" in last.content.decode()
 
 
-def test_nobody_but_an_admin_comes_in(acme: Fleet, globex: Fleet) -> None:
+def test_only_an_admin_may_open_the_members_page(acme: Fleet, globex: Fleet) -> None:
     theirs = MembershipFactory(tenant=globex.tenant)
     for role in (Role.VIEWER, Role.OPERATOR, Role.APPROVER, Role.MANAGER):
         client = acme.client(role)

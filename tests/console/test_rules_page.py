@@ -1,4 +1,4 @@
-"""The pages of alarm rules: written, tried, switched on and off, deleted."""
+"""The pages of alarm rules: create, test, enable, disable, delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry.models import Membership, MembershipLimit
 from state.models import AlarmRule
 from tests.console.conftest import Fleet
 from tests.state.test_alarm_rules import rule_for
-from tests.state.test_rehearsal import measured
+from tests.state.test_rule_trial import measured
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ GIVEN = {
 }
 
 
-def test_a_rule_is_tried_before_it_is_written(acme: Fleet) -> None:
+def test_a_rule_can_be_tested_before_it_is_saved(acme: Fleet) -> None:
     measured(acme.devices[0], (81, 81), (70, 70), (81, 81))
     client = acme.client(Role.MANAGER)
 
@@ -33,7 +33,9 @@ def test_a_rule_is_tried_before_it_is_written(acme: Fleet) -> None:
     assert not AlarmRule.objects.exists()
 
 
-def test_a_rule_is_written_off_then_enabled_changed_and_deleted(acme: Fleet) -> None:
+def test_a_rule_is_created_disabled_then_enabled_changed_and_deleted(
+    acme: Fleet,
+) -> None:
     client = acme.client(Role.MANAGER)
 
     assert client.post("/alarms/rules/new/", GIVEN).status_code == 302
@@ -46,7 +48,7 @@ def test_a_rule_is_written_off_then_enabled_changed_and_deleted(acme: Fleet) -> 
     client.post(one, GIVEN | {"threshold": "90"})
     rule.refresh_from_db()
     assert (rule.enabled, rule.threshold) == (True, 90)
-    assert "1 rule watches the metrics" in client.get("/alarms/rules/").content.decode()
+    assert "1 active alarm rule" in client.get("/alarms/rules/").content.decode()
 
     client.post(f"{one}disable/")
     assert not AlarmRule.objects.get().enabled
@@ -67,7 +69,7 @@ def test_a_rule_is_written_off_then_enabled_changed_and_deleted(acme: Fleet) -> 
         {"code": "taken"},
     ],
 )
-def test_what_is_wrong_with_a_rule_is_said_at_its_field(
+def test_an_invalid_rule_is_refused_at_its_field(
     acme: Fleet, wrong: dict[str, str]
 ) -> None:
     rule_for(acme.devices[0], code="taken")
@@ -79,7 +81,9 @@ def test_what_is_wrong_with_a_rule_is_said_at_its_field(
     assert AlarmRule.objects.count() == 1
 
 
-def test_a_manager_of_one_site_reads_rules_and_writes_none(acme: Fleet) -> None:
+def test_a_manager_with_a_site_limit_may_read_rules_but_not_change_them(
+    acme: Fleet,
+) -> None:
     rule = rule_for(acme.devices[0])
     client = acme.client(Role.MANAGER)
     MembershipLimit.objects.create(

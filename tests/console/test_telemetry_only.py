@@ -1,4 +1,4 @@
-"""A product that takes no commands: no door offers one, and none takes one."""
+"""A product that takes no commands: no page or API offers or accepts one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ API = "/api/v1/"
 
 @pytest.fixture
 def silent(acme: Fleet) -> Product:
-    """A product that only measures, with one device that is online."""
+    """A product that only sends telemetry, with one online device."""
     product: Product = ProductFactory.create(
         tenant=acme.tenant, slug="probe-p1", takes_commands=False
     )
@@ -47,7 +47,7 @@ def rest(acme: Fleet) -> APIClient:
         ("patch", "devices/probe-1/desired/", {"interval": 30}),
     ],
 )
-def test_rest_refuses_it_with_the_reason(
+def test_the_api_refuses_a_command_with_the_reason(
     rest: APIClient, method: str, path: str, body: dict[str, Any]
 ) -> None:
     answer = getattr(rest, method)(
@@ -59,7 +59,7 @@ def test_rest_refuses_it_with_the_reason(
     assert not Command.objects.exists()
 
 
-def test_what_was_sent_before_is_not_tried_again(
+def test_an_earlier_command_is_not_retried(
     acme: Fleet, rest: APIClient, silent: Product
 ) -> None:
     Product.objects.update(takes_commands=True)
@@ -75,7 +75,9 @@ def test_what_was_sent_before_is_not_tried_again(
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_job_over_rest_leaves_it_out_and_says_why(rest: APIClient) -> None:
+def test_a_job_created_by_the_api_leaves_the_device_out_with_the_reason(
+    rest: APIClient,
+) -> None:
     body = {
         "name": "Night reboot",
         "devices": ["probe-1", "sh-1"],
@@ -92,7 +94,7 @@ def test_a_job_over_rest_leaves_it_out_and_says_why(rest: APIClient) -> None:
 
 
 @pytest.mark.usefixtures("silent")
-def test_the_console_offers_none_and_takes_none(acme: Fleet) -> None:
+def test_the_console_offers_and_accepts_no_commands(acme: Fleet) -> None:
     client = acme.client()
 
     page = client.get("/devices/probe-1/")
@@ -106,7 +108,7 @@ def test_the_console_offers_none_and_takes_none(acme: Fleet) -> None:
 
 
 @pytest.mark.usefixtures("silent")
-def test_the_wizard_leaves_it_out_before_anything_is_sent(acme: Fleet) -> None:
+def test_the_wizard_leaves_the_device_out_before_anything_is_sent(acme: Fleet) -> None:
     client = acme.client()
     target = {"q": "*", "device": ["probe-1", "sh-1"]}
 

@@ -1,4 +1,4 @@
-"""A world to walk through, and a web server in this process."""
+"""Fixtures: the data behind the pages, and a web server in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def world(transactional_db: None, tmp_path: Path, settings: Any) -> World:
 
 @pytest.fixture
 def address(transactional_db: None, settings: Any) -> Iterator[str]:
-    """A web server in this process, whose static files the browser keeps."""
+    """A web server in this process; the browser may cache its static files."""
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {
             "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"

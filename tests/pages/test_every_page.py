@@ -1,4 +1,4 @@
-"""Every page that a signed-in person can open, in Chromium, without a fault."""
+"""Every page that a person can open works in Chromium without errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.db.models import Model
 from django.test import RequestFactory
 
 from registry.models import User
+from tests.isolation.routes import PARAMETER, Kind, kind_of, path_to, routes
 from tests.pages.walk import DARK_AND_NARROW, LIGHT_AND_WIDE, Look, walk
 from tests.pages.world import World, session_of
-from tests.wall.routes import PARAMETER, Kind, kind_of, path_to, routes
 
 pytestmark = pytest.mark.browser
 
-# What a page asks for, does or hands out; the doors' own tests know them.
+# Routes without a page: polls, actions and downloads. Other tests cover them.
 NO_PAGES = set(
     """
     trust/ find/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
@@ -36,8 +36,8 @@ NO_PAGES = set(
     admin/r/<content_type_id>/<object_id>/
     """.split()
 )
-ANYBODY, NEWCOMER, WALKER = "nobody", "newcomer", "superuser"
-WALKED_BY = {
+ANYBODY, NEWCOMER, SUPERUSER = "nobody", "newcomer", "superuser"
+OPENED_BY = {
     "accounts/login/": ANYBODY,
     "accounts/inactive/": ANYBODY,
     "accounts/signup/": ANYBODY,
@@ -56,12 +56,12 @@ QUERIES = {
 
 
 def pages_of(world: World) -> dict[str, list[str]]:
-    """Return the paths by who walks them; a LookupError names a page without one."""
+    """Return the paths by who opens them; a LookupError names a page without one."""
     found: dict[str, list[str]] = defaultdict(list)
     for route in routes():
         if is_page(route, world):
             paths = [path_of(route, world) + q for q in QUERIES.get(route, [""])]
-            found[WALKED_BY.get(route, WALKER)] += paths
+            found[OPENED_BY.get(route, SUPERUSER)] += paths
     return found
 
 
@@ -69,22 +69,22 @@ def is_page(route: str, world: World) -> bool:
     if route == "api/docs/":
         return True
     kind = kind_of(route)
-    is_door = route.startswith("api/") or kind in (Kind.DEVICE, Kind.BROKER)
-    return not is_door and route not in NO_PAGES and is_offered(route, world)
+    is_endpoint = route.startswith("api/") or kind in (Kind.DEVICE, Kind.BROKER)
+    return not is_endpoint and route not in NO_PAGES and is_offered(route, world)
 
 
 def is_offered(route: str, world: World) -> bool:
-    """Whether the admin has this page: what others write can only be looked at."""
+    """Whether the admin has this page: some models are read-only there."""
     model, page = admin_page(route)
     if model is None or page not in ("add", "delete"):
-        return page != ""  # an object's bare address leads to its form
+        return page != ""  # the bare address of an object redirects to its form
     request = RequestFactory().get("/")
     request.user = world.superuser
     return bool(getattr(admin.site._registry[model], f"has_{page}_permission")(request))
 
 
 def admin_page(route: str) -> tuple[type[Model] | None, str]:
-    """Return the model that a route of the admin is about, and what it does."""
+    """Return the model of an admin route, and the kind of page."""
     found = re.fullmatch(r"admin/(\w+)/(\w+)/(?:<object_id>/)?(?:(\w+)/)?", route)
     model = apps.all_models[found[1]].get(found[2]) if found else None
     if found is None or model not in admin.site._registry:
@@ -93,7 +93,7 @@ def admin_page(route: str) -> tuple[type[Model] | None, str]:
 
 
 def path_of(route: str, world: World) -> str:
-    """Fill a route in; a LookupError names one that nobody gave arguments for."""
+    """Fill the parameters of a route; a LookupError names a route without values."""
     model, _ = admin_page(route)
     try:
         if model is not None:
@@ -106,14 +106,14 @@ def path_of(route: str, world: World) -> str:
         raise LookupError(f"{route}: no argument for its page: {error!r}") from error
 
 
-def test_every_page_opens_without_a_fault(
+def test_every_page_opens_without_errors(
     world: World, address: str, counted: Counter[str]
 ) -> None:
     pages = pages_of(world)
     cookies = {
         ANYBODY: "",
         NEWCOMER: session_of(world.newcomer),
-        WALKER: session_of(world.superuser),
+        SUPERUSER: session_of(world.superuser),
     }
     rounds = [
         (look, cookies[who], [path for path in paths if is_seen(path, look)])
@@ -128,11 +128,11 @@ def test_every_page_opens_without_a_fault(
 
 
 def is_seen(path: str, look: Look) -> bool:
-    """Whether a page is opened in a pass: of the admin's, lists alone in the second."""
+    """Whether a pass opens the page: the second pass opens only the admin's lists."""
     return look is LIGHT_AND_WIDE or not re.match("/admin/(?:[^/]+/){3,}", path)
 
 
-def test_a_page_that_nobody_gave_arguments_for_is_named() -> None:
+def test_a_page_without_values_for_its_parameters_is_named() -> None:
     rows = SimpleNamespace(made={})
     world = World(rows, User(), User())  # type: ignore[arg-type]
 

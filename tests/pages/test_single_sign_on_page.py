@@ -1,4 +1,4 @@
-"""Single sign-on in Chromium: past the policy that lets forms go nowhere else."""
+"""Single sign-on in Chromium: works with the policy that limits where forms lead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 from registry.models import User
 from tests.factories import UserFactory
 from tests.identity_process import MAIL, Control
-from tests.pages.walk import PATIENCE_MS, TELL_VIOLATIONS, Tab, in_chromium
+from tests.pages.walk import REPORT_VIOLATIONS, TIMEOUT_MS, Tab, in_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -20,19 +20,19 @@ def test_the_button_leads_to_the_provider_and_back(
 ) -> None:
     UserFactory(username="olive@acme", email=MAIL)
 
-    async def press(browser: Browser) -> Any:
+    async def sign_in(browser: Browser) -> Any:
         context = await browser.new_context()
-        await context.add_init_script(TELL_VIOLATIONS)
+        await context.add_init_script(REPORT_VIOLATIONS)
         tab = await Tab.new(context)
         page = tab.page
         await tab.open(f"{address}/accounts/login/?next=/keys/")
         await page.get_by_role("button", name="Sign in with Acme Login").click()
-        await page.wait_for_url(f"{address}/keys/", timeout=PATIENCE_MS)
+        await page.wait_for_url(f"{address}/keys/", timeout=TIMEOUT_MS)
         text = await page.get_by_text("Signed in as").first.text_content()
         return text, tab.faults
 
-    said, faults = in_chromium(press)
+    text, faults = in_chromium(sign_in)
 
-    assert "olive@acme" in said
+    assert "olive@acme" in text
     assert faults == []
     assert User.objects.get().last_login is not None

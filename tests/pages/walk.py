@@ -1,4 +1,4 @@
-"""Chromium opens pages, several at a time, and notes what was wrong with each."""
+"""Opens pages in Chromium, several at a time, and collects their errors."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 OPTIONS = [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 AT_ONCE = 4
-PATIENCE_MS = 20_000
-# A violation of the policy is an event of the document, in the browser's own words.
-TELL_VIOLATIONS = """
+TIMEOUT_MS = 20_000
+# The document fires an event for each violation of the content security policy.
+REPORT_VIOLATIONS = """
 document.addEventListener('securitypolicyviolation', (event) => console.error(
     `content security policy: ${event.violatedDirective} ${event.blockedURI}`));
 """
@@ -41,7 +41,7 @@ OVERFLOW = """() => document.scrollingElement.scrollWidth
 
 @dataclass(frozen=True)
 class Look:
-    """How the browser looks at the pages of one pass."""
+    """Window size and colour scheme of one pass."""
 
     name: str
     width: int
@@ -51,12 +51,12 @@ class Look:
 
 LIGHT_AND_WIDE = Look("light and wide", 1440, 900, "light")
 DARK_AND_NARROW = Look("dark and narrow", 390, 844, "dark")
-Round = tuple[Look, str, Sequence[str]]  # with which session which paths are opened
+Round = tuple[Look, str, Sequence[str]]  # look, session cookie, paths
 
 
 @dataclass
 class Tab:
-    """One tab: what it asks for and says while a page is open."""
+    """One tab, with the errors and open requests of its page."""
 
     page: Page
     faults: list[str] = field(default_factory=list)
@@ -66,35 +66,35 @@ class Tab:
     async def new(cls, context: BrowserContext) -> Tab:
         page = await context.new_page()
         tab = cls(page)
-        page.on("console", tab._said)
+        page.on("console", tab._on_console)
         page.on("pageerror", lambda error: tab.faults.append(f"error: {error}"))
         page.on("request", lambda r: tab.open_requests.add(r))
         page.on("requestfinished", lambda r: tab.open_requests.discard(r))
-        page.on("requestfailed", tab._failed)
-        page.on("response", tab._answered)
+        page.on("requestfailed", tab._on_failure)
+        page.on("response", tab._on_response)
         return tab
 
-    def _said(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         if message.type == "error":
             self.faults.append(f"console: {message.text}")
 
-    def _failed(self, request: Request) -> None:
+    def _on_failure(self, request: Request) -> None:
         self.open_requests.discard(request)
         self.faults.append(f"no answer: {request.url}: {request.failure}")
 
-    def _answered(self, response: Any) -> None:
+    def _on_response(self, response: Any) -> None:
         if response.status >= 400:
             self.faults.append(f"{response.status}: {response.url}")
 
     async def open(self, url: str) -> None:
-        """Open a page, and wait until it has all that it asked for by itself."""
-        # What the page before still asked for is given up here, and is no fault.
+        """Open a page, and wait until all its requests are answered."""
+        # Open requests of the previous page are dropped here and are no error.
         await self.page.goto("about:blank")
         self.faults.clear()
         self.open_requests.clear()
-        await self.page.goto(url, wait_until="load", timeout=PATIENCE_MS)
+        await self.page.goto(url, wait_until="load", timeout=TIMEOUT_MS)
         await self.page.evaluate(TWO_FRAMES)
-        async with asyncio.timeout(PATIENCE_MS / 1_000):
+        async with asyncio.timeout(TIMEOUT_MS / 1_000):
             while self.open_requests:
                 await self.page.evaluate(TWO_FRAMES)
 
@@ -105,7 +105,7 @@ async def _walk_pages(
     found: list[str] = []
     waiting = list(reversed(paths))
 
-    async def go() -> None:
+    async def work() -> None:
         tab = await Tab.new(context)
         while waiting:
             path = waiting.pop()
@@ -119,18 +119,18 @@ async def _walk_pages(
                 tab.faults.append(str(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)
             if tab.faults:
-                # What the browser shows in place of a page may come late, and would
-                # break into the next one.
+                # The error page of the browser may appear late and would disturb the
+                # next page.
                 await tab.page.close()
                 tab = await Tab.new(context)
         await tab.page.close()
 
-    await asyncio.gather(*(go() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     return [f"{look.name}: {fault}" for fault in found]
 
 
 async def _barriers(page: Page) -> list[str]:
-    """Return what keeps people out, by axe's rules of WCAG 2.2 AA."""
+    """Return accessibility errors by axe's rules for WCAG 2.2 AA."""
     found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
     return [
         f"{barrier['id']}: {barrier['help']}: {barrier['nodes'][0]['html'][:200]}"
@@ -144,7 +144,7 @@ async def _context(browser: Browser, look: Look, base: str, cookie: str) -> Any:
         color_scheme=look.scheme,  # type: ignore[arg-type]
         reduced_motion="reduce",
     )
-    await context.add_init_script(TELL_VIOLATIONS)
+    await context.add_init_script(REPORT_VIOLATIONS)
     if cookie:
         await context.add_cookies([{"name": "sessionid", "value": cookie, "url": base}])
     return context
@@ -160,14 +160,14 @@ async def _walk(browser: Browser, base: str, rounds: Sequence[Round]) -> list[st
 
 
 def walk(base: str, rounds: Sequence[Round]) -> list[str]:
-    """Open the paths of each round, with its session; return every fault."""
+    """Open the paths of each round with its session; return all errors."""
     return in_chromium(lambda browser: _walk(browser, base, rounds))
 
 
 def in_chromium(act: Callable[[Browser], Coroutine[Any, Any, T]]) -> T:
-    """Do something with a browser.
+    """Run ``act`` with a browser, in a new thread.
 
-    In a thread of its own: another test's browser may have left a loop in this one.
+    Another test's browser may have left an event loop in this thread.
     """
 
     async def with_browser() -> T:

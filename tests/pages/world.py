@@ -1,4 +1,4 @@
-"""What the walk finds: a row for every page that shows one, and two people."""
+"""The data behind the pages: a row for every page that shows one, and two people."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.factories import ProductFactory, SiteFactory, TenantFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_presence, make_risk, make_twin
+from tests.isolation.rows import Rows
 from tests.state.test_alarm_rules import rule_for
-from tests.wall.rows import Rows
 
 PASSWORD = "a-password-of-the-walk"
 SIGN_IN, AGAIN = "/accounts/login/", "/accounts/reauthenticate/"
@@ -44,11 +44,11 @@ SIGN_IN, AGAIN = "/accounts/login/", "/accounts/reauthenticate/"
 
 @dataclass
 class World:
-    """The rows of a tenant, and who walks."""
+    """The rows of a tenant, and the people who open the pages."""
 
     rows: Rows
     superuser: User
-    # Without a password and a second factor: their pages are about setting them up.
+    # Has no password and no second factor, for the pages that set them up.
     newcomer: User
 
     def row_of(self, label: str) -> Any:
@@ -63,7 +63,7 @@ def make_world(indexer: Indexer) -> World:
     """Fill the tables; every model of the admin has a row afterwards."""
     rows = Rows(TenantFactory(slug="acme"), "acme")
     rows.make_all()
-    Job.objects.all().delete()  # the console shows what a person may have asked for
+    Job.objects.all().delete()  # the console test data below has its own job
     rows.made |= _fleet_of(rows.tenant, indexer)
     superuser = UserFactory(
         username="walker@acme", password=PASSWORD, is_superuser=True, is_staff=True
@@ -93,7 +93,7 @@ def make_world(indexer: Indexer) -> World:
 
 
 def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
-    """Make devices that were heard, measured and sent things, and what is of them."""
+    """Make devices with presence, telemetry and commands, and what belongs to them."""
     fleet = Fleet(tenant, indexer)
     product = ProductFactory(tenant=tenant, slug="sensor-s1")
     site = SiteFactory(tenant=tenant, slug="shanghai-01")
@@ -122,7 +122,7 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
 
 
 def _measure(device: Device, now: datetime) -> None:
-    """Give a device a day of temperatures, so that its course is drawn."""
+    """Give a device some temperatures, so that its chart is drawn."""
     keep_partitions(now=now)
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     TelemetryRollup.objects.bulk_create(
@@ -144,7 +144,7 @@ def _measure(device: Device, now: datetime) -> None:
 
 
 def session_of(user: User) -> str:
-    """Sign a person in, who has just shown again that it is them; return the cookie."""
+    """Sign a person in, freshly reauthenticated; return the session cookie."""
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     if user.has_usable_password():

@@ -1,8 +1,8 @@
-// What every page needs from a script; each page also works without it.
+// Scripts for every page; each page also works without them.
 
 const narrow = matchMedia("(max-width: 760px)");
 
-/** "/" focuses the search; the query bar of the page first. */
+/** "/" focuses the query field of the page, else the search in the top bar. */
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
@@ -13,7 +13,7 @@ document.addEventListener("keydown", (event) => {
   field.select();
 });
 
-/** Menus and sheets close on Escape and on a click elsewhere. */
+/** Menus and sheets close on Escape and on a click outside. */
 const openMenus = () => document.querySelectorAll("details.menu[open], details.act[open]");
 document.addEventListener("click", (event) => {
   for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
@@ -27,28 +27,28 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-/** Messages can be put away. */
+/** Messages can be dismissed. */
 document.addEventListener("click", (event) => {
   event.target.closest?.("[data-dismiss]")?.closest(".note")?.remove();
 });
 
-/** Folded panels start closed where there is little room. */
+/** Folded panels start closed on narrow screens. */
 const fold = () => {
   for (const panel of document.querySelectorAll("details.fold")) panel.open = !narrow.matches;
 };
 narrow.addEventListener("change", fold);
 fold();
 
-/** A select that is its form's only field sends it. */
+/** Such a form is sent as soon as a field changes. */
 document.addEventListener("change", (event) => {
   event.target.closest?.("form[data-submit-on-change]")?.requestSubmit();
 });
 
-/** A swap that cannot be drawn (a dead web process, a sign-out) is said, once. */
-let told = false;
-const tell = (text) => {
-  if (told) return;
-  told = true;
+/** A failed request (no web process, for example) shows one message. */
+let isShown = false;
+const showOnce = (text) => {
+  if (isShown) return;
+  isShown = true;
   const note = document.createElement("div");
   note.className = "note warning";
   note.setAttribute("role", "status");
@@ -56,11 +56,11 @@ const tell = (text) => {
   document.querySelector("#notes")?.append(note);
 };
 document.addEventListener("htmx:error", () => {
-  tell("The console does not answer; what you see may be old. It goes on trying.");
+  showOnce("The server does not answer. This page may be out of date. It keeps trying.");
 });
-document.addEventListener("htmx:after:swap", () => { told = false; });
+document.addEventListener("htmx:after:swap", () => { isShown = false; });
 
-/** A poll that was sent to the sign-in page takes the whole page there. */
+/** If a poll is redirected to the sign-in page, the whole page goes there. */
 document.addEventListener("htmx:before:swap", (event) => {
   const raw = event.detail?.ctx?.response?.raw;
   if (raw?.redirected && new URL(raw.url).pathname.startsWith("/accounts/")) {

@@ -1,4 +1,4 @@
-// A list whose rows are ticked: the head's tick, and a button that waits for one.
+// A list with checkboxes: "select all" in the head, and a button that needs a selection.
 for (const form of document.querySelectorAll("form[data-picks]")) {
   const picks = [...form.querySelectorAll("input.pick")];
   const head = form.querySelector("[data-pick-all]");

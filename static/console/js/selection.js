@@ -1,4 +1,4 @@
-// The fleet table's selection: the head's tick, select all, and what the dock says.
+// The selection of the fleet table: "select all" checkboxes, and the text of the dock.
 const form = document.querySelector("#selection");
 const dock = document.querySelector("#dock");
 
@@ -15,7 +15,7 @@ if (form && dock) {
     const ticked = picks.filter((pick) => pick.checked).length;
     const chosen = whole.checked ? total : ticked;
     dock.querySelector("#selected").textContent =
-      whole.checked ? "every match is selected ·" : `${number.format(ticked)} selected ·`;
+      whole.checked ? "all matches selected ·" : `${number.format(ticked)} selected ·`;
     send.disabled = chosen === 0;
     send.textContent = chosen ? `Send to ${devices(chosen)} …` : "Send to selected devices …";
     head.checked = ticked > 0 && ticked === picks.length;

@@ -1,4 +1,4 @@
-// Sets the theme before the first paint: the person's choice (a cookie), else the system's.
+// Sets the theme before the first paint: the chosen one (a cookie), else the system's.
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");

@@ -1,4 +1,4 @@
-"""Who may come in: every route, strangers, other tenants, and those who only look."""
+"""Access to every route: people not signed in, of other tenants, and viewers."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from tests.state.test_alarm_rules import rule_for
 
 pytestmark = pytest.mark.django_db
 
-NOBODYS = "01890000-0000-7000-8000-000000000000"
+UNUSED_ID = "01890000-0000-7000-8000-000000000000"
 VALUES = {"uid": "nobody", "action": "cancel"}
-# What a viewer does not see: the platform, who changed what, and who is who.
-FOR_OTHERS = {"platform", "audit", "members", "new-rule"}
+# Pages that a viewer may not see.
+NOT_FOR_VIEWERS = {"platform", "audit", "members", "new-rule"}
 
 
 def address(pattern: URLPattern, **values: Any) -> str:
-    """The route's path with these values, or with ones that belong to nobody."""
+    """The path of the route with these values; missing ones name no object."""
     text = str(pattern.pattern)
     for name, converter in pattern.pattern.converters.items():
         kind = type(converter).__name__
-        default = NOBODYS if kind == "UUIDConverter" else VALUES.get(name, "x")
+        default = UNUSED_ID if kind == "UUIDConverter" else VALUES.get(name, "x")
         value = values.get(name, default)
         for prefix in ("uuid", "str", "slug"):
             text = text.replace(f"<{prefix}:{name}>", str(value))
@@ -42,7 +42,7 @@ def address(pattern: URLPattern, **values: Any) -> str:
 
 
 def objects_of(fleet: Fleet) -> dict[str, Any]:
-    """One of everything that a route can name."""
+    """One object for every parameter of a route."""
     device = fleet.devices[0]
     alarm: Alarm = make_alarm(device)
     cohort = Cohort.objects.create(tenant=fleet.tenant, name="all", query="*")
@@ -62,7 +62,7 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda p: p.name)
-def test_a_stranger_is_sent_to_the_sign_in_page(
+def test_a_person_who_is_not_signed_in_goes_to_the_sign_in_page(
     pattern: URLPattern, client: Client
 ) -> None:
     path = address(pattern)
@@ -70,13 +70,13 @@ def test_a_stranger_is_sent_to_the_sign_in_page(
     answers = [client.get(path), client.post(path)]
 
     for answer in answers:
-        # An address of POSTs only says so before it asks who is there.
+        # A route for POST only answers 405 before it checks the sign-in.
         assert answer.status_code in (301, 302, 405), path
         if answer.status_code != 405 and pattern.name != "home":
             assert answer["Location"].startswith("/accounts/login/"), path
 
 
-def test_what_is_another_tenants_is_not_there(acme: Fleet, globex: Fleet) -> None:
+def test_objects_of_another_tenant_are_not_found(acme: Fleet, globex: Fleet) -> None:
     theirs = objects_of(globex)
     client = acme.client(Role.ADMIN)
 
@@ -93,7 +93,7 @@ def test_what_is_another_tenants_is_not_there(acme: Fleet, globex: Fleet) -> Non
         assert statuses <= {404, 405}, path
 
 
-def test_a_list_shows_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> None:
+def test_lists_show_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> None:
     objects_of(globex)
     client = acme.client()
 
@@ -110,13 +110,13 @@ def test_a_list_shows_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> N
         assert "globex" not in text, path
 
 
-def test_who_may_only_look_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
+def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
     ours = objects_of(acme)
     client = acme.client(Role.VIEWER)
 
     for pattern in urlpatterns:
         path = address(pattern, **ours)
-        if pattern.name in FOR_OTHERS:
+        if pattern.name in NOT_FOR_VIEWERS:
             assert client.get(path).status_code == 403
         elif pattern.name not in ("home", "find", "new-job"):
             assert client.get(path).status_code in (200, 405), path
@@ -141,7 +141,7 @@ def test_who_may_only_look_sees_every_page_and_changes_nothing(acme: Fleet) -> N
             assert client.post(path, changes[pattern.name]).status_code == 403, path
 
 
-def test_an_operator_does_not_move_a_lifecycle(acme: Fleet) -> None:
+def test_an_operator_cannot_change_a_lifecycle(acme: Fleet) -> None:
     client = acme.client(Role.OPERATOR)
 
     answer = client.post("/devices/sh-0/lifecycle/", {"to": "retired", "reason": "x"})
@@ -151,7 +151,7 @@ def test_an_operator_does_not_move_a_lifecycle(acme: Fleet) -> None:
     assert acme.devices[0].lifecycle == "active"
 
 
-def test_a_change_without_a_token_of_the_page_is_refused(acme: Fleet) -> None:
+def test_a_change_without_a_csrf_token_is_refused(acme: Fleet) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(acme.person(Role.OPERATOR))
 

@@ -1,4 +1,4 @@
-"""Documents of any JSON that a door lets in: every page of the device holds."""
+"""Documents with unexpected JSON: every page of the device still works."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from registry.choices import Role, Scope
+from registry.choices import Role, TokenScope
 from registry.services.tokens import create_token
 from tests.adapters.http_client import http_unit
-from tests.commands.field import ask, fresh
+from tests.commands.units import ask, fresh
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ SHAPES: list[Any] = [
     *([], [[]], [1, "a", None, {"b": []}], {}, {"": ""}, {"a": {"b": {"c": [{}]}}}),
     {"from": 1, "to": {"from": None}, "value": [], "at": "never", "items": 7},
 ]
-# What readers look for by name, each once as everything else than what it is.
+# Keys that the platform reads by name; each one gets every unexpected shape.
 NAMES = (
     *("firmware", "config", "config_version", "interval", "battery", "name", "version"),
     *("reported", "desired", "progress", "percent", "code", "status", "uploads", "a.b"),
@@ -36,7 +36,7 @@ def unit() -> Any:
 def person(unit: Any, client: Client) -> Client:
     member = MembershipFactory(tenant=unit.device.tenant, role=Role.ADMIN)
     client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    _, key = create_token(user=member.user, name="all", scopes=Scope.values)
+    _, key = create_token(user=member.user, name="all", scopes=TokenScope.values)
     client.program = APIClient()  # type: ignore[attr-defined]
     client.program.credentials(  # type: ignore[attr-defined]
         HTTP_AUTHORIZATION=f"Token {key}"
@@ -54,7 +54,7 @@ def look(person: Any, uid: str, *more: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: repr(shape)[:20])
-def test_what_a_device_reports_and_is_wanted(
+def test_pages_work_with_any_reported_and_desired_json(
     unit: Any, person: Any, shape: Any
 ) -> None:
     url = f"/api/v1/devices/{unit.device.uid}/desired/"
@@ -71,7 +71,9 @@ def test_what_a_device_reports_and_is_wanted(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: repr(shape)[:20])
-def test_what_a_device_answers_to_a_command(unit: Any, person: Any, shape: Any) -> None:
+def test_pages_work_with_any_result_json_of_a_command(
+    unit: Any, person: Any, shape: Any
+) -> None:
     command = ask(unit, "reboot")
     unit.poll()
     path = f"commands/{command.public_id}"

@@ -1,10 +1,10 @@
-// Charts of a device's metrics, drawn from the tables that stand below them.
+// Charts of a device's metrics, drawn from the tables below them.
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 
 const HEIGHT = 170;
 const drawn = new Map();
 
-/** A token's colour as the canvas takes it: light-dark() is resolved by the browser. */
+/** A token's colour for the canvas: the browser resolves light-dark(). */
 const colour = (name, box) => {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
@@ -14,12 +14,12 @@ const colour = (name, box) => {
   return found;
 };
 
-const faint = (text, share) => text.replace(/^rgba?\(([^)]+?)(,[^,]+)?\)$/, (_, inner) => {
+const withOpacity = (text, share) => text.replace(/^rgba?\(([^)]+?)(,[^,]+)?\)$/, (_, inner) => {
   const [r, g, b] = inner.split(",");
   return `rgba(${r}, ${g}, ${b}, ${share})`;
 });
 
-/** Rows of the table as columns; where a bucket is missing, the line is broken. */
+/** The rows of the table as columns; a missing bucket breaks the line. */
 const columns = (figure) => {
   const step = Number(figure.dataset.step);
   const [at, mean, low, high] = [[], [], [], []];
@@ -37,18 +37,18 @@ const columns = (figure) => {
   return [at, mean, high, low];
 };
 
-/** Some room above and below; a steady value does not fill the chart with nothing. */
-const room = (_, low, high) => {
+/** Some space above and below, also for a constant value. */
+const yRange = (_, low, high) => {
   if (low === null) return [0, 1];
-  const air = Math.max((high - low) * 0.1, Math.abs(high) * 0.02, 0.1);
-  return [low - air, high + air];
+  const margin = Math.max((high - low) * 0.1, Math.abs(high) * 0.02, 0.1);
+  return [low - margin, high + margin];
 };
 
 const DAY = 86_400;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const moment = (seconds) => new Date(seconds * 1000);
-const said = (value) => (value == null ? "–" : `${Math.round(value * 100) / 100}`);
+const rounded = (value) => (value == null ? "–" : `${Math.round(value * 100) / 100}`);
 
 const draw = (figure) => {
   const box = figure.querySelector(".plot");
@@ -57,24 +57,24 @@ const draw = (figure) => {
   const [accent, ink, line] = ["--accent", "--ink-3", "--line"].map((n) => colour(n, box));
   const font = `11px ${getComputedStyle(box).fontFamily}`;
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-  const edge = { stroke: faint(accent, 0.35), width: 1, value: (_, v) => said(v), points: { show: false } };
+  const edge = { stroke: withOpacity(accent, 0.35), width: 1, value: (_, v) => rounded(v), points: { show: false } };
   const data = columns(figure);
   const [from, to] = [figure.dataset.from, figure.dataset.to].map(Number);
   const times = (_, splits) => splits.map((at) => (to - from > DAY ? date : clock).format(moment(at)));
-  const lonely = data[0].length < 3;
+  const isSparse = data[0].length < 3;
   drawn.set(box, new uPlot({
     width: Math.max(240, box.clientWidth),
     height: HEIGHT,
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { range: [from, to] }, y: { range: room } },
+    scales: { x: { range: [from, to] }, y: { range: yRange } },
     series: [
       { label: "at", value: (_, at) => (at == null ? "–" : `${date.format(moment(at))} ${clock.format(moment(at))}`) },
-      { label: "mean", stroke: accent, width: 2, value: (_, v) => said(v), points: lonely ? { show: true } : { size: 4 } },
+      { label: "mean", stroke: accent, width: 2, value: (_, v) => rounded(v), points: isSparse ? { show: true } : { size: 4 } },
       { label: "highest", ...edge },
       { label: "lowest", ...edge },
     ],
-    bands: [{ series: [2, 3], fill: faint(accent, 0.16) }],
+    bands: [{ series: [2, 3], fill: withOpacity(accent, 0.16) }],
     axes: [{ ...axis, values: times }, { ...axis, size: 52 }],
   }, data, box));
 };
