@@ -1,18 +1,18 @@
-# The two commands a newcomer needs: `make demo` and `make test`. Everything else of the
-# set-up stands in iotplatform/local/setup/, which needs only Python and its venv.
+# A newcomer needs two commands: `make demo` and `make test`. The rest of the set-up is in
+# iotplatform/local/setup/, which needs only Python and its venv module.
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) iotplatform/local/setup/bootstrap.py
 
 .PHONY: help demo up test test-long lint bench clean
 
 help:
-	@echo "make demo       the platform with a demo fleet (DEVICES=500, PORT=8000)"
-	@echo "make up         the platform, empty"
-	@echo "make test       everything the test suite needs, the checks, the suite"
-	@echo "make test-long  the same tests at full size"
-	@echo "make lint       the checks alone"
-	@echo "make bench      benchmarks, to var/bench/"
-	@echo "make clean      remove .venv, node_modules, var and caches"
+	@echo "make demo       run the platform with a demo fleet (DEVICES=500, PORT=8000)"
+	@echo "make up         run the platform without any data"
+	@echo "make test       install what the tests need, then run the checks and the tests"
+	@echo "make test-long  run the same tests at full size"
+	@echo "make lint       run only the checks"
+	@echo "make bench      run the benchmarks; results go to var/bench/"
+	@echo "make clean      delete .venv, node_modules, var and caches"
 
 demo:
 	@$(BOOTSTRAP) local -- manage.py up --demo
@@ -33,4 +33,4 @@ bench:
 	@$(BOOTSTRAP) test -- -m iotplatform.local.setup.make_targets bench $(BENCH)
 
 clean:
-	@$(PYTHON) iotplatform/local/setup/bootstrap.py clean
+	@$(BOOTSTRAP) clean

@@ -1,12 +1,11 @@
 #!/usr/bin/env python
-"""Django's command-line door."""
+"""Django's command line."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Run an administrative command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
     from django.core.management import execute_from_command_line
 

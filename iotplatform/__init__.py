@@ -1,4 +1,4 @@
-"""The project package: settings, doors, the local stack and the simulator."""
+"""The project package: settings, adapters, the local stack and the simulator."""
 
 from iotplatform.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""Django admin: for those who manage, behind the same sign-in as everything."""
+"""The Django admin site, for managers, with the same sign-in as the console."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from registry.permissions import Right, tenants_where
 
 
 class PlatformAdminSite(admin.AdminSite):
-    """The stock admin, for platform superusers and the tenants' own staff.
+    """The default admin, for platform superusers and the tenants' own staff.
 
-    What staff see there is theirs: ``registry.admin.shared.tenant_rows``.
+    ``registry.admin.shared.tenant_rows`` limits staff to rows of their tenants.
     """
 
     site_header = "iotplatform administration"
@@ -25,7 +25,7 @@ class PlatformAdminSite(admin.AdminSite):
     index_title = "Registry and platform"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whether the person stands above all tenants, or is staff and manages one."""
+        """Whether the user is a superuser, or is staff and manages a tenant."""
         user = request.user
         if not user.is_authenticated or not user.is_active:
             return False
@@ -34,22 +34,22 @@ class PlatformAdminSite(admin.AdminSite):
         return user.is_staff and bool(tenants_where(user, Right.MANAGE))
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuse an address with NUL in it, which no text of a table has."""
+        """Refuse a URL that contains NUL: the database cannot search for it."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            asked = (text for values in request.GET.lists() for text in values[1])
-            if any("\0" in text for text in (request.path, *request.GET, *asked)):
-                raise BadRequest("An address cannot hold the character NUL.")
+            values = (text for _, texts in request.GET.lists() for text in texts)
+            if any("\0" in text for text in (request.path, *request.GET, *values)):
+                raise BadRequest("A URL cannot contain the character NUL.")
             return inner(request, *args, **kwargs)
 
         return checked
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Send people to the one sign-in page, where failed tries are counted."""
+        """Redirect to the sign-in page of the console, which counts failed tries."""
         if request.user.is_authenticated and not self.has_permission(request):
-            raise PermissionDenied("Only staff who manage a tenant may come in here.")
+            raise PermissionDenied("Only staff who manage a tenant may use the admin.")
         if request.user.is_authenticated:
             return redirect("admin:index")
         return redirect_to_login(request.GET.get("next", request.path))

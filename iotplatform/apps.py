@@ -1,13 +1,10 @@
-"""The project package, installed for its management commands and checks."""
+"""The project package as an app, for its management commands and checks."""
 
 from django.apps import AppConfig
 
 
 class PlatformConfig(AppConfig):
-    """Configuration of the iotplatform app."""
-
     name = "iotplatform"
 
     def ready(self) -> None:
-        """Register the checks of settings."""
-        from iotplatform import checks  # noqa: F401
+        from iotplatform import checks  # noqa: F401  (it registers the checks)

@@ -1,4 +1,4 @@
-"""The Celery application and its clock: every sweep that beat starts."""
+"""The Celery application, and the schedule of every periodic task."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ STARTED_AT, STARTED = datetime.now(UTC), monotonic()
 
 
 def steady_now() -> datetime:
-    """Return the time as if nobody had set the clock since this process started.
+    """Return the time, unaffected by changes of the clock since this process started.
 
-    Beat asks when an entry ran last: set back by an hour, it would rest for an hour.
+    Beat compares with the last run: after the clock is set back by an hour, it would
+    run nothing for an hour.
     """
     return STARTED_AT + timedelta(seconds=monotonic() - STARTED)
 
 
 def every(seconds: float) -> schedule:
-    """Return a schedule that goes on whatever the clock is set to."""
+    """Return a schedule that changes of the clock do not affect."""
     return schedule(timedelta(seconds=seconds), nowfun=steady_now)
 
 
-# What is rare is due at the start: beat keeps no file of when an entry ran last, which
-# would be of another clock.
+# Rare tasks are due at the start. Beat keeps no file of last runs: those times would be
+# from another clock.
 AT_START = STARTED_AT - timedelta(days=1)
 app.conf.beat_scheduler = "celery.beat:Scheduler"
-# A sweep that is late is useless twice, so each entry expires before it would pile up.
+# A late task is useless when the next one is due, so each entry expires by then.
 app.conf.beat_schedule = {
     "registry.run_imports": {
         "task": "registry.run_imports",

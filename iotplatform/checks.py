@@ -1,4 +1,4 @@
-"""System checks that explain a bad setting, each with an id."""
+"""System checks that explain wrong settings; each message has an id."""
 
 from __future__ import annotations
 
@@ -18,36 +18,40 @@ CREDENTIAL_WAYS = {"files", "http", "none"}
 
 @register()
 def check_python(**kwargs: Any) -> list[CheckMessage]:
-    """The interpreter is new enough."""
     if sys.version_info >= OLDEST_PYTHON:
         return []
     found = ".".join(map(str, sys.version_info[:3]))
-    return [Error(f"Python {found} is too old: 3.11 or newer.", id="iotplatform.E001")]
+    return [
+        Error(
+            f"Python {found} is too old: 3.11 or newer is needed.",
+            id="iotplatform.E001",
+        )
+    ]
 
 
 @register()
 def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
-    """Sessions and signed links stand on a secret of their own."""
+    """SECRET_KEY is set and strong: it protects sessions and signed links."""
     if settings.DEBUG:
         return []
     try:
         key = settings.SECRET_KEY
-    except ImproperlyConfigured:  # Django's own words for an empty one
+    except ImproperlyConfigured:  # Django raises this for an empty key
         key = ""
     if not key:
         return [
             Error(
                 "SECRET_KEY is not set.",
-                hint="Set it to 50 random characters, the same for every process.",
+                hint="Set it to 50 random characters, the same in every process.",
                 id="iotplatform.E002",
             )
         ]
     if len(key) < SHORTEST_SECRET or len(set(key)) < 5:
         return [
             Error(
-                f"SECRET_KEY is weak: shorter than {SHORTEST_SECRET} characters, or"
-                " made of few.",
-                hint="Set it to 50 random characters, the same for every process.",
+                f"SECRET_KEY is weak: it is shorter than {SHORTEST_SECRET} characters,"
+                " or uses too few different ones.",
+                hint="Set it to 50 random characters, the same in every process.",
                 id="iotplatform.E003",
             )
         ]
@@ -56,45 +60,47 @@ def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_mqtt_url(**kwargs: Any) -> list[CheckMessage]:
-    """MQTT_URL can be understood, and says what the broker can do."""
+    """MQTT_URL is valid, and fits BRIDGE_SLOTS."""
     form = "mqtt://%40bridge:secret@host:1883?version=5&share=bridge"
     try:
         url = urlsplit(settings.MQTT_URL)
         problem = _mqtt_problem(url)
-    except ValueError as error:  # a port that is no number, a broken IPv6 address
+    except ValueError as error:  # the port is not a number, or the IPv6 address is bad
         problem = str(error)
     if not problem:
         return []
-    return [Error(f"MQTT_URL: {problem}", hint=f"As in {form}", id="iotplatform.E004")]
+    hint = f"For example: {form}"
+    return [Error(f"MQTT_URL: {problem}", hint=hint, id="iotplatform.E004")]
 
 
 def _mqtt_problem(url: SplitResult) -> str:
     options = parse_qs(url.query, keep_blank_values=True)
     version = options.get("version", ["5"])[0]
     if url.scheme not in ("mqtt", "mqtts"):
-        return "begins with neither mqtt:// nor mqtts://."
+        return "must start with mqtt:// or mqtts://."
     if not url.hostname:
-        return "names no host."
+        return "the host is missing."
     if url.port == 0:
         return "the port is 0."
     if version not in MQTT_VERSIONS:
-        return f"version={version} is neither 5 nor 3.1.1."
+        return f"version must be 5 or 3.1.1, not {version}."
     if version == "3.1.1" and options.get("share", [""])[0]:
         return "MQTT 3.1.1 has no shared subscriptions: leave share empty."
     if version == "3.1.1" and settings.BRIDGE_SLOTS > 1:
-        return "without shared subscriptions there is one bridge: BRIDGE_SLOTS is 1."
+        return "without shared subscriptions, BRIDGE_SLOTS must be 1."
     return ""
 
 
 @register()
 def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
-    """BROKER_CREDENTIALS is a way that there is, and has what it needs."""
+    """BROKER_CREDENTIALS is valid, and has the secret that it needs."""
     way = settings.BROKER_CREDENTIALS
     if way == "http" and len(settings.BROKER_SECRET) < SHORTEST_SECRET:
         return [
             Error(
-                "BROKER_CREDENTIALS is http, and BROKER_SECRET is not set or shorter"
-                f" than {SHORTEST_SECRET} characters: every question is refused.",
+                "BROKER_CREDENTIALS is http, but BROKER_SECRET is not set or shorter"
+                f" than {SHORTEST_SECRET} characters: all requests of the broker are"
+                " refused.",
                 hint="Set it to 50 random characters, here and in the broker.",
                 id="iotplatform.E006",
             )
@@ -103,8 +109,8 @@ def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"BROKER_CREDENTIALS is {settings.BROKER_CREDENTIALS!r}; it is one of:"
-            f" {', '.join(sorted(CREDENTIAL_WAYS))}.",
+            f"BROKER_CREDENTIALS must be one of {', '.join(sorted(CREDENTIAL_WAYS))},"
+            f" not {settings.BROKER_CREDENTIALS!r}.",
             id="iotplatform.E005",
         )
     ]
@@ -112,27 +118,27 @@ def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_single_sign_on(**kwargs: Any) -> list[CheckMessage]:
-    """An identity provider is named with all that it takes, and safely reached."""
+    """Single sign-on has all its settings, and uses https."""
     names = ("OIDC_SERVER_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
     missing = [name for name in names if not getattr(settings, name)]
     if len(missing) == len(names):
         return []
     if missing:
-        text = f"Of single sign-on these are not set: {', '.join(missing)}."
+        text = f"Single sign-on needs settings that are missing: {', '.join(missing)}."
         return [Error(text, hint="Set all three, or none.", id="iotplatform.E007")]
-    if _is_safely_reached(settings.OIDC_SERVER_URL):
+    if _is_secure(settings.OIDC_SERVER_URL):
         return []
     return [
         Error(
-            "OIDC_SERVER_URL begins with no https://: anybody on the way could sign in"
-            " as anybody.",
-            hint="As in https://id.example.com/realms/staff",
+            "OIDC_SERVER_URL must start with https://. Otherwise an attacker on the"
+            " network could sign in as anybody.",
+            hint="For example: https://id.example.com/realms/staff",
             id="iotplatform.E008",
         )
     ]
 
 
-def _is_safely_reached(address: str) -> bool:
+def _is_secure(address: str) -> bool:
     try:
         url = urlsplit(address)
     except ValueError:
@@ -146,13 +152,13 @@ def _is_safely_reached(address: str) -> bool:
 
 @register()
 def check_search_index(**kwargs: Any) -> list[CheckMessage]:
-    """Nobody believes that Elasticsearch is used while it is not."""
+    """Warn that ELASTICSEARCH_URL has no effect yet."""
     if not settings.ELASTICSEARCH_URL:
         return []
     return [
         Warning(
-            "ELASTICSEARCH_URL is set, and this version does not use it yet: the fleet"
-            " is searched in the embedded index.",
+            "ELASTICSEARCH_URL is set, but this version does not use it yet: searches"
+            " use the embedded index.",
             id="iotplatform.W001",
         )
     ]

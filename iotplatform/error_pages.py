@@ -1,4 +1,4 @@
-"""Errors outside of views: a problem document for scripts, a page for people."""
+"""Answers to errors: a problem document for scripts, a page for people."""
 
 from __future__ import annotations
 
@@ -18,63 +18,60 @@ from django.views.decorators.csrf import csrf_exempt
 from iotplatform.common.problems import problem_response
 
 SCRIPTS = ("/api/", "/device/")
-NO_SUCH_PATH = "There is no such path. Every path of the API ends in a slash."
+NO_SUCH_PATH = "This path does not exist. Every path of the API ends with a slash."
 
 
 def is_for_scripts(request: HttpRequest) -> bool:
-    """Whether a script asks, and expects JSON."""
+    """Whether the client is a script and expects JSON."""
     return request.path.startswith(SCRIPTS)
 
 
 @csrf_exempt
 def unknown_path(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Answer for a path below /api/ that nothing serves."""
+    """Answer an unknown path below /api/ or /device/."""
     return problem_response(request, 404, NO_SUCH_PATH)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer for a request that Django refuses."""
     if is_for_scripts(request):
-        return problem_response(request, 400, "The request cannot be understood.")
+        return problem_response(request, 400, "The request is not valid.")
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer for what may not be done."""
     if is_for_scripts(request):
         return problem_response(request, 403, "You may not do this.")
     return defaults.permission_denied(request, exception)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
-    """Answer for a form that did not come from a page of ours, or from an old one."""
-    detail = f"The form is too old, or not from a page of this site: {reason}"
+    """Answer a form without a valid CSRF token."""
+    detail = f"The form is too old, or does not come from this site: {reason}"
     return forbidden(request, PermissionDenied(detail))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer for what is not there."""
     if is_for_scripts(request):
         return problem_response(request, 404, NO_SUCH_PATH)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer for an error of ours; its details are in the log only."""
-    # Django calls this while it handles the exception, and does not hand it over.
+    """Answer an error of ours; only the log has its details."""
+    # Django calls this while it handles the exception, but does not pass it on.
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return _without_database(request)
     if is_for_scripts(request):
-        detail = "The platform failed at this. It has been logged."
+        detail = "The platform failed. The error has been logged."
         return problem_response(request, 500, detail)
     return defaults.server_error(request)
 
 
 def _without_database(request: HttpRequest) -> HttpResponse:
-    """Answer while the database is away; nothing here may ask it."""
+    """Answer while the database is away; nothing here may query it."""
     if is_for_scripts(request):
         answer: HttpResponse = problem_response(
-            request, 503, "The database does not answer. Ask again in a moment."
+            request, 503, "The database does not answer. Try again in a moment."
         )
     else:
         answer = HttpResponse(render_to_string("503.html"), status=503)
@@ -85,14 +82,15 @@ def _without_database(request: HttpRequest) -> HttpResponse:
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: Any
 ) -> HttpResponse:
-    """Answer for a name that was tried too often (django-axes)."""
+    """Answer a sign-in that failed too often (for django-axes)."""
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
     if is_for_scripts(request):
         answer: HttpResponse = problem_response(
             request,
             429,
-            "Too many failed tries: this name is locked for a while from your address.",
+            "Too many failed tries: this user is locked out for a while at your"
+            " address.",
         )
     else:
         template = settings.AXES_LOCKOUT_TEMPLATE

@@ -1,7 +1,7 @@
 """Settings of every process; each value comes from the environment.
 
-The embedded stack writes the addresses of its stores to ``$IOT_DATA_DIR/run/env`` when
-it starts; what the environment sets itself wins over that file.
+At its start, the embedded stack writes the addresses of its stores to
+``$IOT_DATA_DIR/run/env``. Variables of the environment override that file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import environ
 
 from iotplatform.database.process_roles import OWNER, default_role
 
-# Admin and form classes name their model, as in ModelAdmin[Device], at run time too.
+# Allow ModelAdmin[Device] and the like at run time too.
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -66,14 +66,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "registry.middleware.WallMiddleware",
+    "registry.middleware.TenantScopeMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "console.auth.session_policy.SessionRulesMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it answers for a refused sign-in
+    "axes.middleware.AxesMiddleware",  # last: it answers a refused sign-in
 ]
 
 ROOT_URLCONF = "iotplatform.urls"
@@ -91,29 +91,29 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.context.console",  # read only by the console's templates
+                "console.context.console",  # only the console's templates use it
             ],
         },
     }
 ]
 
-# Stores. An unset URL means the embedded one, whose address is in run/env.
+# Stores. Without a URL, the embedded store is used; its address is in run/env.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres:///iotplatform")}
 DATABASES["default"]["ENGINE"] = "iotplatform.common.postgres"
 DATABASES["default"]["OPTIONS"] = {
     "application_name": env.str("PROCESS_NAME", "manage"),
-    # A server that is away, or cut off without a word, is an error within a minute.
+    # A server that is down or unreachable must become an error within a minute.
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-# Each process acts as a role that owns nothing, so that row-level security can bind it.
+# Each process uses a role that owns nothing: row-level security does not bind owners.
 DATABASE_ROLE = env.str("DATABASE_ROLE", default="") or default_role(sys.argv)
 DATABASES["default"]["OPTIONS"]["options"] = (
     "-c iot.unwalled=on" if DATABASE_ROLE == OWNER else f"-c role={DATABASE_ROLE}"
 )
-# A database that was restarted costs a reconnect, not an error on each old connection.
+# After a restart of the database, reconnect instead of failing on each old connection.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if env.bool("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {
@@ -126,33 +126,33 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 MQTT_URL = env.str("MQTT_URL", default="mqtt://127.0.0.1:1883?version=5&share=bridge")
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
 BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
-# A bridge that processes nothing of what waits for so long ends itself, to be started
-# anew: longer than any batch, and than any store takes to say that it is away.
+# A bridge that processes none of its waiting messages for this long exits, and its
+# supervisor restarts it. Longer than any batch, and than any time-out of a store.
 BRIDGE_STILL_SECONDS = env.float("BRIDGE_STILL_SECONDS", default=60.0)
-# How a broker learns device credentials: "files" (manage.py mosquitto_files writes
-# them, and a credential's POST waits for that), "http" (it asks under /broker/v1/, with
-# BROKER_SECRET) or "none" (something of the operator's).
+# How the broker gets device credentials: "files" (manage.py mosquitto_files writes
+# them, and the POST of a credential waits for that), "http" (the broker asks
+# /broker/v1/, with BROKER_SECRET) or "none" (the operator's own way).
 BROKER_CREDENTIALS = env.str("BROKER_CREDENTIALS", default="none")
 BROKER_SECRET = env.str("BROKER_SECRET", default="")
-# Where devices connect, as they are told when they enrol.
+# The broker's address that devices get when they enrol.
 DEVICE_MQTT_URL = env.str(
     "DEVICE_MQTT_URL", default=f"mqtt://127.0.0.1:{env.str('MQTT_PORT', '1883')}"
 )
 
-# How many long polls of devices may wait at once in one web process: each holds a
-# thread, and the console needs some too.
+# How many long polls of devices may wait in one web process: each uses a thread, and
+# the console needs threads too.
 DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)
 
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        # A dead Redis must answer as an error within seconds, never hang a request.
+        # Without Redis, a request must fail within seconds instead of hanging.
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
 }
 
-# People.
+# Users and sign-in.
 AUTH_USER_MODEL = "registry.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -176,14 +176,14 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "console.auth.allauth_adapters.AccountAdapter"
-# django-axes locks out, on every door; this is for the codes of the second factor.
+# django-axes limits tries of passwords; this limits tries of second-factor codes.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key"}
-# Sign-in by an OpenID Connect provider: switched on by these three.
+# Sign-in by an OpenID Connect provider is on when these three are set.
 OIDC_SERVER_URL = env.str("OIDC_SERVER_URL", default="")
 OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="") or "single sign-on"
-# Whether whom we do not know gets an account, of no tenant.
+# Whether an unknown person gets an account, which belongs to no tenant.
 OIDC_SIGN_UP = env.bool("OIDC_SIGN_UP", default=False)
 SOCIALACCOUNT_ADAPTER = "console.auth.allauth_adapters.ProviderAdapter"
 SOCIALACCOUNT_PROVIDERS = {
@@ -192,7 +192,7 @@ SOCIALACCOUNT_PROVIDERS = {
 SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "console.auth.allauth_adapters.SecondFactorAdapter"
 MFA_TOTP_ISSUER = env.str("SECOND_FACTOR_ISSUER", default="iotplatform")
-# Of whom a second factor is required: superusers, admins (of a tenant), everybody.
+# Who needs a second factor: superusers, admins (of a tenant), everybody.
 SECOND_FACTOR_REQUIRED_OF = env.list("SECOND_FACTOR_REQUIRED_OF", default=[])
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
@@ -200,7 +200,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "account/lockout.html"
 AXES_LOCKOUT_CALLABLE = "iotplatform.error_pages.locked_out"
-# A forgotten browser is signed out after a working day.
+# Sign out a forgotten browser after a working day.
 SESSION_COOKIE_AGE = 12 * 3_600
 ACCOUNT_SESSION_REMEMBER = True
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=2 * 3_600)
@@ -214,7 +214,8 @@ CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
-# The browsers' preload list is for who owns the whole domain, and hard to leave.
+# W021 asks for the browsers' preload list. That is hard to leave, and only for owners
+# of a whole domain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
@@ -258,7 +259,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Registry, state, commands and fleet search of device fleets.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # Operations are named by what follows; devices have a prefix of their own.
+    # Operations get their names from the rest of the path; devices have another prefix.
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -268,7 +269,7 @@ SPECTACULAR_SETTINGS = {
         "registry.api.openapi.add_problems",
         "iotplatform.adapters.http.openapi.add_shapes",
     ],
-    # Fields of one name that hold different choices need names of their own.
+    # Fields with the same name but different choices need different names.
     "ENUM_NAME_OVERRIDES": {
         "DeviceKindEnum": "registry.choices.DeviceKind",
         "CredentialKindEnum": "registry.models.credentials.CredentialKind",
@@ -280,7 +281,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# Celery: tasks say only "look at the table", so nothing is kept and nothing is delayed.
+# Celery: a task only triggers a look at the database, so losing one is harmless.
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
@@ -301,7 +302,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 
-# Static files: ours, and the libraries that npm brought.
+# Static files: ours, and the libraries that npm installed.
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 NODE_MODULES = BASE_DIR / "node_modules"
@@ -320,7 +321,7 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
-# The longest file of a firmware release.
+# The largest file of a firmware release.
 FIRMWARE_MAX_BYTES = env.int("FIRMWARE_MAX_BYTES", default=256 * 1024 * 1024)
 FILE_UPLOAD_HANDLERS = [
     "iotplatform.common.uploads.BoundedUploadHandler",
@@ -331,7 +332,7 @@ FILE_UPLOAD_HANDLERS = [
 # The fleet index.
 INDEX_DIR = DATA_DIR / "index"
 
-# Set by the embedded stack when it loads a demo fleet: /readyz waits for this file.
+# Set by the embedded stack when it loads a demo fleet; /readyz waits for this file.
 DEMO_READY_FILE = env.str("DEMO_READY_FILE", default="")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
@@ -343,5 +344,5 @@ LOGGING: dict[str, Any] = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"axes.apps": {"level": "WARNING"}},  # it greets at every start
+    "loggers": {"axes.apps": {"level": "WARNING"}},  # it logs a greeting at each start
 }

@@ -1,4 +1,4 @@
-"""All URLs of the project; each app says its own."""
+"""All URLs of the project; each app defines its own."""
 
 from allauth.account import views as account
 from django.contrib import admin
@@ -18,12 +18,12 @@ api: list[URLPattern | URLResolver] = [
     path("platform/", PlatformView.as_view()),
 ]
 
-# Of allauth only what we want: nobody signs up, and nothing is mailed.
+# Only the parts of allauth that we use: no sign-up, and no e-mail.
 accounts: list[URLPattern | URLResolver] = [
     path("login/", account.login, name="account_login"),
     path("logout/", account.logout, name="account_logout"),
     path("inactive/", account.account_inactive, name="account_inactive"),
-    path("signup/", account.signup, name="account_signup"),  # says that it is closed
+    path("signup/", account.signup, name="account_signup"),  # shows that it is closed
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
     path("password/set/", account.password_set, name="account_set_password"),

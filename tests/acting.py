@@ -1,4 +1,4 @@
-"""What the web stamps on a transaction: who acts, and through which door."""
+"""Sets what web requests set in a transaction: who acts, by which entry point."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SETTINGS = ("iot.user_id", "iot.token_id", "iot.door")
 def acting(
     user: User | None = None, *, token: ApiToken | None = None, door: str = "rest"
 ) -> Iterator[None]:
-    """Run a transaction as a person's; after it, nobody acts."""
+    """Run a transaction in which a person acts; afterwards nobody does."""
     values = (user.pk if user else "", token.pk if token else "", door)
     with transaction.atomic():
         _stamp(values)
         yield
-        _stamp(("", "", ""))  # inside a test's own transaction, it would go on
+        _stamp(("", "", ""))  # inside a test's own transaction, it would stay set
 
 
 def _stamp(values: tuple[object, ...]) -> None:

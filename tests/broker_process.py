@@ -1,4 +1,4 @@
-"""A real broker with our configuration, and stock clients to try it with."""
+"""A real broker with our configuration, and standard clients for it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from iotplatform.common.private_files import write_private
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto
-from iotplatform.local.layout import write_private
 from iotplatform.local.ports import answers, free_port
 from registry.device_secrets import make_verifier
 from tests.waiting import wait_until
@@ -20,7 +20,7 @@ BASE = Path(__file__).resolve().parent.parent
 
 
 class BrokerProcess:
-    """Mosquitto, or amqtt as its stand-in, on free ports in a folder of its own."""
+    """Mosquitto, or amqtt in its place, on free ports in its own folder."""
 
     def __init__(self, *, is_stand_in: bool = False) -> None:
         self._parent = Path(tempfile.mkdtemp(prefix="iot-broker-"))
@@ -42,12 +42,12 @@ class BrokerProcess:
 
     @property
     def port(self) -> int:
-        """Where devices connect."""
+        """The port for devices."""
         return self.broker.device_port
 
     @property
     def url(self) -> str:
-        """What MQTT_URL would be."""
+        """The value for MQTT_URL."""
         return self.broker.url
 
     def start(self) -> None:
@@ -72,13 +72,13 @@ class BrokerProcess:
         return (self._parent / "log").read_text(errors="replace")
 
     def add_device(self, uid: str, secret: str = "secret") -> str:
-        """Give a device a secret; it holds once the broker has read the file again."""
+        """Give a device a secret; it works once the broker has reread the file."""
         self._secrets[uid] = secret
         self._publish_secrets()
         return secret
 
     def add_devices(self, secrets: dict[str, str]) -> None:
-        """Give many devices their secrets at once."""
+        """Give many devices their secrets, with one reload."""
         self._secrets |= secrets
         self._publish_secrets()
 
@@ -96,16 +96,16 @@ class BrokerProcess:
             self._process.send_signal(signal.SIGHUP)
 
     def pause(self) -> None:
-        """Have it read nothing until it goes on."""
+        """Stop the process until ``resume``."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL; what it has not saved is lost."""
+        """Send SIGKILL; unsaved data is lost."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -113,14 +113,14 @@ class BrokerProcess:
     def publish(
         self, uid: str, topic: str, message: str, *options: str, secret: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """`mosquitto_pub` as a device."""
+        """Run `mosquitto_pub` as a device."""
         words = ["mosquitto_pub", *self._as(uid, secret), "-t", topic, "-m", message]
         return subprocess.run(
             [*words, *options], capture_output=True, text=True, timeout=15, check=False
         )
 
     def subscribe(self, uid: str, topic: str, *options: str) -> subprocess.Popen[str]:
-        """`mosquitto_sub` as a device, or as the bridge; it has subscribed already."""
+        """Run `mosquitto_sub` as a device or the bridge, until it has subscribed."""
         words = ["stdbuf", "-oL", "mosquitto_sub", *self._as(uid, "")]
         process = subprocess.Popen(
             [*words, "-d", "-F", "got %t %p", "-t", topic, *options],

@@ -30,7 +30,7 @@ def empty_database() -> None:
     holds = sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})")
     asked = [holds.format(sql.Literal(table.as_string()), table) for table in tables]
     with transaction.atomic(), connection.cursor() as cursor:
-        # Or the wall would hide from the owner what there is.
+        # Else row security would hide the rows from the owner.
         cursor.execute("SELECT set_config('iot.unwalled', 'on', true)")
         cursor.execute(sql.SQL(" UNION ALL ").join(asked))
         full = [name for (name,) in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""Valid rows for tests, of every app."""
+"""Factories of valid rows for tests."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class BatchFactory(DjangoModelFactory[Batch]):
 
 
 class DeviceFactory(DjangoModelFactory[Device]):
-    """An active device; its site and product are of its tenant."""
+    """An active device; its site and product belong to its tenant."""
 
     class Meta:
         model = Device

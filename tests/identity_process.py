@@ -1,4 +1,4 @@
-"""An identity provider in a process of its own, and the settings that switch it on."""
+"""An identity provider in a separate process, and the settings that enable it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Control = Callable[..., None]
 
 @pytest.fixture(scope="session")
 def provider_address() -> Iterator[str]:
-    """A provider of our own."""
+    """The URL of our own provider."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.identity_provider", str(port)],
@@ -43,7 +43,7 @@ def provider_address() -> Iterator[str]:
 
 @pytest.fixture
 def provider(provider_address: str, settings: Any) -> Control:
-    """Say who is signed in at the provider, and what it does wrong."""
+    """Set who is signed in at the provider, and which fault it has."""
     settings.OIDC_SERVER_URL = provider_address
     settings.OIDC_CLIENT_ID = CLIENT_ID
     settings.OIDC_CLIENT_SECRET = CLIENT_SECRET
@@ -51,9 +51,9 @@ def provider(provider_address: str, settings: Any) -> Control:
     cache.clear()
 
     def control(person: dict[str, Any], fault: str = "") -> None:
-        said: dict[str, Any] = {"person": person, "fault": fault}
+        body: dict[str, Any] = {"person": person, "fault": fault}
         requests.post(
-            f"{provider_address}/control", json=said, timeout=10
+            f"{provider_address}/control", json=body, timeout=10
         ).raise_for_status()
 
     control(OLIVE)

@@ -1,7 +1,7 @@
 """A small OpenID Connect provider: ``python -m tests.identity_provider PORT``.
 
-Authlib's server on Flask. ``POST /control`` says who is signed in there, and what the
-provider does wrong from now on.
+Authlib's server on Flask. ``POST /control`` sets who is signed in there, and which
+fault the provider has from now on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from joserfc.jwk import OctKey, RSAKey
 
 CLIENT_ID, CLIENT_SECRET = "iotplatform", "a-secret-of-the-provider-0123456789"
 KEY = RSAKey.generate_key(2048, {"kid": "first", "use": "sig", "alg": "RS256"})
-# Of the same name, and in no list of keys.
+# It has the same key id, but is not in the published keys.
 FORGED = RSAKey.generate_key(2048, {"kid": "first", "use": "sig", "alg": "RS256"})
 SHARED = OctKey.import_key(CLIENT_SECRET, {"kid": "first"})
 STRANGER = {"sub": "nobody"}
@@ -31,7 +31,7 @@ now = SimpleNamespace(person=dict(STRANGER), fault="", codes={}, tokens={})
 
 
 class Client:
-    """Us, as the provider knows us."""
+    """The platform, as a client of the provider."""
 
     client_id = CLIENT_ID
     client_metadata: dict[str, Any] = {}
@@ -66,7 +66,7 @@ class Client:
 
 
 class Code(SimpleNamespace):
-    """A code that was handed out, for one sign-in."""
+    """The authorization code of one sign-in."""
 
     def get_redirect_uri(self) -> str:
         return str(self.redirect_uri)
@@ -88,7 +88,7 @@ class Code(SimpleNamespace):
 
 
 class Token(SimpleNamespace):
-    """An access token, good for asking who it is about."""
+    """An access token, for the userinfo endpoint."""
 
     def is_expired(self) -> bool:
         return False
@@ -218,7 +218,7 @@ def keys() -> Response:
 
 @app.get("/authorize")
 def authorize() -> Response:
-    """Somebody has a session here already: they are sent back at once."""
+    """The user already has a session here, and is redirected back at once."""
     user = None if now.fault == "denied" else SimpleNamespace(claims=dict(now.person))
     grant = server.get_consent_grant(end_user=user)
     answer: Response = server.create_authorization_response(
@@ -243,8 +243,8 @@ def userinfo() -> Response:
 
 @app.post("/control")
 def control() -> Response:
-    said = request.get_json()
-    now.person, now.fault = said["person"], said.get("fault", "")
+    body = request.get_json()
+    now.person, now.fault = body["person"], body.get("fault", "")
     return jsonify({})
 
 

@@ -1,4 +1,4 @@
-"""The whole real platform as a process of its own, as `make demo` runs it."""
+"""The whole real platform as a separate process, as `make demo` runs it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,17 @@ import psycopg
 from supervisor.xmlrpc import SupervisorTransport
 
 from iotplatform.local.layout import read_env_file
-from iotplatform.local.orphan_processes import stop_leftovers
+from iotplatform.local.orphan_processes import stop_orphans
 from iotplatform.local.ports import free_port
 from tests.waiting import wait_until
 
 BASE = Path(__file__).resolve().parent.parent
-# What a tester's shell may hold and the platform shall not: it brings its own.
+# Variables of a tester's shell that the platform must not inherit: it sets its own.
 OTHERS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL", "SECRET_KEY", "DEBUG", "LOG_LEVEL")
 
 
 class Platform:
-    """One `manage.py up` on free ports in a folder of its own.
-
-    ``url`` has no slash at its end.
-    """
+    """A `manage.py up` on free ports in its own folder; ``url`` has no final slash."""
 
     def __init__(
         self, folder: Path | None = None, environment: dict[str, str] | None = None
@@ -49,7 +46,7 @@ class Platform:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str, command: Sequence[str] = ()) -> None:
-        """Run it; its terminal goes to a file."""
+        """Start it; its output goes to a file."""
         words = [*(command or [sys.executable, "manage.py", "up"]), *options]
         with self.output_file.open("a") as terminal:
             self.process = subprocess.Popen(
@@ -59,8 +56,8 @@ class Platform:
                 stdin=subprocess.DEVNULL,
                 stdout=terminal,
                 stderr=subprocess.STDOUT,
-                # As from a terminal: a shell's background job, such as this test run
-                # may be, ignores SIGINT, and make would inherit that.
+                # As in a terminal. This test run may be a background job of a shell,
+                # which ignores SIGINT, and make would inherit that.
                 preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
 
@@ -78,14 +75,14 @@ class Platform:
 
     @property
     def env(self) -> dict[str, str]:
-        """What the embedded stack wrote for others to read."""
+        """The values that the embedded stack wrote to run/env."""
         return read_env_file(self.data_dir / "run" / "env")
 
     def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
     def wait_for(self, path: str = "/readyz", *, seconds: float = 180.0) -> None:
-        """Until a path answers 200; fails at once when the platform has ended."""
+        """Wait until a path answers 200; fail at once if the platform has ended."""
 
         def answers_or_ended() -> bool:
             return self.status_of(path) == 200 or self.has_ended()
@@ -108,7 +105,7 @@ class Platform:
             return 0
 
     def logs(self, process: str) -> str:
-        """A process's log so far."""
+        """Return a process's log."""
         path = self.data_dir / "log" / f"{process}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -117,7 +114,7 @@ class Platform:
         return "\n".join(f"--- {p.name}\n{p.read_text()[-1500:]}" for p in logs)
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """What supervisor knows of each process, by name."""
+        """Return supervisor's information about each process, by name."""
         socket = self.data_dir / "run" / "supervisor.sock"
         transport = SupervisorTransport(None, None, f"unix://{socket}")
         proxy: Any = ServerProxy("http://127.0.0.1", transport=transport)
@@ -127,20 +124,20 @@ class Platform:
         return int(self.processes()[process]["pid"])
 
     def answers(self) -> bool:
-        """Whether supervisor can be asked."""
+        """Whether supervisor answers."""
         try:
             return bool(self.processes())
         except OSError:
             return False
 
     def kill_supervisor(self) -> None:
-        """SIGKILL supervisord: what it started is nobody's then."""
+        """Send SIGKILL to supervisord; its child processes then have no parent."""
         pid = int((self.data_dir / "run" / "supervisord.pid").read_text())
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not _runs(pid), what="supervisord is gone")
 
     def kill(self, process: str) -> int:
-        """SIGKILL one process; the pid that is gone."""
+        """Send SIGKILL to one process; return its pid."""
         pid = wait_until(lambda: self.pid_of(process), what=f"{process} runs")
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -155,9 +152,10 @@ class Platform:
     def sql(
         self, query: str, parameters: Sequence[object] = (), *, role: str = "none"
     ) -> list[tuple[Any, ...]]:
-        """Rows from the platform's database; nothing is kept open.
+        """Query the platform's database over a new connection; return the rows.
 
-        The owner of the tables, who asks unless a role is named, sees no tenant's rows.
+        The default role owns the tables, and row security hides all tenants' rows from
+        it.
         """
         with psycopg.connect(
             self.env["DATABASE_URL"], connect_timeout=5, options=f"-c role={role}"
@@ -166,7 +164,7 @@ class Platform:
             return cursor.fetchall() if cursor.description else []
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command beside it; its output."""
+        """Run a management command on its stores; return the output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE,
@@ -180,7 +178,7 @@ class Platform:
         return done.stdout
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
-        """Ask it to stop; its exit status. It is killed when it takes over 20 s."""
+        """Stop it and return the exit status; kill it and fail after 20 s."""
         if self.process is None:
             return None
         self.process.send_signal(number)
@@ -188,16 +186,16 @@ class Platform:
             return self.process.wait(timeout=20)
         except subprocess.TimeoutExpired as error:
             self.process.kill()
-            stop_leftovers(self.data_dir)
+            stop_orphans(self.data_dir)
             raise AssertionError(f"not stopped in 20 s\n{self.terminal}") from error
         finally:
             self.process = None
 
     def discard(self) -> None:
-        """Stop whatever is left of it, and remove its data."""
+        """Stop everything that is left of it, and remove its data."""
         if self.process is not None and self.process.poll() is None:
             self.stop()
-        stop_leftovers(self.data_dir, seconds=2)
+        stop_orphans(self.data_dir, seconds=2)
         shutil.rmtree(self._made or self.data_dir, ignore_errors=True)
         self.output_file.unlink(missing_ok=True)
 
@@ -210,7 +208,7 @@ def _runs(pid: int) -> bool:
 
 
 def new_folder() -> Path:
-    """A folder that the stores' accounts can pass, whoever runs the tests."""
+    """A folder that the stores' accounts can enter, also if root runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="iot-stack-"))
     folder.chmod(0o711)
     return folder

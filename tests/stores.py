@@ -74,7 +74,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("DEBUG", "1")  # no manifest of static files is wanted
     os.environ.setdefault("LOG_LEVEL", "WARNING")
-    # Tests lay out rows of all tenants, as the owner; requests are walled all the same.
+    # Tests make rows of all tenants as the owner; requests still have a tenant scope.
     os.environ["DATABASE_ROLE"] = "none"
     if options.help or options.version or options.collectonly:
         return

@@ -1,4 +1,4 @@
-"""Tests wait for conditions, never for a time."""
+"""Wait for a condition instead of sleeping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def wait_until(
     what: str = "",
     every: float = 0.05,
 ) -> T:
-    """The first true answer; an AssertionError naming ``what`` when none comes."""
+    """Return the first true answer; raise AssertionError with ``what`` otherwise."""
     deadline = time.monotonic() + seconds
     while True:
         answer = holds()

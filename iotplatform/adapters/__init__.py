@@ -1,1 +1,1 @@
-"""The device doors: the adapters that carry the protocol (common/messages.py)."""
+"""The adapters by which devices connect; they carry the protocol of common/messages."""

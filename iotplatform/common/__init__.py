@@ -1,1 +1,1 @@
-"""Shared by every app; knows none of them."""
+"""Code that every app may import; it imports none of them."""

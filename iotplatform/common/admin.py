@@ -1,4 +1,4 @@
-"""What the admin's classes of several apps share."""
+"""Admin classes that several apps share."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ from django.http import HttpRequest
 
 
 class ReadOnly:
-    """Mixed into an admin or an inline: rows that only services write, to look at."""
+    """For an admin or an inline whose rows only services write."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one here."""
         return False
 
     def has_change_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        """Nobody changes one here."""
         return False
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        """Nobody deletes one here."""
         return False
 
 
 class ReadOnlyInline(ReadOnly):
-    """Mixed into an inline: who sees the page of a row sees what hangs on it."""
+    """For an inline that everybody sees who may see the row's page."""
 
     def has_view_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        """The row's own page has asked."""
+        """Allow: the row's own page has already checked."""
         return True

@@ -1,10 +1,10 @@
 """For migrations: put the audit log's triggers on a table that people change.
 
-Statement triggers with transition tables, one INSERT … SELECT a statement, all calling
-one function (made by the registry's migration, which a migration that uses this must
-depend on). They write an entry only where the transaction says who acts: it bears
-``iot.user_id`` or ``iot.token_id``, or a management command's ``iot.door``. So what
-messages and sweeps change costs one call a statement and leaves no entry.
+They are statement triggers with transition tables: one INSERT … SELECT per statement.
+All call one function, made by a migration of the registry; a migration that uses this
+must depend on it. They write an entry only if the transaction names the actor: it has
+``iot.user_id`` or ``iot.token_id``, or a management command's ``iot.door``. Changes by
+messages and sweeps cost one call per statement and leave no entry.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from django.db.migrations import RunSQL
 
-# They follow every change, or move by themselves: a change of these alone is none.
+# These change with every other change, or by themselves: alone they do not count.
 ALWAYS_IGNORED = ("updated_at", "last_login", "last_used_at")
 _EVENTS = {
     "insert": "NEW TABLE AS new_rows",
@@ -30,10 +30,11 @@ def audit_changes(
     secrets: Sequence[str] = (),
     ignored: Sequence[str] = (),
 ) -> RunSQL:
-    """Return the operation that has every person's change of a table recorded.
+    """Return the operation that makes the audit log record changes of a table.
 
-    ``kind`` is the model's name in snake case. The values of ``secrets`` never enter,
-    only that they changed; ``ignored`` are columns that change by themselves.
+    ``kind`` is the model's name in snake case. For columns in ``secrets`` the log
+    records only that they changed, never a value. ``ignored`` are columns that change
+    by themselves.
     """
     given = [kind, key, _array(secrets), _array([*ALWAYS_IGNORED, *ignored])]
     arguments = ", ".join(f"'{text}'" for text in given)

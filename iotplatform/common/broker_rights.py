@@ -1,16 +1,14 @@
-"""Who may write and read which topic: one table for access files and HTTP answers."""
+"""Who may write and read which topic, for the access files and the HTTP answers."""
 
 from __future__ import annotations
 
-import re
-
+from iotplatform.common.ids import UID
 from iotplatform.common.topics import UPLINK
 
-UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-PLATFORM_MARK = "@"  # begins the platform's own names, which no uid can
+PLATFORM_MARK = "@"  # the platform's own users start with it; a uid cannot
 LONGEST_TOPIC_BYTES = 65_535
-TREES = ("iot/v1/%u", "iot/v1/%u/child/+")  # a device's own, and its children's
-# What a device may, with its name in the place of %u: (access, filter).
+TREES = ("iot/v1/%u", "iot/v1/%u/child/+")  # a device's own topics, and its children's
+# The rights of a device, whose name replaces %u: (access, filter).
 DEVICE_RULES = (
     *(("write", f"{tree}/{topic}") for tree in TREES for topic in UPLINK),
     *(("read", f"{tree}/down/#") for tree in TREES),
@@ -19,7 +17,7 @@ PLATFORM_RULES = (("readwrite", "iot/v1/#"), ("read", "$SYS/#"))
 
 
 def matches(pattern: list[str], topic: list[str]) -> bool:
-    """Whether a topic filter covers a topic, level by level."""
+    """Whether a topic filter matches a topic."""
     for position, level in enumerate(pattern):
         if level == "#":
             return True
@@ -29,7 +27,7 @@ def matches(pattern: list[str], topic: list[str]) -> bool:
 
 
 def covers(pattern: list[str], wanted: list[str]) -> bool:
-    """Whether a filter covers all that another filter could ever match."""
+    """Whether a filter matches every topic that another filter can match."""
     for position, level in enumerate(pattern):
         if level == "#":
             return True
@@ -41,7 +39,7 @@ def covers(pattern: list[str], wanted: list[str]) -> bool:
 
 
 def may_write(user: str, topic: str) -> bool:
-    """Whether the user may publish there; a will is a publish like any other."""
+    """Whether the user may publish to this topic, also by a last will."""
     if not _is_topic(topic) or "+" in topic or "#" in topic:
         return False
     wanted = topic.split("/")
@@ -57,9 +55,9 @@ def may_read(user: str, topic: str) -> bool:
 
 
 def may_subscribe(user: str, topic_filter: str) -> bool:
-    """Whether the filter matches nothing that the user may not read.
+    """Whether the user may read every topic that the filter can match.
 
-    A shared subscription is the platform's way to divide its work, no device's.
+    Only the platform may use shared subscriptions, to divide its work.
     """
     if user.startswith(PLATFORM_MARK) and topic_filter.startswith("$share/"):
         topic_filter = topic_filter.split("/", 2)[-1]
@@ -70,12 +68,12 @@ def may_subscribe(user: str, topic_filter: str) -> bool:
 
 
 def device_acl() -> str:
-    """The access file of the devices' listener: patterns, the same for all."""
+    """The access file of the devices' listener: the same patterns for all devices."""
     return "".join(f"pattern {access} {topic}\n" for access, topic in DEVICE_RULES)
 
 
 def user_acl(user: str) -> str:
-    """The lines of one user, where an access file names its users."""
+    """The lines of one user in an access file that lists users."""
     rules = _rules(user)
     lines = [f"topic {what} {topic.replace('%u', user)}\n" for what, topic in rules]
     return "".join([f"user {user}\n", *lines]) if rules else ""
@@ -96,7 +94,7 @@ def _filters(user: str, access: str) -> list[list[str]]:
 
 
 def _is_topic(text: str) -> bool:
-    """Whether MQTT allows this as a topic or filter at all."""
+    """Whether MQTT allows this text as a topic or filter."""
     if not text or "\0" in text:
         return False
     try:

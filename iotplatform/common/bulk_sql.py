@@ -16,18 +16,61 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 from django.db import connection
+from django.db.models import Field, Model
 
 
 def run(statement: LiteralString, params: Sequence[Any] = ()) -> int:
     """Execute; return how many rows it concerned."""
-    with connection.wrap_database_errors, _walled(), _cursor() as cursor:
+    with connection.wrap_database_errors, _in_scope(), _cursor() as cursor:
         return cursor.execute(statement, _bound(params)).rowcount
 
 
 def fetch(statement: LiteralString, params: Sequence[Any] = ()) -> list[Any]:
     """Execute; return all rows."""
-    with connection.wrap_database_errors, _walled(), _cursor() as cursor:
+    with connection.wrap_database_errors, _in_scope(), _cursor() as cursor:
         return cursor.execute(statement, _bound(params)).fetchall()
+
+
+def unnest(model: type[Model], *columns: str, alias: str = "v") -> str:
+    """Return ``unnest(%s::bigint[], …) AS v(device_id, …)``: one array a column.
+
+    The types are those of the model's columns; ``columns_of`` makes the arrays.
+    """
+    fields = {field.column: field for field in model._meta.concrete_fields}
+    arrays = ", ".join(f"%s::{_type_of(fields[name])}[]" for name in columns)
+    return f"unnest({arrays}) AS {alias}({', '.join(columns)})"
+
+
+def update_by_key(model: type[Model], *columns: str) -> str:
+    """Return the UPDATE of these columns from one array a column, the key's first."""
+    key = _key_of(model)
+    pairs = ", ".join(f"{name} = v.{name}" for name in columns)
+    return (
+        f"UPDATE {model._meta.db_table} AS t SET {pairs}"
+        f" FROM {unnest(model, key, *columns)} WHERE t.{key} = v.{key}"
+    )
+
+
+def insert_rows(model: type[Model], *columns: str) -> str:
+    """Return the INSERT of rows from one array a column; the table is ``t``."""
+    names = ", ".join(columns)
+    return (
+        f"INSERT INTO {model._meta.db_table} AS t ({names})"
+        f" SELECT * FROM {unnest(model, *columns)}"
+    )
+
+
+def _key_of(model: type[Model]) -> str:
+    key = model._meta.pk
+    assert key is not None  # every model of ours has one
+    return str(key.column)
+
+
+def _type_of(field: Field[Any, Any]) -> str:
+    kind = field.db_type(connection)
+    assert kind is not None  # it is a column
+    # Without a length: a cast to varchar(64) would cut a value, a column refuses it.
+    return kind.partition("(")[0]
 
 
 def columns_of(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
@@ -42,8 +85,8 @@ def _bound(params: Sequence[Any]) -> Sequence[Any]:
     return [array_of(p) if isinstance(p, list) else p for p in params]
 
 
-def _walled() -> AbstractContextManager[None]:
-    found: AbstractContextManager[None] = connection.walled()  # type: ignore[attr-defined]
+def _in_scope() -> AbstractContextManager[None]:
+    found: AbstractContextManager[None] = connection.in_scope()  # type: ignore[attr-defined]
     return found
 
 

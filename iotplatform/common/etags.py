@@ -1,4 +1,4 @@
-"""ETag and If-Match: a change is made to the version that its author saw."""
+"""ETag and If-Match: apply a change only to the version that its author saw."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def quoted(version: object) -> str:
 
 
 def if_match(headers: Mapping[str, str]) -> str | None:
-    """Return the version that the caller saw; None where they do not say.
+    """Return the version that the caller saw; None without ``If-Match``.
 
     ``"7"`` and a bare ``7`` are the same; ``*`` is any version. Raises BadInput.
     """
@@ -42,11 +42,11 @@ def if_match(headers: Mapping[str, str]) -> str | None:
 
 
 def check_if_match(headers: Mapping[str, str], current: object) -> None:
-    """Refuse with 412 where the caller saw another version than the current one."""
+    """Raise PreconditionFailed (412) if the caller saw another version."""
     seen = if_match(headers)
     if seen is not None and seen != str(current):
         raise PreconditionFailed(
-            f"It has changed since: you saw version {seen}, and it is {current} now."
+            f"It has changed: you saw version {seen}, the current version is {current}."
         )
 
 
@@ -57,16 +57,17 @@ def lock_row(row: models.Model) -> None:
 
 
 class VersionedView(APIView):
-    """A view whose answers about one object carry its ETag, and whose changes heed it.
+    """A view that sends an object's ETag and checks ``If-Match`` before a change.
 
-    The version is a digest of what is shown: it moves with whatever a caller can see.
+    The version is a digest of the answer: it changes with everything that a caller can
+    see.
     """
 
-    # Shown fields that move without anyone's change, so that they outdate nobody.
+    # Fields that change by themselves; they do not count for the version.
     moving_fields: frozenset[str] = frozenset()
 
     def versioned(self, shown: Mapping[str, Any], status: int = 200) -> Response:
-        """Answer with an object as it is now, and its version."""
+        """Answer with an object and its version."""
         headers = {"ETag": quoted(self._digest(shown))}
         return Response(shown, status=status, headers=headers)
 
@@ -78,13 +79,13 @@ class VersionedView(APIView):
         *,
         lock: Callable[[], object] | None = None,
     ) -> Iterator[None]:
-        """Change a row inside of this; 412 where its author saw another version.
+        """Change a row inside this context; 412 if its author saw another version.
 
-        ``shown`` reads the row anew and returns it as a caller sees it: under the row's
-        lock, in the transaction of the change, so that of two who saw the same version
-        one is refused. ``lock`` takes the row's lock where the change takes others
-        before it. Without ``If-Match`` there is nothing to hold. A row that another
-        caller deleted meanwhile is a 404.
+        ``shown`` reads the row again and returns it as callers see it. That happens
+        under the row's lock, in the transaction of the change: of two callers who saw
+        the same version, one is refused. ``lock`` locks the row where the change must
+        lock other rows first. Without ``If-Match`` nothing is checked. Raises NotFound
+        for a row that another caller has just deleted.
         """
         try:
             if if_match(self.request.headers) is None:

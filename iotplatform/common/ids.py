@@ -1,10 +1,23 @@
-"""Ids that the outside sees."""
+"""Ids that clients and devices see."""
 
+import re
 from uuid import UUID
 
 from uuid_utils.compat import uuid7 as _uuid7
 
+UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # of a device
+
 
 def new_public_id() -> UUID:
-    """Return a UUIDv7 (RFC 9562): opaque outside, and sorted by time in an index."""
+    """Return a UUIDv7 (RFC 9562): opaque to callers, sorted by time in an index."""
     return _uuid7()
+
+
+def parse_uuid(text: UUID | str) -> UUID | None:
+    """Return the id, or None: ids are opaque, so a malformed one is not found."""
+    if isinstance(text, UUID):
+        return text
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

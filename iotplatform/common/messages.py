@@ -1,8 +1,8 @@
-"""The device protocol, version 1: what devices may say, and how it is read.
+"""The device protocol, version 1: which messages devices may send, and their parser.
 
-``parse`` turns a topic and a payload into an ``Uplink`` or raises ``Undecodable``;
-nothing else leaves it, whatever arrives. Fields that the protocol does not know are
-allowed and ignored, so that a newer device can speak to an older platform.
+``parse`` turns any topic and payload into an ``Uplink``, or raises ``Undecodable``; it
+raises nothing else. Unknown fields are ignored, so that a newer device works with an
+older platform.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from iotplatform.common.ids import UID
+
 MAX_PAYLOAD_BYTES = 64 * 1024
-# Deep enough for any configuration a person can read; PostgreSQL, Python and the index
-# all recurse over documents, each with a limit of its own.
+# Deep enough for any configuration that a person can read. PostgreSQL, Python and the
+# index all recurse over documents, each up to its own limit.
 MAX_DEPTH = 32
 MAX_DETAIL = 500
 
@@ -32,7 +34,7 @@ Text = Annotated[str, Meta(max_length=2_000)]
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """What every uplink message may carry."""
+    """The fields that every uplink message may have."""
 
     ts: BigInt | None = None  # ms since the epoch, by the device's clock
     boot: BigInt | None = None
@@ -40,7 +42,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Status(Message, frozen=True, kw_only=True):
-    """Birth (online), goodbye, last will (offline), or sleep until a time."""
+    """Birth (online), goodbye, last will (offline), or sleeping until a time."""
 
     status: Literal["online", "goodbye", "offline", "sleeping"]
     session: Name | None = None
@@ -59,14 +61,14 @@ class Telemetry(Message, frozen=True, kw_only=True):
 
 
 class Reported(Message, frozen=True, kw_only=True):
-    """The whole reported document of a version."""
+    """The complete reported document, and its version."""
 
     version: BigInt
     reported: dict[str, Any]
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """Something the device noticed, and whether it holds."""
+    """A condition that the device noticed: raised, or cleared again."""
 
     code: Name
     severity: Literal["info", "warning", "critical"]
@@ -83,13 +85,13 @@ class Acknowledgement(Message, frozen=True, kw_only=True):
 
 
 class Progress(Message, frozen=True, kw_only=True):
-    """The device has begun; how far it is, in its own words."""
+    """The device has begun; the payload says how far it is, in any form."""
 
     payload: dict[str, Any] | None = None
 
 
 class Result(Message, frozen=True, kw_only=True):
-    """What came of executing the command."""
+    """The outcome of executing the command."""
 
     status: Literal["succeeded", "failed"]
     code: Name | int | None = None
@@ -97,7 +99,7 @@ class Result(Message, frozen=True, kw_only=True):
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
-    """One message of one device, read and checked."""
+    """One message of one device, parsed and validated."""
 
     uid: str
     kind: Kind
@@ -105,18 +107,18 @@ class Uplink(Struct, frozen=True, kw_only=True):
     at: datetime  # of arrival, UTC
     retained: bool
     adapter: str
-    gateway_uid: str | None  # who relayed it
+    gateway_uid: str | None  # the gateway that relayed it
     command_id: UUID | None
     topic: str
-    payload: bytes = b""  # as it came: what is not taken is kept so
+    payload: bytes = b""  # as it arrived, for a dead letter
 
 
 class Undecodable(Exception):
-    """A message that is not of the protocol: why, in words fit for storing."""
+    """A message that the protocol does not allow; the detail can be stored as text."""
 
     def __init__(self, reason: Reason, detail: str, *, uid: str = "") -> None:
-        """``uid`` is the device that the topic names, when it names one."""
-        # Details quote the device: no PostgreSQL text holds NUL or half a surrogate.
+        """``uid`` is the device that the topic names, if it names one."""
+        # Details quote the device. PostgreSQL text cannot hold NUL or half a surrogate.
         storable = detail.encode("utf-8", "backslashreplace").decode()
         self.reason: Reason = reason
         self.detail = storable.replace("\0", "\\0")[:MAX_DETAIL]
@@ -124,11 +126,9 @@ class Undecodable(Exception):
         super().__init__(f"{reason}: {self.detail}")
 
 
-UID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-UID_PATTERN = re.compile(UID)
 UUID_TEXT = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 TOPIC = re.compile(
-    rf"iot/v1/(?:({UID})/child/)?({UID})/"
+    rf"iot/v1/(?:({UID.pattern})/child/)?({UID.pattern})/"
     rf"(?:(status|heartbeat|telemetry|reported|event)"
     rf"|command/({UUID_TEXT})/(ack|progress|result))"
 )
@@ -154,7 +154,7 @@ def parse(
     arrived_at: datetime,
     adapter: str,
 ) -> Uplink:
-    """Read one message; raise ``Undecodable`` for whatever is not of the protocol."""
+    """Parse one message; raise ``Undecodable`` for anything the protocol forbids."""
     match = TOPIC.fullmatch(topic)
     if match is None:
         _refuse_topic(topic)
@@ -191,14 +191,14 @@ def parse(
 def _refuse_payload(data: bytes) -> None:
     if len(data) > MAX_PAYLOAD_BYTES:
         raise Undecodable(
-            "too_large", f"{len(data)} bytes, {MAX_PAYLOAD_BYTES} at most"
+            "too_large", f"{len(data)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"
         )
     if not data:
         raise Undecodable("empty", "the payload is empty")
 
 
 def _decoded(data: bytes) -> str:
-    """Refuse bad UTF-8 also where msgspec skips over what it does not know."""
+    """Decode all of it: msgspec does not check the UTF-8 of fields that it skips."""
     return data.decode()
 
 
@@ -207,7 +207,7 @@ def _may_be_deep(data: bytes) -> bool:
 
 
 def _refuse_document(document: Any) -> None:
-    """Refuse NUL in any string or key, and nesting that is too deep."""
+    """Refuse NUL in any string or key, and too deep nesting."""
     level = [document]
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
@@ -223,11 +223,13 @@ def _refuse_document(document: Any) -> None:
         level = inner
         if not level:
             return
-    raise Undecodable("bad_json", f"nested too deeply, {MAX_DEPTH} levels at most")
+    raise Undecodable(
+        "bad_json", f"nested too deeply, at most {MAX_DEPTH} levels are allowed"
+    )
 
 
 def _named(error: str) -> str:
-    """Put the field first: "boot: expected `int`, got `str`"."""
+    """Turn msgspec's text into "boot: expected `int`, got `str`"."""
     what, _, where = error.partition(" - at `")
     if what.startswith("Object missing required field"):
         return f"{what.split('`')[1]}: missing"
@@ -237,14 +239,14 @@ def _named(error: str) -> str:
 
 
 def _refuse_topic(topic: str) -> NoReturn:
-    """Say what is wrong with a topic, and whose it is where that can be told."""
+    """Raise for a bad topic, with the device's uid if the topic names it."""
     parts = topic.split("/")
     if parts[:2] != ["iot", "v1"] or len(parts) < 4:
         raise Undecodable("bad_topic", f"{topic!r} is not iot/v1/{{uid}}/…")
     rest = parts[4:] if parts[3] == "child" and len(parts) > 5 else parts[2:]
     uids = [parts[2], rest[0]]
     for uid in uids:
-        if not re.fullmatch(UID, uid):
+        if not UID.fullmatch(uid):
             raise Undecodable("bad_topic", f"{uid!r} is not a device's uid")
     if rest[1] == "command" and len(rest) == 4 and not re.fullmatch(UUID_TEXT, rest[2]):
         detail = f"{rest[2]!r} is not a command's id"

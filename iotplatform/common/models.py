@@ -1,4 +1,4 @@
-"""What the models of several apps share."""
+"""Base models that several apps share."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from iotplatform.common.ids import new_public_id
 
 
 class PublicIdModel(models.Model):
-    """A row with a bigint key inside and a UUIDv7 outside."""
+    """A row with an internal bigint key and a public UUIDv7."""
 
     public_id = models.UUIDField(default=new_public_id, unique=True, editable=False)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's NOTIFY: best effort, because everybody also looks without it."""
+"""PostgreSQL's NOTIFY: best effort, because every listener also polls."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from psycopg import sql
 
 
 def notify(channel: str, payload: str = "") -> None:
-    """Send one PostgreSQL NOTIFY with the commit: one a batch, never one a row."""
+    """Send one NOTIFY with the commit: one per batch, never one per row."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
 def listen(channel: str) -> psycopg.Connection[Any]:
-    """Return a connection of its own: one that runs queries may miss notifications."""
+    """Return a separate connection: one that runs queries may miss notifications."""
     params = connection.get_connection_params()
     for name in ("cursor_factory", "context", "prepare_threshold"):
-        params.pop(name, None)  # Django's own ways of reading rows
+        params.pop(name, None)  # these are for Django's own connections
     link = psycopg.connect(**params, autocommit=True)
     link.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
     return link

@@ -18,7 +18,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 def read_limit(params: Any, *, default: int, name: str = "limit") -> int:
-    """Return the size of a page that the caller asks for; BadInput names ``limit``."""
+    """Return the page size that the caller asks for; raise BadInput naming it."""
     text = params.get(name)
     if text is None:
         return default
@@ -28,7 +28,7 @@ def read_limit(params: Any, *, default: int, name: str = "limit") -> int:
 
 
 class OpaqueCursorPagination(CursorPagination):
-    """``{"next": url|null, "previous": url|null, "results": […]}``, by key order."""
+    """``{"next": url|null, "previous": url|null, "results": […]}``, sorted by key."""
 
     page_size = 100
     page_size_query_param = "limit"
@@ -36,13 +36,13 @@ class OpaqueCursorPagination(CursorPagination):
     ordering = "pk"
 
     def get_page_size(self, request: Request) -> int:
-        """Refuse a limit that is no number or too large, instead of guessing."""
+        """Refuse a limit that is not a number or too large; DRF would ignore it."""
         return read_limit(request.query_params, default=int(self.page_size or 100))
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> Any:
-        """Return one page; a cursor that is not one of ours is the caller's error."""
+        """Return one page; raise BadInput for a cursor that we did not make."""
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, TypeError, OverflowError, ValidationError, DataError):
@@ -51,7 +51,7 @@ class OpaqueCursorPagination(CursorPagination):
             raise BadInput(cursor="Not a cursor of this list.") from None
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Say that a broken cursor is bad input; DRF says that it is not found."""
+        """Raise BadInput for a broken cursor; DRF would answer 404."""
         encoded = request.query_params.get(self.cursor_query_param)
         if not encoded:
             return None
@@ -59,7 +59,7 @@ class OpaqueCursorPagination(CursorPagination):
             cursor = super().decode_cursor(request)
         except exceptions.NotFound:
             raise BadInput(cursor="Not a cursor of this list.") from None
-        # DRF skips over what is no base64, and then begins at the first page again.
+        # DRF ignores what is not base64, and so would start at the first page again.
         if cursor is not None and not (
             BASE64.fullmatch(encoded)
             and (cursor.offset or cursor.position)

@@ -1,4 +1,4 @@
-"""JSON of requests, without what PostgreSQL cannot keep."""
+"""JSON parsers for requests; they refuse what PostgreSQL cannot store."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rest_framework.parsers import JSONParser
 
 from iotplatform.common.problems import BadInput
 
-MAX_DEPTH = 64  # deeper than any document of ours; far from Python's own limit
+MAX_DEPTH = 64  # deeper than any document of ours, far below Python's own limit
 
 
 class StrictJSONParser(JSONParser):
     """DRF's parser, which also refuses NUL characters, half surrogates and great depth.
 
-    Each of these would pass here and fail in the database or the encoder as an error
-    of ours. The refusal names the field, as every other one does.
+    DRF accepts each of these, and the database or the encoder then fails with a 500.
+    The refusal names the field.
     """
 
     def parse(
@@ -43,7 +43,7 @@ class MergePatchParser(StrictJSONParser):
 
 
 def check_text(document: Any, *path: str | int) -> None:
-    """Refuse a document that holds what cannot be kept, naming the place."""
+    """Raise BadInput naming the field, or ParseError, if this cannot be stored."""
     if len(path) > MAX_DEPTH:
         raise ParseError("The JSON is nested too deeply.")
     if isinstance(document, str):
@@ -62,12 +62,12 @@ def _check_string(text: str, path: tuple[str | int, ...]) -> None:
         return
     message = ""
     if "\0" in text:
-        message = "Text may not hold the character NUL (\\u0000)."
+        message = "Text must not contain the character NUL (\\u0000)."
     try:
         text.encode()
     except UnicodeEncodeError:
         shown = json.dumps(text)[:80]
-        message = f"Text may not hold half of a surrogate pair: {shown}"
+        message = f"Text must not contain half of a surrogate pair: {shown}"
     if message:
         field = ".".join(map(str, path))
         raise BadInput(message, errors=[{"field": field, "message": message}])

@@ -1,4 +1,4 @@
-"""Refusals, and how the REST API says them (RFC 9457, application/problem+json)."""
+"""Refusals, and their form in the REST API (RFC 9457, application/problem+json)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NON_FIELD = "non_field_errors"
 
 
 class Problem(Exception):
-    """A refusal that a caller can act on; apps' exceptions derive from it."""
+    """A refusal that the caller can act on; the base class of the apps' exceptions."""
 
     status = 400
 
@@ -41,7 +41,7 @@ class Problem(Exception):
 
 
 class BadInput(Problem):
-    """Input that cannot be used; names each field that is wrong."""
+    """The input is not valid; ``errors`` names each wrong field."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class BadInput(Problem):
 
 
 class Forbidden(Problem):
-    """The caller may see the object, and may not do this to it."""
+    """The caller may see the object, but may not do this to it."""
 
     status = 403
 
@@ -67,25 +67,25 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """The object is not in a condition that allows this."""
+    """The object's present state does not allow this."""
 
     status = 409
 
 
 class PreconditionFailed(Problem):
-    """The version that the caller named has moved on."""
+    """The object has changed since the version that the caller named."""
 
     status = 412
 
 
 class TooLarge(Problem):
-    """The body is longer than any request of ours."""
+    """The request's body is too long."""
 
     status = 413
 
 
 class Unavailable(Problem):
-    """A part that is needed does not answer now."""
+    """A part of the platform does not answer now."""
 
     status = 503
 
@@ -116,7 +116,7 @@ def problem_response(request: HttpRequest, status: int, detail: str) -> JsonResp
 
 def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every error of the API is a problem document."""
-    # Its import reads DRF's settings, which name classes that import this module.
+    # A circle otherwise: this import reads DRF's settings, which import this module.
     from rest_framework.views import exception_handler
 
     if isinstance(exc, DjangoValidationError):
@@ -126,10 +126,10 @@ def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = TooLarge(str(exc), errors=errors)
     if isinstance(exc, RequestDataTooBig):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        exc = TooLarge(f"The body is too long: at most {most} bytes are taken.")
+        exc = TooLarge(f"The body is too long: at most {most} bytes.")
     if isinstance(exc, OperationalError | InterfaceError):
         logger.error("the database does not answer: %s", exc)
-        exc = Unavailable("The database does not answer; ask again in a moment.")
+        exc = Unavailable("The database does not answer. Try again in a moment.")
     if isinstance(exc, Problem):
         body = problem_body(exc.status, exc.detail, exc.errors, exc.extra)
         return Response(body, status=exc.status, content_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Serializers that refuse what they do not know, and name it."""
+"""Serializers that refuse unknown fields."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rest_framework import serializers
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer for which a misspelt or read-only field is an error, not silence."""
+    """A serializer that refuses a misspelt or read-only field; DRF ignores it."""
 
-    # Fields of the contract that cannot be given yet, with the reason why not.
+    # Fields that the API documents but does not accept yet, with the reason.
     refused: Mapping[str, str] = {}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse unknown and read-only fields by name, then validate the others."""
+        """Validate all fields, and refuse unknown and read-only ones by name."""
         errors = self._refusals(data) if isinstance(data, Mapping) else {}
         try:
             value = super().to_internal_value(data)

@@ -1,4 +1,4 @@
-"""Requests a minute for each API key; a dead Redis lets requests through."""
+"""Limit the requests of each API key; without Redis, all requests are allowed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rest_framework.throttling import BaseThrottle
 
 logger = logging.getLogger(__name__)
 
-# After a failure Redis is left alone for so long: each try may cost its time-out.
+# After a failure, do not ask Redis for this long: each try may cost its time-out.
 REST_SECONDS = 10.0
 
 
@@ -22,16 +22,16 @@ PERIODS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def parse_rate(rate: str) -> tuple[int, int]:
-    """Return requests and seconds of ``6000/min``; 0 requests is no limit at all."""
+    """Return the number and the seconds of ``6000/min``; the number 0: no limit."""
     number, _, period = rate.partition("/")
     return int(number), PERIODS[period[:1]]
 
 
 class PerKeyThrottle(BaseThrottle):
-    """Counts requests of a key (else a person, else an address) in fixed windows.
+    """Counts the requests of a key (else a user, else an address) in fixed windows.
 
-    A counter a window, not DRF's list of times: at thousands of requests a minute that
-    list would be read and written whole with each of them.
+    One counter per window, not DRF's list of times: at thousands of requests a minute,
+    each request would read and write that whole list.
     """
 
     rate_name = "key"
@@ -52,7 +52,7 @@ class PerKeyThrottle(BaseThrottle):
         try:
             count = _count(f"throttle:{self._who(request)}:{window}", seconds)
         except (RedisError, OSError) as error:
-            logger.warning("requests are not counted, Redis does not answer: %s", error)
+            logger.warning("cannot count requests, Redis does not answer: %s", error)
             type(self).resting_until = time.monotonic() + REST_SECONDS
             return True
         return count <= limit
@@ -71,10 +71,10 @@ class PerKeyThrottle(BaseThrottle):
 
 
 def _count(key: str, seconds: int) -> int:
-    """Count one more request; the counter outlives its window a little."""
+    """Count one more request; the counter expires shortly after its window."""
     if cache.add(key, 1, timeout=seconds + 5):
         return 1
     try:
         return cache.incr(key)
-    except ValueError:  # it expired, or Redis was emptied, between the two
+    except ValueError:  # the key expired between the two calls, or Redis was emptied
         return 1

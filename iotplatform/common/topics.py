@@ -1,7 +1,7 @@
-"""The uplink topics of the protocol, one by one, below a device's own tree.
+"""The uplink topics of the protocol, below a device's own topic.
 
-One list for the broker's access rules and for what the bridge listens to: a topic that
-only one of them knew would be taken from devices and heard by nobody.
+The broker's access rules and the bridge's subscriptions share this list: otherwise the
+broker could accept messages that no bridge receives.
 """
 
 UPLINK = (

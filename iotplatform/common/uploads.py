@@ -1,4 +1,4 @@
-"""Uploaded files: none is received that is longer than any file of ours."""
+"""Refuse uploads that are longer than the longest allowed file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler
 
-ENVELOPE_BYTES = 1_000_000  # what a form may say beside its file
+ENVELOPE_BYTES = 1_000_000  # for the other fields of the form
 
 
 class UploadTooBig(RequestDataTooBig):
@@ -16,9 +16,9 @@ class UploadTooBig(RequestDataTooBig):
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """Refuses by what the header announces, before anything is kept.
+    """Refuses a form by its Content-Length, before anything is stored.
 
-    The view cannot: a form is read for its CSRF token before any view has a say.
+    A view cannot do that: the form is read for its CSRF token before any view runs.
     """
 
     def handle_raw_input(
@@ -32,11 +32,10 @@ class BoundedUploadHandler(FileUploadHandler):
         """Raise UploadTooBig, or leave the form to the other handlers."""
         if content_length > settings.FIRMWARE_MAX_BYTES + ENVELOPE_BYTES:
             most = settings.FIRMWARE_MAX_BYTES
-            raise UploadTooBig(f"The file is too long: at most {most} bytes are taken.")
+            raise UploadTooBig(f"The file is too long: at most {most} bytes.")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
-        """Hand the piece on."""
         return raw_data
 
     def file_complete(self, file_size: int) -> None:
-        """Another handler keeps the file."""
+        """Leave the file to another handler."""

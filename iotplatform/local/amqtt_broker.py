@@ -1,10 +1,11 @@
-"""amqtt with Mosquitto's files: the broker of a machine without Mosquitto.
+"""The amqtt broker with Mosquitto's files, for machines without Mosquitto.
 
     python -m iotplatform.local.amqtt_broker FOLDER DEVICE_PORT PLATFORM_PORT
 
-amqtt asks its plugins too late (a stranger's CONNECT has replaced a device's session
-before it is refused), does not ask them about wills, and sends a newcomer the retained
-messages of everybody's subscriptions: so the rights are checked here, inside it.
+Plugins of amqtt are not enough: it asks them too late (a stranger's CONNECT has
+replaced a device's session before it is refused), never about wills, and it sends a
+new client the retained messages of all clients' subscriptions. So this module checks
+the rights inside the broker.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ listener_of_task: ContextVar[str] = ContextVar("listener")
 newcomer_of_task: ContextVar[Session] = ContextVar("newcomer")
 
 
-def is_welcome(session: Session, listener: str) -> bool:
-    """Whether this CONNECT may go on: name and secret, and the topic of its will."""
+def may_connect(session: Session, listener: str) -> bool:
+    """Whether to accept this CONNECT: user and secret, and the topic of its will."""
     table = rights[listener]
     table.refresh()
     user, secret = session.username or "", session.password or ""
@@ -52,13 +53,13 @@ def is_welcome(session: Session, listener: str) -> bool:
         return False
     session.attributes |= {LISTENER: listener, VERIFIER: table.verifiers[user]}
     if listener == DEVICES:
-        # Or one device could take another's session by its client id.
+        # Otherwise a device could take over another's session by its client id.
         session.client_id = user
     return True
 
 
 class GuardedHandler(BrokerProtocolHandler):  # type: ignore[misc]
-    """Refuses a stranger before the broker looks for a session to go on with."""
+    """Refuses a stranger before the broker looks for a session to resume."""
 
     @classmethod
     async def init_from_connect(
@@ -67,7 +68,7 @@ class GuardedHandler(BrokerProtocolHandler):  # type: ignore[misc]
         handler, session = await super().init_from_connect(
             reader, writer, *args, **kwargs
         )
-        if not is_welcome(session, listener_of_task.get()):
+        if not may_connect(session, listener_of_task.get()):
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
             await writer.close()
             raise MQTTError(f"{session.username} is refused")
@@ -81,14 +82,14 @@ class GuardedBroker(Broker):  # type: ignore[misc]
     async def _client_connected(
         self, listener_name: str, reader: ReaderAdapter, writer: WriterAdapter
     ) -> None:
-        listener_of_task.set(listener_name)  # each connection is a task of its own
+        listener_of_task.set(listener_name)  # each connection runs in its own task
         await super()._client_connected(listener_name, reader, writer)
 
     async def _initialize_client_session(
         self, *args: Any
     ) -> tuple[BrokerProtocolHandler, Session]:
         handler, session = await super()._initialize_client_session(*args)
-        # A session that goes on takes over what amqtt forgets to.
+        # Copy to a resumed session what amqtt does not copy.
         newcomer = newcomer_of_task.get()
         session.will_retain = newcomer.will_retain
         session.clean_session = newcomer.clean_session
@@ -96,7 +97,7 @@ class GuardedBroker(Broker):  # type: ignore[misc]
         return handler, session
 
     async def _authenticate(self, session: Session, _: ListenerConfig) -> bool:
-        return True  # GuardedHandler has refused all others
+        return True  # GuardedHandler has already refused all others
 
     async def _topic_filtering(
         self, session: Session, topic: str, action: Action
@@ -112,7 +113,7 @@ class GuardedBroker(Broker):  # type: ignore[misc]
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:
-        # amqtt calls this at a CONNECT for the filters of all sessions.
+        # At a CONNECT, amqtt calls this for the filters of all sessions.
         subscribers = self._subscriptions.get(subscription[0], [])
         if any(known.client_id == session.client_id for known, _ in subscribers):
             await super()._publish_retained_messages_for_subscription(
@@ -120,8 +121,8 @@ class GuardedBroker(Broker):  # type: ignore[misc]
             )
 
     async def reload_for_ever(self) -> None:
-        """Read the files again when they change; cut sessions whose secret is gone."""
-        # Not what refresh() says: a CONNECT may have read the files just before.
+        """Reread changed files; disconnect sessions whose secret is gone."""
+        # refresh() cannot tell: a CONNECT may have just reread the files.
         cut_by: dict[str, dict[str, str]] = {}
         while True:
             for name, table in rights.items():
@@ -143,7 +144,7 @@ class GuardedBroker(Broker):  # type: ignore[misc]
 
 
 def make_config(device_port: int, platform_port: int) -> BrokerConfig:
-    """Two listeners on loopback, and no plugins."""
+    """Return a configuration with two listeners on loopback, and no plugins."""
     listeners = {
         "default": ListenerConfig(bind=None),
         DEVICES: ListenerConfig(bind=f"{LOOPBACK}:{device_port}", max_connections=-1),
@@ -163,9 +164,9 @@ async def serve(folder: Path, device_port: int, platform_port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
-    # The files are watched anyway: this is only what Mosquitto is sent.
+    # SIGHUP tells Mosquitto to reload; here the files are watched anyway.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    # The name that amqtt's broker makes its connections with.
+    # amqtt's broker creates its connections with this name.
     amqtt.broker.BrokerProtocolHandler = GuardedHandler
     broker = GuardedBroker(make_config(device_port, platform_port))
     await broker.start()
@@ -176,7 +177,7 @@ async def serve(folder: Path, device_port: int, platform_port: int) -> None:
         [reloading, stopping], return_when=asyncio.FIRST_COMPLETED
     )
     if reloading in done:
-        reloading.result()  # it never ends but by an error: let supervisor start anew
+        reloading.result()  # it ends only by an error: let supervisor restart us
     await asyncio.wait_for(broker.shutdown(), SHUTDOWN_SECONDS)
 
 
@@ -186,7 +187,7 @@ def main() -> None:
     try:
         asyncio.run(serve(Path(folder), int(device_port), int(platform_port)))
     except TimeoutError:
-        os._exit(0)  # connections that do not close: they end with us
+        os._exit(0)  # connections that do not close end with the process
 
 
 if __name__ == "__main__":

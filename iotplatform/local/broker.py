@@ -1,4 +1,4 @@
-"""The embedded MQTT broker: Mosquitto where it is installed, else amqtt; same files."""
+"""The embedded MQTT broker: Mosquitto if it is installed, else amqtt; same files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from iotplatform.common.broker_rights import device_acl, user_acl
-from iotplatform.local.accounts import Account, account_for, acting_as, give
-from iotplatform.local.layout import write_private
+from iotplatform.common.private_files import write_private
+from iotplatform.local.accounts import Account, account_for, give_folder, run_as
 from iotplatform.local.ports import LOOPBACK
 from registry.device_secrets import make_verifier
 
 BRIDGE_USER = "@bridge"
 CONFIG = """\
-# Written anew at each start by iotplatform/local/broker.py.
+# Written at each start by iotplatform/local/broker.py.
 per_listener_settings true
 pid_file {folder}/broker.pid
 log_dest stdout
@@ -28,27 +28,28 @@ log_timestamp_format %Y-%m-%dT%H:%M:%S
 connection_messages false
 sys_interval 10
 
-# Saved every few seconds: saving at each change writes everything once a message. What
-# the broker loses so, devices and the platform send again.
+# Save every few seconds: saving after each change would write everything once per
+# message. Devices and the platform send again what the broker loses in between.
 persistence true
 persistence_location {folder}/data/
 autosave_interval 2
 persistent_client_expiration 14d
 
-# The defaults drop messages silently when the bridge is slower than the devices.
+# With the defaults, messages are silently dropped if the bridge is slower than devices.
 max_queued_messages 0
 max_inflight_messages 10000
 max_packet_size 1048576
 set_tcp_nodelay true
 
-# Devices: the name is the client id, or one device could take another's session.
+# For devices. The user name is the client id; otherwise a device could take over the
+# session of another.
 listener {device_port} {host}
 allow_anonymous false
 use_username_as_clientid true
 password_file {folder}/devices.passwd
 acl_file {folder}/devices.acl
 
-# The platform.
+# For the platform.
 listener {platform_port} {host}
 allow_anonymous false
 password_file {folder}/platform.passwd
@@ -57,7 +58,7 @@ acl_file {folder}/platform.acl
 
 
 def find_mosquitto() -> Path | None:
-    """Debian keeps it where a normal user's PATH does not look."""
+    """Find the program, also in folders that a normal user's PATH lacks on Debian."""
     if os.environ.get("IOT_BROKER", "") == "amqtt":
         return None
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
@@ -67,7 +68,7 @@ def find_mosquitto() -> Path | None:
 
 @dataclass(frozen=True)
 class Broker:
-    """One broker with two listeners; ``folder`` belongs to the account that runs it."""
+    """A broker with two listeners; ``folder`` belongs to the account that runs it."""
 
     folder: Path
     device_port: int
@@ -86,7 +87,7 @@ class Broker:
         password: str,
         mosquitto: Path | None,
     ) -> Broker:
-        # amqtt runs in our own virtual environment, so as whoever we are.
+        # amqtt runs in our virtual environment, so as the present user.
         account = account_for(folder, "mosquitto", "nobody") if mosquitto else None
         return cls(folder, device_port, platform_port, password, mosquitto, account)
 
@@ -95,9 +96,9 @@ class Broker:
         return self.mosquitto is None
 
     def prepare(self) -> None:
-        """Write all its files; the devices' ones only where there are none yet."""
-        give(self.folder, self.account)
-        give(self.folder / "data", self.account)
+        """Write all configuration files; keep an existing ``devices.passwd``."""
+        give_folder(self.folder, self.account)
+        give_folder(self.folder / "data", self.account)
         config = CONFIG.format(
             folder=self.folder,
             host=LOOPBACK,
@@ -117,12 +118,12 @@ class Broker:
         write_private(self.folder / name, text, owner=self.account)
 
     def command(self, *, dies_by: str = "") -> list[str]:
-        """What runs the broker in the foreground."""
+        """The command that runs the broker in the foreground."""
         if self.mosquitto is None:
             ports = [str(self.device_port), str(self.platform_port)]
             module = "iotplatform.local.amqtt_broker"
             return [sys.executable, "-m", module, str(self.folder), *ports]
-        prefix = acting_as(
+        prefix = run_as(
             self.account, binary=self.mosquitto, folder=self.folder, dies_by=dies_by
         )
         config = str(self.folder / "mosquitto.conf")

@@ -1,4 +1,4 @@
-"""Who may connect, write and read: Mosquitto's files, read for its stand-in."""
+"""Read Mosquitto's password and access files, for amqtt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from registry.device_secrets import verify_secret
 
 @dataclass
 class Rights:
-    """One listener's password file and access list, read again when they change."""
+    """The password file and access list of one listener; reread when they change."""
 
     password_file: Path
     access_file: Path
@@ -21,7 +21,7 @@ class Rights:
     _rules: list[tuple[str, str, str]] = field(default_factory=list)
 
     def refresh(self) -> bool:
-        """Read both files where they changed; True when they did."""
+        """Reread both files if one has changed; return whether one has."""
         stats = [path.stat() for path in (self.password_file, self.access_file)]
         seen = tuple(value for s in stats for value in (s.st_ino, s.st_mtime_ns))
         if seen == self._seen:
@@ -45,7 +45,7 @@ class Rights:
         return any(matches(f, wanted) for f in self._filters(user, "read"))
 
     def may_subscribe(self, user: str, topic_filter: str) -> bool:
-        """Only filters that cannot match what the user may not read."""
+        """Whether the user may read every topic that the filter can match."""
         wanted = topic_filter.split("/")
         return any(covers(f, wanted) for f in self._filters(user, "read"))
 

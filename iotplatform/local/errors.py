@@ -1,5 +1,5 @@
-"""What the embedded stack says when it cannot go on."""
+"""The error that ends a start of the embedded stack."""
 
 
 class SetupError(Exception):
-    """A message for the person at the terminal: what is wrong, and what would help."""
+    """A message for the person at the terminal: what is wrong, and how to fix it."""

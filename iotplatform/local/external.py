@@ -1,4 +1,4 @@
-"""Stores that the environment names: asked before anything else starts."""
+"""Stores that the environment names; checked before anything else starts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ STORE_URLS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL")
 SECONDS = 5
 
 
-def peoples_environment() -> dict[str, str]:
-    """The environment as people set it.
+def original_environment() -> dict[str, str]:
+    """The environment that this process was started with.
 
-    ``os.environ`` will not do: Django's settings have put into it what the last start
-    wrote to ``run/env``.
+    Not ``os.environ``: Django's settings have added to it what the last start wrote to
+    ``run/env``.
     """
     return dict(psutil.Process().environ())
 
 
 def store_urls(environment: Mapping[str, str]) -> dict[str, str]:
-    """The stores that people brought."""
+    """The URLs of the stores that the environment names."""
     return {name: environment[name] for name in STORE_URLS if environment.get(name)}
 
 
 def check_reachable(urls: dict[str, str]) -> None:
-    """Refuse, naming variable, host and port, at the first that does not answer."""
+    """Raise SetupError for the first store that does not answer."""
     checks = {
         "DATABASE_URL": _check_database,
         "REDIS_URL": _check_redis,
@@ -46,13 +46,13 @@ def _where(name: str, url: str, default_port: int) -> tuple[str, int]:
         parts = urlsplit(url)
         return parts.hostname or "127.0.0.1", parts.port or default_port
     except ValueError as error:
-        raise SetupError(f"{name} is no address: {error}.") from error
+        raise SetupError(f"{name} is not a valid URL: {error}.") from error
 
 
 def _refuse(name: str, host: str, port: int, why: object) -> SetupError:
     reason = str(why).strip().splitlines()[-1] if str(why).strip() else "no answer"
     return SetupError(
-        f"{name} names {host} port {port}, which cannot be used: {reason}\n"
+        f"{name} names {host} port {port}, but that cannot be used: {reason}\n"
         f"Start that store, correct {name}, or unset it to use the embedded one."
     )
 
@@ -65,7 +65,7 @@ def _check_database(url: str) -> None:
     except psycopg.Error as error:
         raise _refuse("DATABASE_URL", host, port, error) from error
     if version < 150000:
-        why = f"it is PostgreSQL {version // 10000}, and 15 or newer is needed."
+        why = f"it is PostgreSQL {version // 10000}, but 15 or newer is needed."
         raise _refuse("DATABASE_URL", host, port, why)
 
 
@@ -84,4 +84,4 @@ def _check_redis(url: str) -> None:
 def _check_broker(url: str) -> None:
     host, port = _where("MQTT_URL", url, 1883)
     if not answers(host, port, SECONDS):
-        raise _refuse("MQTT_URL", host, port, "nothing accepts connections there.")
+        raise _refuse("MQTT_URL", host, port, "nothing accepts connections.")

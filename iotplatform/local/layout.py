@@ -1,19 +1,15 @@
-"""Where all of one embedded stack lies: the folders and files of IOT_DATA_DIR."""
+"""The folders and files of one embedded stack, below IOT_DATA_DIR."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from iotplatform.common.private_files import write_private
 from iotplatform.local.errors import SetupError
-
-if TYPE_CHECKING:
-    from iotplatform.local.accounts import Account
 
 SECRET_NAMES = (
     "secret_key",
@@ -24,24 +20,6 @@ SECRET_NAMES = (
 )
 
 
-def write_private(path: Path, text: str, *, owner: Account | None = None) -> None:
-    """Replace a file whole: readable by its owner only, and never seen half written."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if owner is not None:
-            # Before the rename: a reader that drops its rights must never find a
-            # file that it cannot open.
-            os.chown(name, owner.uid, owner.gid)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 @dataclass(frozen=True)
 class Layout:
     """The paths of one embedded stack."""
@@ -50,7 +28,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """What lives as long as one start: addresses, the lock, sockets."""
+        """Files that are valid for one start: addresses, the lock, sockets."""
         return self.root / "run"
 
     @property
@@ -86,10 +64,10 @@ class Layout:
         return self.run / "demo-ready"
 
     def prepare(self) -> None:
-        """Create the folders; others may pass the data folder only when we are root."""
+        """Create the folders. Raises SetupError."""
         as_root = os.geteuid() == 0
         try:
-            # As root the stores run under accounts of their own, which must pass.
+            # If we are root, the stores' accounts must be able to enter the folder.
             self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
             os.chmod(self.root, 0o711 if as_root else 0o700)
             for folder in (self.run, self.log):
@@ -102,7 +80,7 @@ class Layout:
             ) from error
 
     def secrets(self) -> dict[str, str]:
-        """The stack's passwords, made at the first start."""
+        """The stack's passwords, created at the first start."""
         return self._remembered("secrets.json", SECRET_NAMES)
 
     def _remembered(self, name: str, keys: tuple[str, ...]) -> dict[str, str]:
@@ -114,7 +92,7 @@ class Layout:
         return {key: str(known[key]) for key in keys}
 
     def read_json(self, name: str) -> dict[str, object]:
-        """A small JSON file of ours; absent is empty."""
+        """Read a small JSON file; a missing file is empty. Raises SetupError."""
         path = self.root / name
         try:
             value = json.loads(path.read_text())
@@ -122,8 +100,8 @@ class Layout:
             return {}
         except (OSError, ValueError) as error:
             raise SetupError(
-                f"{path} cannot be read ({error}). It holds what this data folder's "
-                "stores were set up with: restore it, or start with another "
+                f"{path} cannot be read ({error}). The stores of this data folder need "
+                "its ports and passwords: restore it, or start with another "
                 "IOT_DATA_DIR."
             ) from error
         return dict(value)
@@ -133,7 +111,7 @@ class Layout:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The ``KEY=value`` lines that the last start wrote."""
+    """Read the ``KEY=value`` lines that the last start wrote."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Processes of a stack that was killed: found by its mark, and stopped."""
+"""Find and stop the processes that a killed stack left running."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import psutil
 MARK = "IOT_STACK"
 
 
-def find_leftovers(root: Path) -> list[psutil.Process]:
-    """Every process that a stack on this data folder started and left behind."""
+def find_orphans(root: Path) -> list[psutil.Process]:
+    """Every process that a stack on this data folder left running."""
     postmaster_file = root / "postgres" / "data" / "postmaster.pid"
     found = []
     for process in psutil.process_iter():
@@ -27,19 +27,19 @@ def find_leftovers(root: Path) -> list[psutil.Process]:
 
 
 def _is_postmaster(process: psutil.Process, file: Path) -> bool:
-    """PostgreSQL writes its title over its environment: ask for its command instead."""
+    """Recognise PostgreSQL by its command: its title overwrites its environment."""
     if process.name() != "postgres":
         return False
     return str(file.parent) in process.cmdline()
 
 
-def stop_leftovers(root: Path, *, seconds: float = 8.0) -> int:
-    """Stop them in order, supervisor first; those that stay are killed. How many."""
-    found = find_leftovers(root)
+def stop_orphans(root: Path, *, seconds: float = 8.0) -> int:
+    """Stop them, supervisor first, and kill those that stay; return how many."""
+    found = find_orphans(root)
     supervisors = [process for process in found if _is_supervisor(process)]
     _ask_to_stop(supervisors)
     psutil.wait_procs(supervisors, timeout=seconds if supervisors else 0)
-    rest = find_leftovers(root)
+    rest = find_orphans(root)
     _ask_to_stop(rest)
     _, alive = psutil.wait_procs(rest, timeout=seconds / 2)
     for process in alive:
@@ -58,6 +58,6 @@ def _is_supervisor(process: psutil.Process) -> bool:
 def _ask_to_stop(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            # SIGTERM would let PostgreSQL wait for its clients.
+            # On SIGTERM, PostgreSQL would wait for its clients.
             is_postgres = process.name() == "postgres"
             process.send_signal(signal.SIGINT if is_postgres else signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`make` between the terminal and us: told to stop, it only waits for its child."""
+"""Detect that the `make` that started us was told to stop, and only waits for us."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import psutil
 
 
 class ParentWatch:
-    """Whether the `make` that started us was told to stop, or is gone.
+    """Whether the `make` that started us was told to stop, or has ended.
 
-    SIGINT sent to `make` alone does not reach us: make blocks it in its handler and
-    waits for us to end, which its signal mask shows (Linux).
+    A SIGINT sent only to `make` does not reach us. `make` blocks SIGINT in its handler
+    and waits for us to end, which its signal mask shows (Linux).
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Ports on loopback: what people asked for, what was used last time, what is free."""
+"""Choose ports on loopback: the requested one, the last one, or a free one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRIES = 100
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server can listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections of a former one that fade out are no obstacle.
+        # As servers do: closing connections of an earlier server do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -28,7 +28,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """The port used before, while nobody else took it; else one that is free."""
+    """The preferred port if it is free, else any free port."""
     if preferred and is_free(preferred):
         return preferred
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -39,12 +39,12 @@ def free_port(preferred: int | None = None) -> int:
 def public_port(
     name: str, wanted: str, default: int, say: Callable[[str], None]
 ) -> int:
-    """The port people know: theirs or an error, the default or the next free one."""
+    """The wanted port, or SetupError if it is in use; else the default or the next."""
     if wanted:
         port = _parse(name, wanted)
         if not is_free(port):
             raise SetupError(
-                f"{name}: port {port} is in use{_holder(port)}. Free it, or choose "
+                f"{name}: port {port} is in use{_user_of(port)}. Free it, or choose "
                 f"another one: {name}={port + 1}."
             )
         return port
@@ -52,9 +52,8 @@ def public_port(
         return default
     for port in range(default + 1, default + TRIES):
         if is_free(port):
-            say(
-                f"Port {default} is in use{_holder(default)}: {name} is {port} instead."
-            )
+            user = _user_of(default)
+            say(f"Port {default} is in use{user}. {name} is {port} instead.")
             return port
     raise SetupError(f"{name}: no free port from {default} to {default + TRIES - 1}.")
 
@@ -65,24 +64,24 @@ def _parse(name: str, text: str) -> int:
     except ValueError:
         port = 0
     if not 1 <= port <= 65535:
-        raise SetupError(f"{name}: {text!r} is no port number (1 to 65535).")
+        raise SetupError(f"{name}: {text!r} is not a port number (1 to 65535).")
     return port
 
 
-def _holder(port: int) -> str:
-    """Who listens there, as far as we may know."""
+def _user_of(port: int) -> str:
+    """The process that listens on a port, if we may see it."""
     try:
         for entry in psutil.net_connections(kind="tcp"):
             listens = entry.status == psutil.CONN_LISTEN and entry.laddr
             if listens and entry.laddr.port == port and entry.pid:
                 return f" by {psutil.Process(entry.pid).name()} (process {entry.pid})"
     except (psutil.Error, OSError):
-        pass  # other people's sockets are not always ours to see
+        pass  # we may not be allowed to see other users' sockets
     return ""
 
 
 def answers(host: str, port: int, timeout: float = 2.0) -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections at this address."""
     try:
         with socket.create_connection((host, port), timeout=timeout):
             return True
@@ -90,8 +89,8 @@ def answers(host: str, port: int, timeout: float = 2.0) -> bool:
         return False
 
 
-def not_ready(url: str) -> str:
-    """What a readiness page says is missing; nothing when it answers 200."""
+def missing_parts(url: str) -> str:
+    """The text of a readiness page that reports missing parts; empty for 200."""
     try:
         with urllib.request.urlopen(url, timeout=5):
             return ""

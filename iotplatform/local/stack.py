@@ -1,4 +1,4 @@
-"""The whole embedded stack from its first line to its last: start, watch, stop."""
+"""Start, watch and stop the embedded stack."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iotplatform.common.private_files import write_private
+from iotplatform.common.stop_signal import stop_event
 from iotplatform.local.errors import SetupError
-from iotplatform.local.layout import Layout, write_private
+from iotplatform.local.layout import Layout
 from iotplatform.local.orphan_processes import (
-    find_leftovers,
-    stop_leftovers,
+    find_orphans,
+    stop_orphans,
 )
 from iotplatform.local.parent import ParentWatch
-from iotplatform.local.ports import LOOPBACK, answers, not_ready
+from iotplatform.local.ports import LOOPBACK, answers, missing_parts
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
-from iotplatform.local.signals import stop_event
 from iotplatform.local.static_files import are_collected, remember_collected
 from iotplatform.local.stores import Stores, choose_stores
 from iotplatform.local.supervision import Supervisor
@@ -36,7 +37,7 @@ READY_SECONDS = 30.0
 
 
 class Stopped(Exception):
-    """Somebody asked us to stop."""
+    """The stack was asked to stop."""
 
 
 class Stack:
@@ -50,12 +51,12 @@ class Stack:
         self._supervisor: Supervisor | None = None
 
     def run(self) -> None:
-        """Start everything and stay until asked to stop.
+        """Start everything, and run until asked to stop.
 
-        Raises SetupError where it cannot go on; nothing is left running then.
+        Raises SetupError if it cannot continue; then nothing is left running.
         """
-        self._take_signals()
-        os.umask(0o077)  # nothing of this is anybody else's to read
+        self._install_signal_handlers()
+        os.umask(0o077)  # nobody else may read our files
         self.layout.prepare()
         with self._locked():
             try:
@@ -65,9 +66,9 @@ class Stack:
             finally:
                 self._end()
 
-    def _take_signals(self) -> None:
+    def _install_signal_handlers(self) -> None:
         self._stop = stop_event()
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # but nohup is heard
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # respect nohup
             signal.signal(signal.SIGHUP, lambda number, frame: self._stop.set())
 
     @contextmanager
@@ -89,16 +90,16 @@ class Stack:
         except (OSError, ValueError, KeyError):
             url = "still starting"
         return (
-            f"The platform runs already on {self.layout.root} (process {pid}, {url}). "
-            "Stop that one first, or give this one another IOT_DATA_DIR."
+            f"The platform is already running on {self.layout.root} (process {pid}, "
+            f"{url}). Stop it first, or choose another IOT_DATA_DIR for this one."
         )
 
     def _start_and_watch(self) -> None:
         self.layout.demo_file.unlink(missing_ok=True)
         self.layout.demo_ready_file.unlink(missing_ok=True)
-        if find_leftovers(self.layout.root):
-            with Step("Stopping what a killed start left running"):
-                stop_leftovers(self.layout.root)
+        if find_orphans(self.layout.root):
+            with Step("Stopping processes that a killed platform left running"):
+                stop_orphans(self.layout.root)
         stores = choose_stores(self.layout, say)
         self._make_stores(stores)
         environment = stores.environment()
@@ -139,7 +140,9 @@ class Stack:
         def given_up() -> bool:
             return self._asked_to_stop() or not supervisor.is_alive
 
-        self._until(supervisor.is_ready, STORES_SECONDS, "supervisord", "supervisord")
+        self._wait_until(
+            supervisor.is_ready, STORES_SECONDS, "supervisord", "supervisord"
+        )
         if stores.postgres:
             if not stores.postgres.wait(seconds=STORES_SECONDS, given_up=given_up):
                 self._fail("PostgreSQL does not answer", "postgres")
@@ -149,7 +152,7 @@ class Stack:
             ("broker", stores.broker and stores.broker.device_port),
         ):
             if port:
-                self._until(lambda p=port: answers(LOOPBACK, p), 30, name, name)
+                self._wait_until(lambda p=port: answers(LOOPBACK, p), 30, name, name)
 
     def _set_up(self, environment: dict[str, str]) -> None:
         commands = [["migrate", "--no-input", "-v", "1"]]
@@ -158,7 +161,7 @@ class Stack:
             commands.append(["collectstatic", "--no-input", "-v", "0"])
         with Step("Database and static files" if is_stale else "Database"):
             self._manage(environment, *commands)
-            # A stack that was away for days has no partition of today.
+            # A stack that was off for days has no partition for today.
             self._manage(environment, ["maintain_partitions"])
         if is_stale:
             remember_collected()
@@ -175,10 +178,10 @@ class Stack:
                 count = str(self.demo_devices)
                 self._manage(environment, ["load_demo", "--devices", count])
                 supervisor.start_program("simulator")
-                # Its first reports, and the index: then /readyz says so.
+                # Wait for its first reports and for the index; then /readyz is ready.
                 self._manage(environment, ["await_demo"])
         with Step("Web and bridge"):
-            self._until(
+            self._wait_until(
                 lambda: answers(LOOPBACK, stores.port), WEB_SECONDS, "web", "web"
             )
             self._wait_until_ready(f"{url}readyz")
@@ -191,22 +194,22 @@ class Stack:
         )
 
     def _wait_until_ready(self, url: str) -> None:
-        """Until every part says that it is ready; what takes too long is named."""
+        """Wait until every part is ready; after READY_SECONDS, name what is missing."""
         deadline = time.monotonic() + READY_SECONDS
-        while (missing := not_ready(url)) and not self._asked_to_stop(wait=0.2):
+        while (missing := missing_parts(url)) and not self._asked_to_stop(wait=0.2):
             if time.monotonic() > deadline:
-                say(f"Going on, though not everything is ready: {missing}")
+                say(f"Continuing, although not everything is ready: {missing}")
                 return
 
     def _watch(self, stores: Stores, environment: dict[str, str]) -> None:
-        """Until asked to stop; a supervisord that is gone is replaced."""
+        """Run until asked to stop; replace a supervisord that ended."""
         supervisor = self._supervisor
         assert supervisor is not None
         while not self._asked_to_stop(wait=0.5):
             if supervisor.is_alive:
                 continue
-            say("supervisord itself stopped: starting all of it again")
-            stop_leftovers(self.layout.root)
+            say("supervisord stopped: starting everything again")
+            stop_orphans(self.layout.root)
             supervisor.start(environment)
             self._wait_for_stores(stores)
             supervisor.start_group(APPS)
@@ -216,7 +219,7 @@ class Stack:
             self._stop.set()
         return self._stop.wait(wait) if wait else self._stop.is_set()
 
-    def _until(self, holds, seconds: float, what: str, log: str) -> None:  # type: ignore[no-untyped-def]
+    def _wait_until(self, holds, seconds: float, what: str, log: str) -> None:  # type: ignore[no-untyped-def]
         deadline = time.monotonic() + seconds
         while not holds():
             if self._asked_to_stop(wait=0.1):
@@ -226,7 +229,7 @@ class Stack:
                 self._fail(f"{what} does not answer", log)
 
     def _manage(self, environment: dict[str, str], *commands: list[str]) -> None:
-        """Run management commands side by side; their output goes to log files."""
+        """Run management commands in parallel; their output goes to log files."""
         children = {}
         for words in commands:
             with (self.layout.log / f"{words[0]}.log").open("w") as output:
@@ -243,7 +246,7 @@ class Stack:
             if self._asked_to_stop(wait=0.05):
                 for child in children.values():
                     child.terminate()
-                raise Stopped  # what does not end by that is stopped with the rest
+                raise Stopped  # _end() stops those that still run
         for name, child in children.items():
             if child.returncode:
                 self._fail(f"manage.py {name} failed", name)
@@ -255,13 +258,13 @@ class Stack:
         raise SetupError(f"{what}. The end of {path}:\n{_tail(path)}")
 
     def _end(self) -> None:
-        """Stop all of it; what will not stop is killed."""
+        """Stop everything; kill what does not stop."""
         began = time.monotonic()
         if self._supervisor is not None:
             say("Stopping …")
             self._supervisor.stop(seconds=STOP_SECONDS)
-        # Also what supervisord lost sight of, so that nothing is left running.
-        stop_leftovers(self.layout.root, seconds=2)
+        # Also processes that supervisord does not know any more.
+        stop_orphans(self.layout.root, seconds=2)
         self.layout.demo_file.unlink(missing_ok=True)
         self.layout.demo_ready_file.unlink(missing_ok=True)
         if self._supervisor is not None:
@@ -277,7 +280,7 @@ def _tail(path: Path, lines: int = 15) -> str:
 
 
 def run_stack(data_dir: Path, *, demo_devices: int | None) -> int:
-    """Run until stopped; the exit status."""
+    """Run until stopped; return the exit status."""
     try:
         Stack(Layout(data_dir), demo_devices=demo_devices).run()
     except SetupError as error:

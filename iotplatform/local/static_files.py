@@ -1,4 +1,4 @@
-"""Whether the collected static files are still those of this checkout."""
+"""Detect whether the collected static files are out of date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAMP = ".collected"
 
 
 def fingerprint() -> str:
-    """A hash over name, size and time of everything that would be collected."""
+    """A hash over name, size and time of all static files of the checkout."""
     digest = hashlib.sha256(repr(settings.STORAGES).encode())
     for finder in get_finders():
         for path, storage in finder.list([]):
@@ -24,7 +24,7 @@ def fingerprint() -> str:
 
 
 def are_collected() -> bool:
-    """Whether nothing has changed since the last time; collecting takes seconds."""
+    """Whether nothing has changed since the last collectstatic, which takes seconds."""
     try:
         return (Path(settings.STATIC_ROOT) / STAMP).read_text() == fingerprint()
     except OSError:

@@ -1,17 +1,18 @@
-"""Which stores this start uses, embedded or people's own, and who learns what."""
+"""Which stores this start uses, embedded or external, and their addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from iotplatform.common.private_files import write_private
 from iotplatform.local.broker import Broker, find_mosquitto
 from iotplatform.local.external import (
     check_reachable,
-    peoples_environment,
+    original_environment,
     store_urls,
 )
-from iotplatform.local.layout import Layout, write_private
+from iotplatform.local.layout import Layout
 from iotplatform.local.orphan_processes import MARK
 from iotplatform.local.ports import free_port, public_port
 from iotplatform.local.postgres import ROLE, Postgres
@@ -23,7 +24,7 @@ PORTS_FILE = "ports.json"
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores of one start; None for each that people brought themselves."""
+    """The stores of one start; None for each external one."""
 
     layout: Layout
     postgres: Postgres | None
@@ -35,11 +36,11 @@ class Stores:
     inherited: dict[str, str]
 
     def programs(self) -> list[Program]:
-        """The embedded ones, as supervisor shall run them."""
+        """The embedded stores, as programs for supervisor."""
         mark = str(self.layout.root)
         found = []
         if self.postgres:
-            # SIGINT is its fast shutdown; SIGTERM would wait for clients.
+            # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for clients.
             command = self.postgres.command()
             found.append(store("postgres", command, mark=mark, stop="INT"))
         if self.valkey:
@@ -52,21 +53,21 @@ class Stores:
         return found
 
     def environment(self) -> dict[str, str]:
-        """The environment of every process of ours."""
+        """The environment of all our processes."""
         return self.inherited | self.values | {MARK: str(self.layout.root)}
 
     def write_env_file(self) -> None:
-        """What `manage.py` needs to reach these stores from another terminal."""
+        """Write the addresses that `manage.py` needs in another terminal."""
         lines = [f"{key}={value}" for key, value in sorted(self.values.items())]
         write_private(self.layout.env_file, "\n".join(lines) + "\n")
 
 
 def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
-    """Ask people's stores, and decide ports and passwords of the embedded ones.
+    """Check external stores, and choose ports and passwords of the embedded ones.
 
-    Raises SetupError for a store that cannot be reached and for a port that is taken.
+    Raises SetupError for a store that does not answer, or a port that is in use.
     """
-    environment = peoples_environment()
+    environment = original_environment()
     urls = store_urls(environment)
     check_reachable(urls)
     remembered = layout.read_json(PORTS_FILE)
@@ -101,15 +102,21 @@ def choose_stores(layout: Layout, say: Callable[[str], None]) -> Stores:
         )
         urls["MQTT_URL"] = broker.url
     layout.write_json(PORTS_FILE, remembered)
-    values = urls | {
-        "IOT_DATA_DIR": str(layout.root),
-        "SECRET_KEY": environment.get("SECRET_KEY") or secrets["secret_key"],
-        "BROKER_CREDENTIALS": environment.get("BROKER_CREDENTIALS")
-        or ("files" if broker else "none"),
-        "PORT": str(port),
-    }
-    if mqtt_port:
-        values["MQTT_PORT"] = str(mqtt_port)
+    values = urls | _other_values(layout, environment, port, mqtt_port)
     return Stores(
         layout, postgres, valkey, broker, port, mqtt_port, values, environment
     )
+
+
+def _other_values(
+    layout: Layout, environment: dict[str, str], port: int, mqtt_port: int | None
+) -> dict[str, str]:
+    """The values of run/env that are not URLs of stores."""
+    way = "files" if mqtt_port else "none"  # only the embedded broker has a port here
+    values = {
+        "IOT_DATA_DIR": str(layout.root),
+        "SECRET_KEY": environment.get("SECRET_KEY") or layout.secrets()["secret_key"],
+        "BROKER_CREDENTIALS": environment.get("BROKER_CREDENTIALS") or way,
+        "PORT": str(port),
+    }
+    return values | ({"MQTT_PORT": str(mqtt_port)} if mqtt_port else {})

@@ -1,4 +1,4 @@
-"""supervisord as a child of ours: started, asked, listened to, stopped."""
+"""Run supervisord as a child process: start it, control it, report its events."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from xmlrpc.client import ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from iotplatform.common.private_files import write_private
 from iotplatform.local.accounts import dying_with_parent
-from iotplatform.local.layout import Layout, write_private
+from iotplatform.local.layout import Layout
 from iotplatform.local.programs import Program, supervisor_config
 
-# supervisord binds to a temporary name first, with its process id behind a dot; a path
-# of a Unix socket has 107 characters.
+# The path of a Unix socket may have 107 characters; supervisord first binds to a longer
+# temporary name, with a dot and its process id.
 LONGEST_SOCKET = 90
 LOOK_SECONDS = 0.3
-START_LOG = "supervisord.log"  # why it did not come up, when it did not
+START_LOG = "supervisord.log"  # says why supervisord did not start
 EXITED = re.compile(r"exited: (?P<name>[\w-]+) \((?P<how>[^;)]*)")
 GAVE_UP = re.compile(r"gave up: (?P<name>[\w-]+) entered FATAL")
 SUCCESS = re.compile(r"success: (?P<name>[\w-]+) entered RUNNING")
@@ -56,7 +57,7 @@ class Supervisor:
         path = self.layout.run / "supervisor.sock"
         if len(str(path)) <= LONGEST_SOCKET:
             return path
-        # A data folder that lies too deep: a private folder where there is room.
+        # The data folder's path is too long: use a private temporary folder.
         return Path(tempfile.mkdtemp(prefix="iot-")) / "supervisor.sock"
 
     def start(self, environment: dict[str, str]) -> None:
@@ -70,12 +71,12 @@ class Supervisor:
             self._child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                # Not a pipe to us: supervisord would not survive our end.
+                # Not a pipe: supervisord must be able to write after we ended.
                 stdout=output,
                 stderr=output,
                 cwd="/",
                 env=environment,
-                # Ctrl-C reaches all of a terminal: the order is ours to keep.
+                # Ctrl-C must not reach supervisord: we stop things in order.
                 start_new_session=True,
                 preexec_fn=dying_with_parent(signal.SIGTERM),
             )
@@ -88,7 +89,7 @@ class Supervisor:
         return self._child is not None and self._child.poll() is None
 
     def start_program(self, name: str) -> None:
-        """Start one program; one that runs or is being tried already is left alone."""
+        """Start one program, unless it runs or is starting already."""
         group = self.programs[name].group
         with contextlib.suppress(RpcError):  # ALREADY_STARTED
             self._rpc().startProcess(f"{group}:{name}", False)
@@ -111,18 +112,18 @@ class Supervisor:
         return True
 
     def _listen(self) -> None:
-        """Turn supervisord's log into what a person wants to know."""
+        """Report the events of supervisord's log that matter to a person."""
         while not self._stopping:
             for line in self._new_lines():
-                with contextlib.suppress(OSError):  # a terminal that is gone
-                    self._tell(line)
+                with contextlib.suppress(OSError):  # the terminal may be gone
+                    self._report(line)
             time.sleep(LOOK_SECONDS)
 
     def _new_lines(self) -> list[str]:
         try:
             with self._log.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._read_up_to:
-                    self._read_up_to = 0  # it was rotated
+                    self._read_up_to = 0  # the log was rotated
                 file.seek(self._read_up_to)
                 text = file.read()
         except OSError:
@@ -131,28 +132,28 @@ class Supervisor:
         self._read_up_to += len(whole)
         return whole.decode(errors="replace").splitlines()
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         if found := EXITED.search(line):
-            self._tell_crash(found["name"], _in_words(found["how"]))
+            self._report_crash(found["name"], _exit_status(found["how"]))
         elif found := GAVE_UP.search(line):
             with contextlib.suppress(*RPC_FAILURES):
                 self.start_program(found["name"])
         elif found := SUCCESS.search(line):
             if self._crashes.pop(found["name"], 0):
-                self._say(f"{found['name']} is up again")
+                self._say(f"{found['name']} is running again")
         elif found := NOT_SPAWNED.search(line):
-            self._say(f"A program cannot be started: {found['why']}")
+            self._say(f"Cannot start a program: {found['why']}")
 
-    def _tell_crash(self, name: str, how: str) -> None:
+    def _report_crash(self, name: str, how: str) -> None:
         count = self._crashes[name] = self._crashes.get(name, 0) + 1
         if count == 1:
             log = self.layout.log / f"{name}.log"
-            self._say(f"{name} stopped ({how}), started again; its log: {log}")
+            self._say(f"{name} stopped ({how}) and is being restarted. Log: {log}")
         elif count in (3, 10) or count % 50 == 0:
-            self._say(f"{name} stopped {count} times in a row ({how}), trying on")
+            self._say(f"{name} stopped {count} times in a row ({how}); trying again")
 
     def stop(self, *, seconds: float) -> bool:
-        """Stop the programs, then the stores; False when that took too long."""
+        """Stop the programs, then the stores; return False if that took too long."""
         self._stopping = True
         if self._child is None:
             return True
@@ -175,7 +176,7 @@ class Supervisor:
                 self._socket.parent.rmdir()
 
 
-def _in_words(how: str) -> str:
+def _exit_status(how: str) -> str:
     """`terminated by SIGKILL` → `exit -9`; `exit status 1` → `exit 1`."""
     if how.startswith("exit status "):
         return f"exit {how.removeprefix('exit status ')}"

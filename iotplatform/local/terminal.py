@@ -1,4 +1,4 @@
-"""What the person at the terminal reads: progress, the address, the logins."""
+"""Output for the person at the terminal: progress, addresses, logins."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 DEMO_LOGINS = (
     ("admin", "admin", "platform superuser"),
-    ("operator@acme", "demo", "manager in acme"),
-    ("viewer@acme", "demo", "may look in acme"),
-    ("approver@acme", "demo", "approves in acme"),
-    ("operator@globex", "demo", "manager in globex"),
+    ("operator@acme", "demo", "manager of acme"),
+    ("viewer@acme", "demo", "viewer of acme"),
+    ("approver@acme", "demo", "approver of acme"),
+    ("operator@globex", "demo", "manager of globex"),
 )
 
 
 def say(text: str) -> None:
-    """One line, at once, also into a pipe."""
-    with contextlib.suppress(OSError):  # a terminal that is gone must not stop a stop
+    """Print one line without buffering."""
+    with contextlib.suppress(OSError):  # stopping must not fail without a terminal
         print(text, flush=True)
 
 
 class Step:
-    """`Doing a thing … 1.2 s`: for what takes a person's time."""
+    """Prints a title while a step runs, then how long it took."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -42,7 +42,7 @@ class Step:
 def announce(
     *, url: str, mqtt_port: int | None, log: Path, is_demo: bool, is_stand_in: bool
 ) -> None:
-    """The last lines before the platform only runs."""
+    """Print addresses and logins, once the platform is ready."""
     say("")
     say(f"  Console   {url}")
     say(f"  API       {url}api/docs/")
@@ -54,11 +54,11 @@ def announce(
         for name, password, what in DEMO_LOGINS:
             say(f"  {name:16} {password:6} {what}")
     else:
-        say("\n  To sign in first: .venv/bin/python manage.py createsuperuser")
+        say("\n  Create a first login: .venv/bin/python manage.py createsuperuser")
     if is_stand_in:
         say(
-            "\n  amqtt stands in for Mosquitto, good for a first look: it forgets\n"
-            "  messages that are not acknowledged within seconds, so what was\n"
-            "  acknowledged may be lost here. With mosquitto installed it is used."
+            "\n  Mosquitto is not installed, so amqtt runs in its place. That is good\n"
+            "  enough for a first look, but amqtt drops messages that are not\n"
+            "  acknowledged within seconds. Install mosquitto to use it instead."
         )
-    say("\n  Ctrl-C stops everything.\n")
+    say("\n  Press Ctrl-C to stop everything.\n")

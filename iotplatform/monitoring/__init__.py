@@ -1,1 +1,1 @@
-"""What the platform says about itself: metrics, readiness, its own page of figures."""
+"""The platform's own metrics, readiness and status."""

@@ -1,4 +1,4 @@
-"""REST: how the platform itself does; for its superusers."""
+"""REST: the platform's own figures, for its superusers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from registry.api.base import TenantScopedMixin
 
 
 class IngestFiguresSerializer(serializers.Serializer[object]):
-    """Messages per second, and how far behind the worst slot is."""
+    """Messages per second, and the lag of the slowest slot."""
 
     rate = serializers.FloatField()
     lag_seconds = serializers.FloatField(allow_null=True)
 
 
 class IndexFiguresSerializer(serializers.Serializer[object]):
-    """How far the search index is behind the truth."""
+    """How far the search index is behind the database."""
 
     lag_seconds = serializers.FloatField(allow_null=True)
 
 
 class DeadLetterFiguresSerializer(serializers.Serializer[object]):
-    """Messages that were refused, ever."""
+    """The number of all messages that were ever refused."""
 
     total = serializers.IntegerField()
     by_reason = serializers.DictField(child=serializers.IntegerField())
 
 
 class AdapterFiguresSerializer(serializers.Serializer[object]):
-    """From sent to received, in the last hour."""
+    """The time from sent to received, in the last hour."""
 
     latency_p50_ms = serializers.FloatField(allow_null=True)
     latency_p95_ms = serializers.FloatField(allow_null=True)

@@ -1,4 +1,4 @@
-"""The platform's own figures, for GET platform/ and /metrics; no tenant's data."""
+"""The platform's own figures for GET platform/ and /metrics; no data of tenants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from state.selectors.platform import count_risk_marks, dead_letter_figures
 
 
 def platform_figures() -> dict[str, Any]:
-    """Return what ``GET platform/`` answers."""
+    """Return the answer of ``GET platform/``."""
     now = timezone.now()
     ingest = ingest_figures(now)
     return {
@@ -38,24 +38,24 @@ def _index_lag() -> float | None:
 
 
 class PlatformCollector(Collector):
-    """The figures as Prometheus reads them; read anew with each scrape."""
+    """The figures for Prometheus; each scrape reads them again."""
 
     def describe(self) -> list[Metric]:
-        """Say nothing beforehand: a registry must not query the database."""
+        """Return nothing: registering must not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each figure that is known."""
+        """Yield every known figure."""
         figures = platform_figures()
         yield from _ingest(figures["ingest"])
         yield _gauge(
             "iot_index_lag_seconds",
-            "Age of the oldest change that is not searchable yet.",
+            "Age of the oldest change that searches do not find yet.",
             figures["index"]["lag_seconds"],
         )
         depths = GaugeMetricFamily(
             "iot_queue_depth",
-            "What waits: commands by status, marks of sweeps.",
+            "Waiting work: commands by status, risk marks, index outbox.",
             labels=["queue"],
         )
         for queue, depth in figures["queues"].items():
@@ -74,11 +74,11 @@ def _ingest(figures: dict[str, Any]) -> Iterator[Metric]:
     yield _gauge("iot_ingest_rate", "Messages per second.", figures["rate"])
     yield _gauge(
         "iot_ingest_lag_seconds",
-        "From arrival to commit, the worst slot.",
+        "Time from arrival to commit, of the slowest slot.",
         figures["lag_seconds"],
     )
     messages = CounterMetricFamily(
-        "iot_ingest_messages", "Messages taken in.", labels=["slot"]
+        "iot_ingest_messages", "Ingested messages.", labels=["slot"]
     )
     for slot in list_slots():
         messages.add_metric([str(slot.slot)], slot.messages)
@@ -88,7 +88,7 @@ def _ingest(figures: dict[str, Any]) -> Iterator[Metric]:
 def _latencies(adapters: dict[str, dict[str, float | None]]) -> Iterator[Metric]:
     family = GaugeMetricFamily(
         "iot_adapter_latency_seconds",
-        "From sent to received, the last hour.",
+        "Time from sent to received, in the last hour.",
         labels=["adapter", "quantile"],
     )
     for adapter, figures in adapters.items():
@@ -100,7 +100,7 @@ def _latencies(adapters: dict[str, dict[str, float | None]]) -> Iterator[Metric]
 
 
 def _gauge(name: str, documentation: str, value: float | None) -> Metric:
-    """A gauge; without a sample where the value is not known."""
+    """Return a gauge; without a sample if the value is unknown."""
     family = GaugeMetricFamily(name, documentation)
     if value is not None:
         family.add_metric([], value)

@@ -1,4 +1,4 @@
-"""Whether each part that the platform needs is there and does its work."""
+"""Whether each part that the platform needs works."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from state.selectors.adapter_liveness import BLIND_AFTER, list_slots
 logger = logging.getLogger(__name__)
 
 OK = "ok"
-SECONDS = 2  # a part that needs longer to answer does not answer
+SECONDS = 2  # time-out: a part that needs longer counts as not answering
 
 
 class NotReady(Exception):
-    """A part is there, and cannot be used yet; the text is for everyone's eyes."""
+    """A part answers but cannot be used yet; the text is public."""
 
 
 def check_parts() -> dict[str, str]:
-    """Return for each part ``ok``, or in a few words what is missing."""
+    """Return ``ok`` for each part, or in a few words what is missing."""
     return {name: _state_of(name, check) for name, check in CHECKS.items()}
 
 
@@ -36,8 +36,8 @@ def _state_of(name: str, check: Callable[[], None]) -> str:
         check()
     except NotReady as error:
         return str(error)
-    except Exception as error:  # whatever it is, the part does not work
-        # The address of a store is nobody's business outside: only the log has it.
+    except Exception as error:  # any error means that the part does not work
+        # The error may contain a store's address, which is not public: only log it.
         logger.warning("not ready: %s: %s", name, error)
         return "does not answer"
     return OK
@@ -49,7 +49,7 @@ def _database() -> None:
 
 
 class _Migrations:
-    """Looks until all are applied, and then no more: reading them takes a while."""
+    """Checks until all are applied, then no more: reading migrations takes a while."""
 
     is_done = False
 
@@ -73,11 +73,11 @@ def _redis() -> None:
 
 
 def _broker() -> None:
-    """The bridge beats only while its connection to the broker is read."""
+    """``caught_up_at`` moves only while a bridge reads its connection to the broker."""
     slots = list_slots()
     oldest = timezone.now() - BLIND_AFTER
     if not slots:
-        raise NotReady("no bridge has listened yet")
+        raise NotReady("no bridge has started yet")
     unread = [slot.slot for slot in slots if slot.caught_up_at < oldest]
     if unread:
         raise NotReady(f"{len(unread)} of {len(slots)} bridge slots are not read")

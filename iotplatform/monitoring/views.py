@@ -1,4 +1,4 @@
-"""What machines ask the web process about itself, and browsers by themselves."""
+"""Views for monitoring (health, readiness, metrics), and the favicon."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from iotplatform.monitoring.readiness import OK, check_parts
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process lives; nothing else is asked."""
+    """Answer 200 while the process runs; check nothing else."""
     return JsonResponse({"status": OK})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Every part is there: 200, else 503; each part says its own."""
+    """Answer 200 if every part works, else 503, with the state of each part."""
     parts = check_parts()
     is_ready = all(state == OK for state in parts.values())
     body = {"status": "ready" if is_ready else "not ready", "parts": parts}
@@ -34,7 +34,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The platform's figures for Prometheus."""
+    """Answer with the platform's figures in the format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PlatformCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
@@ -42,5 +42,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Lead to our icon: pages of libraries name none, and browsers ask here then."""
+    """Redirect to our icon; browsers ask here for pages of libraries, without one."""
     return redirect(static("console/favicon.svg"))

@@ -1,1 +1,1 @@
-"""The OpenAPI document: how it is made, and its examples."""
+"""The OpenAPI document: its schema class, and its examples."""

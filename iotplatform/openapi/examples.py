@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document, by operation; a test sends each for real."""
+"""Examples in the OpenAPI document, by operation; a test sends each of them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ FORM = "multipart/form-data"
 IMPORTED = '{"uid": "pump-8", "site": "shanghai-01", "product": "sensor-s1"}\n'
 
 
-def asked(name: str, value: Any, media_type: str = "application/json") -> Any:
-    """Return an example of what is sent."""
+def request(name: str, value: Any, media_type: str = "application/json") -> Any:
+    """Return an example of a request's body."""
     return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
 
 
-def answered(name: str, value: Any) -> Any:
-    """Return an example of an answer."""
+def response(name: str, value: Any) -> Any:
+    """Return an example of a response's body."""
     return OpenApiExample(name, value=value, response_only=True, status_codes=["200"])
 
 
-def said(name: str, value: Any, where: str) -> Any:
-    """Return an example of a parameter of the query."""
-    return OpenApiExample(name, value=value, parameter_only=(where, "query"))
+def parameter(summary: str, value: Any, name: str) -> Any:
+    """Return an example of a query parameter."""
+    return OpenApiExample(summary, value=value, parameter_only=(name, "query"))
 
 
 EXAMPLES: dict[str, list[OpenApiExample]] = {
     "POST devices/": [
-        asked(
+        request(
             "A sensor in the field",
             {
                 "uid": "pump-7",
@@ -41,27 +41,27 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         )
     ],
     "POST devices/import/": [
-        asked("Two lines or two million", IMPORTED, NDJSON),
-        asked(
-            "As a table", "uid,site,product\npump-9,shanghai-01,sensor-s1\n", "text/csv"
+        request("One device per line", IMPORTED, NDJSON),
+        request(
+            "As CSV", "uid,site,product\npump-9,shanghai-01,sensor-s1\n", "text/csv"
         ),
     ],
     "POST devices/{uid}/lifecycle/": [
-        asked("To the workshop", {"to": "in_repair", "reason": "No heartbeat."})
+        request("Send to repair", {"to": "in_repair", "reason": "No heartbeat."})
     ],
     "POST devices/{uid}/credentials/": [
-        asked("A secret, made here", {}),
-        asked(
-            "A certificate that the device has",
+        request("A secret that the platform creates", {}),
+        request(
+            "A certificate of the device",
             {"kind": "x509", "fingerprint": "5f" * 32},
         ),
     ],
     "POST commands/": [
-        asked("Restart", {"device": "dev-1", "name": "reboot", "params": {}})
+        request("Restart", {"device": "dev-1", "name": "reboot", "params": {}})
     ],
     "POST jobs/": [
-        asked(
-            "How many it would be",
+        request(
+            "Only count the devices",
             {
                 "name": "Restart the sensors",
                 "query": "product:sensor-s1",
@@ -69,8 +69,8 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
                 "dry_run": True,
             },
         ),
-        asked(
-            "One first, then in waves of fifty",
+        request(
+            "One device first, then waves of fifty",
             {
                 "name": "Restart the sensors",
                 "devices": ["dev-1"],
@@ -80,20 +80,23 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         ),
     ],
     "POST cohorts/": [
-        asked("All of a product", {"name": "Sensors", "query": "product:sensor-s1"})
+        request(
+            "All devices of a product",
+            {"name": "Sensors", "query": "product:sensor-s1"},
+        )
     ],
     "GET fleet/search/": [
-        said("Of one product", "product:sensor-s1", "q"),
-        said("How many of each", "site,lifecycle", "facets"),
+        parameter("Devices of one product", "product:sensor-s1", "q"),
+        parameter("Count by site and lifecycle", "site,lifecycle", "facets"),
     ],
     "POST memberships/": [
-        asked(
-            "Someone who serves one site",
+        request(
+            "An operator of one site",
             {"user": "newcomer", "role": "operator", "sites": ["shanghai-01"]},
         )
     ],
     "POST alarm-rules/": [
-        asked(
+        request(
             "Too hot for a minute",
             {
                 "name": "Too hot for a minute",
@@ -109,8 +112,8 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         )
     ],
     "POST maintenance-windows/": [
-        asked(
-            "A morning at one site",
+        request(
+            "Four hours at one site",
             {
                 "site": "shanghai-01",
                 "from_at": "2030-03-01T08:00:00+08:00",
@@ -120,14 +123,14 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         )
     ],
     "POST firmware-releases/": [
-        asked(
+        request(
             "A file for one product",
             {"version": "1.6.0", "products": ["sensor-s1"], "file": "…"},
             FORM,
         )
     ],
     "POST enrolment-keys/": [
-        asked(
+        request(
             "For a thousand new sensors",
             {
                 "product": "sensor-s1",
@@ -138,19 +141,19 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         )
     ],
     "POST enrol/": [
-        asked(
+        request(
             "A sensor that registers itself",
             {"key": "the enrolment key", "uid": "pump-10", "serial": "SN-0010"},
         )
     ],
     "POST /device/v1/status/": [
-        asked("Birth", {"status": "online", "boot": 7, "heartbeat_seconds": 60})
+        request("Birth", {"status": "online", "boot": 7, "heartbeat_seconds": 60})
     ],
-    "POST /device/v1/heartbeat/": [asked("A sign of life", {"boot": 7, "seq": 41})],
+    "POST /device/v1/heartbeat/": [request("A sign of life", {"boot": 7, "seq": 41})],
     "POST /device/v1/telemetry/": [
-        asked("Two metrics", {"metrics": {"temperature": 21.5, "battery": 80}}),
-        asked(
-            "What was kept while offline, the oldest first",
+        request("Two metrics", {"metrics": {"temperature": 21.5, "battery": 80}}),
+        request(
+            "Values stored while offline, oldest first",
             [
                 {"boot": 7, "seq": 42, "metrics": {"temperature": 21.4}},
                 {"boot": 7, "seq": 43, "metrics": {"temperature": 21.6}},
@@ -158,19 +161,19 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         ),
     ],
     "POST /device/v1/reported/": [
-        asked("All of it", {"version": 8, "reported": {"firmware": "1.4.2"}})
+        request("The whole document", {"version": 8, "reported": {"firmware": "1.4.2"}})
     ],
     "POST /device/v1/event/": [
-        asked(
-            "A door that stands open",
+        request(
+            "A door is open",
             {"code": "door-open", "severity": "warning", "state": "raised"},
         )
     ],
     "GET /device/v1/commands/": [
-        said("Half a minute at most", 30, "wait"),
-        said("The third version is in force", 3, "desired_version"),
-        answered(
-            "One thing to do",
+        parameter("Wait up to 30 seconds", 30, "wait"),
+        parameter("The device has version 3", 3, "desired_version"),
+        response(
+            "One command",
             {
                 "commands": [
                     {
@@ -188,14 +191,14 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
         ),
     ],
     "POST /device/v1/commands/{command_id}/ack/": [
-        asked("The device has it", {"status": "received"}),
-        asked("Not now", {"status": "rejected", "reason": "The valve is moving."}),
+        request("Received", {"status": "received"}),
+        request("Rejected", {"status": "rejected", "reason": "The valve is moving."}),
     ],
     "POST /device/v1/commands/{command_id}/progress/": [
-        asked("Half of it", {"payload": {"percent": 50}})
+        request("Half done", {"payload": {"percent": 50}})
     ],
     "POST /device/v1/commands/{command_id}/result/": [
-        asked("It is done", {"status": "succeeded", "payload": {"took_ms": 120}}),
-        asked("It went wrong", {"status": "failed", "code": "jammed"}),
+        request("Succeeded", {"status": "succeeded", "payload": {"took_ms": 120}}),
+        request("Failed", {"status": "failed", "code": "jammed"}),
     ],
 }

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of whole kinds of operations."""
+"""What the OpenAPI document says about versioned objects, and its examples."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ETAG = OpenApiParameter(
 
 
 class PlatformSchema(AutoSchema):
-    """Operations on versioned objects say so, and the main ones show examples."""
+    """Adds version headers of versioned objects, and examples."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Add the headers of versions."""
+        """Add the headers If-Match and ETag."""
         if not isinstance(self.view, VersionedView):
             return []
         of_one = self.path.endswith("}/")
@@ -41,6 +41,5 @@ class PlatformSchema(AutoSchema):
         return found
 
     def get_examples(self) -> list[OpenApiExample]:
-        """Return the examples of the operation."""
         path = self.path.removeprefix("/api/v1/")
         return EXAMPLES.get(f"{self.method} {path}", [])

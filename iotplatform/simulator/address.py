@@ -1,4 +1,4 @@
-"""Where the devices' listener is, when nobody says it."""
+"""Find the broker's listener for devices."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ DEFAULT = Address("127.0.0.1", 1883)
 
 
 class BadAddress(ValueError):
-    """A port that is none."""
+    """A port that cannot be used."""
 
 
 def find_address(
     *, host: str, port: int | None, configured_port: str, mqtt_url: str
 ) -> Address:
-    """Choose: what was asked for, the embedded stack's port, the platform's broker."""
+    """Use the given address, else the embedded stack's port, else MQTT_URL."""
     if port is None and configured_port:
         if not configured_port.isdecimal():
             raise BadAddress(f"MQTT_PORT: {configured_port!r} is not a port")

@@ -1,4 +1,4 @@
-"""One simulated device: what it says by itself, whoever carries it."""
+"""One simulated device: the messages that it sends by itself."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Publish = Callable[[str, bytes, bool], int | None]
 TELEMETRY_SECONDS = 30
 
 
-class Unit:
-    """A device: born with each connection, then heartbeats and telemetry."""
+class SimulatedDevice:
+    """A device: a birth message with each connection, then heartbeats and telemetry."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Unit:
         self.memory = memory
         self.profile = profile
         self._seed = seed
-        # What publishes for this device: a connection of its own, or its gateway's.
+        # Publishes for this device: over its own connection, or its gateway's.
         self.carrier = carrier
         via = f"{target.gateway_uid}/child/" if target.gateway_uid else ""
         self.prefix = f"iot/v1/{via}{target.uid}"
@@ -50,18 +50,18 @@ class Unit:
         return self.target.uid
 
     def start(self) -> None:
-        """Start the device: a new boot, and the firmware that is now installed."""
+        """Start the device: a new boot number, and the installed firmware."""
         self.memory.boot += 1
         self._seq = 0
         self.firmware = self.memory.firmware
         self.draw = Random(f"{self._seed}:{self.uid}:{self.memory.boot}")
 
     def renew_session(self) -> None:
-        """Take a new session for the connection that is about to be made."""
+        """Choose a new session id for the next connection."""
         self.session = f"{self.draw.getrandbits(64):016x}"
 
     def status(self, value: str) -> bytes:
-        """Write a status message; the last will is one without a number of its own."""
+        """Return a status message; the last will has no sequence number."""
         body: dict[str, Any] = {
             "status": value,
             "session": self.session,
@@ -71,8 +71,8 @@ class Unit:
             body["heartbeat_seconds"] = self.target.heartbeat_seconds
         return encode(body if value == "offline" else body | self._stamp())
 
-    def be_born(self) -> None:
-        """Say that it is there, what it is, and go on saying so."""
+    def announce(self) -> None:
+        """Publish birth and reported document; start heartbeats and telemetry."""
         self.carrier(f"{self.prefix}/status", self.status("online"), True)
         self.report()
         self._tasks = [
@@ -80,18 +80,18 @@ class Unit:
             asyncio.create_task(self._measure()),
         ]
 
-    def fall_silent(self) -> None:
-        """Stop what runs by the clock; commands that run go on."""
+    def stop_publishing(self) -> None:
+        """Stop heartbeats and telemetry; running commands continue."""
         for task in self._tasks:
             task.cancel()
         self._tasks = []
 
     def say_goodbye(self) -> None:
-        self.fall_silent()
+        self.stop_publishing()
         self.carrier(f"{self.prefix}/status", self.status("goodbye"), True)
 
     def report(self) -> None:
-        """Publish the whole reported document under a new version."""
+        """Publish the complete reported document with a new version."""
         self.memory.reported_version += 1
         document = merge(
             {"interval": TELEMETRY_SECONDS} | self.memory.config,
@@ -101,9 +101,9 @@ class Unit:
             },
         )
         version = self.memory.reported_version
-        self.say("reported", {"version": version, "reported": document})
+        self.publish("reported", {"version": version, "reported": document})
 
-    def say(self, leaf: str, body: dict[str, Any]) -> int | None:
+    def publish(self, leaf: str, body: dict[str, Any]) -> int | None:
         """Publish a message under this device's topics."""
         return self.carrier(
             f"{self.prefix}/{leaf}", encode(body | self._stamp()), False
@@ -121,22 +121,22 @@ class Unit:
 
     async def _beat(self) -> None:
         interval = self.target.heartbeat_seconds
-        # Somewhere within the first interval, so that a fleet never beats together.
+        # A random start within the interval: a fleet must not send all at once.
         await asyncio.sleep(self.draw.uniform(0, interval))
         while True:
-            self.say("heartbeat", {})
+            self.publish("heartbeat", {})
             await asyncio.sleep(interval * self.draw.uniform(0.9, 1.0))
 
     async def _measure(self) -> None:
         await asyncio.sleep(self.draw.uniform(0, self.interval_seconds))
         while True:
-            self.say("telemetry", {"metrics": self.measure(self.interval_seconds)})
+            self.publish("telemetry", {"metrics": self.measure(self.interval_seconds)})
             await asyncio.sleep(self.interval_seconds * self.draw.uniform(0.95, 1.05))
 
     def measure(self, elapsed_seconds: float) -> dict[str, float]:
-        """Measure once, ``elapsed_seconds`` after the last time."""
+        """Return metrics, ``elapsed_seconds`` after the last measurement."""
         used = self.profile.battery_per_hour * elapsed_seconds / 3_600
-        # An empty battery is changed: somebody always does, in the end.
+        # Somebody replaces an empty battery.
         self.memory.battery = self.memory.battery - used
         if self.memory.battery < 1:
             self.memory.battery = self.profile.battery_range[1]
@@ -151,7 +151,7 @@ class Unit:
         return round(base + own + day + self.draw.gauss(0, swing / 20), 2)
 
 
-# Where the value of a metric lies, and how far it moves.
+# The typical value of a metric, and how far it varies.
 LIKELY = {
     "temperature": (21.0, 6.0),
     "humidity": (48.0, 20.0),

@@ -1,4 +1,4 @@
-"""The journal of executions: on disk before a device answers that it executes."""
+"""The journal of executions: on disk before a device acknowledges a command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL_BYTES = 1024 * 1024
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One command that one device began to execute, and how it will end."""
+    """One command that a device began to execute, and its future outcome."""
 
     at: str
     uid: str
@@ -26,7 +26,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     boot: int
     # Null for a device that never finishes.
     outcome: dict[str, Any] | None = None
-    # Of a configuration: the desired version that it brings.
+    # For a configuration: the desired version that it applies.
     version: int | None = None
 
 
@@ -37,21 +37,21 @@ class _Entry:
     done: asyncio.Future[None]
 
 
-class Journal:
-    """An append-only file of executions; appends of one moment share one fsync."""
+class ExecutionJournal:
+    """An append-only file of executions; simultaneous appends share one fsync."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("ab")
         _cut_torn_line(path)
-        # Bytes whose executions were written and handed to their ``on_disk``.
+        # Bytes whose executions are on disk and were passed to their ``on_disk``.
         self.size = path.stat().st_size
         self._waiting: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
 
     def read_from(self, offset: int) -> Iterator[Execution]:
-        """Read the executions that were written after ``offset``."""
+        """Yield the executions that were written after ``offset``."""
         decode = msgspec.json.Decoder(Execution).decode
         with self.path.open("rb") as file:
             file.seek(offset)
@@ -60,10 +60,10 @@ class Journal:
     async def append(
         self, execution: Execution, on_disk: Callable[[Execution], None]
     ) -> None:
-        """Call ``on_disk`` and return once the execution is there.
+        """Write the execution to disk, call ``on_disk``, and return.
 
-        The call comes in one step with ``size``, so that whoever saves what the
-        execution changed saves it with the right size, or neither.
+        ``on_disk`` and ``size`` change in one step, so that a save always has both the
+        effects of the execution and the matching size, or neither.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(_Entry(execution, on_disk, done))
@@ -98,7 +98,7 @@ class Journal:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Forget half a line that a kill left: nobody was answered for it."""
+    """Remove a partial line that a kill left: no answer was sent for it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = max(0, size - TAIL_BYTES)

@@ -1,7 +1,7 @@
 """One MQTT connection of a simulated device, driven by the event loop.
 
-paho does the protocol; asyncio says when its socket can be read or written, so that
-thousands of connections need one thread. A link lives for one connection.
+paho implements the protocol; asyncio tells when its socket is readable or writable, so
+that thousands of connections need one thread. A link is used for one connection.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ logger = logging.getLogger(__name__)
 
 CLOSED = "the broker closed the connection"
 CONNECT_SECONDS = 15.0
-# Longer than the longest heartbeat of a demo: heartbeats keep the connection alive.
+# Longer than the longest heartbeat interval of a demo: heartbeats keep the connection
+# alive.
 KEEPALIVE_SECONDS = 90
-# Only the TCP handshake happens there; paho knows it as a blocking call alone.
+# Only for the TCP handshake: paho offers it only as a blocking call.
 CONNECTORS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="connect")
 
 
 class Unreachable(Exception):
-    """No connection to the broker."""
+    """The broker cannot be reached."""
 
 
 class Refused(Exception):
-    """The broker answered, and does not let this device in."""
+    """The broker answered and refused this device."""
 
 
 @dataclass(frozen=True)
 class Will:
-    """What the broker says for a device that goes without a goodbye."""
+    """What the broker publishes when a device disconnects without a goodbye."""
 
     topic: str
     payload: bytes
@@ -54,8 +55,8 @@ class Address:
 
 
 @dataclass
-class Link:
-    """A connection: open it, publish over it, and wait for its end."""
+class DeviceLink:
+    """A connection: open it, publish over it, wait for its end."""
 
     uid: str
     on_message: Callable[[str, bytes], None]
@@ -111,7 +112,7 @@ class Link:
         return info.mid
 
     def tick(self) -> None:
-        """Let paho see to its keep-alive."""
+        """Let paho send its keep-alive."""
         if self._client is not None and not self.ended.is_set():
             if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._end()
@@ -119,11 +120,11 @@ class Link:
                 self._flush()
 
     async def close(self, *, seconds: float = 2.0) -> None:
-        """Say DISCONNECT once the broker has confirmed what was published.
+        """Send DISCONNECT once the broker has confirmed all published messages.
 
-        paho closes its socket with the DISCONNECT. With a confirmation unread in it,
-        the kernel resets the connection, and the broker loses what it had not read: a
-        goodbye becomes a last will.
+        paho closes its socket with the DISCONNECT. If a confirmation is still unread
+        then, the kernel resets the connection, and the broker loses what it has not
+        read yet: a goodbye becomes a last will.
         """
         if self._client is None or self.ended.is_set():
             return
@@ -176,14 +177,14 @@ class Link:
     def _readable(self) -> None:
         if self._client is None:
             return
-        # A descriptor that paho closes meanwhile must be forgotten before its reuse.
+        # If paho closed the descriptor, stop watching it before it is reused.
         if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._end()
         else:
             self._flush()
 
     def _flush(self) -> None:
-        """Write what waits; what the socket does not take is written when it can."""
+        """Write waiting output; the event loop writes the rest when it can."""
         client = self._client
         if client is None or self._descriptor < 0:
             return
@@ -217,8 +218,8 @@ class Link:
         try:
             self.on_message(message.topic, bytes(message.payload))
         except Exception:
-            # An exception in here would end the loop of this connection unseen.
-            logger.exception("%s: a message from the platform failed", self.uid)
+            # Otherwise the exception would silently end this connection's loop.
+            logger.exception("%s: cannot handle a message from the platform", self.uid)
 
     def _end(self) -> None:
         self._unwatch()

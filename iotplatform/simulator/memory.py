@@ -1,4 +1,4 @@
-"""What simulated devices keep over their own restarts and the simulator's."""
+"""What simulated devices remember across their restarts and the simulator's."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from iotplatform.simulator.execution_journal import Execution, Journal
+from iotplatform.simulator.execution_journal import Execution, ExecutionJournal
 
-# A device remembers this many command ids: more than a platform sends before it stops
-# repeating an older one.
+# How many command ids a device remembers: more than the platform sends before it stops
+# repeating an old one.
 REMEMBERED = 256
-# After an unclean end nobody knows how often devices had started since the last save;
-# a boot number may skip, but never come again.
+# After an unclean end we do not know how often devices started since the last save. A
+# boot number may be skipped, but must never be used twice.
 UNCLEAN_SKIP = 1_000
 
 
@@ -29,11 +29,11 @@ class Memory(msgspec.Struct, kw_only=True):
     reported_version: int = 0
     desired_version: int = 0
     battery: float = 100.0
-    # What came of each command id; null while it runs, or for ever.
+    # The outcome of each command id; null while it runs, or if it never ends.
     executed: dict[str, dict[str, Any] | None] = {}
 
     def remember(self, command_id: str, outcome: dict[str, Any] | None) -> None:
-        """Keep what came of a command, and forget the oldest."""
+        """Store the outcome of a command, and forget the oldest ones."""
         self.executed[command_id] = outcome
         while len(self.executed) > REMEMBERED:
             del self.executed[next(iter(self.executed))]
@@ -46,14 +46,14 @@ class _Saved(msgspec.Struct, kw_only=True):
 
 
 class DamagedMemory(Exception):
-    """The file of memories cannot be read."""
+    """The file with the devices' memory cannot be read."""
 
 
 class Store:
-    """The memories of all devices in one file, replaced whole."""
+    """The memory of all devices in one file, which is always replaced as a whole."""
 
     def __init__(self, folder: Path) -> None:
-        self.journal = Journal(folder / "journal.ndjson")
+        self.journal = ExecutionJournal(folder / "journal.ndjson")
         self.path = folder / "devices.json"
         saved = self._load()
         self.devices = saved.devices
@@ -68,11 +68,11 @@ class Store:
         self._write(self._encode(is_clean=False))
 
     async def save(self) -> None:
-        """Replace the file by what the devices remember now."""
+        """Replace the file with the devices' present memory."""
         await asyncio.to_thread(self._write, self._encode(is_clean=False))
 
     def close(self) -> None:
-        """Save for the last time, as a clean end."""
+        """Save for the last time, and mark the end as clean."""
         self._write(self._encode(is_clean=True))
         self.journal.close()
 
@@ -97,13 +97,13 @@ class Store:
             return _Saved()
         except msgspec.DecodeError as error:
             raise DamagedMemory(
-                f"{self.path} is damaged ({error}). Without it and the journal beside "
-                "it, the devices begin anew."
+                f"{self.path} is damaged ({error}). Delete it and the journal beside "
+                "it to let the devices start again without memory."
             ) from error
 
 
 def apply(memory: Memory, execution: Execution) -> None:
-    """Keep an execution, and what it changes on the device when it succeeds."""
+    """Store an execution, and the changes that it makes when it succeeds."""
     memory.remember(execution.id, execution.outcome)
     if (execution.outcome or {}).get("status") != "succeeded":
         return
@@ -118,7 +118,7 @@ def apply(memory: Memory, execution: Execution) -> None:
 
 
 def merge(document: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Merge as RFC 7396 says: null removes."""
+    """Merge a patch as in RFC 7396: null removes a key."""
     merged = dict(document)
     for key, value in patch.items():
         if value is None:

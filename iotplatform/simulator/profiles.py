@@ -1,4 +1,4 @@
-"""How simulated devices behave, and which of them behaves how."""
+"""How simulated devices behave, and which device behaves how."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ OLD_FIRMWARE, MAIN_FIRMWARE, NEW_FIRMWARE = "1.3.9", "1.4.2", "1.5.0"
 
 @dataclass(frozen=True)
 class Profile:
-    """One way to behave; the defaults are those of a healthy device."""
+    """One kind of behaviour; the defaults describe a healthy device."""
 
     name: str
-    # Mean time between two drops without a goodbye; 0: never.
+    # Mean time between two disconnects without a goodbye; 0: never.
     drop_seconds: float = 0.0
     absence_seconds: tuple[float, float] = (20.0, 120.0)
     ack_seconds: tuple[float, float] = (0.0, 0.3)
     execute_seconds: tuple[float, float] = (0.2, 1.5)
     is_finishing: bool = True
     is_rejecting: bool = False
-    # Percent of battery an hour; the low ones are about to be empty.
+    # Battery use in percent per hour.
     battery_per_hour: float = 0.02
     battery_range: tuple[float, float] = (55.0, 100.0)
     firmware: str | None = None
@@ -54,12 +54,12 @@ class BadMix(ValueError):
 
 
 def parse_mix(text: str) -> dict[str, float]:
-    """Read "healthy=90,flaky=10"; a name alone weighs 1."""
+    """Parse "healthy=90,flaky=10"; a name alone has the weight 1."""
     mix: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, weight = part.partition("=")
         if name not in PROFILES:
-            raise BadMix(f"{name!r} is no profile; there are {', '.join(PROFILES)}")
+            raise BadMix(f"{name!r} is not a profile; use {', '.join(PROFILES)}")
         try:
             mix[name] = float(weight or 1)
         except ValueError:
@@ -78,7 +78,7 @@ def choose(mix: dict[str, float], *, seed: int, uid: str) -> Profile:
 
 
 def first_firmware(profile: Profile, *, seed: int, uid: str) -> str:
-    """Return what is installed on a device that was never updated."""
+    """Return the firmware of a device that was never updated."""
     if profile.firmware:
         return profile.firmware
     draw = Random(f"firmware:{seed}:{uid}")

@@ -1,4 +1,4 @@
-"""What a person at the terminal hears of the simulated fleet: sums, not devices."""
+"""What the log shows about the simulated fleet: totals, not single devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVERY_SECONDS = 10.0
 
 @dataclass
 class Report:
-    """Counts of a fleet, logged when they change."""
+    """The totals of a fleet, logged when they change."""
 
     devices: int = 0
     connected: int = 0
@@ -29,7 +29,7 @@ class Report:
         self._unreachable[uid] = why
 
     async def run(self) -> None:
-        """Log what is new every few seconds."""
+        """Log changes every few seconds."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             self.log()

@@ -1,4 +1,4 @@
-"""Secrets of simulated devices: derived from one key, so that none is stored."""
+"""Secrets of simulated devices, derived from one key so that none must be stored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ KEY_BYTES = 32
 
 
 class UnusableKey(Exception):
-    """The key file is there and cannot be used."""
+    """The key file exists but cannot be used."""
 
 
 def load_key(path: Path) -> bytes:
-    """Return the key in ``path``; make it, readable by its owner only, when missing."""
+    """Return the key in ``path``; create the file (mode 0600) when it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -33,7 +33,6 @@ def load_key(path: Path) -> bytes:
 
 
 def device_secret(key: bytes, uid: str) -> str:
-    """Return the secret of one simulated device."""
     digest = hmac.digest(key, uid.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -44,5 +43,5 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise UnusableKey(f"{path}: {error}") from error
     if len(key) < 16:
-        raise UnusableKey(f"{path} holds no key of at least 16 bytes.")
+        raise UnusableKey(f"{path} does not contain a key of at least 16 bytes.")
     return key

@@ -1,13 +1,13 @@
-"""Which devices are simulated, and what each of them is."""
+"""Which devices to simulate."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+from iotplatform.common.ids import UID
+
 DEFAULT_METRICS = ("temperature", "battery")
 
 
@@ -23,26 +23,26 @@ class Target:
     metrics: tuple[str, ...] = DEFAULT_METRICS
     heartbeat_seconds: int = 30
     gateway_uid: str | None = None
-    # A fleet may fix what a mix and a seed would choose otherwise.
+    # Set here, or chosen by the profile mix and the seed.
     profile: str | None = None
     firmware: str | None = None
 
 
 @dataclass(frozen=True)
 class Group:
-    """One connection: a device, and the children that it relays for."""
+    """The devices of one connection: the head, and the children that it relays for."""
 
     head: Target
     children: tuple[Target, ...] = field(default=())
 
 
 def numbered(count: int, *, prefix: str = "sim-") -> list[Target]:
-    """Return ``count`` devices with names of our own."""
+    """Return ``count`` devices with numbered uids."""
     return [Target(f"{prefix}{number:05d}") for number in range(1, count + 1)]
 
 
 def read_uids(path: Path) -> list[Target]:
-    """Read one uid a line; empty lines and lines with # are left out."""
+    """Read one uid per line; skip empty lines and lines that start with #."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -59,7 +59,7 @@ def read_uids(path: Path) -> list[Target]:
 
 
 def grouped(targets: Iterable[Target]) -> list[Group]:
-    """Put children to their gateways; one whose gateway is not there is left out."""
+    """Group children with their gateways; drop a child whose gateway is missing."""
     heads: dict[str, Target] = {}
     children: dict[str, list[Target]] = {}
     for target in targets:

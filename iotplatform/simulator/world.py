@@ -1,4 +1,4 @@
-"""The simulated fleet: many stations on one event loop, and what they remember."""
+"""The simulated fleet: many stations on one event loop, and their saved memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from iotplatform.simulator.device import Unit
+from iotplatform.simulator.device import SimulatedDevice
 from iotplatform.simulator.link import Address
 from iotplatform.simulator.memory import Memory, Store
 from iotplatform.simulator.profiles import (
@@ -28,7 +28,7 @@ from iotplatform.simulator.targets import Group, Target, grouped
 logger = logging.getLogger(__name__)
 
 SAVE_SECONDS = 5.0
-# Connections a second at the start: a broker checks a password for each.
+# Connections per second at the start: the broker checks a password for each.
 CONNECTIONS_PER_SECOND = 100.0
 GOODBYE_SECONDS = 4.0
 SPARE_DESCRIPTORS = 200
@@ -37,7 +37,7 @@ Reread = Callable[[], Awaitable[Sequence[Target]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How a fleet is simulated."""
+    """The settings of a simulation."""
 
     address: Address
     key: bytes
@@ -59,7 +59,7 @@ class World:
         self._draw = Random(f"world:{plan.seed}")
 
     def stop(self) -> None:
-        """Ask the fleet to say goodbye."""
+        """Ask all devices to disconnect with a goodbye."""
         self._stop.set()
 
     @property
@@ -73,22 +73,22 @@ class World:
         reread: Reread | None = None,
         reread_seconds: float = 30.0,
     ) -> None:
-        """Simulate ``targets``, and who ``reread`` names later, until stopped."""
+        """Simulate ``targets``, and devices that ``reread`` adds, until stopped."""
         self.add(targets)
-        keepers = [
+        background = [
             asyncio.create_task(self._save()),
             asyncio.create_task(self.report.run()),
         ]
         if reread is not None:
-            keepers.append(asyncio.create_task(self._reread(reread, reread_seconds)))
+            background.append(asyncio.create_task(self._reread(reread, reread_seconds)))
         await self._stop.wait()
-        for task in keepers:
+        for task in background:
             task.cancel()
         await self._say_goodbye()
         self.store.close()
 
     def add(self, targets: Sequence[Target]) -> None:
-        """Add the connections that are not there yet."""
+        """Add the connections that do not exist yet."""
         groups = [g for g in grouped(targets) if g.head.uid not in self.stations]
         _allow_descriptors(len(self.stations) + len(groups))
         spread = len(groups) / CONNECTIONS_PER_SECOND
@@ -100,20 +100,20 @@ class World:
         self.report.devices = len(self.stations)
 
     def _station(self, group: Group) -> Station:
-        units = [self._unit(target) for target in (group.head, *group.children)]
+        devices = [self._device(target) for target in (group.head, *group.children)]
         station = Station(
-            units[0],
-            units[1:],
+            devices[0],
+            devices[1:],
             address=self._plan.address,
             secret=device_secret(self._plan.key, group.head.uid),
             journal=self.store.journal,
             report=self.report,
         )
-        for unit in units:
-            unit.carrier = station.publish
+        for device in devices:
+            device.carrier = station.publish
         return station
 
-    def _unit(self, target: Target) -> Unit:
+    def _device(self, target: Target) -> SimulatedDevice:
         plan = self._plan
         if target.profile:
             profile = PROFILES[target.profile]
@@ -124,7 +124,7 @@ class World:
             memory = memory or Memory()
             self._equip(memory, target, profile)
             self.store.devices[target.uid] = memory
-        return Unit(target, memory, profile=profile, seed=plan.seed)
+        return SimulatedDevice(target, memory, profile=profile, seed=plan.seed)
 
     def _equip(self, memory: Memory, target: Target, profile: Profile) -> None:
         seed, uid = self._plan.seed, target.uid
@@ -138,7 +138,7 @@ class World:
             try:
                 await self.store.save()
             except OSError as error:
-                logger.error("cannot save what the devices remember: %s", error)
+                logger.error("cannot save the devices' memory: %s", error)
 
     async def _reread(self, reread: Reread, seconds: float) -> None:
         while True:
@@ -146,8 +146,8 @@ class World:
             try:
                 self.add(await reread())
             except Exception as error:
-                # The database may be away for a while; the devices live on.
-                logger.warning("cannot read the fleet again: %s", error)
+                # The database may be away for a while; the devices continue.
+                logger.warning("cannot reload the list of devices: %s", error)
 
     async def _say_goodbye(self) -> None:
         goodbyes = [station.stop() for station in self.stations.values()]
@@ -156,14 +156,14 @@ class World:
                 asyncio.gather(*goodbyes, return_exceptions=True), GOODBYE_SECONDS
             )
         except TimeoutError:
-            logger.warning("some devices left without a goodbye")
+            logger.warning("some devices disconnected without a goodbye")
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 def _allow_descriptors(connections: int) -> None:
-    """Raise the limit of open files as far as it goes, and say when that is too low."""
+    """Raise the limit of open files as far as allowed; warn if that is too low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + SPARE_DESCRIPTORS
     if soft >= wanted:
@@ -172,7 +172,7 @@ def _allow_descriptors(connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     if limit < wanted:
         logger.warning(
-            "%d connections need %d open files, and this process may have %d",
+            "%d connections need %d open files, but this process may open only %d",
             connections,
             wanted,
             limit,

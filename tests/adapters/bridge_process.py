@@ -1,4 +1,4 @@
-"""A real bridge in a process of its own, on the test's database and broker."""
+"""A real bridge in a separate process, on the database and broker of the test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASE = Path(__file__).resolve().parents[2]
 
 
 def database_url() -> str:
-    """Where the test's own database is."""
+    """The URL of the test's database."""
     at = connection.settings_dict
     account = f"{at['USER']}:{quote(at['PASSWORD'], safe='')}"
     host = at["HOST"] or "localhost"
@@ -31,7 +31,7 @@ def database_url() -> str:
 
 @contextmanager
 def database_away() -> Iterator[None]:
-    """Throw the bridges out of the database, and let nobody in meanwhile."""
+    """Disconnect the bridges from the database, and refuse new connections."""
     name = connection.settings_dict["NAME"]
     server = database_url().rpartition("/")[0]
     with psycopg.connect(f"{server}/postgres", autocommit=True) as other:
@@ -48,7 +48,7 @@ def database_away() -> Iterator[None]:
 
 
 class BridgeProcess:
-    """`manage.py mqtt_bridge`, to be stopped, killed and started again."""
+    """A `manage.py mqtt_bridge` that tests can stop, kill and restart."""
 
     def __init__(self, mqtt_url: str, *, slots: int = 1, **settings: str) -> None:
         self._env = os.environ | {
@@ -80,7 +80,7 @@ class BridgeProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """SIGKILL, at whatever it does."""
+        """Send SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -90,13 +90,13 @@ class BridgeProcess:
         self._process.send_signal(number)
 
     def stop(self) -> int:
-        """SIGTERM; return its exit status."""
+        """Send SIGTERM; return the exit status."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(timeout=15)
 
     def wait(self, seconds: float) -> int:
-        """Return the exit status with which it ends by itself."""
+        """Wait until it ends by itself; return the exit status."""
         assert self._process is not None
         return self._process.wait(timeout=seconds)
 

@@ -1,4 +1,4 @@
-"""A broker for tests of bridges, bridges that are gone afterwards, and a device."""
+"""Fixtures: a broker, bridges that end with the test, and a device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.factories import DeviceFactory
 
 @pytest.fixture
 def broker() -> Iterator[BrokerProcess]:
-    """A broker of each test's own: it keeps a session for every slot there ever was."""
+    """A new broker for each test: it keeps the session of every slot that ever was."""
     need_mosquitto()
     process = BrokerProcess()
     process.start()
@@ -26,7 +26,7 @@ def broker() -> Iterator[BrokerProcess]:
 
 @pytest.fixture
 def start(broker: BrokerProcess) -> Iterator[Callable[..., BridgeProcess]]:
-    """Start bridges that are gone when the test is over."""
+    """Start bridges that are killed at the end of the test."""
     started: list[BridgeProcess] = []
 
     def start_one(*, slots: int = 1, **settings: str) -> BridgeProcess:
@@ -41,7 +41,7 @@ def start(broker: BrokerProcess) -> Iterator[Callable[..., BridgeProcess]]:
 
 @pytest.fixture
 def sender(broker: BrokerProcess) -> Iterator[Sender]:
-    """A device whose every event is known."""
+    """A device that records all events that it sends."""
     sender = Sender(broker, DeviceFactory.create())
     yield sender
     sender.close()

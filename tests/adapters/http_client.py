@@ -1,4 +1,4 @@
-"""A device that speaks HTTP, for tests: its credential, its messages, its polls."""
+"""A device that uses HTTP, for tests: its credential, its messages, its polls."""
 
 from __future__ import annotations
 
@@ -25,26 +25,25 @@ class HttpUnit:
         self.client.credentials(HTTP_AUTHORIZATION=f"Device {self.device.uid}:{secret}")
 
     def post(self, path: str, body: Any) -> Any:
-        """POST a document, or bytes as they are."""
+        """POST a document as JSON, or bytes unchanged."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         url = f"/device/v1/{path}/"
         return self.client.post(url, data, content_type="application/json")
 
     def say(self, path: str, body: Any) -> dict[str, Any]:
-        """POST what must be taken; return the answer."""
+        """POST a message that must be accepted; return the answer."""
         answer = self.post(path, body)
         assert answer.status_code == 200, answer.json()
-        said: dict[str, Any] = answer.json()
-        return said
+        found: dict[str, Any] = answer.json()
+        return found
 
     def poll(self, **query: Any) -> dict[str, Any]:
-        """Ask for commands."""
         answer = self.client.get("/device/v1/commands/", query)
         assert answer.status_code == 200, answer.json()
-        said: dict[str, Any] = answer.json()
-        return said
+        found: dict[str, Any] = answer.json()
+        return found
 
 
 def http_unit(**fields: Any) -> HttpUnit:
-    """Return an active device of the adapter http, with a secret."""
+    """Return an active device with the adapter http and a secret."""
     return HttpUnit(DeviceFactory.create(**{"adapter": "http"} | fields))

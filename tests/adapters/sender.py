@@ -1,4 +1,4 @@
-"""A device on a real broker, which knows what the broker took of it."""
+"""A device on a real broker that records its acknowledged messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 
 
 class Sender:
-    """A device that publishes events and knows which the broker took."""
+    """A device that publishes events and records which the broker acknowledged."""
 
     def __init__(self, broker: BrokerProcess, device: Device) -> None:
         self.device = device
@@ -25,14 +25,13 @@ class Sender:
         self._client.username_pw_set(device.uid, secret)
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
-        self.come_back()
+        self.wait_until_connected()
 
-    def come_back(self) -> None:
-        """Wait for the connection."""
+    def wait_until_connected(self) -> None:
         wait_until(self._client.is_connected, what="the device is connected")
 
     def raise_alarms(self, count: int, prefix: str, message: str = "") -> None:
-        """Publish, and wait until the broker has taken all of them."""
+        """Publish alarms, and wait until the broker has acknowledged all of them."""
         topic = f"iot/v1/{self.device.uid}/event"
         published = []
         for number in range(count):
@@ -46,7 +45,7 @@ class Sender:
         assert all(info.is_published() for info in published)
 
     def missing(self) -> set[str]:
-        """Return what was sent and is not in the database."""
+        """Return the sent alarms that are not in the database."""
         stored = Alarm.objects.filter(device=self.device).values_list("code", flat=True)
         return self.sent - set(stored)
 

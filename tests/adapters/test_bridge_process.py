@@ -1,4 +1,4 @@
-"""The bridge on a real broker: commit before acknowledgement, kills, adoption."""
+"""The bridge on a real broker: commit before acknowledgement, kills, restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.adapters.bridge_process import (
 )
 from tests.adapters.sender import Sender
 from tests.broker_process import BrokerProcess
-from tests.commands.field import Unit, ask
+from tests.commands.units import Unit, ask
 from tests.factories import DeviceFactory
 from tests.waiting import wait_until
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., BridgeProcess]
 
 
-def test_a_message_becomes_state_and_a_command_gets_out(
+def test_a_message_is_stored_and_a_command_is_sent(
     start: Start, broker: BrokerProcess, sender: Sender
 ) -> None:
     wait_for_listening(start())
@@ -38,11 +38,11 @@ def test_a_message_becomes_state_and_a_command_gets_out(
 
     wait_until(
         lambda: Command.objects.get(pk=command.pk).status == "sent",
-        what="the broker took the command",
+        what="the command is sent",
     )
 
 
-def test_the_bridge_also_speaks_to_the_stand_in_for_a_broker() -> None:
+def test_the_bridge_works_with_amqtt() -> None:
     broker = BrokerProcess(is_stand_in=True)
     broker.start()
     bridge = BridgeProcess(broker.url).start()
@@ -55,7 +55,7 @@ def test_the_bridge_also_speaks_to_the_stand_in_for_a_broker() -> None:
         command = ask(Unit(device), "reboot")
         wait_until(
             lambda: Command.objects.get(pk=command.pk).status == "sent",
-            what="the broker took the command",
+            what="the command is sent",
         )
         sender.close()
     finally:
@@ -63,7 +63,7 @@ def test_the_bridge_also_speaks_to_the_stand_in_for_a_broker() -> None:
         broker.stop()
 
 
-def test_nothing_is_acknowledged_before_its_commit(
+def test_messages_are_acknowledged_only_after_their_commit(
     start: Start, sender: Sender
 ) -> None:
     bridge = start()
@@ -79,7 +79,7 @@ def test_nothing_is_acknowledged_before_its_commit(
     wait_until(lambda: not sender.missing(), seconds=20, what="all came again")
 
 
-def test_no_message_is_missing_after_kills_under_traffic(
+def test_no_message_is_lost_when_the_bridge_is_killed_under_traffic(
     start: Start, sender: Sender
 ) -> None:
     for turn in range(3):
@@ -96,7 +96,7 @@ def test_no_message_is_missing_after_kills_under_traffic(
     wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
 
 
-def test_what_comes_before_the_bridge_is_back_waits_though_the_broker_was_killed(
+def test_messages_wait_for_the_bridge_even_after_the_broker_was_killed(
     start: Start, broker: BrokerProcess, sender: Sender
 ) -> None:
     bridge = start()
@@ -106,12 +106,12 @@ def test_what_comes_before_the_bridge_is_back_waits_though_the_broker_was_killed
     saved = broker.folder / "data" / "mosquitto.db"
     wait_until(
         lambda: saved.exists() and b"iot/v1/+/event" in saved.read_bytes(),
-        what="the broker has saved what the bridge asked for",
+        what="the broker has saved the bridge's subscriptions",
     )
     bridge.kill()
     broker.kill()
     broker.start()
-    sender.come_back()
+    sender.wait_until_connected()
     sender.raise_alarms(50, "nobody-listens")
 
     start()
@@ -119,7 +119,7 @@ def test_what_comes_before_the_bridge_is_back_waits_though_the_broker_was_killed
     wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
 
 
-def test_a_bridge_that_is_asked_to_stop_commits_what_it_has_and_leaves(
+def test_a_bridge_that_is_asked_to_stop_commits_received_messages_and_exits(
     start: Start, sender: Sender
 ) -> None:
     bridge = start()

@@ -1,4 +1,4 @@
-"""A bridge whose broker or database stands still: noticed, bounded, made good."""
+"""A bridge whose broker or database hangs: it notices, limits memory and recovers."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., BridgeProcess]
 
 WAITING = 10_000
-LONG = "m" * 1_900  # all of them: 19 MB, and more as Python's objects
+LONG = "m" * 1_900  # in all messages together: 19 MB, and more as Python objects
 TRIES = 6
 GROWTH_BYTES = 12 * 1024 * 1024
 
 
 def stop_presence() -> None:
-    """Have every batch wait until this transaction ends."""
+    """Block every batch until this transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE state_presence")
 
 
-def test_a_broker_that_falls_silent_is_left_and_its_session_found_again(
+def test_the_bridge_reconnects_and_resumes_its_session_when_the_broker_hangs(
     start: Start, broker: BrokerProcess, sender: Sender
 ) -> None:
     bridge = start()
@@ -43,11 +43,11 @@ def test_a_broker_that_falls_silent_is_left_and_its_session_found_again(
 
     broker.pause()
     wait_until(
-        lambda: "Keep alive timeout" in bridge.log(), seconds=40, what="it is noticed"
+        lambda: "Keep alive timeout" in bridge.log(), seconds=40, what="a timeout"
     )
-    bridge.send(signal.SIGSTOP)  # so that it is away while the broker takes more
-    broker.go_on()
-    sender.come_back()
+    bridge.send(signal.SIGSTOP)  # it must be away while the broker receives more
+    broker.resume()
+    sender.wait_until_connected()
     sender.raise_alarms(10, "between")
     bridge.send(signal.SIGCONT)
 
@@ -56,7 +56,7 @@ def test_a_broker_that_falls_silent_is_left_and_its_session_found_again(
     wait_until(lambda: not sender.missing(), seconds=20, what="all is stored")
 
 
-def test_what_waits_for_the_database_waits_at_the_broker(
+def test_messages_wait_at_the_broker_while_the_database_is_away(
     start: Start, sender: Sender
 ) -> None:
     bridge = start()
@@ -67,18 +67,18 @@ def test_what_waits_for_the_database_waits_at_the_broker(
     before = memory().rss
     with database_away():
         sender.raise_alarms(WAITING, "held", LONG)
-        # It reads on between its tries, as far as there is room.
+        # Between its tries it continues to read, up to the receive window.
         wait_until(
-            lambda: bridge.log().count("the database: ") >= TRIES,
+            lambda: bridge.log().count("the database does not answer: ") >= TRIES,
             seconds=40,
-            what="the bridge has tried again and again",
+            what="several tries of the bridge",
         )
         assert memory().rss - before < GROWTH_BYTES
 
     wait_until(lambda: not sender.missing(), seconds=60, what="all is stored")
 
 
-def test_a_bridge_that_processes_nothing_ends_and_another_goes_on(
+def test_a_stuck_bridge_exits_and_a_new_one_continues(
     start: Start, sender: Sender
 ) -> None:
     stuck = start(BRIDGE_STILL_SECONDS="2")
@@ -91,4 +91,4 @@ def test_a_bridge_that_processes_nothing_ends_and_another_goes_on(
 
     start()
     wait_until(lambda: not sender.missing(), seconds=20, what="all is stored")
-    assert "nothing was processed for 2 s" in stuck.log()
+    assert "the bridge processed nothing for 2 s" in stuck.log()

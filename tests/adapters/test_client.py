@@ -1,4 +1,4 @@
-"""Reading from the broker: whatever the cuts, each message comes once and in order."""
+"""Reading from the broker: each message once and in order, however it is cut."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from iotplatform.adapters.mqtt.address import BrokerAddress
 from iotplatform.adapters.mqtt.client import BufferedClient, Message
 
-Said = tuple[str, bytes, int, bool]
+Sent = tuple[str, bytes, int, bool]
 ADDRESSES = {
     "5": BrokerAddress.parse("mqtt://host?version=5"),
     "3.1.1": BrokerAddress.parse("mqtt://host?version=3.1.1"),
@@ -30,9 +30,9 @@ messages = st.lists(
 )
 
 
-def packet(said: Said, mid: int, *, version: str) -> bytes:
-    """Write a PUBLISH as a broker does."""
-    topic, payload, qos, retained = said
+def packet(sent: Sent, mid: int, *, version: str) -> bytes:
+    """Encode a PUBLISH packet as a broker does."""
+    topic, payload, qos, retained = sent
     name = topic.encode()
     body = len(name).to_bytes(2, "big") + name
     body += mid.to_bytes(2, "big") if qos else b""
@@ -57,23 +57,23 @@ def read_all(client: BufferedClient, limit: int) -> list[Message]:
     client.on_message = on_message
     while True:
         client.loop_read()
-        found += client.take_messages(limit)
+        found += client.read_buffered(limit)
         if not client.has_buffered:
             return found
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 @settings(deadline=None)
-@given(said=messages, cuts=st.lists(st.integers(1, 900)), limit=st.integers(1, 20))
-def test_every_message_comes_once_and_in_order_wherever_it_is_cut(
-    version: str, said: list[Said], cuts: list[int], limit: int
+@given(sent=messages, cuts=st.lists(st.integers(1, 900)), limit=st.integers(1, 20))
+def test_every_message_is_read_once_and_in_order_wherever_the_stream_is_cut(
+    version: str, sent: list[Sent], cuts: list[int], limit: int
 ) -> None:
     ours, broker = socket.socketpair()
     ours.setblocking(False)
     client = BufferedClient("@test", ADDRESSES[version])
     client._sock = ours
     stream = b"".join(
-        packet(one, mid, version=version) for mid, one in enumerate(said, start=1)
+        packet(one, mid, version=version) for mid, one in enumerate(sent, start=1)
     )
 
     found: list[Message] = []
@@ -86,13 +86,13 @@ def test_every_message_comes_once_and_in_order_wherever_it_is_cut(
 
     assert found == [
         Message(mid if qos else 0, qos, retained, topic.encode(), payload)
-        for mid, (topic, payload, qos, retained) in enumerate(said, start=1)
+        for mid, (topic, payload, qos, retained) in enumerate(sent, start=1)
     ]
     ours.close()
     broker.close()
 
 
-def test_acknowledgements_are_what_the_protocol_says() -> None:
+def test_acknowledgements_are_encoded_as_pubacks() -> None:
     client = BufferedClient("@test", ADDRESSES["5"])
 
     client.acknowledge([1, 300])

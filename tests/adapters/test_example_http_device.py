@@ -1,4 +1,4 @@
-"""examples/http_device.py obeys and is configured, through a real web server."""
+"""examples/http_device.py executes commands and applies configuration, over HTTP."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from iotplatform.adapters.http.long_poll import waiters
 from registry.services.credentials import issue_credential
 from state.models import Presence
 from tests.broker_process import BASE
-from tests.commands.field import Unit, ask, fresh
+from tests.commands.units import Unit, ask, fresh
 from tests.factories import DeviceFactory
 from tests.state.scene import standing, twin
 from tests.waiting import wait_until
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_example_comes_online_obeys_and_converges(
+def test_the_example_comes_online_executes_commands_and_applies_configuration(
     live_server: Any, tmp_path: Path
 ) -> None:
     device = DeviceFactory.create(adapter="http")
@@ -45,7 +45,7 @@ def test_the_example_comes_online_obeys_and_converges(
 
     assert twin(device).reported == {"firmware": "1.4.2", "interval": 7}
     assert twin(device).delta == {}
-    # Its last poll ends in the server's own time; the database must be left alone then.
+    # Its last poll ends later in the server, and must not use the next test's database.
     wait_until(lambda: not waiters.is_watching, seconds=40, what="the last poll ends")
 
 

@@ -1,4 +1,4 @@
-"""Messages over HTTP: the same protocol, the same evidence, refusals in words."""
+"""Messages over HTTP: the same protocol and effects as over MQTT, clear refusals."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from commands.services import uplink
-from registry.choices import Scope
+from registry.choices import TokenScope
 from registry.services.credentials import revoke_credentials_of
 from registry.services.lifecycle import move_lifecycle
 from registry.services.tokens import create_token
 from state.models import DeadLetter, Presence, TelemetrySummary
 from tests.adapters.http_client import HttpUnit, http_unit
-from tests.commands.field import ask, deliver, fresh
+from tests.commands.units import ask, deliver, fresh
 from tests.factories import DeviceFactory, MembershipFactory
 from tests.registry.conftest import fields_of
 from tests.state.scene import standing, sweep, twin
 
 pytestmark = pytest.mark.django_db
-JUDGE = "judge"  # by which name take_in calls it
+JUDGE = "judge"  # the name by which ingest_batch calls it
 ANSWER = "commands/0190a000-0000-7000-8000-000000000001"
 
 
@@ -37,7 +37,7 @@ def latest(unit: HttpUnit, metric: str) -> float:
     return float(row.latest[metric]["value"])
 
 
-def test_each_kind_of_message_does_over_http_what_it_does_over_mqtt() -> None:
+def test_each_kind_of_message_has_the_same_effect_over_http_as_over_mqtt() -> None:
     unit = http_unit()
 
     unit.say("status", {"status": "online", "boot": 1, "seq": 1})
@@ -61,7 +61,7 @@ def test_a_heartbeat_alone_makes_a_device_online_and_silence_offline() -> None:
     assert standing(unit.device) == ("offline", "missed_heartbeats")
 
 
-def test_a_device_that_says_so_sleeps_and_a_goodbye_is_no_disconnect() -> None:
+def test_a_device_may_sleep_and_a_goodbye_does_not_count_as_a_disconnect() -> None:
     unit = http_unit()
     wakes = datetime.now(UTC) + timedelta(hours=3)
     unit.say("status", {"status": "online"})
@@ -75,7 +75,7 @@ def test_a_device_that_says_so_sleeps_and_a_goodbye_is_no_disconnect() -> None:
     assert Presence.objects.get(pk=unit.device.pk).disconnects_72h == 0
 
 
-def test_a_list_is_taken_in_one_go_and_repeats_are_counted() -> None:
+def test_a_list_of_messages_is_ingested_at_once_and_repeats_are_counted() -> None:
     unit = http_unit()
     many = [{"boot": 1, "seq": n, "metrics": {"temperature": n}} for n in range(500)]
 
@@ -108,7 +108,7 @@ def test_a_list_is_taken_in_one_go_and_repeats_are_counted() -> None:
         (f"{ANSWER}/result", b'"done"', "message", "bad_message"),
     ],
 )
-def test_what_is_not_of_the_protocol_is_named_and_kept(
+def test_an_invalid_message_is_refused_with_its_field_and_kept_as_a_dead_letter(
     kind: str, body: bytes, field: str, reason: str
 ) -> None:
     unit = http_unit()
@@ -120,7 +120,7 @@ def test_what_is_not_of_the_protocol_is_named_and_kept(
     assert letters() == [("http", reason, unit.device.uid)]
 
 
-def test_what_is_good_beside_the_bad_is_taken_and_the_answer_says_so() -> None:
+def test_valid_messages_beside_a_bad_one_are_ingested_and_counted() -> None:
     unit = http_unit()
     bodies: list[Any] = [
         {"metrics": {"temperature": 1}},
@@ -148,12 +148,12 @@ def test_a_message_over_64_kib_and_a_body_over_8_mib_are_too_large() -> None:
     assert [reason for _, reason, _ in letters()] == ["too_large", "too_large"]
 
 
-def test_who_is_not_the_device_is_told_401_and_leaves_nothing() -> None:
+def test_a_request_without_the_devices_secret_is_401_and_stores_nothing() -> None:
     unit, other = http_unit(), http_unit()
     _, key = create_token(
         user=MembershipFactory.create(tenant=unit.device.tenant).user,
         name="test",
-        scopes=Scope.values,
+        scopes=TokenScope.values,
     )
     good = unit.client._credentials["HTTP_AUTHORIZATION"]  # type: ignore[attr-defined]
     secret = good.partition(":")[2]
@@ -185,7 +185,7 @@ def test_who_is_not_the_device_is_told_401_and_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize("how", ["revoked", "retired"])
-def test_a_credential_that_is_gone_is_refused_at_once(how: str) -> None:
+def test_a_revoked_credential_is_refused_at_once(how: str) -> None:
     unit = http_unit()
     unit.say("heartbeat", {})
 
@@ -198,7 +198,7 @@ def test_a_credential_that_is_gone_is_refused_at_once(how: str) -> None:
     assert unit.client.get("/device/v1/commands/").status_code == 401
 
 
-def test_a_device_token_opens_nothing_of_people() -> None:
+def test_a_devices_secret_does_not_work_for_the_rest_api() -> None:
     unit = http_unit()
 
     answer = unit.client.get("/api/v1/devices/")
@@ -206,7 +206,7 @@ def test_a_device_token_opens_nothing_of_people() -> None:
     assert answer.status_code == 401
 
 
-def test_a_gateway_speaks_for_its_children_and_for_nobody_elses() -> None:
+def test_a_gateway_may_send_only_for_its_own_children() -> None:
     gateway = http_unit(kind="gateway")
     child = DeviceFactory.create(
         tenant=gateway.device.tenant,
@@ -231,7 +231,7 @@ def test_a_gateway_speaks_for_its_children_and_for_nobody_elses() -> None:
     assert not Presence.objects.filter(pk=stranger.pk).exists()
 
 
-def test_anothers_command_and_one_that_there_is_not_are_the_same_404() -> None:
+def test_another_devices_command_and_an_unknown_command_are_the_same_404() -> None:
     unit, other = http_unit(), http_unit()
     other.say("status", {"status": "online"})
     command = ask_over_http(other)
@@ -246,16 +246,16 @@ def test_anothers_command_and_one_that_there_is_not_are_the_same_404() -> None:
 
 
 def ask_over_http(unit: HttpUnit) -> Any:
-    """A command that the device has been given."""
-    from tests.commands.field import Unit
+    """A command that the device has already received."""
+    from tests.commands.units import Unit
 
     command = ask(Unit(unit.device))
-    assert deliver() == []  # the bridge leaves it
+    assert deliver() == []  # the bridge must not send it
     assert [c["id"] for c in unit.poll()["commands"]] == [str(command.public_id)]
     return command
 
 
-def test_one_message_that_nobody_can_take_does_not_stop_the_others(
+def test_one_message_that_fails_does_not_stop_the_others_over_http(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     unit = http_unit()

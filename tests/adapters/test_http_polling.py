@@ -1,4 +1,4 @@
-"""Polls over HTTP: commands are handed out once, at once, and only to their device."""
+"""Polls over HTTP: each command is returned once, at once, and only to its device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from commands.models import Attempt, Command, RetainedDesired
 from commands.services.actions import cancel_command
 from iotplatform.adapters.http.long_poll import waiters
 from tests.adapters.http_client import HttpUnit, http_unit
-from tests.commands.field import Unit, ask, claim, fresh, sweep
+from tests.commands.units import Unit, ask, claim, fresh, sweep
 from tests.factories import DeviceFactory
 from tests.registry.conftest import fields_of
 from tests.state.scene import standing
@@ -36,7 +36,7 @@ def test_the_whole_loop_over_http() -> None:
     unit = http_unit()
     unit.say("heartbeat", {})
     command = ask_for(unit, "identify", seconds=3)
-    assert claim() == []  # it is none of the bridge's
+    assert claim() == []  # the bridge must not send it
 
     (handed,) = unit.poll()["commands"]
 
@@ -63,7 +63,7 @@ def test_the_whole_loop_over_http() -> None:
 
 
 @pytest.mark.django_db
-def test_asking_is_a_sign_of_life_and_releases_what_waited() -> None:
+def test_a_poll_is_a_sign_of_life_and_releases_held_commands() -> None:
     unit = http_unit()
     command = ask_for(unit)
     assert fresh(command).status == "held"
@@ -74,7 +74,7 @@ def test_asking_is_a_sign_of_life_and_releases_what_waited() -> None:
 
 
 @pytest.mark.django_db
-def test_configuration_comes_in_the_poll_and_again_to_who_has_lost_it() -> None:
+def test_a_poll_returns_the_configuration_and_again_to_a_device_that_lost_it() -> None:
     unit = http_unit()
     unit.say("status", {"status": "online"})
     command = ask_for(unit, "set_config", interval=5)
@@ -84,7 +84,7 @@ def test_configuration_comes_in_the_poll_and_again_to_who_has_lost_it() -> None:
     wanted = {"version": 1, "desired": {"interval": 5}}
     assert first["commands"] == []
     assert first["desired"] == wanted | {"command_id": str(command.public_id)}
-    assert not RetainedDesired.objects.exists()  # nothing lies at the broker
+    assert not RetainedDesired.objects.exists()  # the broker has no retained message
     assert unit.poll()["desired"] is None
     assert unit.poll(desired_version=1)["desired"] is None
     assert unit.poll(desired_version=0)["desired"] == wanted | {"command_id": None}
@@ -95,7 +95,7 @@ def test_configuration_comes_in_the_poll_and_again_to_who_has_lost_it() -> None:
 
 
 @pytest.mark.django_db
-def test_a_device_gets_its_own_commands_and_those_of_its_children_only() -> None:
+def test_a_poll_returns_only_commands_of_the_device_and_its_children() -> None:
     gateway, other = http_unit(kind="gateway"), http_unit()
     child = DeviceFactory.create(
         tenant=gateway.device.tenant,
@@ -127,7 +127,7 @@ def test_a_device_gets_its_own_commands_and_those_of_its_children_only() -> None
 
 
 @pytest.mark.django_db
-def test_a_device_of_the_other_adapter_is_told_so_and_gets_nothing() -> None:
+def test_a_poll_of_an_mqtt_device_is_refused() -> None:
     unit = http_unit(adapter="mqtt")
     unit.say("heartbeat", {})
     command = ask_for(unit)
@@ -140,7 +140,9 @@ def test_a_device_of_the_other_adapter_is_told_so_and_gets_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_what_was_cancelled_is_not_handed_out_and_what_was_lost_comes_again() -> None:
+def test_a_cancelled_command_is_not_sent_and_an_unacknowledged_one_is_sent_again() -> (
+    None
+):
     unit = http_unit()
     unit.say("status", {"status": "online"})
     gone, kept = ask_for(unit), ask_for(unit)
@@ -148,7 +150,8 @@ def test_what_was_cancelled_is_not_handed_out_and_what_was_lost_comes_again() ->
 
     assert ids(unit.poll()) == [str(kept.public_id)]
 
-    # The answer never reached the device: without an acknowledgement it is sent again.
+    # Suppose that the device did not get the answer: without an acknowledgement, the
+    # command is sent again.
     row = fresh(kept)
     assert row.due_at is not None
     sweep(row.due_at)
@@ -161,7 +164,7 @@ def test_what_was_cancelled_is_not_handed_out_and_what_was_lost_comes_again() ->
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["wait", "desired_version"])
 @pytest.mark.parametrize("text", ["-1", "x", "1.5", "", "9" * 30, "٣"])
-def test_a_bad_question_is_named(name: str, text: str) -> None:
+def test_a_bad_query_parameter_is_named(name: str, text: str) -> None:
     answer = http_unit().client.get("/device/v1/commands/", {name: text})
 
     assert answer.status_code == 400
@@ -170,9 +173,9 @@ def test_a_bad_question_is_named(name: str, text: str) -> None:
 
 @pytest.fixture
 def quiet(transactional_db: None) -> Iterator[None]:
-    """Waiting polls need a database that others change; afterwards nobody watches."""
+    """Polls wait for committed changes; afterwards the checking thread has ended."""
     yield
-    wait_until(lambda: not waiters.is_watching, what="the thread that looks ends")
+    wait_until(lambda: not waiters.is_watching, what="the checking thread ends")
 
 
 def in_thread(call: Callable[[], Any]) -> Any:
@@ -185,7 +188,7 @@ def in_thread(call: Callable[[], Any]) -> Any:
     return run
 
 
-def test_a_waiting_poll_is_answered_as_soon_as_there_is_a_command(quiet: None) -> None:
+def test_a_waiting_poll_is_answered_as_soon_as_a_command_is_due(quiet: None) -> None:
     unit = http_unit()
     unit.say("heartbeat", {})
     took = []
@@ -203,7 +206,7 @@ def test_a_waiting_poll_is_answered_as_soon_as_there_is_a_command(quiet: None) -
     assert max(took) < 3, took
 
 
-def test_a_poll_without_anything_to_do_ends_with_its_wait(quiet: None) -> None:
+def test_a_poll_without_commands_ends_after_its_wait(quiet: None) -> None:
     unit = http_unit()
     began = time.monotonic()
 
@@ -213,7 +216,7 @@ def test_a_poll_without_anything_to_do_ends_with_its_wait(quiet: None) -> None:
     assert 0.9 < time.monotonic() - began < 6
 
 
-def test_waiting_polls_hold_no_connection_and_more_of_them_are_not_kept(
+def test_waiting_polls_use_no_connection_and_their_number_is_limited(
     quiet: None, settings: Any
 ) -> None:
     settings.DEVICE_POLLS = 6
@@ -226,8 +229,8 @@ def test_waiting_polls_hold_no_connection_and_more_of_them_are_not_kept(
         ]
         wait_until(lambda: waiters.count == 6, what="all wait")
 
-        # One of the test, one that listens, and one for a moment when it looks.
-        wait_until(lambda: _connections() <= 3, what="the polls gave theirs back")
+        # One of the test, one that listens, and for a moment one that checks.
+        wait_until(lambda: _connections() <= 3, what="the polls closed theirs")
         began = time.monotonic()
         answer = last.client.get("/device/v1/commands/", {"wait": "30"})
 
@@ -237,7 +240,7 @@ def test_waiting_polls_hold_no_connection_and_more_of_them_are_not_kept(
         assert [poll.result(timeout=20)["commands"] for poll in polls] == [[]] * 6
 
 
-def test_two_polls_of_one_device_share_its_commands_and_repeat_none(
+def test_concurrent_polls_of_a_device_get_each_command_once(
     quiet: None,
 ) -> None:
     unit = http_unit()

@@ -1,4 +1,4 @@
-"""One slot's connection on a real broker: which acknowledgement counts, what waits."""
+"""One slot's connection on a real broker: acknowledgements and the receive window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from iotplatform.adapters.mqtt.address import BrokerAddress
 from iotplatform.adapters.mqtt.client import RECEIVE_MAXIMUM
-from iotplatform.adapters.mqtt.link import Link, Received
+from iotplatform.adapters.mqtt.link import BridgeLink, Received
 from tests.broker_process import BrokerProcess
 from tests.waiting import wait_until
 
@@ -20,25 +20,25 @@ VERSIONS = ("5", "3.1.1")
 
 
 @pytest.fixture(params=VERSIONS)
-def link(broker: BrokerProcess, request: pytest.FixtureRequest) -> Iterator[Link]:
-    """A slot that listens."""
+def link(broker: BrokerProcess, request: pytest.FixtureRequest) -> Iterator[BridgeLink]:
+    """A slot that has subscribed."""
     address = BrokerAddress.parse(f"{broker.url}?version={request.param}")
-    link = Link(1, address)
-    come_up(link)
+    link = BridgeLink(1, address)
+    connect(link)
     yield link
     link.drop("the test is over")
 
 
-def turn(link: Link) -> list[Received]:
-    """What the bridge's loop does with a link, once."""
-    link.tend()
+def turn(link: BridgeLink) -> list[Received]:
+    """Do once what the bridge's loop does with a link."""
+    link.maintain()
     if link.socket is not None and not link.has_unread:
         select.select([link.socket], [], [], 0.05)
     return link.read()
 
 
-def come_up(link: Link) -> list[Received]:
-    """Connect, again if need be; return what came meanwhile."""
+def connect(link: BridgeLink) -> list[Received]:
+    """Connect, with retries; return the messages that arrived meanwhile."""
     came: list[Received] = []
 
     def is_up() -> bool:
@@ -49,8 +49,8 @@ def come_up(link: Link) -> list[Received]:
     return came
 
 
-def read(link: Link, holds: Callable[[list[Received]], bool]) -> list[Received]:
-    """Read until enough has come."""
+def read(link: BridgeLink, holds: Callable[[list[Received]], bool]) -> list[Received]:
+    """Read until ``holds`` accepts the messages; return them."""
     came: list[Received] = []
 
     def enough() -> bool:
@@ -61,15 +61,15 @@ def read(link: Link, holds: Callable[[list[Received]], bool]) -> list[Received]:
     return came
 
 
-def reconnected(link: Link, count: int) -> list[Received]:
-    """Lose the connection, and return what the broker sends on the next."""
+def reconnected(link: BridgeLink, count: int) -> list[Received]:
+    """Lose the connection; return what the broker sends on the next one."""
     link.drop("a bad line")
-    came = come_up(link)
+    came = connect(link)
     return came + read(link, lambda more: len(came) + len(more) >= count)
 
 
-def say(broker: BrokerProcess, count: int, kind: str = "heartbeat") -> None:
-    """Publish as a device; the broker has taken all of it."""
+def publish(broker: BrokerProcess, count: int, kind: str = "heartbeat") -> None:
+    """Publish as a device, and wait until the broker has acknowledged everything."""
     secret = broker.add_device(DEVICE)
     client = mqtt.Client(CallbackAPIVersion.VERSION2, DEVICE)
     client.max_inflight_messages_set(1_000)
@@ -88,10 +88,10 @@ def payloads(came: list[Received]) -> list[int]:
     return [int(message.payload) for message in came]
 
 
-def test_an_acknowledgement_of_an_earlier_connection_acknowledges_nothing(
-    broker: BrokerProcess, link: Link
+def test_acknowledging_a_message_of_an_earlier_connection_has_no_effect(
+    broker: BrokerProcess, link: BridgeLink
 ) -> None:
-    say(broker, 3)
+    publish(broker, 3)
     before = read(link, lambda came: len(came) == 3)
 
     again = reconnected(link, 3)
@@ -100,13 +100,13 @@ def test_an_acknowledgement_of_an_earlier_connection_acknowledges_nothing(
     assert payloads(reconnected(link, 3)) == payloads(again) == [0, 1, 2]
 
 
-def test_what_was_acknowledged_does_not_come_again(
-    broker: BrokerProcess, link: Link
+def test_an_acknowledged_message_is_not_sent_again(
+    broker: BrokerProcess, link: BridgeLink
 ) -> None:
-    say(broker, 3)
+    publish(broker, 3)
     link.acknowledge(read(link, lambda came: len(came) == 3))
     assert link.outstanding == 0
-    say(broker, 1, "event")
+    publish(broker, 1, "event")
 
     came = reconnected(link, 1)
     assert [(one.topic, one.payload) for one in came] == [
@@ -114,12 +114,12 @@ def test_what_was_acknowledged_does_not_come_again(
     ]
 
 
-def test_what_is_not_committed_bounds_what_is_read(
-    broker: BrokerProcess, link: Link
+def test_reading_stops_while_too_many_messages_are_unacknowledged(
+    broker: BrokerProcess, link: BridgeLink
 ) -> None:
-    """While the database is away nothing is acknowledged, and memory stays as it is."""
+    """While the database is away, nothing is acknowledged and memory does not grow."""
     count = RECEIVE_MAXIMUM + 500
-    say(broker, count)
+    publish(broker, count)
     held = read(link, lambda came: len(came) >= RECEIVE_MAXIMUM)
     for _ in range(20):
         held += turn(link)
@@ -132,16 +132,16 @@ def test_what_is_not_committed_bounds_what_is_read(
 
 
 @pytest.mark.parametrize("shares", [("", "bridge"), ("bridge", "")])
-def test_another_number_of_slots_brings_nothing_twice(
+def test_changing_the_number_of_slots_delivers_no_message_twice(
     broker: BrokerProcess, shares: tuple[str, str]
 ) -> None:
     address = BrokerAddress.parse(broker.url)
-    before, after = (Link(1, address, share=share) for share in shares)
-    come_up(before)
+    before, after = (BridgeLink(1, address, share=share) for share in shares)
+    connect(before)
     before.close()
 
-    come_up(after)
-    say(broker, 20)
+    connect(after)
+    publish(broker, 20)
 
     came = read(after, lambda came: len(came) >= 20)
     for _ in range(20):

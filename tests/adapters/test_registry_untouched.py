@@ -1,4 +1,4 @@
-"""Rule 7: neither what devices say nor a job writes into a table of the registry."""
+"""Rule 7: neither device messages nor jobs write to a table of the registry."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from iotplatform.adapters.mqtt import intake
 from iotplatform.common.messages import DECODE
 from state.models import DeadLetter
-from tests.adapters.test_bridge_intake import received
-from tests.commands.field import Unit, ask, deliver, fresh, now, sweep
+from tests.adapters.test_intake import received
 from tests.commands.test_jobs import fleet_of, make_job, tick
+from tests.commands.units import Unit, ask, deliver, fresh, now, sweep
 from tests.factories import DeviceFactory
 from tests.state.scene import make_family
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def rows_written() -> dict[str, int]:
-    """Return the server's count of rows written in this transaction, by table."""
+    """Return how many rows this transaction has written to each table."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del"
@@ -39,14 +39,14 @@ def commit(uid: str, messages: list[tuple[str, Any]]) -> None:
     intake.commit([received(f"iot/v1/{uid}/{kind}", body) for kind, body in messages])
 
 
-def test_no_kind_of_message_writes_into_the_registry() -> None:
+def test_no_kind_of_message_writes_to_the_registry() -> None:
     gateway, (child,) = make_family()
     unit = Unit(DeviceFactory.create())
     unit.come_online()
     command = ask(unit, "update_firmware", {"version": "2.0"})
     deliver()
     about = f"command/{command.public_id}"
-    said: list[tuple[str, Any]] = [
+    messages: list[tuple[str, Any]] = [
         ("status", {"status": "online", "session": "s", "heartbeat_seconds": 5}),
         ("heartbeat", {"boot": 1, "seq": 1}),
         ("telemetry", {"metrics": {"temperature": 21.5}}),
@@ -60,11 +60,11 @@ def test_no_kind_of_message_writes_into_the_registry() -> None:
     before = rows_written()
 
     with CaptureQueriesContext(connection) as captured:
-        commit(unit.device.uid, said)
+        commit(unit.device.uid, messages)
     commit(f"{gateway.uid}/child/{child.uid}", [("heartbeat", {}), ("event", {})])
     commit("nobody", [("heartbeat", {})])
 
-    assert {kind.split("/")[-1] for kind, _ in said} == set(DECODE)
+    assert {kind.split("/")[-1] for kind, _ in messages} == set(DECODE)
     assert fresh(command).status == "verified"
     assert DeadLetter.objects.count() == 2
     assert len(captured) < 40
@@ -73,7 +73,7 @@ def test_no_kind_of_message_writes_into_the_registry() -> None:
     assert not [table for table in written if table.startswith("registry_")]
 
 
-def test_no_step_of_a_job_writes_into_the_registry() -> None:
+def test_no_step_of_a_job_writes_to_the_registry() -> None:
     units = fleet_of(3)
     before = rows_written()
 

@@ -1,4 +1,4 @@
-"""Bridges side by side on a real broker: adoption, fencing, sharing, draining."""
+"""Several bridges on a real broker: adopt, lose, share and drain slots."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADOPTED_WITHIN_SECONDS = 10.0
 
 @pytest.fixture
 def start(start: Start) -> Start:
-    """Start bridges that share two slots, where a test says nothing else."""
+    """Start bridges that share two slots, unless a test says otherwise."""
     return partial(start, slots=2)
 
 
@@ -43,14 +43,14 @@ def traffic(broker: BrokerProcess) -> Traffic:
 
 
 def owners() -> dict[int, str]:
-    """Return who read each slot of late."""
+    """Return the present owner of each slot."""
     recent = datetime.now(UTC) - timedelta(seconds=2)
     rows = ListeningSlot.objects.filter(beat_at__gt=recent, owner__gt="")
     return dict(rows.values_list("slot", "owner"))
 
 
 def share(bridges: list[BridgeProcess]) -> None:
-    """Wait until each of two bridges reads a slot of its own."""
+    """Wait until each of two bridges reads its own slot."""
     wait_until(
         lambda: (
             len(owners()) == 2 == len(set(owners().values()))
@@ -77,34 +77,34 @@ def adopted_after(survivor: BridgeProcess, begin: float) -> float:
 
 
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_orphaned_slot_is_adopted_in_time_and_each_message_is_stored_once(
+def test_an_orphaned_slot_is_adopted_within_ten_seconds_and_each_message_is_stored_once(
     start: Start, traffic: Traffic, fate: signal.Signals
 ) -> None:
     bridges = [start(), start()]
     share(bridges)
     victim, survivor = bridges
     traffic.start()
-    wait_until(lambda: Presence.objects.count() == 60, what="all devices are heard")
+    wait_until(lambda: Presence.objects.count() == 60, what="all devices are online")
 
     victim.send(fate)
     took = adopted_after(survivor, time.monotonic())
     if fate == signal.SIGSTOP:
         victim.send(signal.SIGCONT)
         wait_until(
-            lambda: "held by another bridge now" in victim.log(),
+            lambda: "another bridge owns it now" in victim.log(),
             seconds=20,
             what="the stopped one finds that it lost its slot",
         )
-    taken = traffic.finish()
+    acknowledged = traffic.finish()
 
     assert took < ADOPTED_WITHIN_SECONDS
-    wait_until_stored_once(traffic, taken)
-    wait_until(lambda: blind_since(datetime.now(UTC)) is None, what="nobody is blind")
+    wait_until_stored_once(traffic, acknowledged)
+    wait_until(lambda: blind_since(datetime.now(UTC)) is None, what="all slots read")
     assert sweep_across_tenants(now=datetime.now(UTC)) >= 0
     assert offline_moves(traffic) == 0
 
 
-def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
+def test_a_bridge_that_is_stopped_in_a_transaction_neither_blocks_nor_writes(
     start: Start, traffic: Traffic
 ) -> None:
     bridges = [start(), start()]
@@ -124,7 +124,7 @@ def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
     victim.send(signal.SIGCONT)
 
     wait_until(
-        lambda: "held by another bridge now" in victim.log(),
+        lambda: "another bridge owns it now" in victim.log(),
         seconds=20,
         what="the stopped one finds that it lost its slot",
     )
@@ -132,7 +132,7 @@ def test_one_that_is_stopped_within_a_transaction_neither_blocks_nor_writes(
     wait_until_stored_once(traffic, {f"c-{n}" for n in range(1, 301)})
 
 
-def test_a_bridge_that_comes_back_is_given_a_slot_by_one_that_has_several(
+def test_a_bridge_with_several_slots_gives_one_to_a_new_bridge(
     start: Start, traffic: Traffic
 ) -> None:
     alone = start()
@@ -147,7 +147,7 @@ def test_a_bridge_that_comes_back_is_given_a_slot_by_one_that_has_several(
     wait_until_stored_once(traffic, traffic.finish())
 
 
-def test_a_slot_is_drained_before_it_is_given_up(
+def test_a_removed_slot_is_drained_before_it_is_forgotten(
     start: Start, broker: BrokerProcess, traffic: Traffic
 ) -> None:
     both = start()
@@ -156,12 +156,12 @@ def test_a_slot_is_drained_before_it_is_given_up(
     )
     both.stop()
     traffic.publish(400)
-    taken = traffic.finish()
+    acknowledged = traffic.finish()
     assert has_session(broker, "@bridge-2")
 
     fewer = start(slots=1)
 
-    wait_until_stored_once(traffic, taken)
+    wait_until_stored_once(traffic, acknowledged)
     wait_until(
         lambda: set(ListeningSlot.objects.values_list("slot", flat=True)) == {1},
         seconds=30,
@@ -173,13 +173,13 @@ def test_a_slot_is_drained_before_it_is_given_up(
 
 
 def has_session(broker: BrokerProcess, client_id: str) -> bool:
-    """Ask the broker whether it keeps a session, and leave it as it is."""
+    """Ask the broker whether it keeps a session, without changing the session."""
     present: list[bool] = []
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id,
         protocol=MQTTProtocolVersion.MQTTv5,
-        manual_ack=True,  # what it holds is not ours to take
+        manual_ack=True,  # do not acknowledge the messages of the session
     )
     client.username_pw_set(BRIDGE_USER, broker.broker.password)
     client.on_connect = lambda c, u, flags, *_: present.append(flags.session_present)

@@ -1,4 +1,4 @@
-"""Steady traffic of many devices, which knows what the broker took."""
+"""Steady traffic of many devices that records what the broker acknowledged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.waiting import wait_until
 
 
 class Traffic:
-    """Devices that raise one alarm a message, each message with its own number.
+    """Devices that raise one alarm per message; each message has its own number.
 
-    They stay within the 64 numbers by which a repeat is known, so that what is
-    delivered twice is stored once.
+    The platform recognises a repeat among the last 64 numbers. The devices stay within
+    that, so that a message that is delivered twice is stored once.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Traffic:
         self._numbers = 0
         self._published: list[tuple[str, mqtt.MQTTMessageInfo]] = []
         self._ending = threading.Event()
-        # Over the platform's own account, which may speak for every device.
+        # With the platform's account, which may publish for every device.
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "@traffic")
         self._client.max_inflight_messages_set(1_000)
         self._client.username_pw_set(BRIDGE_USER, broker.broker.password)
@@ -45,12 +45,12 @@ class Traffic:
         return self
 
     def publish(self, count: int) -> None:
-        """Publish so many messages, the devices in turn."""
+        """Publish ``count`` messages, from the devices in turn."""
         for _ in range(count):
             self._publish_one()
 
     def finish(self) -> set[str]:
-        """End; return the codes of the messages that the broker took."""
+        """End; return the codes of the messages that the broker acknowledged."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -80,19 +80,19 @@ class Traffic:
         self._published.append((code, info))
 
 
-def wait_until_stored_once(traffic: Traffic, taken: set[str]) -> None:
-    """Wait until each message that the broker took is in the database, once."""
+def wait_until_stored_once(traffic: Traffic, acknowledged: set[str]) -> None:
+    """Wait until each acknowledged message is in the database, exactly once."""
     alarms = Alarm.objects.filter(device__in=traffic.devices)
     wait_until(
-        lambda: not taken - set(alarms.values_list("code", flat=True)),
+        lambda: not acknowledged - set(alarms.values_list("code", flat=True)),
         seconds=30,
         what="every message is stored",
     )
-    assert alarms.count() == len(taken)
+    assert alarms.count() == len(acknowledged)
     assert not list(alarms.exclude(count=1).values_list("code", "count"))
 
 
 def offline_moves(traffic: Traffic) -> int:
-    """Return how often one of the devices was said to be offline."""
+    """Return how often the platform judged one of the devices offline."""
     moves = ConnectivityTransition.objects.filter(device__in=traffic.devices)
     return moves.filter(moved_to="offline").count()

@@ -1,4 +1,4 @@
-"""Clients of the REST API, as in tests/registry."""
+"""The API clients of tests/registry."""
 
 from tests.registry.conftest import acme, act_as, globex, manager, superuser, viewer
 

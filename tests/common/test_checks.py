@@ -1,4 +1,4 @@
-"""A bad setting is explained before anything runs."""
+"""System checks explain wrong settings before anything runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STRONG = "n0t-s0-easily-guessed-0123456789-abcdefghij"
         ("BROKER_CREDENTIALS", "files", []),
     ],
 )
-def test_a_setting_is_held_to_what_it_may_be(
+def test_wrong_settings_are_reported(
     settings: Any, name: str, value: str, expected: list[str]
 ) -> None:
     settings.DEBUG = False
@@ -70,7 +70,7 @@ def test_a_setting_is_held_to_what_it_may_be(
         ("id.example.com", "s", ["iotplatform.E008"]),
     ],
 )
-def test_an_identity_provider_is_named_whole_and_safely_reached(
+def test_single_sign_on_needs_all_settings_and_https(
     settings: Any, url: str, secret: str, expected: list[str]
 ) -> None:
     settings.OIDC_SERVER_URL = url
@@ -80,7 +80,7 @@ def test_an_identity_provider_is_named_whole_and_safely_reached(
     assert [message.id for message in checks.check_single_sign_on()] == expected
 
 
-def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.version_info", (3, 10, 4))
 
     assert [message.id for message in checks.check_python()] == ["iotplatform.E001"]

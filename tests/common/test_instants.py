@@ -1,4 +1,4 @@
-"""Instants of requests, as the doors take them."""
+"""How requests give instants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from iotplatform.common.instants import InstantFilter, read_instant
 from tests.factories import DeviceFactory, MembershipFactory
 
-ODD = "2026-01-01T00:00:00+16:30"  # more than PostgreSQL takes
+ODD = "2026-01-01T00:00:00+16:30"  # a larger offset than PostgreSQL accepts
 BEYOND = "9999-12-31T23:59:59-14:00"
 
 
@@ -20,17 +20,17 @@ BEYOND = "9999-12-31T23:59:59-14:00"
     "text",
     ["", "now", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00Z", BEYOND],
 )
-def test_what_is_no_instant_in_utc_is_none(text: str) -> None:
+def test_text_that_is_not_an_instant_is_read_as_none(text: str) -> None:
     assert read_instant(text) is None
 
 
-def test_an_instant_is_read_as_utc() -> None:
+def test_an_instant_is_converted_to_utc() -> None:
     assert read_instant(ODD) == datetime(2025, 12, 31, 7, 30, tzinfo=UTC)
     assert read_instant(ODD).tzinfo is UTC  # type: ignore[union-attr]
 
 
 @pytest.mark.django_db
-def test_an_odd_offset_is_taken_and_an_instant_out_of_range_is_named() -> None:
+def test_an_unusual_offset_is_accepted_and_an_instant_out_of_range_is_refused() -> None:
     device = DeviceFactory.create()
     api = APIClient()
     api.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
@@ -51,8 +51,8 @@ def filter_sets(kind: type[FilterSet] = FilterSet) -> list[type[FilterSet]]:
     return [*found, *(deeper for each in found for deeper in filter_sets(each))]
 
 
-def test_no_list_is_narrowed_by_instants_that_postgresql_may_refuse() -> None:
-    assert get_resolver().url_patterns  # which imports every view, and its filters
+def test_every_filter_by_time_converts_to_utc() -> None:
+    assert get_resolver().url_patterns  # this imports all views and their filters
     found = {
         f"{kind.__module__}.{kind.__name__}.{name}": each
         for kind in filter_sets()

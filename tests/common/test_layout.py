@@ -1,4 +1,4 @@
-"""One layout for five apps: each kind of thing stands in the same place in each."""
+"""The five apps and iotplatform/ have one layout: each kind of code has its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ APPS = ("registry", "state", "commands", "fleet", "console")
 # Modules and packages that every app may have.
 FILES = {"__init__", "apps", "choices", "exceptions", "tasks"}
 PACKAGES = {"admin", "api", "migrations", "models", "selectors", "services"}
-# What one app has besides; who adds to it says in a line what belongs there.
+# What only one app has. Add a line here for a new module, and say what belongs in it.
 OWN_FILES = {
     "registry": {
         "authentication",  # API tokens, for DRF
@@ -29,8 +29,8 @@ OWN_FILES = {
     "state": set(),
     "commands": {
         "definitions",  # the built-in commands
-        "lifecycle",  # the diagram of moves
-        "rollouts",  # a job's rollout policy, as asked for and as kept
+        "lifecycle",  # the allowed transitions of a command's status
+        "rollouts",  # a job's rollout policy, as requested and as stored
         "validation",  # of params and policies
     },
     "fleet": {
@@ -43,7 +43,7 @@ OWN_FILES = {
         "context",  # what every page shows
         "npm_finder",  # front-end files in node_modules
         "paging",  # pages of lists
-        "scope",  # whose page it is
+        "scope",  # the tenant and access of a page's user
         "urls",
     },
 }
@@ -53,6 +53,31 @@ OWN_PACKAGES = {
     "commands": set(),
     "fleet": {"backends", "query"},
     "console": {"auth", "forms", "presenters", "templatetags", "views"},
+}
+
+
+# iotplatform/ is no app of this layout: its modules and packages, all of them.
+PLATFORM_FILES = {
+    "__init__",
+    "admin_config",  # Django's admin as an installed app
+    "admin_site",  # the site of the admin
+    "apps",
+    "celery",  # the schedule of all periodic tasks
+    "checks",  # system checks of settings
+    "error_pages",  # answers to errors
+    "settings",
+    "urls",
+    "wsgi",
+}
+PLATFORM_PACKAGES = {
+    "adapters",  # where devices connect: MQTT and HTTP
+    "common",  # code that every app may import
+    "database",  # row security and the roles of processes
+    "local",  # the embedded stack
+    "management",  # commands of manage.py
+    "monitoring",  # metrics and readiness
+    "openapi",  # the OpenAPI document
+    "simulator",  # simulated devices and the demo fleet
 }
 
 
@@ -79,7 +104,7 @@ def modules(app: str) -> list[PurePosixPath]:
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_every_module_stands_where_the_layout_says(app: str) -> None:
+def test_every_module_is_where_the_layout_expects_it(app: str) -> None:
     found = modules(app)
 
     strange = []
@@ -95,15 +120,25 @@ def test_every_module_stands_where_the_layout_says(app: str) -> None:
     assert strange == []
 
 
+def test_every_module_of_iotplatform_is_where_the_layout_expects_it() -> None:
+    found = modules("iotplatform")
+
+    files = {path.stem for path in found if len(path.parts) == 2}
+    packages = {path.parts[1] for path in found if len(path.parts) > 2}
+    assert files == PLATFORM_FILES
+    assert packages == PLATFORM_PACKAGES
+    assert not files & packages
+
+
 @pytest.mark.parametrize("app", APPS)
-def test_nothing_is_named_that_is_not_there(app: str) -> None:
+def test_every_listed_module_exists(app: str) -> None:
     tops = {path.parts[1].removesuffix(".py") for path in modules(app)}
 
     assert OWN_FILES[app] | OWN_PACKAGES[app] <= tops
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_serializers_and_addresses_stand_in_the_api(app: str) -> None:
+def test_serializers_are_in_the_api_package(app: str) -> None:
     wrong = [
         str(path)
         for path in modules(app)
@@ -115,7 +150,7 @@ def test_serializers_and_addresses_stand_in_the_api(app: str) -> None:
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_no_module_hides_behind_a_package_of_its_name(app: str) -> None:
+def test_no_module_has_the_name_of_a_package(app: str) -> None:
     packages = {path.parts[1] for path in modules(app) if len(path.parts) > 2}
 
     assert not any((BASE / app / f"{name}.py").exists() for name in packages)

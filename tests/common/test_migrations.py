@@ -1,4 +1,4 @@
-"""Every migration of ours goes back, and up again to the very same database."""
+"""All our migrations can be reversed, and applied again with the same result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CATALOGUE = """
 
 @pytest.fixture
 def scratch(db: None) -> Iterator[psycopg.Connection[Any]]:
-    """An empty database beside the tests' own."""
+    """An empty database beside the database of the tests."""
     given = connection.get_connection_params()
     given = {k: v for k, v in given.items() if k not in ("context", "cursor_factory")}
     name = sql.Identifier(f"{SCRATCH}_{given['dbname']}")
@@ -63,7 +63,7 @@ def scratch(db: None) -> Iterator[psycopg.Connection[Any]]:
 
 
 def manage(scratch: psycopg.Connection[Any], *words: str) -> str:
-    """Run a command on the scratch database; return what it says."""
+    """Run a command on the scratch database; return its output."""
     at, name = connection.settings_dict, scratch.info.dbname
     account = f"{at['USER']}:{quote(at['PASSWORD'], safe='')}"
     url = f"postgres://{account}@{at['HOST'] or 'localhost'}:{at['PORT']}/{name}"
@@ -84,18 +84,18 @@ def catalogue(scratch: psycopg.Connection[Any]) -> set[tuple[str, ...]]:
 
 
 def of_ours(rows: set[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return what is one of our apps', by its name."""
+    """Return the rows that belong to our apps, by their names."""
     return sorted(row[:3] for row in rows if row[1].split("_")[0] in APPS)
 
 
-def test_every_migration_goes_back_to_nothing_and_up_to_the_same_database(
+def test_all_migrations_can_be_reversed_and_applied_again(
     scratch: psycopg.Connection[Any],
 ) -> None:
     manage(scratch, "migrate")
     before = catalogue(scratch)
     assert len(of_ours(before)) > 500
 
-    manage(scratch, "migrate", "registry", "zero")  # and so what stands on it
+    manage(scratch, "migrate", "registry", "zero")  # and all that depends on it
     assert of_ours(catalogue(scratch)) == []
 
     manage(scratch, "migrate")

@@ -1,4 +1,4 @@
-"""Lists: walked whole and once while others write, by an opaque cursor."""
+"""Lists with an opaque cursor: complete and without repeats while others write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_a_walk_sees_every_device_once_while_others_are_added(
     assert set(before) <= set(seen)
 
 
-def test_the_way_back_is_the_way_there(manager: APIClient, acme: Tenant) -> None:
+def test_the_previous_page_is_the_same_as_before(
+    manager: APIClient, acme: Tenant
+) -> None:
     fill(acme, 6)
     first = manager.get(f"{URL}?limit=3").json()
     second = manager.get(first["next"]).json()
@@ -50,7 +52,7 @@ def test_the_way_back_is_the_way_there(manager: APIClient, acme: Tenant) -> None
     assert manager.get(second["previous"]).json()["results"] == first["results"]
 
 
-def test_filters_stay_on_the_way(manager: APIClient, acme: Tenant) -> None:
+def test_filters_apply_to_all_pages(manager: APIClient, acme: Tenant) -> None:
     fill(acme, 3)
     gateways = DeviceFactory.create_batch(3, tenant=acme, kind="gateway")
 
@@ -62,9 +64,7 @@ def test_filters_stay_on_the_way(manager: APIClient, acme: Tenant) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "abc", "1001", "", "1.5", "9" * 30, "²"])
-def test_a_limit_that_cannot_be_is_400_naming_it(
-    manager: APIClient, limit: str
-) -> None:
+def test_an_invalid_limit_is_400_and_named(manager: APIClient, limit: str) -> None:
     answer = manager.get(URL, {"limit": limit})
 
     assert answer.status_code == 400
@@ -94,7 +94,7 @@ def cursor(text: str) -> str:
         cursor("r=abc&p="),
     ],
 )
-def test_a_cursor_that_is_not_ours_is_400_naming_it(
+def test_an_invalid_cursor_is_400_and_named(
     manager: APIClient, acme: Tenant, text: str
 ) -> None:
     fill(acme, 2)

@@ -1,4 +1,4 @@
-"""Every error of the API is a problem document that says what was wrong."""
+"""Every error of the API is a problem document that names the cause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path", ["/api/v1/nothing/", "/api/v1/devices", "/api/", "/api/v2/devices/"]
 )
-def test_an_unknown_path_is_404_whether_debugging_or_not(
+def test_an_unknown_path_is_404_with_and_without_debug(
     db: None, settings: Any, path: str
 ) -> None:
     client = Client(enforce_csrf_checks=True)
@@ -43,11 +43,11 @@ def test_an_unknown_path_is_404_whether_debugging_or_not(
         problem_of(client.post(path), 404)
 
 
-def test_a_method_that_is_not_there_is_405(manager: APIClient) -> None:
+def test_an_unsupported_method_is_405(manager: APIClient) -> None:
     assert "DELETE" in problem_of(manager.delete(URL), 405)["detail"]
 
 
-def test_an_unwanted_media_type_is_415_and_an_unknown_answer_406(
+def test_an_unsupported_media_type_is_415_and_an_unsupported_accept_header_406(
     manager: APIClient,
 ) -> None:
     sent = manager.post(URL, "uid=x", content_type="text/plain")
@@ -72,7 +72,7 @@ def test_an_unwanted_media_type_is_415_and_an_unknown_answer_406(
         (b"1" * 5_000, "JSON"),
     ],
 )
-def test_json_that_cannot_be_used_is_400_and_says_why(
+def test_invalid_json_is_400_with_the_reason(
     manager: APIClient, body: bytes, word: str
 ) -> None:
     answer = post_raw(manager, body)
@@ -89,7 +89,7 @@ def test_json_that_cannot_be_used_is_400_and_says_why(
         (b'{"c": {"a\\u0000b": 1}}', "c"),
     ],
 )
-def test_text_that_cannot_be_kept_names_its_place(
+def test_text_that_cannot_be_stored_is_refused_with_its_field(
     manager: APIClient, body: bytes, field: str
 ) -> None:
     errors = problem_of(post_raw(manager, body), 400)["errors"]
@@ -98,7 +98,7 @@ def test_text_that_cannot_be_kept_names_its_place(
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null"])
-def test_json_that_is_no_object_is_400(manager: APIClient, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_400(manager: APIClient, body: bytes) -> None:
     answer = post_raw(manager, body)
 
     problem_of(answer, 400)
@@ -123,13 +123,13 @@ def test_a_path_that_names_no_device_is_404(
     problem_of(manager.get(f"{SITES}{uid}/"), 404)
 
 
-def test_a_filter_that_cannot_be_is_400_naming_it(manager: APIClient) -> None:
+def test_an_invalid_filter_is_400_and_named(manager: APIClient) -> None:
     body = problem_of(manager.get(f"{URL}?kind=%00"), 400)
 
     assert [row["field"] for row in body["errors"]] == ["kind"]
 
 
-def test_our_own_failure_is_a_problem_that_gives_nothing_away(
+def test_an_internal_error_reveals_no_details(
     manager: APIClient, acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
@@ -156,15 +156,20 @@ def test_a_database_that_is_away_is_503(
     assert "10.0.0.7" not in str(problem_of(answer, 503))
 
 
-def test_a_browser_gets_a_page_and_a_script_a_document() -> None:
+def test_a_browser_gets_a_page_and_a_script_a_problem_document() -> None:
     for path, kind in (("/api/v1/x", "application/problem+json"), ("/x", "text/html")):
         answer = error_pages.server_error(RequestFactory().get(path))
         assert answer["Content-Type"].startswith(kind)
         assert answer.status_code == 500
 
 
-@pytest.mark.parametrize("path", ["/api/v1/x", "/x"])
-def test_while_the_database_is_away_every_door_says_so(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("/api/v1/x", b"The database does not answer"), ("/x", b"Database unavailable")],
+)
+def test_pages_and_api_answer_503_while_the_database_is_away(
+    path: str, text: bytes
+) -> None:
     try:
         raise OperationalError("the server is gone")
     except OperationalError:
@@ -172,10 +177,10 @@ def test_while_the_database_is_away_every_door_says_so(path: str) -> None:
 
     assert answer.status_code == 503
     assert answer["Retry-After"]
-    assert b"The database does not answer" in getattr(answer, "content", b"")
+    assert text in getattr(answer, "content", b"")
 
 
-def test_a_form_without_our_token_is_403_and_a_page(db: None) -> None:
+def test_a_form_without_csrf_token_gets_a_403_page(db: None) -> None:
     client = Client(enforce_csrf_checks=True)
 
     answer = client.post("/accounts/login/", {"login": "x", "password": "y"})

@@ -1,4 +1,4 @@
-"""`manage.py mosquitto_files` as a process of its own, on the tests' database."""
+"""`manage.py mosquitto_files` as a separate process, on the tests' database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.broker_process import BASE
 def follow(
     folder: Path, *, listener: str, pid_file: str = ""
 ) -> subprocess.Popen[bytes]:
-    """Start it; the caller ends it."""
+    """Start the process; the caller must end it."""
     options = ["--dir", str(folder), "--listener", listener, "--pid-file", pid_file]
     database = connection.settings_dict
     address = f"{database['HOST']}:{database['PORT']}/{database['NAME']}"

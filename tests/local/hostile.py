@@ -1,6 +1,6 @@
-"""What a hostile device ``dev-1`` tries: topics, filters, names; all refused."""
+"""Topics, filters and names that a hostile device ``dev-1`` tries; all refused."""
 
-# ruff: noqa: RUF001 (letters that look like others are the point)
+# ruff: noqa: RUF001 (letters that look like others are tested here)
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UPLINK = [
     *(b"command/c1/ack", b"command/c1/progress", b"command/c1/result"),
 ]
 
-# Well formed, and not its own.
+# Valid topics of other devices.
 FOREIGN = [
     *(VICTIM + b"/" + kind for kind in UPLINK),
     *(VICTIM + b"/down/" + kind for kind in (b"command", b"desired", b"x")),
@@ -35,12 +35,12 @@ FOREIGN = [
     *(b"iot/v1/@bridge/status", b"iot/v1/%u/status", b"iot/v1/dev-1/../dev-2/status"),
     *(b"iot/v1/.dev-2/status", b"iot/v1/dev-2\\/status", b"iot/v1/dev%2D2/status"),
 ]
-# The broker's own.
+# Topics of the broker itself.
 SYSTEM = [
     *(b"$SYS/broker/version", b"$SYS/x", b"$SYS", b"$share/g/" + OWN + b"/status"),
     *(b"$CONTROL/dynamic-security/v1", b"$iot/v1/dev-1/status", b"$"),
 ]
-# UTF-8 that looks like something else, or is none.
+# UTF-8 that looks like other text, and invalid UTF-8.
 TRICKY = [
     *(
         OWN + b"\xc0\xafstatus",
@@ -97,8 +97,8 @@ FILTERS = [
     *("iot／v1／#".encode(), b"\xef\xbb\xbfiot/v1/#", b"x" * 65_535, b"+/" * 300),
 ]
 
-# Who says that they are somebody: (user, secret); "secret" is dev-1's own. (A NUL ends
-# a password for Mosquitto: a right secret with one behind it is that right secret.)
+# Wrong logins: (user, secret). "secret" is the secret of dev-1. (For Mosquitto, NUL
+# ends a password: a right secret followed by NUL is the right secret.)
 STRANGERS: list[tuple[bytes | None, bytes | None]] = [
     *((None, None), (b"", b""), (b"dev-1", None), (b"dev-1", b""), (None, b"secret")),
     *((b"dev-1", b"guess"), (b"dev-1", b"secret "), (b"dev-1", b"Secret")),

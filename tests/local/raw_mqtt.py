@@ -1,4 +1,4 @@
-"""MQTT by hand, for what no proper client would send; versions 3.1.1 (4) and 5."""
+"""A raw MQTT client, for packets that no normal client sends; versions 3.1.1 and 5."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class Delivered:
     """A message that was delivered."""
 
     topic: bytes
@@ -27,7 +27,7 @@ class Closed(Exception):
 
 
 class RawClient:
-    """One connection; every name and topic is bytes, and nothing is checked."""
+    """One connection; names and topics are bytes, and nothing is checked."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class RawClient:
         will_retain: bool = False,
         version: int = 4,
         clean: bool = True,
-        patience: float = SECONDS,
+        timeout: float = SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``patience`` is for a broker that says nothing to what it refuses."""
+        """``timeout``: how long to wait, for a broker that does not answer refusals."""
         self.version = version
-        self.heard: list[Heard] = []
+        self.received: list[Delivered] = []
         self._buffer = b""
         self._mid = 0
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -65,10 +65,9 @@ class RawClient:
         head = text(b"MQTT") + bytes([version, flags]) + struct.pack("!H", 60)
         self.send(0x10, head + properties + payload)
         kind, body = self._packet()
-        self.is_welcome = kind == CONNACK and body[1] == 0
+        self.is_accepted = kind == CONNACK and body[1] == 0
 
     def send(self, first: int, body: bytes) -> None:
-        """Send one packet."""
         length, left = b"", len(body)
         while True:
             left, digit = divmod(left, 128)
@@ -78,9 +77,9 @@ class RawClient:
         self._socket.sendall(bytes([first]) + length + body)
 
     def publish(self, topic: bytes, payload: bytes, *, retain: bool = False) -> int:
-        """Publish with QoS 1 and return the reason that the broker gives, 0 for none.
+        """Publish with QoS 1; return the broker's reason code, 0 for success.
 
-        Raises Closed where it ends the connection over it.
+        Raises Closed if the broker ends the connection.
         """
         self._mid += 1
         properties = b"\0" if self.version == 5 else b""
@@ -98,13 +97,13 @@ class RawClient:
         return self._await(SUBACK)[-1]
 
     def until(self, topic: bytes, *, seconds: float = SECONDS) -> list[bytes]:
-        """Return the topics that came, up to this one, which is the last of a case."""
+        """Return the received topics up to this one; wait for it."""
         deadline = time.monotonic() + seconds
         while True:
-            topics = [message.topic for message in self.heard]
+            topics = [message.topic for message in self.received]
             if topic in topics:
                 end = topics.index(topic)
-                self.heard = self.heard[end + 1 :]
+                self.received = self.received[end + 1 :]
                 return topics[: end + 1]
             if time.monotonic() > deadline:
                 raise AssertionError(f"{topic!r} never came; got {topics}")
@@ -121,7 +120,7 @@ class RawClient:
         return True
 
     def closed_within(self, seconds: float) -> float | None:
-        """Return after how long the broker ended the connection, or None."""
+        """Return how long it took the broker to end the connection, or None."""
         began = time.monotonic()
         self._socket.settimeout(seconds)
         try:
@@ -134,7 +133,7 @@ class RawClient:
         return None
 
     def drop(self) -> None:
-        """End without a goodbye: a will is due."""
+        """Close without DISCONNECT, so that the broker sends the will."""
         self._socket.close()
 
     def _send_or_closed(self, first: int, body: bytes) -> None:
@@ -160,8 +159,8 @@ class RawClient:
             self.send(0x40, rest[:2])
             rest = rest[2:]
         if self.version == 5:
-            rest = rest[1 + rest[0] :]  # properties of ours are short
-        self.heard.append(Heard(topic, rest, bool(first & 1)))
+            rest = rest[1 + rest[0] :]  # our properties have less than 128 bytes
+        self.received.append(Delivered(topic, rest, bool(first & 1)))
 
     def _packet(self) -> tuple[int, bytes]:
         """Return kind and body; a PUBLISH keeps its flags in front of the body."""
@@ -191,18 +190,18 @@ class RawClient:
 
 
 def text(value: bytes) -> bytes:
-    """Return a string as MQTT sends it."""
+    """Encode a string for MQTT."""
     return struct.pack("!H", len(value)) + value
 
 
-def is_let_in(
+def can_connect(
     port: int, user: bytes | None, secret: bytes | None, **how: object
 ) -> bool:
-    """Whether a CONNECT is answered with yes."""
+    """Whether the broker accepts a CONNECT."""
     try:
         client = RawClient(port, user, secret, **how)  # type: ignore[arg-type]
     except (Closed, OSError):
         return False
-    welcome = client.is_welcome
+    welcome = client.is_accepted
     client.drop()
     return welcome

@@ -1,4 +1,4 @@
-"""What each broker refuses, tried with stock clients: secrets, topics, wills."""
+"""What each broker refuses to standard clients: secrets, topics, wills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture(scope="module", params=["mosquitto", "amqtt"])
 def mqtt(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
-    need_mosquitto()  # its clients
+    need_mosquitto()  # for its clients
     process = BrokerProcess(is_stand_in=request.param == "amqtt")
     for uid in ("dev-1", "dev-2"):
         process.add_device(uid)
@@ -27,7 +27,7 @@ def mqtt(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
 
 @pytest.fixture
 def bridge(mqtt: BrokerProcess) -> Iterator[subprocess.Popen[str]]:
-    """The platform's ear on everything."""
+    """A client of the platform that receives everything."""
     process = mqtt.subscribe(BRIDGE_USER, "iot/v1/#", "-R")
     yield process
     stop(process)
@@ -41,7 +41,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def topics_until(listener: subprocess.Popen[str], last: str) -> list[str]:
-    """The topics it gets, in order, up to the one that the test sends at the end."""
+    """The topics that the client receives, in order, up to the last one of the test."""
     found: list[str] = []
     assert listener.stdout is not None
     for line in listener.stdout:
@@ -100,8 +100,8 @@ def test_a_foreign_topic_is_not_delivered(
     mqtt.publish("dev-1", topic, "{}")
     mqtt.publish("dev-1", "iot/v1/dev-1/heartbeat", "{}")
 
-    heard = topics_until(bridge, "iot/v1/dev-1/heartbeat")
-    assert heard == ["iot/v1/dev-1/heartbeat"]
+    received = topics_until(bridge, "iot/v1/dev-1/heartbeat")
+    assert received == ["iot/v1/dev-1/heartbeat"]
 
 
 def test_a_foreign_will_is_not_delivered(
@@ -112,8 +112,8 @@ def test_a_foreign_will_is_not_delivered(
     stop(attacker)  # without a goodbye: now the broker would send it
 
     mqtt.publish("dev-2", "iot/v1/dev-2/heartbeat", "{}")
-    heard = topics_until(bridge, "iot/v1/dev-2/heartbeat")
-    assert heard == ["iot/v1/dev-2/heartbeat"]
+    received = topics_until(bridge, "iot/v1/dev-2/heartbeat")
+    assert received == ["iot/v1/dev-2/heartbeat"]
 
 
 def test_a_devices_own_will_is_delivered(
@@ -128,7 +128,7 @@ def test_a_devices_own_will_is_delivered(
 @pytest.mark.parametrize(
     "wildcard", ["#", "iot/v1/#", "iot/v1/+/down/#", "+/+/dev-2/down/#", "$SYS/#"]
 )
-def test_a_wildcard_over_others_hears_only_what_is_ones_own(
+def test_a_wildcard_subscription_receives_only_the_devices_own_messages(
     mqtt: BrokerProcess, wildcard: str
 ) -> None:
     listener = mqtt.subscribe("dev-1", wildcard, "-t", "iot/v1/dev-1/down/#")
@@ -137,12 +137,12 @@ def test_a_wildcard_over_others_hears_only_what_is_ones_own(
     mqtt.publish(BRIDGE_USER, "iot/v1/dev-2/down/command", "{}")
     mqtt.publish(BRIDGE_USER, "iot/v1/dev-1/down/command", "{}")
 
-    heard = topics_until(listener, "iot/v1/dev-1/down/command")
+    received = topics_until(listener, "iot/v1/dev-1/down/command")
     stop(listener)
-    assert set(heard) == {"iot/v1/dev-1/down/command"}
+    assert set(received) == {"iot/v1/dev-1/down/command"}
 
 
-def test_retained_messages_of_others_do_not_come_at_a_connect(
+def test_retained_messages_of_others_are_not_delivered_at_a_connect(
     mqtt: BrokerProcess, bridge: subprocess.Popen[str]
 ) -> None:
     mqtt.publish("dev-2", "iot/v1/dev-2/status", '{"status":"online"}', "-r")
@@ -151,12 +151,14 @@ def test_retained_messages_of_others_do_not_come_at_a_connect(
     listener = mqtt.subscribe("dev-1", "iot/v1/dev-1/down/#", "-c")
     mqtt.publish(BRIDGE_USER, "iot/v1/dev-1/down/command", "{}")
 
-    heard = topics_until(listener, "iot/v1/dev-1/down/command")
+    received = topics_until(listener, "iot/v1/dev-1/down/command")
     stop(listener)
-    assert heard == ["iot/v1/dev-1/down/command"]
+    assert received == ["iot/v1/dev-1/down/command"]
 
 
-def test_another_client_id_is_no_way_into_anothers_session(mqtt: BrokerProcess) -> None:
+def test_another_devices_client_id_does_not_give_access_to_its_session(
+    mqtt: BrokerProcess,
+) -> None:
     victim = mqtt.subscribe("dev-1", "iot/v1/dev-1/down/#")
 
     mqtt.publish("dev-2", "iot/v1/dev-2/heartbeat", "{}", "-i", "dev-1")
@@ -167,7 +169,9 @@ def test_another_client_id_is_no_way_into_anothers_session(mqtt: BrokerProcess) 
     stop(victim)
 
 
-def test_a_platform_name_is_refused_where_devices_connect(mqtt: BrokerProcess) -> None:
+def test_a_platform_user_is_refused_at_the_devices_listener(
+    mqtt: BrokerProcess,
+) -> None:
     words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(mqtt.port), "-q", "1"]
     words += [
         "-u",
@@ -183,7 +187,7 @@ def test_a_platform_name_is_refused_where_devices_connect(mqtt: BrokerProcess) -
     assert subprocess.run(words, capture_output=True, check=False).returncode != 0
 
 
-def test_a_session_is_cut_when_its_credential_is_gone(mqtt: BrokerProcess) -> None:
+def test_a_session_ends_when_its_credential_is_removed(mqtt: BrokerProcess) -> None:
     mqtt.add_device("dev-3")
     wait_until(
         lambda: mqtt.publish("dev-3", "iot/v1/dev-3/heartbeat", "{}").returncode == 0,
@@ -192,10 +196,10 @@ def test_a_session_is_cut_when_its_credential_is_gone(mqtt: BrokerProcess) -> No
     listener = mqtt.subscribe("dev-3", "iot/v1/dev-3/down/#")
 
     mqtt.remove_device("dev-3")
-    # Somebody else connects at once, as the platform does to see the files in force.
+    # Another client connects at once, as the platform does to check the new files.
     mqtt.publish("dev-1", "iot/v1/dev-1/heartbeat", "{}")
 
-    # The client comes back by itself, and is refused.
+    # The client reconnects by itself, and is refused.
     assert listener.stdout is not None
     with contextlib.closing(listener.stdout):
         assert any("not authorised" in line.lower() for line in listener.stdout)

@@ -1,4 +1,4 @@
-"""Devices that prove themselves to Mosquitto by a certificate, over TLS."""
+"""Devices that authenticate to Mosquitto with a certificate, over TLS."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from iotplatform.local.credential_files import DeviceFiles
-from iotplatform.local.layout import write_private
+from iotplatform.adapters.mqtt.credential_files import DeviceFiles
+from iotplatform.common.private_files import write_private
 from iotplatform.local.ports import answers, free_port
 from iotplatform.management.commands.mosquitto_files import synchronise
 from registry.services.credentials import register_certificate, revoke_credential
@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
-# As the README has it.
+# As in the README.
 LISTENER = """
 listener {port} 127.0.0.1
 cafile {folder}/ca.pem
@@ -52,7 +52,7 @@ class Certified:
         return RawClient(self.port, None, None, client_id=b"", tls=context)
 
     def synchronise(self) -> None:
-        """What ``manage.py mosquitto_files`` does at each change."""
+        """Do what ``manage.py mosquitto_files`` does after each change."""
         folder, port = self.process.folder, self.process.port
         files = DeviceFiles(folder, folder / "broker.pid", ("127.0.0.1", port))
         assert synchronise(files, set())
@@ -80,40 +80,40 @@ def broker_with_tls(tmp_path: Path) -> Iterator[Certified]:
     process.stop()
 
 
-def test_a_known_certificate_speaks_for_its_device_until_it_is_revoked(
+def test_a_registered_certificate_works_for_its_device_until_it_is_revoked(
     broker_with_tls: Certified,
 ) -> None:
     mine, key = broker_with_tls.authority.issue("dev-1")
     device = DeviceFactory.create(uid="dev-1")
     known = register_certificate(device, fingerprint=fingerprint(mine)).credential
     broker_with_tls.synchronise()
-    ear = RawClient(
+    platform = RawClient(
         *(broker_with_tls.process.broker.platform_port, b"@bridge", b"bridge-secret"),
         client_id=b"ear",
     )
-    ear.subscribe(b"iot/v1/#")
+    platform.subscribe(b"iot/v1/#")
 
-    def comes_through(topic: bytes) -> bool:
+    def is_delivered(topic: bytes) -> bool:
         """Whether this publish reaches the platform."""
         one = broker_with_tls.connect((mine, key))
-        with contextlib.suppress(Closed):  # over TLS, Mosquitto ends it for a refusal
+        with contextlib.suppress(Closed):  # Mosquitto closes here instead of refusing
             one.publish(topic, b"{}")
         one.drop()
-        ear.publish(b"iot/v1/x/marker", b"{}")
-        return ear.until(b"iot/v1/x/marker")[0] == topic
+        platform.publish(b"iot/v1/x/marker", b"{}")
+        return platform.until(b"iot/v1/x/marker")[0] == topic
 
-    def hears_commands(one: RawClient) -> bool:
-        one.heard.clear()
-        ear.publish(b"iot/v1/dev-1/down/command", b"{}")
-        ear.until(b"iot/v1/dev-1/down/command")
-        return one.is_alive() and bool(one.heard)
+    def receives_commands(one: RawClient) -> bool:
+        one.received.clear()
+        platform.publish(b"iot/v1/dev-1/down/command", b"{}")
+        platform.until(b"iot/v1/dev-1/down/command")
+        return one.is_alive() and bool(one.received)
 
-    assert comes_through(b"iot/v1/dev-1/heartbeat")
-    assert not comes_through(b"iot/v1/dev-2/heartbeat")
-    assert not comes_through(b"iot/v1/dev-1/down/desired")
+    assert is_delivered(b"iot/v1/dev-1/heartbeat")
+    assert not is_delivered(b"iot/v1/dev-2/heartbeat")
+    assert not is_delivered(b"iot/v1/dev-1/down/desired")
     listener = broker_with_tls.connect((mine, key))
     listener.subscribe(b"iot/v1/dev-1/down/#")
-    assert hears_commands(listener)
+    assert receives_commands(listener)
     known.refresh_from_db()
     assert known.published_at is not None
 
@@ -122,29 +122,29 @@ def test_a_known_certificate_speaks_for_its_device_until_it_is_revoked(
 
     known.refresh_from_db()
     assert known.withdrawn_at is not None
-    assert not hears_commands(listener)
+    assert not receives_commands(listener)
     listener.drop()
-    assert not comes_through(b"iot/v1/dev-1/heartbeat")
+    assert not is_delivered(b"iot/v1/dev-1/heartbeat")
 
 
-def test_a_certificate_that_nobody_registered_may_do_nothing(
+def test_an_unregistered_certificate_has_no_rights(
     broker_with_tls: Certified,
 ) -> None:
-    ear = RawClient(
+    platform = RawClient(
         *(broker_with_tls.process.broker.platform_port, b"@bridge", b"bridge-secret"),
         client_id=b"ear",
     )
-    ear.subscribe(b"iot/v1/#")
+    platform.subscribe(b"iot/v1/#")
     client = broker_with_tls.connect(broker_with_tls.authority.issue("dev-9"))
 
     with contextlib.suppress(Closed):
         client.publish(b"iot/v1/dev-9/heartbeat", b"{}")
-    ear.publish(b"iot/v1/x/marker", b"{}")
+    platform.publish(b"iot/v1/x/marker", b"{}")
 
-    assert ear.until(b"iot/v1/x/marker") == [b"iot/v1/x/marker"]
+    assert platform.until(b"iot/v1/x/marker") == [b"iot/v1/x/marker"]
 
 
-def test_another_authoritys_certificate_and_none_at_all_are_not_let_in(
+def test_a_certificate_of_another_authority_and_a_missing_one_are_refused(
     broker_with_tls: Certified, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     forger = Authority(tmp_path_factory.mktemp("forger"))

@@ -1,4 +1,4 @@
-"""A device with a good secret and bad intentions: its own topics, and nothing else."""
+"""A hostile device with a valid secret may use its own topics and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iotplatform.local.broker import BRIDGE_USER
 from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
 from tests.local import hostile
-from tests.local.raw_mqtt import Closed, RawClient, is_let_in
+from tests.local.raw_mqtt import Closed, RawClient, can_connect
 
 BRIDGE, BRIDGE_SECRET = BRIDGE_USER.encode(), b"bridge-secret"
 SECRETS = {"dev-1": "secret", "dev-2": "of-dev-2"}
@@ -43,20 +43,20 @@ def mqtt(kind: str, counted: Counter[str]) -> Iterator[BrokerProcess]:
 
 
 @pytest.fixture
-def ear(mqtt: BrokerProcess) -> Iterator[RawClient]:
-    """The platform, which hears everything."""
+def receiver(mqtt: BrokerProcess) -> Iterator[RawClient]:
+    """A client of the platform that receives everything."""
     client = RawClient(
-        mqtt.broker.platform_port, BRIDGE, BRIDGE_SECRET, client_id=b"ear"
+        mqtt.broker.platform_port, BRIDGE, BRIDGE_SECRET, client_id=b"receiver"
     )
     client.subscribe(b"iot/v1/#")
-    while client.is_alive() and any(message.retained for message in client.heard):
-        client.heard.clear()
+    while client.is_alive() and any(message.retained for message in client.received):
+        client.received.clear()
     yield client
     client.drop()
 
 
-def patience(mqtt: BrokerProcess) -> float:
-    """How long an answer is waited for; amqtt gives none to what it refuses."""
+def timeout(mqtt: BrokerProcess) -> float:
+    """How long to wait for an answer; amqtt does not answer what it refuses."""
     return 0.5 if mqtt.broker.is_stand_in else 10.0
 
 
@@ -66,15 +66,15 @@ def device(
     client = RawClient(
         *(mqtt.port, uid.encode(), SECRETS[uid].encode()),
         version=version,
-        patience=patience(mqtt),
+        timeout=timeout(mqtt),
         **how,
     )
-    assert client.is_welcome
+    assert client.is_accepted
     return client
 
 
 def mark(mqtt: BrokerProcess, number: int) -> bytes:
-    """End a case with something that is allowed; whatever came before it came first."""
+    """End a case with an allowed message: all earlier messages arrive before it."""
     topic = b"iot/v1/dev-2/command/m%d/ack" % number
     client = device(mqtt, 4, "dev-2")
     client.publish(topic, b"{}")
@@ -89,35 +89,35 @@ def try_to_publish(client: RawClient, topic: bytes, *, retain: bool) -> str:
         return "closed"
 
 
-def test_nothing_foreign_is_published_retained_or_not(
-    mqtt: BrokerProcess, ear: RawClient, kind: str, version: int
+def test_no_message_on_a_foreign_topic_is_delivered_or_retained(
+    mqtt: BrokerProcess, receiver: RawClient, kind: str, version: int
 ) -> None:
     topics = [*hostile.FOREIGN, *hostile.SYSTEM, *hostile.TRICKY, *hostile.LONG]
     topics += [*hostile.WILD, b""]
     client = device(mqtt, version)
     for topic, retain in itertools.product(topics, (False, True)):
-        said = try_to_publish(client, topic, retain=retain)
-        if said == "closed" or not client.is_alive():
+        outcome = try_to_publish(client, topic, retain=retain)
+        if outcome == "closed" or not client.is_alive():
             client.drop()
             client = device(mqtt, version)
         elif version == 5:
-            assert said != "reason 0", topic
+            assert outcome != "reason 0", topic
         CASES[kind] += 1
     client.drop()
     last = mark(mqtt, 1)
 
-    assert ear.until(last) == [last]
-    # Nor is anything kept for who comes later.
+    assert receiver.until(last) == [last]
+    # Nothing is retained for later subscribers either.
     late = RawClient(
         mqtt.broker.platform_port, BRIDGE, BRIDGE_SECRET, client_id=b"late"
     )
     late.subscribe(b"#")
     assert late.is_alive()
-    assert [m for m in late.heard if m.payload == b"hostile"] == []
+    assert [m for m in late.received if m.payload == b"hostile"] == []
     late.drop()
 
 
-def test_no_filter_hears_what_is_anothers(
+def test_no_filter_receives_another_devices_messages(
     mqtt: BrokerProcess, kind: str, version: int
 ) -> None:
     platform = RawClient(
@@ -135,7 +135,7 @@ def test_no_filter_hears_what_is_anothers(
             client = device(mqtt, version)
         if not client.is_alive():
             client = device(mqtt, version)
-        heard_at_once = [message.topic for message in client.heard]
+        received_at_once = [message.topic for message in client.received]
         client.subscribe(hostile.OWN + b"/down/#")
         for foreign in (b"/down/command", b"/child/x/down/command"):
             platform.publish(hostile.VICTIM + foreign, b"secret")
@@ -143,7 +143,7 @@ def test_no_filter_hears_what_is_anothers(
         last = hostile.OWN + b"/down/m%d" % number
         platform.publish(last, b"{}")
 
-        assert heard_at_once == [], topic
+        assert received_at_once == [], topic
         assert set(client.until(last)) == {last}, topic
         client.drop()
         CASES[kind] += 1
@@ -154,8 +154,8 @@ def test_no_filter_hears_what_is_anothers(
 
 
 @pytest.mark.parametrize("retain", [False, True])
-def test_no_will_speaks_for_another(
-    mqtt: BrokerProcess, ear: RawClient, kind: str, version: int, retain: bool
+def test_no_will_is_published_for_another_device(
+    mqtt: BrokerProcess, receiver: RawClient, kind: str, version: int, retain: bool
 ) -> None:
     topics = [*hostile.FOREIGN, *hostile.SYSTEM, *hostile.TRICKY, *hostile.WILD, b""]
     for topic in topics:
@@ -165,22 +165,22 @@ def test_no_will_speaks_for_another(
                 will=(topic, b"hostile"),
                 will_retain=retain,
                 version=version,
-                patience=patience(mqtt),
+                timeout=timeout(mqtt),
             )
         except (Closed, OSError):
             pass
         else:
-            client.drop()  # without a goodbye: now the broker would send it
+            client.drop()  # without DISCONNECT: now the broker would send the will
         CASES[kind] += 1
-    # The last of them, taken over and thrown off, has left before this one.
+    # This connection takes over the last session, so that its will is sent before.
     device(mqtt, version).drop()
     last = mark(mqtt, 2 + retain)
 
-    assert ear.until(last) == [last]
+    assert receiver.until(last) == [last]
 
 
-def test_its_own_topics_and_will_are_its_own(
-    mqtt: BrokerProcess, ear: RawClient, version: int
+def test_a_device_may_use_its_own_topics_and_will(
+    mqtt: BrokerProcess, receiver: RawClient, version: int
 ) -> None:
     own = [
         f"{tree}/{kind.decode()}".encode()
@@ -192,37 +192,37 @@ def test_its_own_topics_and_will_are_its_own(
         assert client.publish(topic, b"{}") in (0, 0x10)
     client.drop()
 
-    heard = ear.until(own[-1])
-    assert heard == own
-    assert ear.until(hostile.OWN + b"/status") == [hostile.OWN + b"/status"]
+    received = receiver.until(own[-1])
+    assert received == own
+    assert receiver.until(hostile.OWN + b"/status") == [hostile.OWN + b"/status"]
 
 
-def test_nobody_is_let_in_by_another_name_or_secret(
+def test_no_wrong_name_or_secret_can_connect(
     mqtt: BrokerProcess, kind: str, version: int
 ) -> None:
     let_in = []
     for user, secret in hostile.STRANGERS:
-        if is_let_in(mqtt.port, user, secret, version=version, patience=patience(mqtt)):
+        if can_connect(mqtt.port, user, secret, version=version, timeout=timeout(mqtt)):
             let_in.append((user, secret))
         CASES[kind] += 1
     assert let_in == []
-    assert is_let_in(mqtt.port, b"dev-1", b"secret", version=version)
+    assert can_connect(mqtt.port, b"dev-1", b"secret", version=version)
 
 
-def test_no_device_enters_where_the_platform_does(
+def test_no_device_can_connect_to_the_platforms_listener(
     mqtt: BrokerProcess, kind: str, version: int
 ) -> None:
     port = mqtt.broker.platform_port
     for user, secret in (*hostile.STRANGERS, (b"dev-1", b"secret")):
         if (user, secret) == (BRIDGE, BRIDGE_SECRET):
             continue
-        assert not is_let_in(
-            port, user, secret, version=version, patience=patience(mqtt)
+        assert not can_connect(
+            port, user, secret, version=version, timeout=timeout(mqtt)
         ), user
         CASES[kind] += 1
 
 
-def test_anothers_client_id_is_no_way_into_anothers_session(
+def test_another_devices_client_id_does_not_take_over_its_session(
     mqtt: BrokerProcess, kind: str, version: int
 ) -> None:
     platform = RawClient(
@@ -230,18 +230,18 @@ def test_anothers_client_id_is_no_way_into_anothers_session(
     )
     victim = device(mqtt, version, "dev-2")
     victim.subscribe(hostile.VICTIM + b"/down/#")
-    for client_id in (b"dev-2", b"", b"voice", b"ear", b"@bridge-1", b"dev-2\x00"):
+    for client_id in (b"dev-2", b"", b"voice", b"receiver", b"@bridge-1", b"dev-2\x00"):
         for secret in (b"secret", b"guess"):
-            is_let_in(
+            can_connect(
                 *(mqtt.port, b"dev-1", secret),
                 client_id=client_id,
                 clean=bool(client_id) and secret == b"guess",
                 version=version,
-                patience=patience(mqtt),
+                timeout=timeout(mqtt),
             )
             CASES[kind] += 1
 
-    platform.publish(hostile.VICTIM + b"/down/command", b"{}")  # it was not thrown off
+    platform.publish(hostile.VICTIM + b"/down/command", b"{}")  # it is still connected
 
     assert victim.until(hostile.VICTIM + b"/down/command")
     victim.drop()

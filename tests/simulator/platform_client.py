@@ -1,4 +1,4 @@
-"""A tiny platform for simulator tests: hears every device, and speaks to each."""
+"""A tiny platform for simulator tests: receives all messages, and sends commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 
 
 async def until(holds: Callable[[], Any], what: str, *, seconds: float = 10.0) -> Any:
-    """Wait on the loop for a condition; return its true answer."""
+    """Wait on the event loop for a condition; return its true value."""
     try:
         async with asyncio.timeout(seconds):
             while not (answer := holds()):
@@ -39,10 +39,10 @@ async def until(holds: Callable[[], Any], what: str, *, seconds: float = 10.0) -
 
 @dataclass
 class FakePlatform:
-    """Everything that devices said, in order, and a way to send."""
+    """Records all messages of devices, in order, and sends commands."""
 
     client: Client
-    heard: list[Uplink] = field(default_factory=list)
+    received: list[Uplink] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -52,7 +52,7 @@ class FakePlatform:
         client.username_pw_set(unquote(url.username or ""), unquote(url.password or ""))
         platform = cls(client)
         subscribed = threading.Event()
-        client.on_message = platform._hear
+        client.on_message = platform._receive
         client.on_connect = lambda c, *_: c.subscribe("iot/v1/#", qos=1)
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect(url.hostname or "", url.port or 0)
@@ -64,7 +64,7 @@ class FakePlatform:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def _hear(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+    def _receive(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         if "/down/" in message.topic or message.retain or not message.payload:
             return
         uplink = parse(
@@ -75,14 +75,14 @@ class FakePlatform:
             adapter="mqtt",
         )
         with self._lock:
-            self.heard.append(uplink)
+            self.received.append(uplink)
 
     def of(self, uid: str, kind: str = "", command_id: str = "") -> list[Any]:
-        """The messages of one device, the oldest first."""
+        """The messages of one device, oldest first."""
         with self._lock:
             return [
                 uplink.message
-                for uplink in self.heard
+                for uplink in self.received
                 if uplink.uid == uid
                 and kind in ("", uplink.kind)
                 and command_id in ("", str(uplink.command_id or ""))
@@ -124,7 +124,7 @@ class FakePlatform:
 async def simulated(
     broker: BrokerProcess, folder: Path, *targets: Target, seed: int = 1
 ) -> AsyncIterator[World]:
-    """Run a world with these devices, and end it as SIGTERM does."""
+    """Run a simulation with these devices, and end it like SIGTERM."""
     plan = Plan(
         address=Address("127.0.0.1", broker.port), key=KEY, folder=folder, seed=seed
     )

@@ -34,7 +34,7 @@ def uid(broker: BrokerProcess) -> Iterator[str]:
     broker.remove_device(name)
 
 
-def test_a_dropped_connection_leaves_the_will_of_its_session(
+def test_a_dropped_connection_publishes_the_will_of_its_session(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -59,21 +59,21 @@ def test_a_goodbye_reaches_a_broker_that_is_slow_to_read(
             await until(lambda: platform.of(uid, "reported"), "birth")
             station = world.stations[uid]
             station.head.report()
-            # This loop stands still: the broker's confirmation is there, and unread.
+            # This blocks the event loop: the broker's confirmation arrives, but unread.
             wait_until(lambda: len(platform.of(uid, "reported")) == 2, what="report")
             broker.pause()
             stopping = asyncio.create_task(station.stop())
             await asyncio.sleep(0.2)
-            broker.go_on()
+            broker.resume()
             await stopping
 
     asyncio.run(scenario())
 
-    wait_until(lambda: len(platform.of(uid, "status")) == 2, what="its last word")
+    wait_until(lambda: len(platform.of(uid, "status")) == 2, what="its last status")
     assert platform.of(uid, "status")[-1].status == "goodbye"
 
 
-def test_a_gateway_carries_the_commands_and_answers_of_its_child(
+def test_a_gateway_relays_commands_and_answers_of_its_child(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     child = f"{uid}-child"
@@ -94,12 +94,12 @@ def test_a_gateway_carries_the_commands_and_answers_of_its_child(
 
     births = [m for m in platform.of(child, "status") if m.status == "online"]
     assert [birth.boot for birth in births] == [1, 2]
-    heard = [uplink for uplink in platform.heard if uplink.uid == child]
-    assert {uplink.gateway_uid for uplink in heard} == {uid}
+    received = [uplink for uplink in platform.received if uplink.uid == child]
+    assert {uplink.gateway_uid for uplink in received} == {uid}
     assert platform.of(uid, "ack") == []
 
 
-def test_devices_with_the_same_seed_take_the_same_sessions(
+def test_devices_with_the_same_seed_use_the_same_sessions(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     async def scenario(run: int, seed: int) -> None:
@@ -115,7 +115,7 @@ def test_devices_with_the_same_seed_take_the_same_sessions(
     assert first == second != other
 
 
-def test_a_device_that_is_refused_tries_again_and_is_named(
+def test_a_refused_device_retries_and_is_reported(
     broker: BrokerProcess,
     platform: FakePlatform,
     tmp_path: Path,
@@ -134,7 +134,7 @@ def test_a_device_that_is_refused_tries_again_and_is_named(
     assert platform.of(stranger) == []
 
 
-def test_many_devices_live_in_one_process(
+def test_many_devices_run_in_one_process(
     broker: BrokerProcess, platform: FakePlatform, tmp_path: Path
 ) -> None:
     batch = uuid4().hex[:6]

@@ -1,4 +1,4 @@
-"""Simulated devices on a real broker: what they say, and how they take commands."""
+"""Simulated devices on a real broker: their messages, and how they execute commands."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_a_device_is_born_reports_and_says_goodbye(
+def test_a_device_publishes_birth_report_and_goodbye(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -90,7 +90,7 @@ def test_a_repeated_command_is_answered_again_and_executed_once(
     assert execution["boot"] == 1
 
 
-def test_a_reboot_is_executed_once_even_when_the_simulator_restarts(
+def test_a_reboot_is_executed_once_even_if_the_simulator_restarts(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     command_id = str(uuid4())
@@ -125,12 +125,12 @@ def test_two_reboots_at_once_are_both_answered(
 
     play(scenario())
 
-    results = [u for u in platform.heard if u.uid == uid and u.kind == "result"]
+    results = [u for u in platform.received if u.uid == uid and u.kind == "result"]
     assert {str(uplink.command_id) for uplink in results} == set(sent)
     assert sorted(entry["id"] for entry in journal(tmp_path)) == sorted(sent)
 
 
-def test_new_firmware_is_what_the_device_reports_after_its_restart(
+def test_a_device_reports_its_new_firmware_after_the_restart(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -144,11 +144,11 @@ def test_new_firmware_is_what_the_device_reports_after_its_restart(
     reports = platform.of(uid, "reported")
     assert [r.reported["firmware"] for r in reports] == [MAIN_FIRMWARE, "9.9.1"]
     assert [(r.boot, r.version) for r in reports] == [(1, 1), (2, 2)]
-    kinds = [uplink.kind for uplink in platform.heard if uplink.uid == uid]
+    kinds = [uplink.kind for uplink in platform.received if uplink.uid == uid]
     assert kinds.index("result") > len(kinds) - 1 - kinds[::-1].index("reported")
 
 
-def test_configuration_is_merged_and_reported_under_a_new_version(
+def test_configuration_is_merged_and_reported_with_a_new_version(
     broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""examples/device.py keeps the protocol, on a real broker."""
+"""examples/device.py follows the protocol, on a real broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def platform(broker: BrokerProcess) -> Iterator[FakePlatform]:
     client.close()
 
 
-def test_the_example_is_born_obeys_once_and_says_goodbye(
+def test_the_example_connects_executes_commands_once_and_says_goodbye(
     broker: BrokerProcess, platform: FakePlatform, tmp_path: Path
 ) -> None:
     uid = f"example-{uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""What simulated devices keep: over a clean end, a kill, and torn files."""
+"""What simulated devices remember after a clean end, a kill, and damaged files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_clean_end_keeps_everything(tmp_path: Path) -> None:
     assert memory.executed == {"id-1": SUCCEEDED}
 
 
-def test_after_a_kill_the_journal_tells_what_the_last_save_does_not(
+def test_after_a_kill_the_journal_restores_what_was_not_saved(
     tmp_path: Path,
 ) -> None:
     store = Store(tmp_path)
@@ -51,7 +51,7 @@ def test_after_a_kill_the_journal_tells_what_the_last_save_does_not(
     write(store, execution("update_firmware", params={"version": "2.0"}))
     write(store, execution("set_config", id="id-2", params={"x": 1}, version=7))
 
-    memory = Store(tmp_path).devices["a"]  # nobody closed the first one
+    memory = Store(tmp_path).devices["a"]  # the first store was not closed
 
     assert memory.boot > 4 + 1
     assert memory.firmware == "2.0"
@@ -59,7 +59,7 @@ def test_after_a_kill_the_journal_tells_what_the_last_save_does_not(
     assert set(memory.executed) == {"id-1", "id-2"}
 
 
-def test_half_a_line_of_the_journal_is_forgotten(tmp_path: Path) -> None:
+def test_a_partial_line_of_the_journal_is_dropped(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write(store, execution())
     whole = store.journal.path.read_bytes()
@@ -71,7 +71,7 @@ def test_half_a_line_of_the_journal_is_forgotten(tmp_path: Path) -> None:
     assert again.journal.path.read_bytes() == whole
 
 
-def test_a_damaged_memory_is_named(tmp_path: Path) -> None:
+def test_a_damaged_memory_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "devices.json").write_text("{")
 
     with pytest.raises(DamagedMemory, match=r"devices\.json is damaged"):
@@ -88,7 +88,7 @@ def test_a_device_forgets_only_its_oldest_commands() -> None:
     assert "0" not in memory.executed
 
 
-def test_a_seed_and_a_mix_decide_every_profile() -> None:
+def test_seed_and_mix_determine_every_profile() -> None:
     mix = parse_mix("healthy=1, flaky=3")
     names = [choose(mix, seed=1, uid=f"d-{n}").name for n in range(200)]
 
@@ -100,7 +100,7 @@ def test_a_seed_and_a_mix_decide_every_profile() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sleepy=1", "'sleepy' is no profile"),
+        ("sleepy=1", "'sleepy' is not a profile"),
         ("healthy=x", "weight of healthy"),
         ("healthy=-1", "≥ 0"),
         ("healthy=nan", "≥ 0"),
@@ -108,12 +108,12 @@ def test_a_seed_and_a_mix_decide_every_profile() -> None:
         ("", "no profile has a weight"),
     ],
 )
-def test_a_mix_that_cannot_be_read_is_explained(text: str, words: str) -> None:
+def test_an_invalid_mix_is_explained(text: str, words: str) -> None:
     with pytest.raises(BadMix, match=words):
         parse_mix(text)
 
 
-def test_a_list_of_uids_names_the_line_that_is_wrong(tmp_path: Path) -> None:
+def test_a_bad_uid_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "uids"
     path.write_text("# fleet\na-1\n\nb:2\n")
 
@@ -121,7 +121,7 @@ def test_a_list_of_uids_names_the_line_that_is_wrong(tmp_path: Path) -> None:
         read_uids(path)
 
 
-def test_children_travel_with_their_gateway() -> None:
+def test_children_share_the_connection_of_their_gateway() -> None:
     targets = [Target("c", gateway_uid="g"), Target("g"), Target("x", gateway_uid="y")]
 
     (group,) = grouped(targets)

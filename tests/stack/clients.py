@@ -1,4 +1,4 @@
-"""Outsiders: a script over HTTP, and a device by the stock MQTT clients."""
+"""Clients of the platform: a script over HTTP, and a device with standard tools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said."""
+    """An answer of the API."""
 
     status: int
     body: Any
@@ -26,14 +26,14 @@ class Answer:
 
 @dataclass
 class Api:
-    """A script: JSON over HTTP with a token."""
+    """A script that uses JSON over HTTP with a token."""
 
     url: str
     token: str = ""
 
     @classmethod
     def sign_in(cls, url: str, username: str, password: str) -> Api:
-        """Return a client with a fresh token of this person."""
+        """Return a client with a new token of this user."""
         answer = cls(url).post(
             "/api/v1/auth/token/", {"username": username, "password": password}
         )
@@ -41,15 +41,14 @@ class Api:
         return cls(url, answer.body["token"])
 
     def get(self, path: str, **headers: str) -> Answer:
-        """Ask for a path, or for an absolute URL that an answer named."""
+        """GET a path, or an absolute URL from an answer."""
         return self.send("GET", path, **headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
-        """Post JSON; keyword arguments are headers (``Idempotency_Key=…``)."""
+        """POST JSON; keyword arguments are headers (``Idempotency_Key=…``)."""
         return self.send("POST", path, body, **headers)
 
     def patch(self, path: str, body: Any, **headers: str) -> Answer:
-        """Patch with JSON."""
         return self.send("PATCH", path, body, **headers)
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -78,7 +77,7 @@ def _answer(status: int, raw: bytes, headers: Any) -> Answer:
 
 @dataclass(frozen=True)
 class StockDevice:
-    """A device that is nothing but ``mosquitto_pub`` and ``mosquitto_sub``."""
+    """A device made of ``mosquitto_pub`` and ``mosquitto_sub``."""
 
     uid: str
     secret: str
@@ -87,7 +86,7 @@ class StockDevice:
     def publish(
         self, topic: str, message: Any, *options: str
     ) -> subprocess.CompletedProcess[str]:
-        """Publish below the device's own tree, as the contract's examples do."""
+        """Publish below the device's own topic."""
         return self.publish_to(f"iot/v1/{self.uid}/{topic}", message, *options)
 
     def publish_to(
@@ -99,10 +98,10 @@ class StockDevice:
         return subprocess.run(command, capture_output=True, text=True, timeout=20)
 
     def listen(self, topic: str, *options: str) -> subprocess.Popen[str]:
-        """Subscribe below the device's own tree and end after one message."""
+        """Subscribe below the device's own topic; end after one message."""
         return subprocess.Popen(
             [
-                # Line by line: into a pipe the client would keep its debug lines back.
+                # stdbuf: the client would buffer its debug lines for a pipe.
                 *("stdbuf", "-oL", "mosquitto_sub", *self._common(), "-d"),
                 *("-t", f"iot/v1/{self.uid}/{topic}", "-C", "1", "-W", "30", *options),
             ],
@@ -120,7 +119,7 @@ class StockDevice:
 
 
 def wait_until_answered(listener: subprocess.Popen[str]) -> None:
-    """Read on until the broker has taken the subscription, or ended the connection."""
+    """Read until the broker has accepted the subscription, or refused the client."""
     assert listener.stdout is not None
     for line in listener.stdout:
         if "SUBACK" in line or "refused" in line.lower():
@@ -128,7 +127,7 @@ def wait_until_answered(listener: subprocess.Popen[str]) -> None:
 
 
 def wait_until_subscribed(listener: subprocess.Popen[str]) -> None:
-    """Read the client's debug lines until the broker has taken the subscription."""
+    """Read the client's debug lines until the broker has accepted the subscription."""
     assert listener.stdout is not None
     for line in listener.stdout:
         if "SUBACK" in line:
@@ -137,7 +136,7 @@ def wait_until_subscribed(listener: subprocess.Popen[str]) -> None:
 
 
 def received_message(listener: subprocess.Popen[str]) -> Any:
-    """Return the JSON message that ended the listener."""
+    """Return the JSON message that the listener received."""
     output, _ = listener.communicate(timeout=40)
     for line in output.splitlines():
         if line.startswith("{"):
@@ -148,7 +147,7 @@ def received_message(listener: subprocess.Popen[str]) -> Any:
 def eventually(
     look: Callable[[], Found | None], *, within: float = 20.0, what: str = ""
 ) -> Found:
-    """Look until there is something true to return; fail after ``within`` seconds."""
+    """Call ``look`` until it returns something true; fail after ``within`` seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if found := look():

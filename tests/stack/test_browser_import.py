@@ -1,4 +1,4 @@
-"""A file of devices given in the admin: the web takes it, a worker imports it."""
+"""A file of devices uploaded in the admin: a worker imports it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-SLOW = 30_000  # ms: a worker looks every ten seconds if nobody wakes it
+SLOW = 30_000  # ms: without a notification, a worker checks every ten seconds
 
 
-def give(page: Page, url: str, file: Path) -> None:
-    """Fill the admin's form and save it."""
+def upload(page: Page, url: str, file: Path) -> None:
+    """Fill in the admin's form and save it."""
     page.goto(f"{url}/admin/registry/device/")
     page.get_by_role("link", name="Import devices").click()
     page.locator(".field-tenant .select2-selection").click()
@@ -23,7 +23,7 @@ def give(page: Page, url: str, file: Path) -> None:
     page.locator("input[name=_save]").click()
 
 
-def test_a_file_given_in_the_admin_is_imported_or_refused_by_line(
+def test_a_file_uploaded_in_the_admin_is_imported_or_refused_with_the_line(
     page: Page, platform_stack: Any, tmp_path: Path
 ) -> None:
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
@@ -36,9 +36,9 @@ def test_a_file_given_in_the_admin_is_imported_or_refused_by_line(
     page.get_by_label("Password").fill("admin")
     page.get_by_role("button", name="Sign in").click()
 
-    give(page, platform_stack.url, good)
+    upload(page, platform_stack.url, good)
     expect(page.get_by_text("done", exact=True).first).to_be_visible(timeout=SLOW)
-    give(page, platform_stack.url, bad)
+    upload(page, platform_stack.url, bad)
     expect(page.get_by_text("refused", exact=True).first).to_be_visible(timeout=SLOW)
 
     expect(page.get_by_text("nowhere").first).to_be_visible()

@@ -1,4 +1,4 @@
-"""The loop in the browser, on the real platform: from the question to the proof."""
+"""The whole loop in the browser, on the real platform: search, change, verify."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.stack.test_contract_loop import REFERENCE_QUERY
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 ANSWERING = 'region:"East China" AND connectivity:online AND product:sensor-s1'
-SLOW = 60_000  # ms: waves, sweeps and simulated devices take their time
+SLOW = 60_000  # ms: waves, sweeps and simulated devices need time
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def search(page: Page, query: str) -> None:
 
 
 def search_until_found(page: Page, query: str) -> None:
-    """Search again and again: the one device in trouble may not have spoken yet."""
+    """Repeat the search: the only affected device may not have connected yet."""
 
     def found() -> bool:
         search(page, query)
@@ -57,18 +57,18 @@ def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("Unstable")
 
     page.goto(page.url.split("/cohorts/")[0] + "/fleet/")
-    # Not the ones that other tests registered, which nobody simulates.
+    # Without the devices of other tests, which are not simulated.
     search(page, f"{ANSWERING} AND tag:simulated")
     page.get_by_label("select all").check()
     page.locator("#send").click()
     page.get_by_label("set_config").check()
-    page.get_by_label("Configuration to merge, JSON").fill('{"interval": 45}')
-    page.get_by_role("button", name="See scope and risk").click()
-    expect(page.get_by_text("How much of each site")).to_be_visible()
+    page.get_by_label("Settings to change, as JSON").fill('{"interval": 45}')
+    page.get_by_role("button", name="Check devices and risk").click()
+    expect(page.get_by_text("Devices per site")).to_be_visible()
     page.get_by_role("button", name="Plan the waves").click()
-    page.get_by_label("Soak between waves, s").fill("1")
-    page.get_by_role("button", name="Look it over").click()
-    page.get_by_label("Name of the job").fill("Interval 45 s")
+    page.get_by_label("Wait between waves, seconds").fill("1")
+    page.get_by_role("button", name="Review").click()
+    page.get_by_label("Job name").fill("Interval 45 s")
     page.get_by_role("button", name=re.compile("^Send to")).click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Interval 45 s")
@@ -84,7 +84,7 @@ def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:
     assert errors == []
 
 
-def test_a_query_that_cannot_be_read_says_where_and_offers_a_field(
+def test_an_invalid_query_shows_the_place_and_suggests_a_field(
     operator: Page,
 ) -> None:
     search(operator, "firmwar:1.4.*")
@@ -94,7 +94,7 @@ def test_a_query_that_cannot_be_read_says_where_and_offers_a_field(
     expect(message.get_by_role("link")).to_contain_text("firmware")
 
 
-def test_the_loop_can_be_walked_by_keyboard_alone(operator: Page) -> None:
+def test_the_search_works_with_the_keyboard_alone(operator: Page) -> None:
     operator.keyboard.press("Tab")
     expect(operator.get_by_text("Skip to")).to_be_focused()
 

@@ -10,20 +10,20 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-SLOW = 60_000  # ms: a simulated device measures when its turn comes
+SLOW = 60_000  # ms: a simulated device measures only now and then
 
 
 def test_charts_are_drawn_and_judgments_are_explained_on_focus(
     page: Page, platform_stack: Any
 ) -> None:
-    said: list[str] = []
+    problems: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            said.append(message.text)
+            problems.append(message.text)
 
     page.on("console", note)
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(platform_stack.url)
     page.get_by_label("Name", exact=False).first.fill("operator@acme")
     page.get_by_label("Password").fill("demo")
@@ -35,13 +35,15 @@ def test_charts_are_drawn_and_judgments_are_explained_on_focus(
 
     expect(page.locator("figure.course canvas").first).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="7 days").click()
-    expect(page.get_by_role("heading", name="the last 7 days")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Metrics of the last 7 days")
+    ).to_be_visible()
     expect(page.locator("figure.course canvas").first).to_be_visible()
-    page.get_by_text("As a table").first.click()
+    page.get_by_text("Show as table").first.click()
     expect(page.get_by_role("columnheader", name="Mean").first).to_be_visible()
 
     mark = page.locator("#condition .tag.judged").first
     mark.focus()
     shown = mark.evaluate("e => getComputedStyle(e, '::after').content")
     assert "judged by the connectivity rules" in shown
-    assert said == []
+    assert problems == []

@@ -1,4 +1,4 @@
-"""The loop as outsiders see it: curl's requests, and a device of stock clients."""
+"""The whole loop through public interfaces: REST, and a standard MQTT client."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def finished(api: Api, command_id: str, status: str) -> Any:
     return body if body["status"] == status else None
 
 
-def test_a_configuration_is_published_retained_and_verified_by_what_is_reported(
+def test_a_configuration_is_published_retained_and_verified_by_the_report(
     api: Api, platform_stack: Any
 ) -> None:
     device = new_device(api, platform_stack)
@@ -145,7 +145,9 @@ def test_the_reference_query_finds_devices_of_the_demo_fleet(api: Api) -> None:
     assert eventually(lambda: search_uids(api, REFERENCE_QUERY), what="matches")
 
 
-def test_another_tenants_person_sees_none_of_it(api: Api, platform_stack: Any) -> None:
+def test_a_user_of_another_tenant_does_not_see_the_device(
+    api: Api, platform_stack: Any
+) -> None:
     device = new_device(api, platform_stack)
     stranger = Api.sign_in(platform_stack.url, "operator@globex", "demo")
 
@@ -163,7 +165,7 @@ def test_a_wrong_secret_is_refused(api: Api, platform_stack: Any) -> None:
     assert presence(api, device.uid)["cause"] == "never_connected"
 
 
-def test_another_devices_topic_and_will_reach_nobody(
+def test_a_publish_or_will_on_another_devices_topic_is_not_delivered(
     api: Api, platform_stack: Any
 ) -> None:
     victim = new_device(api, platform_stack)
@@ -177,14 +179,14 @@ def test_another_devices_topic_and_will_reach_nobody(
         *("--will-payload", '{"status":"goodbye"}'),
     )
     wait_until_answered(with_foreign_will)
-    with_foreign_will.kill()  # without goodbye: the broker would publish the will
+    with_foreign_will.kill()  # without DISCONNECT: the broker would publish the will
     with_foreign_will.communicate()
-    come_online(api, attacker)  # what came before it has been judged by now
+    come_online(api, attacker)  # so all earlier messages are processed
 
     assert presence(api, victim.uid)["connectivity"] == "online"
 
 
-def test_a_payload_that_does_not_decode_is_a_dead_letter_and_stops_nothing(
+def test_an_invalid_payload_is_a_dead_letter_and_stops_no_other_message(
     api: Api, platform_stack: Any
 ) -> None:
     admin = Api.sign_in(platform_stack.url, "admin", "admin")
@@ -198,7 +200,9 @@ def test_a_payload_that_does_not_decode_is_a_dead_letter_and_stops_nothing(
     assert after > before
 
 
-def test_a_query_with_a_syntax_error_points_at_the_place(api: Api) -> None:
+def test_a_query_with_an_unknown_field_is_400_with_position_and_suggestion(
+    api: Api,
+) -> None:
     answer = api.get("/api/v1/fleet/search/?q=firmwar:1.4.*")
 
     assert answer.status == 400

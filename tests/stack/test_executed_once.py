@@ -1,4 +1,4 @@
-"""Rule 2 on real parts: kills while commands are published, seen from the devices."""
+"""Rule 2 on the real platform: devices execute once what is published during kills."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONLINE = "connectivity:online AND product:sensor-s1 AND lifecycle:active"
 
 
 def ask_for_intervals(api: Api, uids: list[str], *, first: int) -> list[str]:
-    """Ask each device for an interval of its own; return the commands' ids."""
+    """Configure a different interval for each device; return the commands' ids."""
     ids = []
     for number, uid in enumerate(uids):
         body = {"interval": first + number}
@@ -32,14 +32,14 @@ def status_of(api: Api, command_id: str) -> str:
 
 
 def executions(platform_stack: Any) -> Counter[str]:
-    """How often each command was executed, by the simulated devices' journal."""
+    """How often each command was executed, according to the simulator's journal."""
     path = platform_stack.data_dir / "simulator" / "journal.ndjson"
     lines = path.read_text().splitlines()
     return Counter(json.loads(line)["id"] for line in lines)
 
 
 @pytest.mark.parametrize("process", ["bridge", "broker", "worker"])
-def test_what_is_published_through_a_kill_is_executed_once(
+def test_commands_published_during_a_kill_are_executed_once(
     platform_stack: Any, process: str
 ) -> None:
     api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
@@ -52,7 +52,7 @@ def test_what_is_published_through_a_kill_is_executed_once(
     platform_stack.kill(process)
     ids += ask_for_intervals(api, uids[len(uids) // 2 :], first=first + len(ids))
 
-    # The others are of devices that reject or never finish: part of the fleet.
+    # Some simulated devices reject commands or never finish.
     eventually(
         lambda: sum(status_of(api, i) == "verified" for i in ids) >= len(ids) * 0.6,
         within=90,

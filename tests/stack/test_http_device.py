@@ -1,4 +1,4 @@
-"""The loop over HTTP alone, on the whole platform: a device that enrols itself."""
+"""The whole loop over HTTP alone: a device that enrols itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.stack.clients import Answer, Api, eventually
 pytestmark = pytest.mark.stack
 
 
-def test_a_device_enrols_speaks_http_obeys_and_is_configured(
+def test_a_device_enrols_and_completes_the_loop_over_http(
     platform_stack: Any,
 ) -> None:
     api = Api.sign_in(platform_stack.url, "operator@acme", "demo")

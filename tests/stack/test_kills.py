@@ -1,4 +1,4 @@
-"""Rule 1 on real parts: what the bridge acknowledged survives any SIGKILL."""
+"""Rule 1 on the real platform: acknowledged messages survive any SIGKILL."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ pytestmark = pytest.mark.stack
 SEED = 20_261_126
 MESSAGES_PER_SECOND = 100
 TRAFFIC_SECONDS = 5.0
-KILLS = 3  # one of each process
+KILLS = 3  # each process once
 KILLS_AT_FULL_SIZE = 50
 PROCESSES = ("bridge", "postgres", "broker")
-# The bridge stores a message some 0.1 s after the broker has taken it; where much else
-# runs it may take a while.
+# The bridge stores a message about 0.1 s after the broker has acknowledged it; a busy
+# machine may need longer.
 DELIVERED_SECONDS = 3.0
 
 
 class Reporter:
-    """A device that raises one alarm a message, and knows which the broker took, when.
+    """A device that raises one alarm per message, and records all acknowledgements.
 
-    Its messages carry (boot, seq), so that what is delivered twice is stored once.
+    Its messages have (boot, seq), so that one that is delivered twice is stored once.
     """
 
     def __init__(self, device: StockDevice) -> None:
         self.uid = device.uid
         self.sent: dict[int, str] = {}
-        self.taken: dict[str, float] = {}
+        self.acknowledged: dict[str, float] = {}
         self._seq = 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, device.uid, clean_session=False
@@ -50,7 +50,6 @@ class Reporter:
         self._client.loop_start()
 
     def report(self) -> None:
-        """Send one event."""
         self._seq += 1
         code = f"{self.uid}-{self._seq:06d}"
         event = {"code": code, "severity": "info", "state": "raised"}
@@ -59,11 +58,10 @@ class Reporter:
         self.sent[info.mid] = code
 
     def has_open(self) -> bool:
-        """Say whether the broker has not acknowledged all yet."""
-        return not set(self.sent.values()) <= self.taken.keys()
+        """Return whether some messages are not acknowledged yet."""
+        return not set(self.sent.values()) <= self.acknowledged.keys()
 
     def close(self) -> None:
-        """Leave."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -73,12 +71,12 @@ class Reporter:
         # The acknowledgement may come before publish() has returned the id.
         while mid not in self.sent:
             time.sleep(0.001)
-        self.taken[self.sent[mid]] = time.monotonic()
+        self.acknowledged[self.sent[mid]] = time.monotonic()
 
 
 @pytest.fixture
 def reporters(platform_stack: Any) -> Iterator[list[Reporter]]:
-    """Several, each with few enough messages in flight to know its repeats."""
+    """Several devices, each with few messages in flight, so that repeats are known."""
     api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
     reporters = [Reporter(new_device(api, platform_stack)) for _ in range(8)]
     yield reporters
@@ -87,7 +85,7 @@ def reporters(platform_stack: Any) -> Iterator[list[Reporter]]:
 
 
 def stored_counts(platform_stack: Any, reporters: list[Reporter]) -> dict[str, int]:
-    """Return how often each message is in the database."""
+    """Return how often each message is stored."""
     rows = platform_stack.sql(
         "SELECT a.code, a.count FROM state_alarm a JOIN registry_device d"
         " ON d.id = a.device_id WHERE d.uid = ANY(%s)",
@@ -100,7 +98,7 @@ def stored_counts(platform_stack: Any, reporters: list[Reporter]) -> dict[str, i
 def report_under_a_kill(
     platform_stack: Any, reporters: list[Reporter], process: str, after: float
 ) -> float:
-    """Send at a steady rate while a process is killed; return when that was."""
+    """Send at a steady rate while a process is killed; return the time of the kill."""
     killed_at: list[float] = []
 
     def kill() -> None:
@@ -132,14 +130,16 @@ def test_every_acknowledged_message_is_stored_once_after_kills_at_random_points(
         process = PROCESSES[number % len(PROCESSES)]
         after = chance.uniform(0.2, TRAFFIC_SECONDS - 0.5)
         killed_at = report_under_a_kill(platform_stack, reporters, process, after)
-        taken = {code: at for r in reporters for code, at in r.taken.items()}
-        # What the broker had taken and not delivered goes with it; we never had it.
+        acknowledged = {
+            code: at for r in reporters for code, at in r.acknowledged.items()
+        }
+        # A killed broker loses messages that it acknowledged but did not deliver to us.
         at_risk = {
             code
-            for code, at in taken.items()
+            for code, at in acknowledged.items()
             if process == "broker" and killed_at - DELIVERED_SECONDS < at < killed_at
         }
-        expected = taken.keys() - at_risk - lost
+        expected = acknowledged.keys() - at_risk - lost
 
         def missing(wanted: set[str] = expected) -> set[str]:
             return wanted - stored_counts(platform_stack, reporters).keys()
@@ -155,7 +155,7 @@ def test_every_acknowledged_message_is_stored_once_after_kills_at_random_points(
     assert {code: n for code, n in counts.items() if n != 1} == {}
 
 
-def test_a_command_comes_to_its_end_though_redis_forgot_everything(
+def test_a_command_times_out_even_if_redis_lost_everything(
     platform_stack: Any,
 ) -> None:
     api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
@@ -180,7 +180,7 @@ def test_a_command_comes_to_its_end_though_redis_forgot_everything(
 
 
 def safely(look: Any) -> Any:
-    """Look at a database that may be starting again; not yet is an answer."""
+    """Query a database that may be restarting; return that as an answer."""
     import psycopg
 
     try:

@@ -1,4 +1,4 @@
-"""The same loop where Mosquitto is not installed: on the broker that stands in."""
+"""The same loop on amqtt, which replaces Mosquitto where it is not installed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tests.conftest import need_stock_clients
 from tests.platform_process import Platform
 from tests.stack.test_contract_loop import (
     api,
-    test_a_configuration_is_published_retained_and_verified_by_what_is_reported,
+    test_a_configuration_is_published_retained_and_verified_by_the_report,
     test_a_device_is_created_connects_and_answers_a_command,
+    test_a_publish_or_will_on_another_devices_topic_is_not_delivered,
     test_a_wrong_secret_is_refused,
-    test_another_devices_topic_and_will_reach_nobody,
 )
 
 __all__ = [
     "api",
-    "test_a_configuration_is_published_retained_and_verified_by_what_is_reported",
+    "test_a_configuration_is_published_retained_and_verified_by_the_report",
     "test_a_device_is_created_connects_and_answers_a_command",
+    "test_a_publish_or_will_on_another_devices_topic_is_not_delivered",
     "test_a_wrong_secret_is_refused",
-    "test_another_devices_topic_and_will_reach_nobody",
 ]
 
 pytestmark = pytest.mark.stack

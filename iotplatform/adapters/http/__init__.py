@@ -1,1 +1,1 @@
-"""The device door over HTTP: the protocol's messages, and a long poll for commands."""
+"""HTTP for devices: the protocol's messages, and a long poll for commands."""

@@ -1,4 +1,4 @@
-"""``Authorization: Device <uid>:<secret>``: which device asks."""
+"""``Authorization: Device <uid>:<secret>``: which device sends the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from iotplatform.common.throttling import PerKeyThrottle
 from registry.selectors.credentials import is_secret_of_across_tenants
-from registry.selectors.devices import IngestDevice, ingest_devices_across_tenants
+from registry.selectors.devices import IngestDevice, get_ingest_devices_across_tenants
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -20,38 +20,38 @@ SCHEME = "Device"
 
 @dataclass(frozen=True)
 class DeviceCaller:
-    """A device that has proved who it is, in the place of a person."""
+    """An authenticated device, in the place of a user."""
 
     device: IngestDevice
     is_authenticated: bool = True
 
     @property
     def pk(self) -> str:
-        """Return what its requests are counted by."""
+        """The key under which the throttle counts its requests."""
         return f"device-{self.device.id}"
 
 
 class DeviceAuthentication(BaseAuthentication):
-    """Takes a valid secret of a device that may connect, and nothing else."""
+    """Accepts the secret of a device that may connect, and nothing else."""
 
     def authenticate(self, request: Request) -> tuple[DeviceCaller, None]:
-        """Return the device. A user's token is no way in, nor is none at all."""
-        words = get_authorization_header(request).split()
-        if len(words) != 2 or words[0].lower() != SCHEME.lower().encode():
-            raise AuthenticationFailed("The header must read: Device <uid>:<secret>.")
-        uid, _, secret = words[1].decode("latin-1").partition(":")
+        """Return the device. Raises AuthenticationFailed, also for a user's token."""
+        parts = get_authorization_header(request).split()
+        if len(parts) != 2 or parts[0].lower() != SCHEME.lower().encode():
+            raise AuthenticationFailed("The header must be: Device <uid>:<secret>.")
+        uid, _, secret = parts[1].decode("latin-1").partition(":")
         if is_secret_of_across_tenants(uid, secret):
-            device = ingest_devices_across_tenants([uid]).get(uid)
+            device = get_ingest_devices_across_tenants([uid]).get(uid)
             if device is not None:
                 return DeviceCaller(device), None
         raise AuthenticationFailed("The device or its secret is not valid.")
 
     def authenticate_header(self, request: Request) -> str:
-        """Say in a 401 what we take."""
+        """Name the scheme that a 401 asks for."""
         return SCHEME
 
 
 class DeviceThrottle(PerKeyThrottle):
-    """Requests a minute of one device."""
+    """Limits the requests of one device in a minute."""
 
     rate_name = "device"

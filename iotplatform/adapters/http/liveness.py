@@ -1,7 +1,7 @@
-"""Says every second that the web's door for devices is open, as bridges do of theirs.
+"""Records every second that the HTTP adapter runs, as bridges do for their slots.
 
-While no web process says so, devices that speak HTTP could not be heard, and their
-silence is no verdict on them.
+While no web process records this, devices that use HTTP cannot reach us. Their silence
+then says nothing about them.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from datetime import UTC, datetime
 from django.db import Error, connection
 
 from iotplatform.common import tenant_scope
-from state.services.presence.adapter_liveness import beat_of_door
+from state.services.presence.adapter_liveness import record_http_heartbeat
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 
 
-class DoorBeat:
-    """A thread of a web process that beats for as long as the process serves."""
+class HttpHeartbeat:
+    """A thread that records heartbeats for as long as its web process runs."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="http-heartbeat", daemon=True
+        )
 
     def start(self) -> None:
-        """Begin to beat."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, for tests: a process that ends takes its thread along."""
+        """End the thread; only tests need this, because it ends with its process."""
         self._stopped.set()
         self._thread.join()
 
@@ -43,9 +44,9 @@ class DoorBeat:
         with tenant_scope.as_role(tenant_scope.BRIDGE):
             while True:
                 try:
-                    beat_of_door(owner, now=datetime.now(UTC))
+                    record_http_heartbeat(owner, now=datetime.now(UTC))
                 except Error as error:
-                    logger.warning("the database is away from the door: %s", error)
+                    logger.warning("cannot record the HTTP heartbeat: %s", error)
                 finally:
                     connection.close()
                 if self._stopped.wait(BEAT_SECONDS):

@@ -1,7 +1,8 @@
-"""Polls that wait: one look at the table for all of them, woken by its NOTIFY.
+"""Waiting polls: one query checks for all of them, triggered by a NOTIFY.
 
-A waiting poll holds a thread of the web and no database connection. One thread of the
-process looks for them all, with one query a look, and ends when nobody waits.
+A waiting poll uses a thread of the web process and no database connection. One thread
+of the process checks for all polls, with one query each time. It ends when no poll
+waits.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from commands.selectors.due import devices_with_due
-from commands.services.dispatch import CHANNEL
+from commands.services.adapter_wakeup import COMMANDS_DUE
 from iotplatform.adapters.http.parse_body import ADAPTER
 from iotplatform.common import tenant_scope
 from iotplatform.common.notify import listen
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0  # without a NOTIFY: commands become due by time as well
-REST_SECONDS = 0.2  # between two looks, however many NOTIFYs there are
+CHECK_SECONDS = 1.0  # check also without a NOTIFY: commands become due by time as well
+REST_SECONDS = 0.2  # between two checks, however many NOTIFYs arrive
 
 
 class Waiters:
-    """The polls of this process that wait, by the devices they wait for."""
+    """The waiting polls of this process, with the devices they wait for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,19 +40,19 @@ class Waiters:
 
     @property
     def is_watching(self) -> bool:
-        """Whether the thread that looks is there."""
+        """Whether the checking thread runs."""
         return self._thread is not None
 
     @property
     def count(self) -> int:
-        """How many polls wait."""
         return len(self._waiting)
 
     @contextlib.contextmanager
-    def place(self, device_ids: Collection[int]) -> Iterator[threading.Event | None]:
-        """Lend an event that is set when one of the devices has something due.
+    def register(self, device_ids: Collection[int]) -> Iterator[threading.Event | None]:
+        """Register a poll; yield an event that is set when a device has a due command.
 
-        None where as many polls wait as may: the web has other things to do.
+        Yields None when ``DEVICE_POLLS`` polls wait already: the web process needs its
+        other threads.
         """
         event = threading.Event()
         with self._lock:
@@ -68,23 +69,22 @@ class Waiters:
                 self._waiting.pop(event, None)
 
     def _watch(self) -> None:
-        """Look after each NOTIFY and every second, as long as somebody waits."""
-        with tenant_scope.as_role(
-            tenant_scope.BRIDGE
-        ):  # a thread of its own begins without a scope
+        """Check after each NOTIFY and every second, for as long as a poll waits."""
+        # A new thread starts without a scope.
+        with tenant_scope.as_role(tenant_scope.BRIDGE):
             self._watch_as_bridge()
 
     def _watch_as_bridge(self) -> None:
         while self._is_wanted():
             try:
-                with contextlib.closing(listen(CHANNEL)) as listening:
+                with contextlib.closing(listen(COMMANDS_DUE)) as listening:
                     while self._is_wanted():
-                        self._look()
-                        list(listening.notifies(timeout=LOOK_SECONDS, stop_after=1))
+                        self._check()
+                        list(listening.notifies(timeout=CHECK_SECONDS, stop_after=1))
                         time.sleep(REST_SECONDS)
             except (Error, psycopg.Error) as error:
-                logger.warning("the database is away from the polls: %s", error)
-                time.sleep(LOOK_SECONDS)
+                logger.warning("cannot check for waiting polls: %s", error)
+                time.sleep(CHECK_SECONDS)
             finally:
                 connection.close()
 
@@ -94,7 +94,7 @@ class Waiters:
                 self._thread = None
             return bool(self._waiting)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         with self._lock:
             waiting = dict(self._waiting)
         ids = frozenset[int]().union(*waiting.values())

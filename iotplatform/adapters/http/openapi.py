@@ -1,8 +1,8 @@
-"""What the OpenAPI document says of the doors of devices.
+"""The OpenAPI document of the device endpoints.
 
-Shapes come from the protocol's own structures, by ``add_shapes``; operations only name
-them. drf-spectacular would name their enumerations once more, each after its field,
-if it met the shapes any earlier.
+``add_shapes`` adds the shapes from the protocol's own structures; operations only refer
+to them. If drf-spectacular saw the shapes earlier, it would add each of their
+enumerations a second time, named after its field.
 """
 
 from __future__ import annotations
@@ -13,39 +13,40 @@ import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from iotplatform.adapters.http.ingest import Taken
+from iotplatform.adapters.http.ingest import Ingested
 from iotplatform.adapters.http.parse_body import MOST_MESSAGES
 from iotplatform.adapters.http.poll_answer import (
     LONGEST_WAIT_SECONDS,
     Polled,
 )
-from iotplatform.common.messages import STRUCTS, UID, Message
+from iotplatform.common.ids import UID
+from iotplatform.common.messages import STRUCTS, Message
 from iotplatform.openapi.examples import EXAMPLES
 from iotplatform.openapi.schema import PlatformSchema
 
-PREFIX = "Device"  # of the names of shapes, which stand beside those of the REST API
+PREFIX = "Device"  # distinguishes these shapes' names from those of the REST API
 SHAPES = "#/components/schemas/"
-CHILD = "child/{child}/"  # of a path
-# Keywords of JSON Schema that OpenAPI 3.0 does not know, or that say nothing here.
+CHILD = "child/{child}/"  # part of a child's paths
+# Keywords of JSON Schema that OpenAPI 3.0 does not know, or that add nothing here.
 UNKNOWN = frozenset({"propertyNames", "title"})
 
 ANY = {
-    401: "The header does not read `Device <uid>:<secret>`, or it is not valid.",
-    429: "Too many requests of this device in this minute.",
-    503: "The database is away: send it again.",
+    401: "The header is not `Device <uid>:<secret>`, or the secret is not valid.",
+    429: "This device has sent too many requests in this minute.",
+    503: "The database does not answer: send the request again.",
 }
 OF_A_MESSAGE = ANY | {
-    400: "Some of it is not of the protocol. `errors` names the place and the field of"
-    " each; the others are taken, and `taken` says how many.",
-    409: "The device's lifecycle does not allow it, or the platform cannot take it.",
-    413: "A message, or all of them together, is too long.",
+    400: "Some messages are invalid. `errors` names the position and the field of each."
+    " The others were accepted; `taken` says how many.",
+    409: "The device's lifecycle does not allow it, or the platform cannot process it.",
+    413: "A message, or the whole request, is too long.",
 }
 NOT_THERE = {404: "This device has no such command or child."}
 OF_A_POLL = ANY | {
-    400: "`wait` or `desired_version` is no such number.",
-    409: "The commands of this device are sent by another adapter.",
+    400: "`wait` or `desired_version` is not a number in its range.",
+    409: "This device gets its commands over another adapter.",
 }
-RETRY_AFTER = "When to ask again, in seconds."
+RETRY_AFTER = "Seconds to wait before the next request."
 
 
 class DeviceScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -55,7 +56,7 @@ class DeviceScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "device"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Say how the secret travels."""
+        """Describe the Authorization header."""
         return {
             "type": "apiKey",
             "in": "header",
@@ -65,14 +66,14 @@ class DeviceScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class DeviceSchema(PlatformSchema):
-    """What operations of devices have in common."""
+    """What all device operations share."""
 
     def get_tags(self) -> list[str]:
-        """Keep them apart from those of people."""
+        """Group them apart from the operations for people."""
         return ["device"]
 
     def get_override_parameters(self) -> list[Any]:
-        """Add the header that both a full house and a hasty device are told."""
+        """Add Retry-After: sent when no more polls may wait, and with 429."""
         statuses = [200, 429] if self.method == "GET" else [429]
         return [
             OpenApiParameter(
@@ -89,13 +90,13 @@ class MessageSchema(DeviceSchema):
     """One kind of message, or a list of them."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Say what names a child."""
+        """Describe the path parameter that names a child."""
         found = super().get_override_parameters()
         if CHILD in self.path:
             found.append(
                 OpenApiParameter(
                     "child",
-                    {"type": "string", "pattern": f"^{UID}$"},
+                    {"type": "string", "pattern": f"^{UID.pattern}$"},
                     OpenApiParameter.PATH,
                     description="The `uid` of a child of this gateway.",
                 )
@@ -104,82 +105,82 @@ class MessageSchema(DeviceSchema):
 
     @property
     def struct(self) -> type[Message]:
-        """The protocol's structure of the kind that the view takes."""
+        """The protocol's structure for the kind of message that the view accepts."""
         view: Any = self.view
         return STRUCTS[view.kind]
 
     def get_examples(self) -> list[OpenApiExample]:
-        """Return the examples of the kind: a child's message is as any other."""
+        """Return the examples of the kind: a child's message looks the same."""
         own = self.path.replace(CHILD, "")
         return EXAMPLES.get(f"{self.method} {own}", [])
 
     def get_description(self) -> str:  # type: ignore[override]
-        """Say what the kind says, and whose word it is."""
-        said = self.struct.__doc__
-        whose = " Of a child, relayed by its gateway." if CHILD in self.path else ""
-        return f"{said}{whose} One message, or a list of up to {MOST_MESSAGES}."
+        """Describe the kind of message, and who sends it."""
+        text = self.struct.__doc__
+        relayed = " Of a child, relayed by its gateway." if CHILD in self.path else ""
+        return f"{text}{relayed} One message, or a list of up to {MOST_MESSAGES}."
 
     def get_operation(self, *args: Any) -> Any:
-        """Say that there is no message without a body."""
+        """Mark the request body as required."""
         operation: Any = super().get_operation(*args)
         operation["requestBody"]["required"] = True
         return operation
 
     def get_request_serializer(self) -> Any:
-        """Return the shape of the kind, alone or in a list."""
+        """Return the shape of one message, and of a list."""
         one = {"$ref": f"{SHAPES}{PREFIX}{self.struct.__name__}"}
         many = {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_MESSAGES}
         return {"application/json": {"oneOf": [one, many]}}
 
     def get_response_serializers(self) -> Any:
-        """Return how many were taken, and the refusals."""
+        """Return the number of accepted messages, and the refusals."""
         refusals = OF_A_MESSAGE | (NOT_THERE if "{" in self.path else {})
-        return _answers(Taken, refusals)
+        return _answers(Ingested, refusals)
 
 
 class PollSchema(DeviceSchema):
     """The poll for commands."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Add what a poll may say."""
+        """Add the query parameters of a poll."""
         wait = {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_SECONDS}
         version = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
         return [
             *super().get_override_parameters(),
             OpenApiParameter(
-                "wait", wait, description="Seconds to wait for something to do."
+                "wait", wait, description="Seconds to wait until a command is due."
             ),
             OpenApiParameter(
                 "desired_version",
                 version,
-                description="The configuration that the device has: a newer one is"
-                " handed out, again if need be.",
+                description="The version of the configuration that the device has. A"
+                " newer one is returned, even if it was returned before.",
             ),
         ]
 
     def get_response_serializers(self) -> Any:
-        """Return what a poll hands out, and the refusals."""
+        """Return the shape of a poll's answer, and the refusals."""
         return _answers(Polled, OF_A_POLL)
 
 
 def add_shapes(
     result: dict[str, Any], generator: Any, request: Any, public: bool
 ) -> dict[str, Any]:
-    """Add the shapes that operations of devices name to the document's components."""
-    kinds = [*STRUCTS.values(), Taken, Polled]
+    """Add the shapes that device operations refer to to the document's components."""
+    kinds = [*STRUCTS.values(), Ingested, Polled]
     _, shapes = msgspec.json.schema_components(
         kinds, ref_template=f"{SHAPES}{PREFIX}{{name}}"
     )
     known = result["components"]["schemas"]
     for name, shape in shapes.items():
         if f"{PREFIX}{name}" in known:
-            raise ValueError(f"two shapes are called {PREFIX}{name}")
+            raise ValueError(f"two shapes have the name {PREFIX}{name}")
         known[f"{PREFIX}{name}"] = as_openapi(shape)
     return result
 
 
 def as_openapi(part: Any) -> Any:
-    """Say a JSON Schema in the words of OpenAPI 3.0."""
+    """Translate a JSON Schema to the keywords of OpenAPI 3.0."""
     if isinstance(part, list):
         return [as_openapi(item) for item in part]
     if not isinstance(part, dict):
@@ -200,7 +201,7 @@ def as_openapi(part: Any) -> Any:
 
 
 def _or_null(shape: dict[str, Any]) -> dict[str, Any]:
-    """Allow null; what stands beside a ``$ref`` would not be read."""
+    """Allow null; keywords beside a ``$ref`` would be ignored, hence ``allOf``."""
     return ({"allOf": [shape]} if "$ref" in shape else shape) | {"nullable": True}
 
 

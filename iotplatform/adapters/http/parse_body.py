@@ -1,4 +1,4 @@
-"""From a request's body to messages of the protocol, and to words for what is none."""
+"""Parse a request's body into messages of the protocol, and errors for the rest."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from registry.choices import Adapter
 from state.services.dead_letters import DeadLetterDraft
 
 ADAPTER = Adapter.HTTP.value
-MOST_MESSAGES = 500  # what one batch of the bridge takes in, for the same reason
-# Of one request. Every message may have 64 KiB; five hundred such at once would be
-# 32 MB in each of the web's threads.
+MOST_MESSAGES = 500  # as in one batch of the bridge, for the same reason
+# The largest request. A message may have 64 KiB, and 500 of those would need 32 MB in
+# each thread of the web process.
 MOST_BYTES = 8 * 1024 * 1024
 decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass
 class Reading:
-    """What a body holds: messages, dead letters, and what the sender is told."""
+    """A parsed body: messages, dead letters, and errors to answer with."""
 
     topic: str
     uid: str
@@ -33,7 +33,7 @@ class Reading:
     is_too_large: bool = False
 
     def refuse(self, payload: bytes, error: Undecodable, position: str = "") -> None:
-        """Keep a dead letter, and name the field to the sender."""
+        """Add a dead letter, and an error that names the field."""
         self.dead.append(
             DeadLetterDraft(
                 topic=self.topic,
@@ -53,10 +53,10 @@ class Reading:
 
 
 def read(body: bytes, *, topic: str, uid: str, at: datetime) -> Reading:
-    """Read one message, or a list of up to 500; what is good is kept beside the bad."""
+    """Parse one message, or a list of up to 500; bad ones do not stop the others."""
     reading = Reading(topic, uid, at)
     if len(body) > MOST_BYTES:
-        detail = f"{MOST_BYTES} bytes at most in one request"
+        detail = f"a request may have at most {MOST_BYTES} bytes"
         reading.refuse(body, Undecodable("too_large", detail))
     elif body.lstrip()[:1] == b"[":
         _read_list(body, reading)
@@ -72,7 +72,7 @@ def _read_list(body: bytes, reading: Reading) -> None:
         reading.refuse(body, Undecodable("bad_json", str(error)))
         return
     if not 1 <= len(raws) <= MOST_MESSAGES:
-        detail = f"messages: {len(raws)} of them, 1 to {MOST_MESSAGES} are taken"
+        detail = f"messages: must be 1 to {MOST_MESSAGES}, got {len(raws)}"
         reading.refuse(body, Undecodable("bad_message", detail))
         return
     for position, raw in enumerate(raws):

@@ -1,4 +1,4 @@
-"""What a poll hands out: due commands, claimed and marked sent, and configuration."""
+"""The answer to a poll: due commands, claimed and marked as sent, and configuration."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from commands.services import dispatch
 from iotplatform.adapters.http.parse_body import ADAPTER
 from state.selectors import desired_of
 
-# A device works them off one by one; what it does not get now waits for its next poll.
-HANDED_OUT_AT_ONCE = 50
-LEASE_SECONDS = 30.0  # marked right after the claim
+# A device executes them one by one; the rest waits for its next poll.
+MOST_COMMANDS = 50
+LEASE_SECONDS = 30.0  # commands are marked as sent right after the claim
 LONGEST_WAIT_SECONDS = 60
 
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class Command(TypedDict):
-    """What ``down/command`` carries, and whose it is: the device's or a child's."""
+    """The message of ``down/command``, and the device or child that it is for."""
 
     id: str
     name: str
@@ -33,7 +33,7 @@ class Command(TypedDict):
 
 
 class Configuration(TypedDict):
-    """What ``down/desired`` carries; that of a child says whose it is."""
+    """The message of ``down/desired``; with ``device`` when it is for a child."""
 
     version: int
     desired: dict[str, Any]
@@ -42,18 +42,18 @@ class Configuration(TypedDict):
 
 
 class Polled(TypedDict):
-    """What a poll is answered with."""
+    """The answer to a poll."""
 
     commands: list[Command]
     desired: Configuration | None
     children_desired: list[Configuration]
 
 
-def hand_out(device_ids: Collection[int]) -> list[dict[str, Any]]:
-    """Claim what is due for these devices, and mark as sent what the answer holds."""
+def claim_commands(device_ids: Collection[int]) -> list[dict[str, Any]]:
+    """Claim the due commands of these devices, and mark them as sent."""
     due = dispatch.claim_due(
         adapter=ADAPTER,
-        limit=HANDED_OUT_AT_ONCE,
+        limit=MOST_COMMANDS,
         lease_seconds=LEASE_SECONDS,
         now=timezone.now(),
         device_ids=device_ids,
@@ -61,7 +61,7 @@ def hand_out(device_ids: Collection[int]) -> list[dict[str, Any]]:
     if not due:
         return []
     claims = [(downlink.command_id, downlink.token) for downlink in due]
-    mine = dispatch.still_mine(claims, now=timezone.now())
+    mine = dispatch.find_publishable(claims, now=timezone.now())
     sent = dispatch.mark_sent([c for c in claims if c[0] in mine], timezone.now())
     return [
         {"topic": downlink.topic, "body": json.loads(downlink.payload)}
@@ -71,7 +71,7 @@ def hand_out(device_ids: Collection[int]) -> list[dict[str, Any]]:
 
 
 def desired_unless(device_id: int, known_version: int | None) -> Configuration | None:
-    """Return the configuration that a device asks for by the version it has."""
+    """Return the desired configuration, unless the device knows this version."""
     if known_version is None:
         return None
     document, version = desired_of([device_id]).get(device_id, ({}, 0))
@@ -80,10 +80,10 @@ def desired_unless(device_id: int, known_version: int | None) -> Configuration |
     return {"version": version, "desired": document, "command_id": None}
 
 
-def answer(handed: list[dict[str, Any]], uid: str) -> Polled:
-    """Shape a poll's answer; a child's part says whose it is."""
+def build_answer(claimed: list[dict[str, Any]], uid: str) -> Polled:
+    """Build a poll's answer; commands of children name the child."""
     shown: Polled = {"commands": [], "desired": None, "children_desired": []}
-    for item in handed:
+    for item in claimed:
         tree, _, kind = item["topic"].rpartition("/down/")
         of = tree.rpartition("/")[2]
         if kind == "command":

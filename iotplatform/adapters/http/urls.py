@@ -1,4 +1,4 @@
-"""Paths of devices, under /device/v1/: the topics of the protocol as far as they go."""
+"""Paths of devices under /device/v1/, modelled on the topics of the protocol."""
 
 from django.urls import URLPattern, path
 

@@ -1,4 +1,4 @@
-"""Doors of devices over HTTP: messages in, answers to commands, a poll for them."""
+"""Views for devices: send messages, answer commands, poll for commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iotplatform.adapters.http.authentication import (
     DeviceCaller,
     DeviceThrottle,
 )
-from iotplatform.adapters.http.ingest import Taken
+from iotplatform.adapters.http.ingest import Ingested
 from iotplatform.adapters.http.long_poll import waiters
 from iotplatform.adapters.http.openapi import MessageSchema, PollSchema
 from iotplatform.adapters.http.parse_body import (
@@ -33,23 +33,24 @@ from iotplatform.adapters.http.poll_answer import (
     LONGEST_WAIT_SECONDS,
     Polled,
 )
-from iotplatform.common.messages import UID_PATTERN, Kind
+from iotplatform.adapters.isolation import ingest_isolated
+from iotplatform.common.ids import UID
+from iotplatform.common.messages import Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
 from registry.choices import DeviceKind
-from registry.selectors.devices import children_across_tenants
+from registry.selectors.devices import list_child_ids_across_tenants
 
-ASK_AGAIN_SECONDS = 5  # where no more polls may wait
+ASK_AGAIN_SECONDS = 5  # Retry-After when no more polls may wait
 
 
 class DeviceView(APIView):
-    """What all doors of devices have in common."""
+    """What all views for devices share."""
 
     authentication_classes = [DeviceAuthentication]
     throttle_classes = [DeviceThrottle]
 
     @property
     def caller(self) -> DeviceCaller:
-        """The device that asks."""
         caller: Any = self.request.user
         assert isinstance(caller, DeviceCaller)
         return caller
@@ -58,33 +59,33 @@ class DeviceView(APIView):
 class MessageView(DeviceView):
     """One kind of message, of the device itself or of a child that it relays."""
 
-    kind: Kind = "heartbeat"  # each path says its own
+    kind: Kind = "heartbeat"  # each path sets its own
     schema = MessageSchema()
 
     def post(self, request: Request, **path: Any) -> Response:
-        """Take one message or a list; bad ones are named, and good ones are taken."""
+        """Accept one message or a list; name the bad ones and ingest the good ones."""
         uid, child = self.caller.device.uid, path.get("child")
-        if child is not None and not UID_PATTERN.fullmatch(child):
+        if child is not None and not UID.fullmatch(child):
             raise NotFound
         tree = f"iot/v1/{uid}/child/{child}" if child else f"iot/v1/{uid}"
         topic = f"{tree}/{self._branch(**path)}"
         now = datetime.now(UTC)
-        # Django's own reading refuses at 2.5 MB, and keeps all of it before that.
+        # request.body refuses more than 2.5 MB, and buffers everything up to that.
         body = request._request.read(MOST_BYTES + 1)
         reading = read(body, topic=topic, uid=child or uid, at=now)
-        letters = ingest.take(reading.uplinks, reading.dead, now=now)
+        letters = ingest_isolated(reading.uplinks, reading.dead, now=now)
         if problem := ingest.problem_of(letters):
             raise problem
         if reading.errors:
             raise _refusal(reading)
-        return Response(Taken(taken=len(reading.uplinks)))
+        return Response(Ingested(taken=len(reading.uplinks)))
 
     def _branch(self, **path: Any) -> str:
         return self.kind
 
 
 class AnswerView(MessageView):
-    """What a device says of a command."""
+    """A device's answer to a command: ack, progress or result."""
 
     def _branch(self, **path: Any) -> str:
         command_id: UUID = path["command_id"]
@@ -97,31 +98,31 @@ class CommandsView(DeviceView):
     schema = PollSchema()
 
     def get(self, request: Request) -> Response:
-        """Hand out what is due; with ``wait``, as soon as there is something.
+        """Return due commands; with ``wait``, as soon as there are some.
 
-        The asking is a sign of life. ``desired_version`` says which configuration the
-        device has; a newer one is handed out though it was handed out before.
+        A poll counts as a sign of life. ``desired_version`` says which configuration
+        the device has; a newer one is returned even if it was returned before.
         """
         wait = _whole(request, "wait", most=LONGEST_WAIT_SECONDS) or 0
         known = _whole(request, "desired_version", most=2**63 - 1)
         device = self.caller.device
         if device.adapter != ADAPTER:
             raise Conflict(
-                f"The commands of {device.uid} are sent by {device.adapter}: its"
-                " adapter is not http."
+                f"{device.uid} gets its commands over {device.adapter}: its adapter is"
+                " not http."
             )
-        ingest.hear(device.uid, now=timezone.now())
+        ingest.ingest_heartbeat(device.uid, now=timezone.now())
         ids = [device.id]
         if device.kind == DeviceKind.GATEWAY:
-            ids += children_across_tenants(device.id)
+            ids += list_child_ids_across_tenants(device.id)
         deadline = monotonic() + wait
         found = self._found(ids, known)
         if found is not None or not wait:
-            return Response(found or poll_answer.answer([], device.uid))
-        with waiters.place(ids) as event:
+            return Response(found or poll_answer.build_answer([], device.uid))
+        with waiters.register(ids) as event:
             if event is None:
                 return Response(
-                    poll_answer.answer([], device.uid),
+                    poll_answer.build_answer([], device.uid),
                     headers={"Retry-After": str(ASK_AGAIN_SECONDS)},
                 )
             while found is None and (left := deadline - monotonic()) > 0:
@@ -129,11 +130,11 @@ class CommandsView(DeviceView):
                 if event.wait(left):
                     event.clear()
                     found = self._found(ids, known)
-        return Response(found or poll_answer.answer([], device.uid))
+        return Response(found or poll_answer.build_answer([], device.uid))
 
     def _found(self, ids: list[int], known: int | None) -> Polled | None:
         device = self.caller.device
-        shown = poll_answer.answer(poll_answer.hand_out(ids), device.uid)
+        shown = poll_answer.build_answer(poll_answer.claim_commands(ids), device.uid)
         shown["desired"] = shown["desired"] or poll_answer.desired_unless(
             device.id, known
         )
@@ -141,15 +142,15 @@ class CommandsView(DeviceView):
 
 
 def _lend_connection() -> None:
-    """Give the connection back while nothing is asked of it."""
+    """Close the database connection while the poll waits."""
     if not connection.in_atomic_block:
         connection.close()
 
 
 def _refusal(reading: Reading) -> Problem:
-    text = "Some of it is not of the protocol; the rest is taken."
+    text = "Some messages are invalid; the others were accepted."
     if not reading.uplinks:
-        text = "It is not of the protocol."
+        text = "The message is invalid."
     how = TooLarge if reading.is_too_large and not reading.uplinks else BadInput
     problem = how(text, errors=reading.errors)
     problem.extra["taken"] = len(reading.uplinks)

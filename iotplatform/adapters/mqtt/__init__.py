@@ -1,1 +1,1 @@
-"""The MQTT door: the bridge between the broker and the platform's services."""
+"""MQTT for devices: the bridge between the broker and the platform's services."""

@@ -1,4 +1,4 @@
-"""Commands on their way out: claimed, checked again, published, marked on PUBACK."""
+"""Publish due commands: claim, check again, publish, mark as sent on PUBACK."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from uuid import UUID
 
 from commands.services import dispatch
 from commands.services.retained_config import (
-    clear_retained_due,
-    retained_cleared,
+    forget_retained,
+    list_retained_to_clear,
 )
 from iotplatform.adapters.mqtt.intake import ADAPTER
-from iotplatform.adapters.mqtt.link import Link, Published
+from iotplatform.adapters.mqtt.link import BridgeLink, Published
 
 logger = logging.getLogger(__name__)
 
-CLAIMED_AT_ONCE = 200  # published within a fraction of their lease
-LEASE_SECONDS = 30.0  # the broker answers within seconds, or is away
+CLAIMED_AT_ONCE = 200  # few enough to publish them in a fraction of the lease
+LEASE_SECONDS = 30.0  # a broker that is up answers within seconds
 CLEARED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The claim that a published message carries."""
+    """The claim that belongs to a published command."""
 
     command_id: UUID
     token: UUID
@@ -33,20 +33,20 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """An empty retained message."""
+    """An empty message that clears a retained one."""
 
     topic: str
 
 
 class Downlink:
-    """What this process publishes, over whichever link is up."""
+    """Publishes over the link of this process that has the most room."""
 
     def __init__(self) -> None:
         self._clearing: set[str] = set()
         self._unmarked: list[Published] = []
 
-    def send(self, links: Sequence[Link]) -> bool:
-        """Claim and publish what is due; return whether there may be more."""
+    def send(self, links: Sequence[BridgeLink]) -> bool:
+        """Claim and publish due commands; return whether there may be more."""
         link = max(links, key=lambda link: link.free_to_publish, default=None)
         if link is None or link.free_to_publish < CLAIMED_AT_ONCE:
             return False
@@ -59,7 +59,7 @@ class Downlink:
         )
         if due:
             claims = [(downlink.command_id, downlink.token) for downlink in due]
-            mine = dispatch.still_mine(claims, now=datetime.now(UTC))
+            mine = dispatch.find_publishable(claims, now=datetime.now(UTC))
             for downlink in due:
                 if downlink.command_id in mine:
                     link.publish(
@@ -71,23 +71,23 @@ class Downlink:
                     )
         return len(due) == CLAIMED_AT_ONCE
 
-    def clear(self, links: Sequence[Link]) -> None:
+    def clear(self, links: Sequence[BridgeLink]) -> None:
         """Clear the retained configuration of devices that left the fleet."""
         link = max(links, key=lambda link: link.free_to_publish, default=None)
         if link is None or link.free_to_publish < CLEARED_AT_ONCE:
             return
-        for topic in clear_retained_due(limit=CLEARED_AT_ONCE):
+        for topic in list_retained_to_clear(limit=CLEARED_AT_ONCE):
             if topic not in self._clearing:
                 self._clearing.add(topic)
                 link.publish(topic, b"", tag=Clearing(topic), retain=True, expiry=None)
 
-    def collect(self, link: Link) -> None:
-        """Take what became of a link's messages, to be marked with the next turn."""
+    def collect(self, link: BridgeLink) -> None:
+        """Collect a link's outcomes; ``mark`` records them."""
         self._unmarked += link.outcomes
         link.outcomes = []
 
-    def mark(self, links: Sequence[Link]) -> None:
-        """Record what became of the messages; what cannot be now stays for later."""
+    def mark(self, links: Sequence[BridgeLink]) -> None:
+        """Record the outcomes; after a database error they stay for the next call."""
         for link in links:
             self.collect(link)
         if not self._unmarked:
@@ -113,5 +113,5 @@ class Downlink:
             logger.warning("%d commands were not sent: %s", len(claims), error)
             dispatch.mark_not_sent(claims, error, now)
         if cleared:
-            retained_cleared(cleared)
+            forget_retained(cleared)
         self._unmarked = []

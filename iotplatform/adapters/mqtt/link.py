@@ -1,7 +1,8 @@
-"""One slot's connection to the broker: what came, what is acknowledged, what went out.
+"""One slot's connection to the broker: receive, acknowledge, publish.
 
-A link outlives its connections. Each connection is a client object and a generation of
-its own: an acknowledgement of an earlier one would acknowledge a stranger's message.
+A link outlives its connections. Each connection has its own client object and its own
+generation number: message ids start again with each connection, so acknowledging an id
+of an earlier one would acknowledge the wrong message.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 5.0
-# A session to which nobody publishes any more, and that was quiet for so long, is
-# empty: the broker hands on what it keeps as fast as it is acknowledged.
+# A session that nobody publishes to, and that was quiet for this long, is empty: the
+# broker delivers what it keeps as fast as we acknowledge it.
 DRAINED_AFTER_SECONDS = 5.0
-DO_NOT_SEND_RETAINED = 2  # at a subscription: they are old, and one for every device
+# Retained messages are old, and there is one for every device.
+DO_NOT_SEND_RETAINED = 2
 
 
 class Received(NamedTuple):
-    """A message as it came, with what acknowledging it takes."""
+    """A message as it arrived, with what is needed to acknowledge it."""
 
     slot: int
     generation: int
@@ -54,17 +56,17 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a message of ours: error is empty when the broker took it."""
+    """The outcome of a message that we published; no error: the broker accepted it."""
 
     tag: Any
     error: str
 
 
-class Link:
-    """The broker's side of one slot.
+class BridgeLink:
+    """The connection of one slot to the broker.
 
-    ``share`` is the name under which several slots divide the uplink; empty for a slot
-    that takes it whole. A draining link takes nothing new of the uplink, reads what
+    ``share`` is the shared subscription by which several slots divide the uplink; empty
+    for a slot that reads all of it. A draining link subscribes to nothing, reads what
     its session still holds, and publishes nothing.
     """
 
@@ -95,22 +97,21 @@ class Link:
 
     @property
     def socket(self) -> socket.socket | None:
-        """What to wait for; None while there is no connection."""
+        """The socket to wait on; None while there is no connection."""
         return self._client.socket() if self._client else None  # type: ignore[return-value]
 
     @property
     def wants_write(self) -> bool:
-        """Whether something could not be written yet."""
         return self._client is not None and self._client.has_outgoing
 
     @property
     def has_unread(self) -> bool:
-        """Whether something that came already waits for room."""
+        """Whether received input waits for room in the window."""
         return self._client is not None and self._client.has_buffered and self.may_read
 
     @property
     def may_read(self) -> bool:
-        """Whether there is room: an older broker knows no receive window."""
+        """Whether the window has room: MQTT 3.1.1 has no receive window of its own."""
         return self._room > 0
 
     @property
@@ -119,20 +120,20 @@ class Link:
 
     @property
     def free_to_publish(self) -> int:
-        """How many more messages may be on their way at once."""
+        """How many more messages we may publish before a PUBACK must arrive."""
         if not self.is_up or self.is_draining:
             return 0
         return max(0, RECEIVE_MAXIMUM - len(self._in_flight))
 
     @property
     def is_drained(self) -> bool:
-        """Whether nothing is left in the session of a slot that is given up."""
+        """Whether a draining link has read everything that its session held."""
         if not (self.is_draining and self.is_up) or self.outstanding:
             return False
         return monotonic() - self._quiet_from >= DRAINED_AFTER_SECONDS
 
-    def tend(self, *, may_connect: bool = True) -> None:
-        """Connect when it is time, keep alive, write what waits."""
+    def maintain(self, *, may_connect: bool = True) -> None:
+        """Connect when it is time, send keep-alives, write waiting output."""
         now = monotonic()
         if self._client is None:
             if may_connect and now >= self._retry_at:
@@ -147,13 +148,13 @@ class Link:
             self._client.flush()
 
     def read(self) -> list[Received]:
-        """Return what has come by now, in the order of its coming."""
+        """Return the messages that have arrived, in their order."""
         client = self._client
         while client is not None and client is self._client and self.may_read:
             client.loop_read()
             if client is self._client:
-                for message in client.take_messages(self._room):
-                    self._enter(*message)
+                for message in client.read_buffered(self._room):
+                    self._append(*message)
             if not client.has_buffered:
                 if self.is_up and self._client is client:
                     self.drained_at = datetime.now(UTC)
@@ -163,10 +164,10 @@ class Link:
         return received
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
-        """Acknowledge what is committed, in the order of its coming."""
+        """Acknowledge committed messages, in the order of their arrival."""
         if self._client is None:
             return
-        # Of an earlier connection: the broker sends it again.
+        # The broker sends messages of an earlier connection again.
         mine = [m for m in messages if m.qos and m.generation == self.generation]
         if mine:
             self.outstanding -= len(mine)
@@ -177,7 +178,7 @@ class Link:
     def publish(
         self, topic: str, payload: bytes, *, tag: Any, retain: bool, expiry: int | None
     ) -> None:
-        """Publish with QoS 1; its outcome comes in ``outcomes`` with the tag."""
+        """Publish with QoS 1; the outcome is added to ``outcomes`` with the tag."""
         if self._client is None or not self.is_up:
             self.outcomes.append(Published(tag, "the broker is not connected"))
             return
@@ -187,13 +188,13 @@ class Link:
             properties.MessageExpiryInterval = expiry
         try:
             info = self._client.publish(topic, payload, 1, retain, properties)
-        except ValueError as error:  # a topic or payload that MQTT cannot carry
+        except ValueError as error:  # MQTT cannot carry this topic or payload
             self.outcomes.append(Published(tag, str(error)))
             return
         self._in_flight[info.mid] = tag
 
     def close(self) -> None:
-        """Say goodbye to the broker; it keeps the session, unless that is drained."""
+        """Disconnect; the broker keeps the session, unless it is drained."""
         is_over = self.is_drained
         client, self._client = self._client, None
         if client is not None:
@@ -202,7 +203,7 @@ class Link:
         self._forget("the bridge stops")
 
     def drop(self, why: str) -> None:
-        """Close without a word: somebody else may hold the session by now."""
+        """Close without a DISCONNECT: another bridge may own the session by now."""
         self._lose(why)
 
     def _connect(self) -> None:
@@ -233,7 +234,7 @@ class Link:
             self._lose(f"the broker refused the connection: {reason}")
             return
         topics = subscriptions(self._share)
-        # The number of slots may have been another when the session began.
+        # When the session began, there may have been more or fewer slots.
         former = [
             topic
             for share in dict.fromkeys(["", self._address.share])
@@ -248,7 +249,7 @@ class Link:
             client.subscribe([(topic, options) for topic in topics])
         else:
             client.subscribe([(topic, 1) for topic in topics])
-        if former:  # afterwards: rather twice than never
+        if former:  # afterwards: a message may arrive twice, but it must not get lost
             client.unsubscribe(former)
 
     def _on_subscribe(
@@ -289,18 +290,17 @@ class Link:
     def _on_message(
         self, client: paho.Client, userdata: Any, message: paho.MQTTMessage
     ) -> None:
-        self._enter(
+        self._append(
             message.mid,
             message.qos,
             message.retain,
-            message._topic,  # its text may be none
+            message._topic,  # bytes: the topic may be invalid UTF-8
             bytes(message.payload),
         )
 
-    def _enter(
+    def _append(
         self, mid: int, qos: int, retained: bool, topic: bytes, payload: bytes
     ) -> None:
-        """Put a message into the inbox."""
         if qos:
             self.outstanding += 1
         self._inbox.append(
@@ -324,7 +324,7 @@ class Link:
             self.outcomes.append(Published(tag, error))
 
     def _lose(self, why: str) -> None:
-        """Drop the connection; the next try comes after a while that grows."""
+        """Drop the connection; the pause before the next try doubles each time."""
         client, self._client = self._client, None
         if client is not None:
             logger.warning("slot %d: %s", self.slot, why)
@@ -337,6 +337,6 @@ class Link:
     def _forget(self, why: str) -> None:
         self.is_up = False
         self.outstanding = 0
-        self._inbox.clear()  # not acknowledged, so it comes again
+        self._inbox.clear()  # not acknowledged, so the broker sends it again
         self.outcomes += [Published(tag, why) for tag in self._in_flight.values()]
         self._in_flight.clear()

@@ -1,4 +1,4 @@
-"""What a bridge says of itself every second: rate, lag, and how far it has read."""
+"""What a bridge records about itself each second: rate, lag, how far it has read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
-from iotplatform.adapters.mqtt.link import Link, Received
+from iotplatform.adapters.mqtt.link import BridgeLink, Received
 from state.services.presence.adapter_liveness import Beat
 
-SMOOTHING = 0.3  # weight of the newest second in the shown rate
+SMOOTHING = 0.3  # weight of the newest second in the displayed rate
 
 
-class Figures:
-    """The counters of one slot since its last beat."""
+class SlotStats:
+    """The counters of one slot since its last heartbeat."""
 
     def __init__(self, slot: int, owner: str) -> None:
         self._slot = slot
@@ -25,19 +25,18 @@ class Figures:
         self._caught_up_at: datetime | None = None
 
     def count(self, received: Sequence[Received]) -> None:
-        """Count what came."""
         self._retained += sum(message.retained for message in received)
 
     def committed(self, messages: Sequence[Received]) -> None:
-        """Count what is in the database, and how long that took."""
+        """Count committed messages, and how long they took."""
         if messages:
             self._messages += len(messages)
             self._batches += 1
             lag = datetime.now(UTC) - min(message.at for message in messages)
             self._worst_lag = max(self._worst_lag, lag.total_seconds())
 
-    def beat(self, link: Link, pending: Iterable[Received]) -> Beat:
-        """Return the figures since the last beat, and begin anew."""
+    def beat(self, link: BridgeLink, pending: Iterable[Received]) -> Beat:
+        """Return the figures since the last heartbeat, and reset them."""
         elapsed = max(monotonic() - self._beat_at, 0.001)
         rate = self._messages / elapsed
         self._rate += SMOOTHING * (rate - self._rate)
@@ -56,11 +55,13 @@ class Figures:
         self._beat_at = monotonic()
         return beat
 
-    def _read_up_to(self, link: Link, pending: Iterable[Received]) -> datetime | None:
-        """Return the moment before which all that reached the broker is committed.
+    def _read_up_to(
+        self, link: BridgeLink, pending: Iterable[Received]
+    ) -> datetime | None:
+        """Return the time up to which everything sent to the broker is committed.
 
-        The socket was empty while the window had room, so the broker held nothing
-        back; what came since and is not committed yet is not known of.
+        The socket was empty while the window had room, so the broker held no message
+        back at that time. Messages that are not committed yet move the time back.
         """
         if link.drained_at is None:
             return self._caught_up_at

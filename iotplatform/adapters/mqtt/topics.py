@@ -1,4 +1,4 @@
-"""What the bridge listens to: the uplink topics of the protocol, one by one."""
+"""The topics that the bridge subscribes to: every uplink topic of the protocol."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ FILTERS = tuple(
 
 
 def subscriptions(share: str) -> list[str]:
-    """Return the topic filters, under a shared subscription where there is a name."""
+    """Return the topic filters; with a name, as a shared subscription."""
     prefix = f"$share/{share}/" if share else ""
     return [prefix + topic for topic in FILTERS]

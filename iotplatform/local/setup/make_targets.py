@@ -25,7 +25,7 @@ CHECKS = {
         "--dry-run",
     ],
 }
-# Tests that start brokers and whole platforms are one group, which one process runs.
+# Tests that start brokers or whole platforms are in one group, which one process runs.
 IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
 
 
@@ -40,32 +40,32 @@ def _call(command: Sequence[str], **environment: str) -> int:
 
 
 def lint() -> int:
-    """Every check, also after one that failed; 1 when any did."""
+    """Run every check, also after a failed one; return 1 if any failed."""
     failed = []
     for name, command in CHECKS.items():
         print(f"--- {name}", flush=True)
-        # No database is asked; a key is, for Django to come up.
+        # The checks need no database, but Django needs a key to start.
         key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
         if _call(command, SECRET_KEY=key):
             failed.append(name)
-    verdict = f"failed: {', '.join(failed)}" if failed else "all checks hold"
+    verdict = f"failed: {', '.join(failed)}" if failed else "all checks passed"
     print(f"--- {verdict}", flush=True)
     return 1 if failed else 0
 
 
 def test(arguments: Sequence[str], *options: str) -> int:
-    """The checks first: they take seconds, and what they find is quickly put right."""
+    """Run the checks first, because they take seconds, then the tests."""
     return lint() or _call(["pytest", *IN_PARALLEL, *options, *arguments])
 
 
 def _benchmarks() -> list[str]:
-    """The modules of bench/ that write a report; the others are their parts."""
+    """The modules of bench/ that write a report; the others are helpers."""
     files = sorted((BASE / "bench").glob("*.py"))
     return [f.stem for f in files if "import Figure, write_report" in f.read_text()]
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Every benchmark, or those named: each writes ``var/bench/<name>.json``."""
+    """Run the named benchmarks, or all; each writes ``var/bench/<name>.json``."""
     status = 0
     for name in arguments or _benchmarks():
         print(f"--- {name}", flush=True)

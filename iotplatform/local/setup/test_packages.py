@@ -1,4 +1,4 @@
-"""What only the tests need of the machine: a browser, a broker, its clients."""
+"""System packages that only the tests need: a browser, a broker, its clients."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Debian's package, and the program that it brings.
+# Debian packages, and a program of each.
 PACKAGES = {
     "chromium": "chromium",
     "mosquitto": "mosquitto",
     "mosquitto-clients": "mosquitto_pub",
 }
-# Playwright's driver needs it, and a bare Debian does not have it.
+# Playwright's driver needs it, and a minimal Debian does not have it.
 LIBRARIES = {"libatomic1": "libatomic.so.1"}
 INSTALL = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
 
 
 def missing_packages() -> list[str]:
-    """The packages whose programs or libraries are not here."""
+    """The packages whose programs or libraries are missing."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
     programs = [
         name for name, tool in PACKAGES.items() if not shutil.which(tool, path=path)
@@ -39,7 +39,7 @@ def _loads(library: str) -> bool:
 
 
 def ensure_test_packages(say: Callable[[str], None]) -> None:
-    """Install what is missing as root on Debian or Ubuntu; elsewhere name it."""
+    """Install missing packages as root on Debian or Ubuntu; elsewhere print them."""
     missing = missing_packages()
     if not missing:
         return
@@ -50,7 +50,7 @@ def ensure_test_packages(say: Callable[[str], None]) -> None:
             for command in (["apt-get", "update", "-q"], [*INSTALL, *missing]):
                 subprocess.call(command, env=environment, stdin=subprocess.DEVNULL)
         if "mosquitto" in missing and shutil.which("systemctl"):
-            # Nor shall it take port 1883 after the next boot.
+            # It must not use port 1883 after the next boot either.
             subprocess.run(
                 ["systemctl", "disable", "mosquitto"], capture_output=True, check=False
             )
@@ -61,9 +61,9 @@ def ensure_test_packages(say: Callable[[str], None]) -> None:
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """Keep a package from starting its service: Mosquitto's would take port 1883.
+    """Prevent packages from starting services: Mosquitto's would use port 1883.
 
-    This is Debian's own means for it; where a policy is set already, it holds.
+    Uses Debian's policy-rc.d; an existing policy stays in force.
     """
     policy = Path("/usr/sbin/policy-rc.d")
     if policy.exists():

@@ -1,4 +1,4 @@
-"""``manage.py fleet_rebuild``: build a new index beside the old one and swap."""
+"""``manage.py fleet_rebuild``: build a new index beside the old one, then swap."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ POLL_SECONDS = 0.3
 
 
 class Command(BaseCommand):
-    """Ask the running indexer for a rebuild; do it here when there is none."""
+    """Ask the running indexer for a rebuild; do it here if none is running."""
 
-    help = "Rebuild the fleet index; searches go on with the old one until the swap."
+    help = "Rebuild the fleet index; searches use the old one until the swap."
 
     def add_arguments(self, parser: Any) -> None:
-        """Declare the options."""
         parser.add_argument(
-            "--timeout", type=float, default=3_600, help="seconds to wait at most"
+            "--timeout", type=float, default=3_600, help="how many seconds to wait"
         )
 
     def handle(self, *args: Any, timeout: float, **options: Any) -> None:
-        """Wait until a generation stands that was begun after now."""
+        """Wait for an index whose rebuild started after this call."""
         try:
             self._rebuild(timeout)
         except OperationalError as error:
@@ -40,19 +39,19 @@ class Command(BaseCommand):
         asked_at = request_rebuild()
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            with writer_lock() as held:
-                if held:
+            with writer_lock() as is_owner:
+                if is_owner:
                     self._rebuild_here()
             state = IndexState.objects.get(pk=1)
             asked = state.rebuild_requested_at
             if state.rebuilt_at and (asked is None or asked > asked_at):
                 self.stdout.write(
-                    f"The index was built: {state.documents} documents,"
+                    f"The index was rebuilt: {state.documents} documents,"
                     f" {state.generation}."
                 )
                 return
             time.sleep(POLL_SECONDS)
-        raise CommandError(f"No rebuild within {timeout:.0f} s.")
+        raise CommandError(f"The rebuild did not finish within {timeout:.0f} s.")
 
     def _rebuild_here(self) -> None:
         indexer = Indexer(settings.INDEX_DIR)

@@ -1,4 +1,4 @@
-"""``manage.py fleet_verify``: compare the fleet index with the truth."""
+"""``manage.py fleet_verify``: compare the fleet index with the database."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ from fleet.services.indexing import Indexer
 
 
 class Command(BaseCommand):
-    """Say what differs, and mend it when asked to; exit 1 when something still does."""
+    """Report differences and repair them on request; exit 1 if some remain."""
 
-    help = "Compare the fleet index with the truth."
+    help = "Compare the fleet index with the database."
 
     def add_arguments(self, parser: Any) -> None:
-        """Declare the options."""
         parser.add_argument(
-            "--repair", action="store_true", help="build what differs again"
+            "--repair", action="store_true", help="index the differing devices again"
         )
 
     def handle(self, *args: Any, repair: bool, **options: Any) -> None:
-        """Compare, repair, compare again."""
         try:
             found = verify_index()
             self._report(found)
@@ -41,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError(f"The database does not answer: {error}") from error
         except IndexUnavailable as error:
             raise CommandError(
-                "There is no index; fleet_rebuild builds one."
+                "There is no index. Run fleet_rebuild to build one."
             ) from error
         if found.device_ids:
             raise CommandError(f"{len(found.device_ids)} documents differ.")

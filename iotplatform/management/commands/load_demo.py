@@ -1,4 +1,4 @@
-"""`manage.py load_demo`: a demo fleet, and its past; again and again the same."""
+"""`manage.py load_demo`: load the demo fleet and its past; repeatable."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOST_DEVICES = 100_000
 
 
 class Command(BaseCommand):
-    """Load what is missing of the demo fleet."""
+    """Load the missing parts of the demo fleet."""
 
-    help = "Load a demo fleet with the last three days of its connectivity."
+    help = "Load a demo fleet, with its connectivity in the last three days."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--devices", type=int, default=500)
+        parser.add_argument("--devices", type=int, default=500, help="default 500")
         parser.add_argument(
             "--secret-key", type=Path, help="default $IOT_DATA_DIR/simulator.key"
         )
@@ -32,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         count = options["devices"]
         if not 1 <= count <= MOST_DEVICES:
-            raise CommandError(f"--devices is a number from 1 to {MOST_DEVICES}")
+            raise CommandError(f"--devices must be from 1 to {MOST_DEVICES}")
         try:
             key = load_key(options["secret_key"] or settings.DATA_DIR / "simulator.key")
         except UnusableKey as error:
@@ -44,6 +44,6 @@ class Command(BaseCommand):
             demo_devices(count), new=new, heard_at=heard_at, now=timezone.now()
         )
         self.stdout.write(
-            f"{count} devices, {len(new)} of them new, {past} changes of their past"
+            f"{count} devices ({len(new)} new), {past} past connectivity changes loaded"
             f" ({time.monotonic() - began:.1f} s)"
         )

@@ -1,4 +1,4 @@
-"""``manage.py maintain_partitions``: what beat does every hour, once and now."""
+"""``manage.py maintain_partitions``: run the hourly partition task once, now."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from state.services import partitions as state_partitions
 
 
 class Command(BaseCommand):
-    """Make the coming days' partitions of every history, and drop the old ones.
+    """Create the partitions of the coming days, and drop the old ones.
 
-    A stack that was away for longer than its partitions reach runs this before its
-    first message comes.
+    A stack that was off for longer than its partitions last runs this before its first
+    message arrives.
     """
 
-    help = "Create and drop the day partitions of the history tables."
+    help = "Create and drop the day partitions of tables that are partitioned by time."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Keep the partitions of state and commands."""
         now = datetime.now(UTC)
         changed = state_partitions.keep_partitions(now=now)
         changed += command_partitions.keep_partitions(now=now)
-        self.stdout.write(f"{changed} partitions made or dropped.")
+        self.stdout.write(f"{changed} partitions created or dropped.")

@@ -1,4 +1,4 @@
-"""``manage.py migrate``: Django's own, which raises the wall around what it made."""
+"""``manage.py migrate``: Django's own, which then applies row security."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from iotplatform.database.row_security import prepare_roles, raise_wall
+from iotplatform.database.row_security import apply_row_security, prepare_roles
 
 
 class Command(migrate.Command):
-    """Until the wall stands around a new table, it is its owner's alone."""
+    """Until row security is applied to a new table, only the owner may use it."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate behind the wall."""
+        """Migrate, then apply row security to every table."""
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
         super().handle(*args, **options)
         prepare_roles()
-        changed = raise_wall()
+        changed = apply_row_security()
         if changed and options["verbosity"] > 0:
-            self.stdout.write(f"The wall was raised around {changed} tables.")
+            self.stdout.write(f"Row security was applied to {changed} tables.")

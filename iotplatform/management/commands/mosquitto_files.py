@@ -1,4 +1,4 @@
-"""`manage.py mosquitto_files`: keeps a broker's device files equal to the registry."""
+"""`manage.py mosquitto_files`: keep a broker's device files equal to the registry."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from iotplatform.adapters.mqtt.credential_files import DeviceFiles
 from iotplatform.common.notify import listen
-from iotplatform.local.credential_files import DeviceFiles
-from iotplatform.local.signals import stop_event
+from iotplatform.common.stop_signal import stop_event
 from registry.selectors.credentials import (
-    awaiting_withdrawal_across_tenants,
-    broker_lines_across_tenants,
-    certified_across_tenants,
+    list_awaiting_withdrawal_across_tenants,
+    list_broker_lines_across_tenants,
+    list_certificates_across_tenants,
 )
 from registry.services.credentials import mark_published, mark_withdrawn
 
 CHANNEL = "registry_credentials"
 POLL_SECONDS = 2.0
-# Many changes come at once (an import, a batch of registrations): one reload for all.
+# Wait this long for more changes: an import or a batch of registrations needs only one
+# reload.
 GATHER_SECONDS = 0.05
-# And under a stream of changes three reloads a second, for each makes the broker read
-# everything; whoever waits for an answer waits so much longer at most.
+# While changes keep coming, reload three times a second at most: with each reload the
+# broker reads everything. A waiting request waits this much longer at most.
 RELOAD_EVERY_SECONDS = 0.33
 LARGEST_REST = 0.5
-# A look at a very large fleet takes a while: it may keep at most this share of a core.
+# Reading a very large fleet takes a while. It may use at most this share of a CPU core.
 LARGEST_SHARE = 0.05
 log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    """Write the password and access files, tell the broker, and say what holds."""
+    """Write password and access files, reload the broker, record what is in force."""
 
     help = "Keep the device files of a Mosquitto broker on this machine up to date."
 
@@ -50,14 +51,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--listener",
             default=f"127.0.0.1:{port}",
-            help="the devices' plain listener, asked whether it has the new files; "
-            "empty: not asked",
+            help="the devices' listener without TLS, to check that the broker has"
+            " loaded the new files; empty: do not check",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path(options["dir"])
         if not folder.is_dir():
-            raise CommandError(f"--dir: {folder} is no folder.")
+            raise CommandError(f"--dir: {folder} is not a folder.")
         pid_file = Path(options["pid_file"] or folder / "broker.pid")
         files = DeviceFiles(folder, pid_file, _address(options["listener"]))
         stop = stop_event()
@@ -66,34 +67,37 @@ class Command(BaseCommand):
             try:
                 self._follow(files, published, stop)
             except (OperationalError, InterfaceError, psycopg.Error) as error:
-                log.warning("The database is away (%s): trying again", error)
+                log.warning("The database does not answer (%s): trying again", error)
                 stop.wait(1.0)
 
     def _follow(
         self, files: DeviceFiles, published: set[int], stop: threading.Event
     ) -> None:
-        """Look at once, then after each notification and every few seconds."""
+        """Synchronise now, then after each notification and every few seconds."""
         close_old_connections()
         with contextlib.closing(listen(CHANNEL)) as listening:
             while not stop.is_set():
                 began = time.monotonic()
-                holds = synchronise(files, published)
+                is_current = synchronise(files, published)
                 took = time.monotonic() - began
-                # A large fleet takes longer than that: the broker serves in between.
+                # A large fleet takes longer; the broker needs time to serve in between.
                 stop.wait(max(RELOAD_EVERY_SECONDS - took, min(took, LARGEST_REST)))
-                pause = max(POLL_SECONDS, took / LARGEST_SHARE) if holds else 0.5
-                _wait_for_news(listening, pause, stop)
+                pause = max(POLL_SECONDS, took / LARGEST_SHARE) if is_current else 0.5
+                _wait_for_change(listening, pause, stop)
 
 
 def synchronise(files: DeviceFiles, published: set[int]) -> bool:
-    """Bring the broker to what the registry says now; False when it lags behind.
+    """Bring the broker's files up to date; False if the broker has not loaded them yet.
 
-    ``published`` remembers which credentials this process has marked already.
+    ``published`` holds the credentials that this process has already marked.
     """
-    # Before the lines: one revoked in between is in the file, so not withdrawn yet.
-    revoked = set(awaiting_withdrawal_across_tenants().values_list("pk", flat=True))
-    lines = list(broker_lines_across_tenants())
-    certified = list(certified_across_tenants())
+    # Read before the lines: a credential revoked in between is still in the file, and
+    # so not withdrawn yet.
+    revoked = set(
+        list_awaiting_withdrawal_across_tenants().values_list("pk", flat=True)
+    )
+    lines = list(list_broker_lines_across_tenants())
+    certified = list(list_certificates_across_tenants())
     names = dict.fromkeys(uid for uid, _ in certified)
     if not files.publish(lines, names):
         return False
@@ -107,12 +111,12 @@ def synchronise(files: DeviceFiles, published: set[int]) -> bool:
     return True
 
 
-def _wait_for_news(
+def _wait_for_change(
     listening: psycopg.Connection[Any], seconds: float, stop: threading.Event
 ) -> None:
     deadline = time.monotonic() + seconds
     while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
-        # In short steps, for a stop comes as a signal to this thread.
+        # In short steps: a stop arrives as a signal to this thread.
         if list(listening.notifies(timeout=min(left, 1.0), stop_after=1)):
             list(listening.notifies(timeout=GATHER_SECONDS))
             return

@@ -1,4 +1,4 @@
-"""``manage.py mqtt_bridge``: one bridge process, until it is told to stop."""
+"""``manage.py mqtt_bridge``: run one bridge process until it is told to stop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from iotplatform.adapters.mqtt.bridge import Bridge
 logger = logging.getLogger(__name__)
 
 STUCK_EXIT = 70
-COLLECT_AFTER = 50_000  # objects more than were freed; a few batches hold that many
+COLLECT_AFTER = 50_000  # objects created and not freed; a few batches create that many
 
 
 class Command(BaseCommand):
-    """Read the broker's uplink into the platform, and its commands out."""
+    """Ingest messages from the broker, and publish commands to it."""
 
     help = "Run one bridge between the MQTT broker and the platform."
 
@@ -43,10 +43,11 @@ class Command(BaseCommand):
 
 
 def _collect_rarely() -> None:
-    """Look for cycles a few times a second at most: a batch makes none.
+    """Collect garbage a few times a second at most: a batch creates no cycles.
 
-    Its tens of thousands of short-lived objects made Python look a hundred times a
-    batch, at what was loaded at the start too: a sixth of the bridge's time.
+    A batch creates tens of thousands of short-lived objects. By default they triggered
+    a hundred collections per batch, which also visited all loaded modules and took a
+    sixth of the bridge's time.
     """
     gc.collect()
     gc.freeze()
@@ -54,11 +55,11 @@ def _collect_rarely() -> None:
 
 
 def _watch(bridge: Bridge) -> None:
-    """End a process that stands still, so that its supervisor starts it anew."""
+    """End the process if the bridge hangs, so that its supervisor restarts it."""
     pause = threading.Event()
     longest = settings.BRIDGE_STILL_SECONDS
     while bridge.still_seconds < longest:
         pause.wait(longest / 10)
-    logger.critical("nothing was processed for %g s", longest)
+    logger.critical("the bridge processed nothing for %g s", longest)
     faulthandler.dump_traceback()
     os._exit(STUCK_EXIT)

@@ -1,4 +1,4 @@
-"""`manage.py simulate`: devices over real MQTT connections."""
+"""`manage.py simulate`: simulate devices over real MQTT connections."""
 
 from __future__ import annotations
 
@@ -32,30 +32,32 @@ LISTENING_SECONDS, LOOK_EVERY_SECONDS = 30.0, 0.5
 
 
 class Command(BaseCommand):
-    """Simulate devices until SIGINT or SIGTERM, which ends it with goodbyes."""
+    """Simulate devices until SIGINT or SIGTERM; then all of them send a goodbye."""
 
-    help = "Simulate devices over real MQTT connections, many in one process."
+    help = "Simulate many devices in one process, over real MQTT connections."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         mix = ",".join(f"{name}={weight:g}" for name, weight in DEFAULT_MIX.items())
         who = parser.add_mutually_exclusive_group(required=True)
-        who.add_argument("--devices", type=int, help="how many, named sim-00001 …")
-        who.add_argument("--uids-from", type=Path, help="a file with one uid a line")
+        who.add_argument("--devices", type=int, help="how many; uids sim-00001 …")
+        who.add_argument("--uids-from", type=Path, help="a file with one uid per line")
         who.add_argument("--demo", action="store_true", help="the demo fleet")
         parser.add_argument(
-            "--seed", type=int, default=1, help="the same seed, the same"
+            "--seed", type=int, default=1, help="the same seed, the same behaviour"
         )
         parser.add_argument(
             "--profiles", default="", help=f"{', '.join(PROFILES)}; default {mix}"
         )
-        parser.add_argument("--host", default="", help="of the devices' listener")
-        parser.add_argument("--port", type=int, help="default MQTT_PORT, else found")
+        parser.add_argument("--host", default="", help="host of the broker")
+        parser.add_argument(
+            "--port", type=int, help="port for devices; default MQTT_PORT or MQTT_URL"
+        )
         parser.add_argument(
             "--secret-key", type=Path, help="default $IOT_DATA_DIR/simulator.key"
         )
         parser.add_argument(
-            "--show-secrets", action="store_true", help="print uid and secret, and end"
+            "--show-secrets", action="store_true", help="print uids and secrets, exit"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -98,7 +100,7 @@ class Command(BaseCommand):
 
 
 def _configured_port() -> str:
-    """What the person said, else what the embedded stack chose for devices."""
+    """The port that the person set, else the one that the embedded stack chose."""
     chosen = os.environ.get("MQTT_DEVICE_PORT", "")
     return os.environ.get("MQTT_PORT", "") or chosen
 
@@ -110,10 +112,10 @@ def _targets(options: dict[str, Any]) -> list[Target]:
         targets = _demo_targets()
     else:
         if not 1 <= options["devices"] <= MOST_DEVICES:
-            raise BadTargets(f"--devices is a number from 1 to {MOST_DEVICES}")
+            raise BadTargets(f"--devices must be from 1 to {MOST_DEVICES}")
         targets = numbered(options["devices"])
     if not targets and not options["demo"]:
-        raise BadTargets("no devices to simulate")
+        raise BadTargets("there are no devices to simulate")
     return targets
 
 
@@ -136,13 +138,13 @@ def _is_heard(since: datetime) -> bool:
 
 
 async def _until_heard(world: World) -> None:
-    """Let the demo's devices speak once somebody listens, or after some time."""
+    """Wait until a bridge receives messages, or for LISTENING_SECONDS at most."""
     began = timezone.now()
     for _ in range(int(LISTENING_SECONDS / LOOK_EVERY_SECONDS)):
         if world.is_stopping or await asyncio.to_thread(_is_heard, began):
             return
         await asyncio.sleep(LOOK_EVERY_SECONDS)
-    logger.warning("no bridge listens after %g s; going on", LISTENING_SECONDS)
+    logger.warning("no bridge is running after %g s; starting", LISTENING_SECONDS)
 
 
 async def _run(world: World, targets: list[Target], *, is_demo: bool) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py up`: the embedded stack in the foreground, with or without a demo."""
+"""`manage.py up`: run the embedded stack in the foreground, with or without a demo."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_DEVICES = 100_000
 
 
 class Command(BaseCommand):
-    """Start the stores and every process; stop them on SIGINT or SIGTERM."""
+    """Start all stores and processes; stop them on SIGINT or SIGTERM."""
 
-    help = "Run the embedded stack and every process in the foreground."
+    help = "Run the embedded stack with all its processes in the foreground."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,5 +36,5 @@ def _count(text: str) -> int:
     if not text:
         return DEFAULT_DEVICES
     if not text.isdecimal() or not 1 <= int(text) <= MOST_DEVICES:
-        raise CommandError(f"DEVICES: {text!r} is no number from 1 to {MOST_DEVICES}.")
+        raise CommandError(f"DEVICES must be from 1 to {MOST_DEVICES}, not {text!r}.")
     return int(text)

@@ -18,7 +18,7 @@ from registry.choices import Lifecycle
 from registry.models import Device
 from state.choices import Cause, Connectivity
 from state.models import Presence
-from state.services.presence.backfill import PastTransition, load_history
+from state.services.presence.backfill import PastTransition, backfill_history
 
 BATCH = 5_000
 # Shorter gaps are left as they are: a restart is no history.
@@ -78,7 +78,7 @@ def _changes(device: DemoDevice, since: datetime, now: datetime) -> list[Change]
 def _write(changes: list[Change], now: datetime) -> int:
     uids = {change.uid for change in changes}
     ids = dict(Device.objects.filter(uid__in=uids).values_list("uid", "pk"))
-    load_history(
+    backfill_history(
         [
             PastTransition(ids[c.uid], c.at, c.moved_from, c.moved_to, c.cause)
             for c in changes

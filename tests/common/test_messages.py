@@ -1,4 +1,4 @@
-"""The device protocol: what is read, what is refused, and that nothing else happens."""
+"""The device protocol: which messages are parsed, and which are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refusal(topic: str, payload: Any) -> Undecodable:
     return caught.value
 
 
-def test_a_birth_is_read_with_all_its_fields() -> None:
+def test_a_birth_message_is_parsed_with_all_its_fields() -> None:
     birth = {"status": "online", "session": "s1", "boot": 3, "seq": 1, "ts": 5}
 
     uplink = read("iot/v1/dev-1/status", birth | {"heartbeat_seconds": 30})
@@ -70,7 +70,7 @@ def test_fields_of_a_later_version_are_ignored(kind: str) -> None:
     assert read(f"iot/v1/d/{kind}", {"new": {"a": [1]}}).message == Heartbeat()
 
 
-def test_telemetry_takes_whole_and_broken_numbers() -> None:
+def test_telemetry_accepts_integers_and_fractions() -> None:
     uplink = read("iot/v1/d/telemetry", {"metrics": {"t": 21.5, "n": 3}})
 
     assert uplink.message == Telemetry(metrics={"t": 21.5, "n": 3.0})
@@ -126,7 +126,7 @@ def test_telemetry_takes_whole_and_broken_numbers() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_payload_is_said(
+def test_a_bad_payload_is_refused_with_the_reason(
     kind: str, payload: Any, reason: str, words: str
 ) -> None:
     error = refusal(f"iot/v1/dev-1/{kind}", payload)
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_payload_is_said(
         ("iot/v1/gw/child/dev-1/child/x/status", "dev-1"),
     ],
 )
-def test_a_topic_that_is_not_of_the_protocol_is_refused(topic: str, uid: str) -> None:
+def test_an_invalid_topic_is_refused(topic: str, uid: str) -> None:
     error = refusal(topic, {"status": "online"})
 
     assert (error.reason, error.uid) == ("bad_topic", uid)
@@ -162,7 +162,7 @@ def test_a_topic_that_is_not_of_the_protocol_is_refused(topic: str, uid: str) ->
 
 @pytest.mark.parametrize("opener", ["[", '{"a":'])
 @pytest.mark.parametrize("kind", ["heartbeat", "reported"])
-def test_nesting_is_bounded_even_where_nobody_looks(kind: str, opener: str) -> None:
+def test_nesting_is_limited_even_in_unknown_fields(kind: str, opener: str) -> None:
     closer = "]" if opener == "[" else "}"
     deep = opener * 4_000 + "1" + closer * 4_000
     payload = f'{{"version":1,"reported":{{"a":{deep}}},"new":{deep}}}'
@@ -171,7 +171,7 @@ def test_nesting_is_bounded_even_where_nobody_looks(kind: str, opener: str) -> N
     assert refusal(f"iot/v1/d/{kind}", payload.encode()).reason == "bad_json"
 
 
-def test_many_brackets_side_by_side_are_not_deep() -> None:
+def test_many_brackets_side_by_side_do_not_count_as_nesting() -> None:
     document = {"list": [[] for _ in range(10 * MAX_DEPTH)], "text": "\\u0000 as text"}
 
     uplink = read("iot/v1/d/reported", {"version": 1, "reported": document})
@@ -192,7 +192,7 @@ def is_storable(text: str) -> bool:
 
 @given(st.text(), st.binary())
 @example("iot/v1/\ud800/status", b"{}")
-def test_any_topic_and_bytes_end_as_uplink_or_undecodable(
+def test_any_topic_and_payload_become_an_uplink_or_undecodable(
     topic: str, payload: bytes
 ) -> None:
     result = outcome(topic, payload)
@@ -213,7 +213,7 @@ LEAVES = [*KINDS, f"command/{ID}/ack", f"command/{ID}/progress", f"command/{ID}/
 
 
 @given(st.sampled_from(LEAVES), st.dictionaries(FIELDS, JSON))
-def test_any_json_of_known_fields_ends_as_storable_uplink_or_undecodable(
+def test_any_json_of_known_fields_becomes_a_storable_uplink_or_undecodable(
     leaf: str, fields: dict[str, Any]
 ) -> None:
     result = outcome(f"iot/v1/d/{leaf}", json.dumps(fields).encode())

@@ -1,4 +1,4 @@
-"""The OpenAPI schema of the whole REST API is valid, and nothing is guessed."""
+"""The OpenAPI schema of the whole REST API is valid and complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from iotplatform.common.messages import STRUCTS
 
-# Everything that answers a GET with many of something.
+# All paths whose GET answers with a list.
 LISTS = (
     *("tenants/", "projects/", "sites/", "products/", "devices/", "alarms/"),
     *("devices/{uid}/credentials/", "enrolment-keys/", "devices/{uid}/timeline/"),
@@ -37,7 +37,7 @@ def schema() -> Any:
     return generator().get_schema(request=None, public=True)
 
 
-def test_the_schema_says_of_every_list_that_it_comes_in_pages(schema: Any) -> None:
+def test_the_schema_describes_every_list_as_paginated(schema: Any) -> None:
     shapes = schema["components"]["schemas"]
 
     def members(path: str) -> set[str]:
@@ -50,7 +50,7 @@ def test_the_schema_says_of_every_list_that_it_comes_in_pages(schema: Any) -> No
         assert members(path) == {"next", "previous", "results"}, path
 
 
-def test_the_schema_allows_what_answers_hold(schema: Any) -> None:
+def test_the_schema_allows_null_and_empty_values(schema: Any) -> None:
     shapes = schema["components"]["schemas"]
 
     assert shapes["Alarm"]["properties"]["acknowledged_by"]["nullable"] is True
@@ -59,13 +59,15 @@ def test_the_schema_allows_what_answers_hold(schema: Any) -> None:
     assert nothing["maxLength"] == 0
 
 
-def test_the_schema_says_who_may_enter_the_doors_of_devices_and_what_refusals_are(
+def test_the_schema_describes_authentication_and_refusals_of_device_endpoints(
     schema: Any,
 ) -> None:
-    doors = {path: item for path, item in schema["paths"].items() if "/device/" in path}
+    endpoints = {
+        path: item for path, item in schema["paths"].items() if "/device/" in path
+    }
     operations = {
         (path, method): operation
-        for path, item in doors.items()
+        for path, item in endpoints.items()
         for method, operation in item.items()
     }
     scheme = schema["components"]["securitySchemes"]["device"]
@@ -83,7 +85,7 @@ def test_the_schema_says_who_may_enter_the_doors_of_devices_and_what_refusals_ar
     assert all(operation["requestBody"]["required"] for operation in posts)
 
 
-def test_the_shape_of_a_message_is_the_protocols_own(schema: Any) -> None:
+def test_the_schema_of_a_message_matches_the_protocol(schema: Any) -> None:
     shapes = schema["components"]["schemas"]
 
     for struct in STRUCTS.values():

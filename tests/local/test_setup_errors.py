@@ -1,4 +1,4 @@
-"""What the set-up says when it cannot go on: the cause, and what would help."""
+"""Errors of the set-up name the cause and a fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from iotplatform.local.accounts import Account, acting_as
+from iotplatform.local.accounts import Account, run_as
 from iotplatform.local.errors import SetupError
 from iotplatform.local.external import check_reachable, store_urls
 from iotplatform.local.layout import Layout
@@ -30,12 +30,12 @@ from tests.platform_process import BASE, Platform
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port on which somebody listens, who never answers."""
+    """A port with a listener that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_a_python_that_is_too_old_is_told_which_is_needed() -> None:
+def test_an_old_python_gets_a_message_with_the_needed_version() -> None:
     complaint = python_version.complaint_about((3, 9, 2), "/usr/bin/python3")  # type: ignore[no-untyped-call]
 
     assert "Python 3.11 or newer is needed" in complaint
@@ -44,14 +44,16 @@ def test_a_python_that_is_too_old_is_told_which_is_needed() -> None:
 
 
 @pytest.mark.parametrize("first", [bootstrap, python_version])
-def test_the_first_scripts_are_read_by_old_pythons(first: ModuleType) -> None:
+def test_old_pythons_can_parse_the_first_scripts(first: ModuleType) -> None:
     source = Path(str(first.__file__)).read_text()
 
     ast.parse(source, feature_version=(3, 4))
 
 
 @pytest.mark.parametrize("missing", ["venv", "ensurepip"])
-def test_a_python_without_venv_is_told_what_to_install(missing: str) -> None:
+def test_a_python_without_venv_gets_a_message_with_the_package_to_install(
+    missing: str,
+) -> None:
     with pytest.raises(SetupError, match=r"python3\.\d+-venv") as error:
         check_venv(lambda name: None if name == missing else object())
 
@@ -68,7 +70,7 @@ def test_changed_requirements_are_installed_again(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "more.txt") != before
 
 
-def test_a_machine_without_npm_uses_the_one_of_the_environment(
+def test_a_machine_without_npm_uses_the_npm_of_the_virtual_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
@@ -87,25 +89,27 @@ def test_the_lock_file_names_no_registry() -> None:
     assert '"resolved"' not in lock
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken_port: int) -> None:
+def test_a_requested_port_that_is_in_use_is_an_error(taken_port: int) -> None:
     with pytest.raises(SetupError, match=f"PORT: port {taken_port} is in use") as error:
         public_port("PORT", str(taken_port), 8000, print)
 
     assert f"process {os.getpid()}" in str(error.value)
 
 
-def test_a_default_port_that_is_taken_gives_way_to_the_next(taken_port: int) -> None:
-    said: list[str] = []
+def test_the_next_free_port_replaces_a_default_port_that_is_in_use(
+    taken_port: int,
+) -> None:
+    lines: list[str] = []
 
-    port = public_port("MQTT_PORT", "", taken_port, said.append)
+    port = public_port("MQTT_PORT", "", taken_port, lines.append)
 
     assert port > taken_port
-    assert f"MQTT_PORT is {port} instead" in said[0]
+    assert f"MQTT_PORT is {port} instead" in lines[0]
 
 
 @pytest.mark.parametrize("text", ["http", "0", "70000", "-1"])
-def test_a_port_that_is_no_number_is_an_error(text: str) -> None:
-    with pytest.raises(SetupError, match=r"PORT: .* is no port number"):
+def test_a_port_that_is_not_a_number_is_an_error(text: str) -> None:
+    with pytest.raises(SetupError, match=r"PORT: .* is not a port number"):
         public_port("PORT", text, 8000, print)
 
 
@@ -113,7 +117,7 @@ def test_a_port_that_is_no_number_is_an_error(text: str) -> None:
     ("name", "scheme"),
     [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("MQTT_URL", "mqtt")],
 )
-def test_a_store_that_is_not_there_is_named_with_host_and_port(
+def test_a_store_that_does_not_answer_is_reported_with_host_and_port(
     name: str, scheme: str
 ) -> None:
     port = free_port()
@@ -128,15 +132,15 @@ def test_an_empty_address_means_the_embedded_store() -> None:
     assert store_urls(environment) == {"REDIS_URL": "redis://theirs"}
 
 
-def test_a_folder_that_no_means_opens_is_named() -> None:
-    stranger = Account("nobody", 65534, 65534)
+def test_a_folder_that_the_account_cannot_read_is_reported() -> None:
+    stranger = Account(65534, 65534, "nobody")
 
-    with pytest.raises(SetupError, match="who cannot get at /no/such/folder"):
-        acting_as(stranger, binary=Path("/bin/true"), folder=Path("/no/such/folder"))
+    with pytest.raises(SetupError, match="who cannot read /no/such/folder"):
+        run_as(stranger, binary=Path("/bin/true"), folder=Path("/no/such/folder"))
 
 
 @pytest.mark.parametrize("name", ["PORT", "MQTT_PORT"])
-def test_a_taken_port_ends_the_start_and_leaves_nothing_running(
+def test_a_port_in_use_ends_the_start_and_leaves_nothing_running(
     taken_port: int, name: str
 ) -> None:
     platform = Platform(environment={name: str(taken_port)})
@@ -163,7 +167,7 @@ def test_an_unreachable_store_ends_the_start_before_anything_else_starts() -> No
     platform.discard()
 
 
-def test_a_demo_of_no_size_is_refused() -> None:
+def test_a_demo_with_an_invalid_size_is_refused() -> None:
     environment = os.environ | {"DEVICES": "many", "IOT_DATA_DIR": "/nowhere"}
     done = subprocess.run(
         [sys.executable, "manage.py", "up", "--demo"],
@@ -175,7 +179,7 @@ def test_a_demo_of_no_size_is_refused() -> None:
     )
 
     assert done.returncode != 0
-    assert "DEVICES: 'many' is no number" in done.stderr
+    assert "DEVICES must be from 1 to 100000, not 'many'" in done.stderr
 
 
 def test_a_folder_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:

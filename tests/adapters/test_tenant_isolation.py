@@ -1,7 +1,7 @@
-"""A word that a tenant's device says over MQTT reaches nobody of another tenant.
+"""A device's messages over MQTT never reach another tenant.
 
-On a real Mosquitto, with a real bridge. The other tenant's device listens to whatever
-it may, and more; its people look at every list.
+The test uses a real Mosquitto and a real bridge. A device of the other tenant tries to
+subscribe to everything, and the other tenant's users open every list.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from registry.models import Device
 from state.models import Alarm, DeadLetter, TelemetrySummary, Twin
 from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.broker_process import BrokerProcess
-from tests.commands.field import Unit, ask
+from tests.commands.units import Unit, ask
 from tests.factories import DeviceFactory
+from tests.isolation.people import Caller, member_of
+from tests.isolation.routes import KIND_OF, Kind
+from tests.isolation.rows import Rows
+from tests.isolation.walk import everything_of
 from tests.local.hostile import FILTERS
 from tests.local.raw_mqtt import Closed, RawClient
 from tests.waiting import wait_until
-from tests.wall.people import Caller, member_of
-from tests.wall.routes import KIND_OF, Kind
-from tests.wall.rows import Rows
-from tests.wall.walk import everything_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,29 +46,29 @@ def connected(broker: BrokerProcess, device: Device) -> RawClient:
 
     def client() -> RawClient | None:
         found = RawClient(broker.port, uid, secret)
-        return found if found.is_welcome else None
+        return found if found.is_accepted else None
 
     found = wait_until(client, what="the broker knows the device")
     assert found is not None
     return found
 
 
-def say_everything(client: RawClient, uid: str, word: str) -> None:
-    """Say the word in each kind of message, and in one that cannot be read."""
-    said = {
+def publish_everything(client: RawClient, uid: str, word: str) -> None:
+    """Send the word in each kind of message, and in an invalid one."""
+    bodies = {
         "status": {"status": "online", "session": word},
         "telemetry": {"metrics": {word: 21.5}},
         "reported": {"version": 1, "reported": {word: word}},
         "event": {"code": word, "severity": "critical", "state": "raised"},
         "heartbeat": {"boot": word},
     }
-    for kind, body in said.items():
+    for kind, body in bodies.items():
         topic = f"iot/v1/{uid}/{kind}".encode()
         client.publish(topic, json.dumps(body).encode(), retain=kind == "status")
 
 
 def is_stored(device: Device) -> bool:
-    """Whether all that was said has got where it belongs."""
+    """Whether all messages of the device are stored."""
     return (
         Alarm.objects.filter(device=device).exists()
         and DeadLetter.objects.filter(tenant=device.tenant).exists()
@@ -78,7 +78,7 @@ def is_stored(device: Device) -> bool:
 
 
 def filters_about(victim: Device, own: Device) -> list[bytes]:
-    """Return everything that a hostile device subscribes to, with these two names."""
+    """Return all filters that a hostile device tries, with the uids of these two."""
     names = (b"dev-2", victim.uid.encode()), (b"dev-1", own.uid.encode())
     found = []
     for topic in FILTERS:
@@ -88,8 +88,8 @@ def filters_about(victim: Device, own: Device) -> list[bytes]:
     return found
 
 
-def told_to(caller: Caller, word: str) -> list[str]:
-    """Return the lists of REST and console that tell somebody the word."""
+def lists_that_show(caller: Caller, word: str) -> list[str]:
+    """Return the lists of REST API and console that show the word to this caller."""
     routes = [route for route, kind in KIND_OF.items() if kind is Kind.MANY]
     return [
         route
@@ -98,7 +98,7 @@ def told_to(caller: Caller, word: str) -> list[str]:
     ]
 
 
-def test_what_a_device_says_is_heard_by_nobody_of_another_tenant(
+def test_no_one_in_another_tenant_receives_a_devices_messages(
     broker: BrokerProcess, bridge: BridgeProcess, counted: Counter[str]
 ) -> None:
     word = f"qj{token_hex(3)}"
@@ -106,21 +106,21 @@ def test_what_a_device_says_is_heard_by_nobody_of_another_tenant(
     theirs = DeviceFactory.create()
     assert ours.tenant != theirs.tenant
     listener, speaker = connected(broker, ours), connected(broker, theirs)
-    ear = RawClient(
+    platform = RawClient(
         broker.broker.platform_port, b"@bridge", b"bridge-secret", client_id=b"ear"
     )
-    ear.subscribe(b"iot/v1/#")
+    platform.subscribe(b"iot/v1/#")
     filters = [*filters_about(theirs, ours), f"iot/v1/{ours.uid}/down/#".encode()]
     for topic in filters:
         try:
             listener.subscribe(topic)
-        except Closed:  # for a topic that is none
+        except Closed:  # for an invalid filter
             listener = connected(broker, ours)
     listener.subscribe(filters[-1])
     speaker.subscribe(f"iot/v1/{theirs.uid}/down/#".encode())
 
     listener.publish(f"iot/v1/{ours.uid}/status".encode(), b'{"status": "online"}')
-    say_everything(speaker, theirs.uid, word)
+    publish_everything(speaker, theirs.uid, word)
     for name, params in (("set_config", {word: word}), ("reboot", {})):
         ask(Unit(theirs), name, params)
     wait_until(lambda: is_stored(theirs), seconds=30, what="all of it is stored")
@@ -130,19 +130,19 @@ def test_what_a_device_says_is_heard_by_nobody_of_another_tenant(
     wait_until(
         lambda: Command.objects.get(pk=last.pk).status == "sent",
         seconds=30,
-        what="the broker took the last command",
+        what="the last command is sent",
     )
-    heard = listener.until(f"iot/v1/{ours.uid}/down/command".encode(), seconds=30)
-    ear.is_alive()
+    received = listener.until(f"iot/v1/{ours.uid}/down/command".encode(), seconds=30)
+    platform.is_alive()
 
-    assert sum(word.encode() in m.topic + m.payload for m in ear.heard) >= 5
-    assert {topic.split(b"/")[2] for topic in heard} == {ours.uid.encode()}
-    assert not any(word.encode() in m.topic + m.payload for m in listener.heard)
+    assert sum(word.encode() in m.topic + m.payload for m in platform.received) >= 5
+    assert {topic.split(b"/")[2] for topic in received} == {ours.uid.encode()}
+    assert not any(word.encode() in m.topic + m.payload for m in listener.received)
     own, other = everything_of(Rows(ours.tenant)), everything_of(Rows(theirs.tenant))
     assert word in str(other)
     assert word not in str(own)
-    assert "alarms/" in told_to(member_of(theirs.tenant, Role.ADMIN), word)
-    assert told_to(member_of(ours.tenant, Role.ADMIN), word) == []
-    counted["filters of another tenant's device that heard no word"] += len(filters)
-    for client in (listener, speaker, ear):
+    assert "alarms/" in lists_that_show(member_of(theirs.tenant, Role.ADMIN), word)
+    assert lists_that_show(member_of(ours.tenant, Role.ADMIN), word) == []
+    counted["filters of another tenant's device that received nothing"] += len(filters)
+    for client in (listener, speaker, platform):
         client.drop()

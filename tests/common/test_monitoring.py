@@ -1,4 +1,4 @@
-"""Live, ready, figures: without a token, and without any tenant's data."""
+"""Health, readiness and metrics: without a token, and without data of tenants."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def beat(seconds_ago: float = 0.0) -> None:
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index has tests of its own; here it is there."""
+    """The index has its own tests; here it always works."""
     monkeypatch.setitem(readiness.CHECKS, "index", lambda: None)
 
 
@@ -51,13 +51,15 @@ def test_a_process_that_runs_is_live(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_all_parts_there_is_ready(client: Client, db: None, index: None) -> None:
+def test_the_platform_is_ready_when_all_parts_work(
+    client: Client, db: None, index: None
+) -> None:
     beat()
 
     assert set(parts_of(client, 200).values()) == {"ok"}
 
 
-def test_each_part_that_is_missing_is_named(
+def test_each_missing_part_is_named(
     client: Client, db: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.REDIS_URL = "redis://:hush@127.0.0.1:1/0"
@@ -74,7 +76,7 @@ def test_each_part_that_is_missing_is_named(
     assert "hush" not in str(parts)
 
 
-def test_a_bridge_that_fell_silent_is_not_ready(
+def test_a_bridge_without_a_recent_heartbeat_is_not_ready(
     client: Client, db: None, index: None
 ) -> None:
     beat(seconds_ago=60)
@@ -82,7 +84,7 @@ def test_a_bridge_that_fell_silent_is_not_ready(
     assert "1 of 1" in parts_of(client, 503)["broker"]
 
 
-def test_the_demo_is_ready_once_its_file_is_there(
+def test_the_demo_is_ready_once_its_file_exists(
     client: Client, db: None, index: None, settings: Any, tmp_path: Path
 ) -> None:
     beat()
@@ -112,7 +114,7 @@ def test_metrics_are_prometheus_text_without_tenants(
     assert "canary" not in text
 
 
-def test_the_platforms_figures_are_for_superusers(
+def test_only_superusers_see_the_platforms_figures(
     superuser: APIClient, manager: APIClient
 ) -> None:
     beat()

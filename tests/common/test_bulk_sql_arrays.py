@@ -37,7 +37,7 @@ def read_back(kind: str, values: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("kind", COLUMNS)
 @given(data=st.data())
-def test_what_was_written_is_read_back(kind: str, data: st.DataObject) -> None:
+def test_an_array_is_read_back_as_written(kind: str, data: st.DataObject) -> None:
     values = data.draw(st.lists(COLUMNS[kind] | st.none(), max_size=20))
     found = read_back(kind, values)
     assert len(found) == len(values)
@@ -49,10 +49,10 @@ def test_what_was_written_is_read_back(kind: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
-def test_infinity_is_kept_beside_whole_numbers(value: float) -> None:
+def test_infinity_is_preserved_beside_integers(value: float) -> None:
     assert read_back("float8", [1, value, 2.5]) == [1.0, value, 2.5]
 
 
-def test_words_that_mean_something_in_an_array_stay_words() -> None:
+def test_special_words_of_arrays_stay_text() -> None:
     words = ["NULL", "null", "", "{}", 'a"b', "a\\b", "a,b", " x "]
     assert read_back("text", words) == words

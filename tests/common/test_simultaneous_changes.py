@@ -1,4 +1,4 @@
-"""Of two changes at the same instant to the version that both saw, one is made."""
+"""Of two simultaneous changes to the same version, one is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import connection
 from rest_framework.test import APIClient
 
-from registry.choices import Scope
+from registry.choices import TokenScope
 from registry.services.tokens import create_token
 from tests.api.test_versions import VERSIONED, make
 from tests.api.world import API, OBJECTS
@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# The table of each collection whose name is not its model's in the plural.
+# The models whose names are not the singular of their collections.
 MODEL_OF = {
     "hardware-revisions": "registry.HardwareRevision",
     "batches": "registry.Batch",
@@ -33,7 +33,7 @@ MODEL_OF = {
     "maintenance-windows": "state.MaintenanceWindow",
 }
 PREREQUISITES = ("projects", "sites", "products", "hardware-revisions", "devices")
-# What is retired or revoked, and there to be changed as before.
+# DELETE only retires or revokes these; they can still be changed.
 STAY = {"devices", "enrolment-keys"}
 WAITING = """
     SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -48,11 +48,11 @@ def table_of(collection: str) -> str:
 
 @pytest.fixture
 def key() -> str:
-    """Of somebody who may do all of it, in a tenant with what the others need."""
+    """The key of a superuser, in a tenant with the objects that others depend on."""
     TenantFactory(slug="acme")
     UserFactory(username="newcomer")
     _, key = create_token(
-        user=UserFactory(is_superuser=True), name="all", scopes=Scope.values
+        user=UserFactory(is_superuser=True), name="all", scopes=TokenScope.values
     )
     for collection, body in OBJECTS:
         if collection in PREREQUISITES:
@@ -71,7 +71,7 @@ def client(key: str) -> APIClient:
 
 @contextmanager
 def held_back(table: str) -> Iterator[psycopg.Connection[Any]]:
-    """Keep everybody from changing a row of the table, until the end of this."""
+    """Lock all rows of the table against changes, inside this context."""
     given = connection.get_connection_params()
     given = {k: v for k, v in given.items() if k not in ("context", "cursor_factory")}
     given["options"] = "-c role=iot_platform"
@@ -87,7 +87,7 @@ def both_wait(watcher: psycopg.Connection[Any]) -> bool:
 
 
 def at_once(table: str, *requests: Any) -> list[int]:
-    """Send two requests that meet at the row's lock; return how they ended."""
+    """Send requests that wait for the same row's lock; return their status codes."""
 
     def send(request: Any) -> int:
         try:
@@ -102,7 +102,7 @@ def at_once(table: str, *requests: Any) -> list[int]:
         return sorted(future.result() for future in sent)
 
 
-def test_of_two_changes_to_the_version_that_both_saw_one_is_made(key: str) -> None:
+def test_of_two_changes_to_the_same_version_one_is_refused(key: str) -> None:
     outcomes = {}
     for collection, (body, change) in VERSIONED.items():
         url, seen = make(client(key), collection, body)
@@ -117,7 +117,7 @@ def test_of_two_changes_to_the_version_that_both_saw_one_is_made(key: str) -> No
     assert outcomes == {collection: [200, 412] for collection in VERSIONED}
 
 
-def test_what_is_changed_at_the_instant_of_its_deletion_is_not_both(key: str) -> None:
+def test_of_a_simultaneous_change_and_deletion_one_is_refused(key: str) -> None:
     outcomes = {}
     for collection, (body, change) in VERSIONED.items():
         if collection in STAY:
@@ -132,7 +132,7 @@ def test_what_is_changed_at_the_instant_of_its_deletion_is_not_both(key: str) ->
 
         outcomes[collection] = at_once(table_of(collection), patch, delete)
 
-    # Whoever came second: their version is outdated, or there is nothing any more.
+    # The second request finds a newer version, or no object at all.
     assert {
         collection: found
         for collection, found in outcomes.items()

@@ -1,4 +1,4 @@
-"""How a process of ours is asked to stop."""
+"""Stop a process by SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 def stop_event() -> threading.Event:
-    """An event that SIGTERM and SIGINT set.
+    """Return an event that SIGTERM and SIGINT set.
 
-    Installed by hand: SIGINT is ignored in a job that a shell started with `&`.
+    SIGINT too: it is ignored in a job that a shell started with `&`.
     """
     event = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What no device should send: a corpus, and mutations of what devices do send."""
+"""Bad messages: a list of them, and random changes of good messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_METRICS: list[Any] = [
     *({"t": {}}, {"": 1}, {LONG: 1}, {f"m{n}": n for n in range(257)}),
 ]
 NO_DOCUMENT: list[Any] = [None, 1, "x", [], True, {"a": "\0"}, {"\0": 1}]
-# For each field of each message: values that it cannot have.
+# Invalid values for each field of each message.
 WRONG: dict[str, dict[str, list[Any]]] = {
     "status": {
         "status": NO_CHOICE,
@@ -69,7 +69,7 @@ REQUIRED = {
     "ack": ["status"],
     "result": ["status"],
 }
-# Bytes that are no message of any kind, and why.
+# Bytes that are not a message of any kind, with the reason.
 JUNK: list[tuple[bytes, str]] = [
     (b"", "empty"),
     (b" ", "bad_json"),
@@ -95,7 +95,7 @@ JUNK: list[tuple[bytes, str]] = [
     (b"[" * 10_000, "bad_message"),
     (b"{" + b" " * MAX_PAYLOAD_BYTES + b"}", "too_large"),
 ]
-# What makes a good message a bad one when it stands in it too, though unknown.
+# Members that make a good message bad, although their names are unknown.
 MEMBERS: list[tuple[bytes, str]] = [
     (b'"a":1,', "bad_json"),
     (b'"a":1}{}', "bad_json"),
@@ -126,7 +126,7 @@ BAD_IDS = ["", "1", "null", ID[:-1], ID + "0", "{" + ID + "}", ID.replace("-", "
 
 @dataclass(frozen=True)
 class Bad:
-    """A message, and the reason that it must be kept with."""
+    """A bad message, and the reason that its dead letter must have."""
 
     topic: str
     payload: bytes
@@ -134,7 +134,7 @@ class Bad:
 
 
 def bad_payloads(uid: str) -> Iterator[Bad]:
-    """Yield what a device may send on its own topics that is not of the protocol."""
+    """Yield invalid messages on the device's own topics."""
     for kind, branch in BRANCHES.items():
         topic = f"iot/v1/{uid}/{branch}"
         for junk, reason in JUNK:
@@ -152,7 +152,7 @@ def bad_payloads(uid: str) -> Iterator[Bad]:
 
 
 def bad_topics(uid: str) -> Iterator[Bad]:
-    """Yield topics that the bridge hears and that name no device or no command."""
+    """Yield topics that the bridge subscribes to but that have an invalid uid or id."""
     for bad in BAD_UIDS:
         yield Bad(f"iot/v1/{bad}/heartbeat", b"{}", "bad_topic")
         yield Bad(f"iot/v1/{uid}/child/{bad}/heartbeat", b"{}", "bad_topic")
@@ -172,9 +172,9 @@ TOKENS = [
 
 
 def mutated(uid: str, chance: random.Random) -> tuple[str, bytes]:
-    """Return a message that was good before some of it was changed.
+    """Return a good message with random changes.
 
-    Its topic is one that the bridge hears and a broker takes.
+    The broker accepts its topic, and the bridge subscribes to it.
     """
     kind = chance.choice(list(BRANCHES))
     body = GOOD[kind] | {"boot": chance.randrange(3), "seq": chance.randrange(100)}
@@ -199,10 +199,10 @@ def mutated(uid: str, chance: random.Random) -> tuple[str, bytes]:
     if chance.random() < 0.1:
         spot = topic.index(uid) + chance.randrange(len(uid) + 1)
         changed = topic[:spot] + chance.choice(":é .-A0") + topic[spot + 1 :]
-        topic = changed if is_heard(changed) else topic
+        topic = changed if is_subscribed(changed) else topic
     return topic, bytes(data)
 
 
-def is_heard(topic: str) -> bool:
-    """Whether the bridge subscribes to it."""
+def is_subscribed(topic: str) -> bool:
+    """Whether the bridge subscribes to the topic."""
     return any(mqtt.topic_matches_sub(pattern, topic) for pattern in FILTERS)

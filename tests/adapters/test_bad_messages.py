@@ -1,4 +1,4 @@
-"""What no device should send, through both doors: kept, and stopping none."""
+"""Bad messages over MQTT and HTTP become dead letters and stop no other message."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from iotplatform.common.messages import UID_PATTERN, Undecodable, parse
+from iotplatform.common.ids import UID
+from iotplatform.common.messages import Undecodable, parse
 from iotplatform.local.broker import BRIDGE_USER
 from registry.models import Device
 from state.models import Alarm, DeadLetter
 from state.services.dead_letters import KEPT_OF_SENDER
-from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
-from tests.adapters.corpus import (
+from tests.adapters.bad_messages import (
     BRANCHES,
     GOOD,
     ID,
@@ -27,9 +27,10 @@ from tests.adapters.corpus import (
     bad_payloads,
     bad_topics,
     encoded,
-    is_heard,
+    is_subscribed,
     mutated,
 )
+from tests.adapters.bridge_process import BridgeProcess, wait_for_listening
 from tests.adapters.http_client import http_unit
 from tests.broker_process import BrokerProcess
 from tests.factories import DeviceFactory
@@ -39,20 +40,20 @@ from tests.waiting import wait_until
 SEED = 20_261_126
 MUTATIONS, MUTATIONS_AT_FULL_SIZE = 400, 10_000
 KEPT_BYTES = 65_536
-# What reads well, and is not the sender's to say.
+# Reasons for messages that are valid, but that this sender may not send.
 OF_THE_PLATFORM = {"unknown_command", "unknown_device", "gateway_mismatch", "refused"}
 Letter = tuple[str, bytes, str]
 
 
 class Field:
-    """Devices, of which one connection sends everything in order."""
+    """Devices that send everything in order over one connection."""
 
     def __init__(self, broker: BrokerProcess, count: int) -> None:
         self.devices = DeviceFactory.create_batch(count)
         self.codes: set[str] = set()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "@field")
         self._client.max_inflight_messages_set(1_000)
-        # The platform's own account may speak for every device, and for none.
+        # The platform's account may publish on every topic.
         self._client.username_pw_set(BRIDGE_USER, broker.broker.password)
         self._client.connect("127.0.0.1", broker.broker.platform_port)
         self._client.loop_start()
@@ -61,7 +62,7 @@ class Field:
         self._client.publish(topic, payload, qos=1)
 
     def send_good(self, number: int) -> None:
-        """An event of one of them, each with a code of its own."""
+        """Send an event of one device, with a unique code."""
         device = self.devices[number % len(self.devices)]
         code = f"good-{number}"
         self.codes.add(code)
@@ -101,7 +102,7 @@ def of(bad: Bad) -> Letter:
 
 
 def foreign(device: Device) -> list[Bad]:
-    """What reads well and is another's: unknown, retired, no child, no command."""
+    """Valid messages of others: unknown, retired, not a child, unknown command."""
     gateway, _ = make_family()
     retired = DeviceFactory.create(lifecycle="retired")
     good = {kind: encoded(body) for kind, body in GOOD.items()}
@@ -125,7 +126,7 @@ def foreign(device: Device) -> list[Bad]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_each_of_the_corpus_is_a_dead_letter_with_its_reason_and_stops_no_other(
+def test_each_bad_message_over_mqtt_is_a_dead_letter_with_its_reason_and_stops_no_other(
     broker: BrokerProcess,
     bridge: BridgeProcess,
     counted: Counter[str],
@@ -153,7 +154,7 @@ def test_each_of_the_corpus_is_a_dead_letter_with_its_reason_and_stops_no_other(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_mutated_messages_are_taken_or_dead_letters_and_stop_no_other(
+def test_mutated_messages_are_ingested_or_dead_letters_and_stop_no_other(
     broker: BrokerProcess,
     bridge: BridgeProcess,
     counted: Counter[str],
@@ -175,8 +176,8 @@ def test_mutated_messages_are_taken_or_dead_letters_and_stop_no_other(
 
     found = letters()
     lost = expected - found
-    assert all(UID_PATTERN.fullmatch(topic.split("/")[2]) is None for topic, *_ in lost)
-    # Who has no name shares one bound with all who have none.
+    assert all(UID.fullmatch(topic.split("/")[2]) is None for topic, *_ in lost)
+    # All senders without a valid uid share one limit.
     if lost:
         assert DeadLetter.objects.filter(sender="").count() == KEPT_OF_SENDER
     more = Counter[str]()
@@ -189,8 +190,8 @@ def test_mutated_messages_are_taken_or_dead_letters_and_stop_no_other(
 
 
 def reason_of(topic: str, payload: bytes) -> str | None:
-    """What the protocol says of it; None: it reads well."""
-    assert is_heard(topic)
+    """Return why the protocol refuses a message; None if it is valid."""
+    assert is_subscribed(topic)
     at = datetime.now(UTC)
     try:
         parse(topic, payload, retained=False, arrived_at=at, adapter="mqtt")
@@ -200,7 +201,7 @@ def reason_of(topic: str, payload: bytes) -> str | None:
 
 
 @pytest.mark.django_db
-def test_the_door_over_http_refuses_each_of_the_corpus_and_keeps_it(
+def test_each_bad_message_over_http_is_refused_and_kept_as_a_dead_letter(
     counted: Counter[str], is_long: bool
 ) -> None:
     for kind, branch in BRANCHES.items():
@@ -210,7 +211,7 @@ def test_the_door_over_http_refuses_each_of_the_corpus_and_keeps_it(
             b
             for b in bad_payloads(unit.device.uid)
             if b.topic.endswith(branch)
-            and b.payload != b"[{}]"  # here it is a list of one message
+            and b.payload != b"[{}]"  # over HTTP, this is a list with one message
         ]
         bad = of_kind if is_long else of_kind[len(kind) % 8 :: 8]
         for number, one in enumerate(bad):
@@ -229,14 +230,16 @@ def test_the_door_over_http_refuses_each_of_the_corpus_and_keeps_it(
 
 
 @pytest.mark.django_db
-def test_in_a_list_over_http_the_bad_ones_are_named_and_the_good_ones_taken() -> None:
+def test_in_a_list_over_http_bad_messages_are_named_and_good_ones_are_ingested() -> (
+    None
+):
     unit = http_unit()
     bad = [
         b.payload
         for b in bad_payloads(unit.device.uid)
         if b.topic.endswith("/event")
         and b.reason == "bad_message"
-        and b.payload != b"[" * 10_000  # no list holds it
+        and b.payload != b"[" * 10_000  # it would break the list around it
     ]
     good = [GOOD["event"] | {"code": f"good-{n}"} for n in range(len(bad))]
     pairs = zip(map(encoded, good), bad, strict=True)
@@ -244,7 +247,7 @@ def test_in_a_list_over_http_the_bad_ones_are_named_and_the_good_ones_taken() ->
 
     answer = unit.post("event", b"[" + mixed + b"]")
 
-    said = json.loads(answer.content)
-    assert (answer.status_code, said["taken"]) == (400, len(good))
-    assert len(said["errors"]) == len(bad)
+    body = json.loads(answer.content)
+    assert (answer.status_code, body["taken"]) == (400, len(good))
+    assert len(body["errors"]) == len(bad)
     assert Alarm.objects.filter(device=unit.device).count() == len(good)

@@ -1,4 +1,4 @@
-"""Batches of the bridge: what cannot be taken is a dead letter, the rest is kept."""
+"""Batches of the bridge: bad messages become dead letters, the others are stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reasons() -> list[str]:
     return list(DeadLetter.objects.order_by("pk").values_list("reason", flat=True))
 
 
-def test_what_cannot_be_read_or_placed_is_a_dead_letter_and_the_rest_is_kept() -> None:
+def test_bad_messages_become_dead_letters_and_the_others_are_stored() -> None:
     device = DeviceFactory.create()
     gateway, _ = make_family()
     retired = DeviceFactory.create(lifecycle="retired")
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_or_placed_is_a_dead_letter_and_the_rest_is_kept() -
 
 
 @pytest.mark.parametrize("body", [{}, b"not json"])
-def test_what_a_gateway_says_of_anothers_device_stays_with_the_gateway(
+def test_a_gateways_message_for_another_tenants_device_is_a_dead_letter_of_the_gateway(
     body: Any,
 ) -> None:
     gateway, _ = make_family()
@@ -80,7 +80,7 @@ def test_what_a_gateway_says_of_anothers_device_stays_with_the_gateway(
     assert not Presence.objects.filter(pk=theirs.pk).exists()
 
 
-def test_a_message_that_the_database_refuses_is_found_and_the_others_are_kept() -> None:
+def test_a_message_that_the_database_refuses_does_not_stop_the_others() -> None:
     device, other = DeviceFactory.create(), DeviceFactory.create()
     huge = {"metrics": {"temperature": 1.7e308}}
     topic = f"iot/v1/{device.uid}/telemetry"
@@ -94,7 +94,7 @@ def test_a_message_that_the_database_refuses_is_found_and_the_others_are_kept() 
     assert TelemetrySummary.objects.get(pk=device.pk).latest["temperature"]["value"]
 
 
-def test_only_junk_makes_a_device_heard_and_not_active() -> None:
+def test_a_device_that_sends_only_invalid_messages_is_seen_but_not_active() -> None:
     device = DeviceFactory.create()
 
     intake.commit([received(f"iot/v1/{device.uid}/heartbeat", b"junk")])
@@ -104,7 +104,7 @@ def test_only_junk_makes_a_device_heard_and_not_active() -> None:
     assert row.last_activity_at is None
 
 
-def test_a_retained_message_is_neither_taken_nor_a_dead_letter() -> None:
+def test_a_retained_message_is_ignored() -> None:
     device = DeviceFactory.create()
 
     intake.commit(
@@ -129,12 +129,12 @@ def test_a_retained_message_is_neither_taken_nor_a_dead_letter() -> None:
         ("mqtt://host?version=4", "version"),
     ],
 )
-def test_a_bad_broker_address_says_what_is_wrong(url: str, says: str) -> None:
+def test_a_bad_broker_url_is_refused_with_the_reason(url: str, says: str) -> None:
     with pytest.raises(BadAddress, match=says):
         BrokerAddress.parse(url)
 
 
-def test_a_broker_address_says_what_the_broker_can_do() -> None:
+def test_a_broker_url_is_parsed() -> None:
     new = BrokerAddress.parse("mqtt://%40bridge:s%2Fx@host:99?version=5&share=b")
     old = BrokerAddress.parse("mqtts://host?version=3.1.1&share=")
 

@@ -1,4 +1,4 @@
-"""The clock that starts every sweep, when the machine's clock is set."""
+"""The schedule of periodic tasks, when the machine's clock changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 
 
 class Noting(Scheduler):  # type: ignore[misc]
-    """Beat's own scheduler; what it would send is noted, for nobody works here."""
+    """Beat's scheduler, but it records the tasks that it would send."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -24,13 +24,13 @@ class Noting(Scheduler):  # type: ignore[misc]
         self.sent.append(entry.task)
 
     def sends(self, task: str) -> bool:
-        """Turn once; whether the task has been sent."""
+        """Run the scheduler once; return whether the task was sent."""
         self.tick()
         return task in self.sent
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_sweeps_go_on_when_the_clock_is_set(hours: int) -> None:
+def test_sweeps_continue_when_the_clock_changes(hours: int) -> None:
     beat = Noting()
     wait_until(lambda: beat.sends("state.sweep"), what="the first sweep")
     beat.sent.clear()
@@ -39,9 +39,7 @@ def test_sweeps_go_on_when_the_clock_is_set(hours: int) -> None:
         wait_until(lambda: beat.sends("state.sweep"), what="a sweep")
 
 
-def test_what_is_rare_is_done_at_the_start_and_stays_rare_when_the_clock_is_set() -> (
-    None
-):
+def test_rare_tasks_run_at_the_start_and_not_again_when_the_clock_changes() -> None:
     beat = Noting()
     wait_until(lambda: beat.sends("state.keep_history"), what="the first look")
     wait_until(lambda: beat.sends("commands.keep_history"), what="the first look")

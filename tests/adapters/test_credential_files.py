@@ -1,4 +1,4 @@
-"""`manage.py mosquitto_files`: the broker has what the registry says, and no more."""
+"""`manage.py mosquitto_files`: the broker knows exactly the registry's credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from iotplatform.local.credential_files import DeviceFiles, may_connect
+from iotplatform.adapters.mqtt.credential_files import DeviceFiles, may_connect
 from iotplatform.management.commands.mosquitto_files import synchronise
 from registry.device_secrets import make_verifier
 from registry.models import Credential, Device
@@ -43,7 +43,7 @@ def lines_for(*uids: str) -> list[BrokerLine]:
     return [BrokerLine(uid, make_verifier(SECRET), 1) for uid in uids]
 
 
-def is_let_in(process: BrokerProcess, uid: str) -> bool:
+def can_connect(process: BrokerProcess, uid: str) -> bool:
     return may_connect(("127.0.0.1", process.port), uid, SECRET)
 
 
@@ -53,30 +53,30 @@ def credential_of(device: Device) -> Credential:
     )
 
 
-def test_a_device_may_connect_as_soon_as_its_line_is_published(
+def test_a_device_can_connect_as_soon_as_its_line_is_published(
     running: BrokerProcess,
 ) -> None:
     files = files_of(running)
     for number in range(5):
         uid = f"new-{number}"
-        assert not is_let_in(running, uid)
+        assert not can_connect(running, uid)
 
         assert files.publish(lines_for(uid))
 
-        assert is_let_in(running, uid)
+        assert can_connect(running, uid)
 
 
-def test_a_device_that_is_left_out_is_refused(running: BrokerProcess) -> None:
+def test_a_device_without_a_line_is_refused(running: BrokerProcess) -> None:
     files = files_of(running)
     files.publish(lines_for("stays", "goes"))
 
     files.publish(lines_for("stays"))
 
-    assert is_let_in(running, "stays")
-    assert not is_let_in(running, "goes")
+    assert can_connect(running, "stays")
+    assert not can_connect(running, "goes")
 
 
-def test_unchanged_lines_are_neither_written_nor_loaded_again(
+def test_unchanged_lines_are_not_written_again(
     running: BrokerProcess,
 ) -> None:
     files = files_of(running)
@@ -90,7 +90,7 @@ def test_unchanged_lines_are_neither_written_nor_loaded_again(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_the_file_is_the_brokers_and_nobody_elses(running: BrokerProcess) -> None:
+def test_only_the_broker_may_read_the_file(running: BrokerProcess) -> None:
     files_of(running).publish(lines_for("dev-1"))
 
     file = (running.folder / "devices.passwd").stat()
@@ -98,7 +98,7 @@ def test_the_file_is_the_brokers_and_nobody_elses(running: BrokerProcess) -> Non
     assert file.st_uid == running.folder.stat().st_uid
 
 
-def test_nothing_is_called_published_while_the_broker_is_away() -> None:
+def test_nothing_counts_as_published_while_the_broker_is_down() -> None:
     need_mosquitto()
     process = BrokerProcess()
     files = files_of(process)
@@ -108,17 +108,17 @@ def test_nothing_is_called_published_while_the_broker_is_away() -> None:
 
     process.start()
     wait_until(lambda: files.publish(lines), what="the broker has it")
-    assert is_let_in(process, "early")
+    assert can_connect(process, "early")
     process.stop()
 
 
-def test_a_pid_file_of_a_former_broker_hits_nobody() -> None:
+def test_an_old_pid_file_sends_no_signal_to_another_process() -> None:
     need_mosquitto()
     process = BrokerProcess()
     pid_file = process.folder / "broker.pid"
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
     pid_file.write_text(str(bystander.pid))
-    os.utime(pid_file, (0, 0))  # written long before this process began
+    os.utime(pid_file, (0, 0))  # long before this process started
 
     assert not files_of(process).publish(lines_for("dev-1"))
 
@@ -129,7 +129,7 @@ def test_a_pid_file_of_a_former_broker_hits_nobody() -> None:
 
 
 @pytest.mark.django_db
-def test_credentials_are_marked_when_the_broker_has_them_and_has_them_no_more(
+def test_credentials_are_marked_when_the_broker_has_loaded_and_dropped_them(
     running: BrokerProcess,
 ) -> None:
     kept, revoked = (
@@ -149,8 +149,8 @@ def test_credentials_are_marked_when_the_broker_has_them_and_has_them_no_more(
         credential.refresh_from_db()
     assert kept.withdrawn_at is None
     assert revoked.withdrawn_at
-    assert is_let_in(running, kept.device.uid)
-    assert not is_let_in(running, revoked.device.uid)
+    assert can_connect(running, kept.device.uid)
+    assert not can_connect(running, revoked.device.uid)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -162,12 +162,12 @@ def test_the_command_follows_the_registry_until_it_is_stopped(
 
     first = credential_of(DeviceFactory.create())
     wait_until(lambda: _is_published(first), seconds=20, what="the first credential")
-    assert is_let_in(running, first.device.uid)
+    assert can_connect(running, first.device.uid)
     second = credential_of(DeviceFactory.create())
     with connection.cursor() as cursor:
         cursor.execute("NOTIFY registry_credentials")
 
-    # Sooner than it would look by itself.
+    # Sooner than its next regular check.
     wait_until(lambda: _is_published(second), seconds=1.8, what="the second one")
     follower.terminate()
     assert follower.wait(timeout=10) == 0

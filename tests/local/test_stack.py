@@ -1,4 +1,4 @@
-"""The embedded stack as a process: killed, started again, stopped; nothing is lost."""
+"""The embedded stack as a process: kill, restart and stop it without losing data."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import psutil
 import pytest
 
 from iotplatform.local.layout import Layout
-from iotplatform.local.orphan_processes import MARK, find_leftovers
+from iotplatform.local.orphan_processes import MARK, find_orphans
 from iotplatform.local.ports import free_port
 from iotplatform.local.programs import STORES, Program
 from iotplatform.local.supervision import Supervisor
 from tests.platform_process import Platform
 from tests.waiting import wait_until
 
-READY = "Ctrl-C stops everything"
+READY = "Ctrl-C to stop everything"
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
 def closed_folder() -> Iterator[Path]:
-    """A folder that nobody but us may enter; as root, the stores' accounts neither."""
+    """A folder that only we may enter: if we are root, no account of a store may."""
     folder = Path(tempfile.mkdtemp(prefix="iot-closed-"))
     assert folder.stat().st_mode & 0o777 == 0o700
     yield folder
@@ -45,7 +45,7 @@ def one_platform(closed_folder: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def platform(one_platform: Platform) -> Platform:
-    """A running one, without a demo; started again where a test has ended it."""
+    """A running platform without a demo; restarted if a test has ended it."""
     if one_platform.has_ended():
         start(one_platform)
     return one_platform
@@ -63,14 +63,14 @@ def start(platform: Platform, *options: str, command: tuple[str, ...] = ()) -> N
 
 
 def nothing_runs(platform: Platform) -> bool:
-    return not find_leftovers(platform.data_dir)
+    return not find_orphans(platform.data_dir)
 
 
-def test_no_file_is_readable_by_others_and_no_folder_above_changes(
+def test_no_file_is_readable_by_others_and_folders_above_keep_their_mode(
     platform: Platform, closed_folder: Path
 ) -> None:
     for path in platform.data_dir.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # files come and go meanwhile
+        with contextlib.suppress(FileNotFoundError):  # files may vanish meanwhile
             mode = path.lstat().st_mode & 0o777
             reachable = path.parent.lstat().st_mode & 0o077
             assert not (reachable and mode & 0o077), f"{path} has mode {mode:o}"
@@ -80,7 +80,7 @@ def test_no_file_is_readable_by_others_and_no_folder_above_changes(
 
 def test_it_listens_on_loopback_only(platform: Platform) -> None:
     addresses = set()
-    for process in find_leftovers(platform.data_dir):
+    for process in find_orphans(platform.data_dir):
         with contextlib.suppress(psutil.Error):
             for entry in process.net_connections(kind="inet"):
                 if entry.status == psutil.CONN_LISTEN:
@@ -96,13 +96,13 @@ def test_a_second_start_on_the_same_data_folder_is_refused(platform: Platform) -
     assert second.process is not None
 
     assert second.process.wait(timeout=20) == 1
-    assert f"The platform runs already on {platform.data_dir}" in second.terminal
+    assert f"The platform is already running on {platform.data_dir}" in second.terminal
     assert platform.url in second.terminal
     assert not platform.has_ended()
 
 
 @pytest.mark.parametrize("store", ["postgres", "valkey", "broker"])
-def test_a_store_that_is_killed_is_named_and_comes_back_with_its_data(
+def test_a_killed_store_is_reported_and_returns_with_its_data(
     platform: Platform, store: str
 ) -> None:
     platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
@@ -112,7 +112,9 @@ def test_a_store_that_is_killed_is_named_and_comes_back_with_its_data(
 
     platform.wait_until_replaced(store, pid)
     wait_until(
-        lambda: f"{store} stopped (exit -9), started again" in platform.terminal,
+        lambda: (
+            f"{store} stopped (exit -9) and is being restarted" in platform.terminal
+        ),
         what="a line in the terminal",
     )
     wait_until(lambda: rows_of(platform, store), seconds=30, what="the row")
@@ -138,7 +140,7 @@ def test_a_stop_leaves_nothing_running_and_the_next_start_finds_the_data(
     assert nothing_runs(platform)
     assert not (platform.data_dir / "run" / "demo.json").exists()
 
-    # What run/env says of the last start is not taken for what people set now.
+    # Values of the last start in run/env must not count as set by a person now.
     free = {"PORT": str(free_port()), "MQTT_PORT": str(free_port())}
     platform.environment |= free
     start(platform)
@@ -148,7 +150,7 @@ def test_a_stop_leaves_nothing_running_and_the_next_start_finds_the_data(
     assert rows_of(platform, "stop")
 
 
-def test_all_that_a_killed_foreground_leaves_stops_by_itself(
+def test_processes_of_a_killed_foreground_process_stop_by_themselves(
     platform: Platform,
 ) -> None:
     assert platform.process is not None
@@ -162,16 +164,16 @@ def test_it_starts_again_after_everything_was_killed(platform: Platform) -> None
     platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
     platform.sql("INSERT INTO kept VALUES ('all killed')")
     assert platform.process is not None
-    # The supervisor first, so that its children are nobody's; then some of them.
+    # The supervisor first, so that its children have no parent; then the platform.
     os.kill(platform.process.pid, signal.SIGSTOP)
     platform.kill_supervisor()
     platform.process.kill()
     platform.process.wait()
-    assert find_leftovers(platform.data_dir)
+    assert find_orphans(platform.data_dir)
 
     start(platform)
 
-    assert "Stopping what a killed start left running" in platform.terminal
+    assert "Stopping processes that a killed platform left running" in platform.terminal
     assert rows_of(platform, "all killed")
 
 
@@ -179,21 +181,21 @@ def test_a_supervisor_that_is_killed_is_replaced(platform: Platform) -> None:
     platform.kill_supervisor()
 
     wait_until(
-        lambda: "supervisord itself stopped" in platform.terminal,
+        lambda: "supervisord stopped" in platform.terminal,
         what="a line in the terminal",
     )
     wait_until(platform.answers, seconds=30, what="supervisord")
     wait_until(lambda: platform.pid_of("web"), seconds=30, what="web runs again")
 
 
-def test_make_is_asked_to_stop_and_stops_it(one_platform: Platform) -> None:
+def test_asking_make_to_stop_stops_the_platform(one_platform: Platform) -> None:
     if not one_platform.has_ended():
         one_platform.stop()
     start(one_platform, command=("make", "--no-print-directory", "up"))
     assert one_platform.process is not None
     began = time.monotonic()
 
-    # To make alone, as a script would send it: it does not pass it on.
+    # Only to make, as a script would send it: make does not pass it on.
     one_platform.process.send_signal(signal.SIGINT)
     one_platform.process.wait(timeout=20)
 
@@ -201,7 +203,7 @@ def test_make_is_asked_to_stop_and_stops_it(one_platform: Platform) -> None:
     assert nothing_runs(one_platform)
 
 
-def test_supervisor_runs_in_a_folder_too_deep_for_a_socket(
+def test_supervisor_runs_in_a_folder_whose_path_is_too_long_for_a_socket(
     closed_folder: Path,
 ) -> None:
     layout = Layout(closed_folder / ("deep" * 20) / ("deeper" * 10))
@@ -212,6 +214,6 @@ def test_supervisor_runs_in_a_folder_too_deep_for_a_socket(
     supervisor.start(dict(os.environ) | {MARK: str(layout.root)})
 
     wait_until(supervisor.is_ready, what="supervisord")
-    wait_until(lambda: len(find_leftovers(layout.root)) == 2, what="the sleeper")
+    wait_until(lambda: len(find_orphans(layout.root)) == 2, what="the sleeper")
     assert supervisor.stop(seconds=10)
-    assert not find_leftovers(layout.root)
+    assert not find_orphans(layout.root)

@@ -1,4 +1,4 @@
-"""A broker's device files: written whole, loaded, and only then called published."""
+"""A Mosquitto broker's device files: write them, reload, and check that they loaded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from iotplatform.common.broker_rights import device_acl, user_acl
-from iotplatform.local.accounts import Account
-from iotplatform.local.layout import write_private
+from iotplatform.common.private_files import FileOwner, write_private
 from registry.device_secrets import make_verifier
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 PROBE_USER = "@probe"
 LOAD_SECONDS = 8.0
-NOBODY = "# No device is known by a certificate.\n"
+NOBODY = "# No device uses a certificate.\n"
 log = logging.getLogger(__name__)
 
 
@@ -35,28 +34,28 @@ class DeviceFiles:
     """The password and access files of one broker's device listeners.
 
     ``certificates.acl`` is for a listener where the certificate's common name is the
-    user (``use_identity_as_username``): it names who may do anything there.
+    user (``use_identity_as_username``): it lists the users with any rights there.
 
-    Only this process holds the secret of ``@probe``, a new one with every file: when
-    the broker lets it in, the broker has read that file.
+    Each file has a new secret for the user ``@probe``, which only this process knows:
+    when the broker accepts it, the broker has read that file.
     """
 
     folder: Path
     pid_file: Path
     listener: tuple[str, int] | None
     _loaded: tuple[str, str] | None = None
-    _owner: Account | None = field(init=False, default=None)
+    _owner: FileOwner | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if os.geteuid() == 0:
-            # The broker reads them after it has dropped its rights.
+            # The broker reads the files after it has dropped its rights.
             status = self.folder.stat()
-            self._owner = Account("the broker", status.st_uid, status.st_gid)
+            self._owner = FileOwner(status.st_uid, status.st_gid)
 
     def publish(
         self, lines: Iterable[BrokerLine], certified: Iterable[str] = ()
     ) -> bool:
-        """Make these lines hold; False when the broker does not have them yet."""
+        """Put these lines in force; False if the broker has not loaded them yet."""
         body = "".join(f"{line.uid}:{line.verifier}\n" for line in lines)
         by_certificate = "".join(map(user_acl, certified))
         if (body, by_certificate) == self._loaded:
@@ -76,15 +75,15 @@ class DeviceFiles:
         write_private(self.folder / name, text, owner=self._owner)
 
     def _reload(self) -> bool:
-        """SIGHUP to the process that wrote the pid file, if it is still that one."""
+        """Send SIGHUP to the process of the pid file, if that process still runs."""
         try:
             pid = int(self.pid_file.read_text())
             began = psutil.Process(pid).create_time()
             if began > self.pid_file.stat().st_mtime + 1:
-                raise ProcessLookupError(f"process {pid} is another one by now")
+                raise ProcessLookupError(f"process {pid} is not the broker any more")
             os.kill(pid, signal.SIGHUP)
         except (OSError, ValueError, psutil.Error) as error:
-            log.warning("The broker is not running (%s): it reads them later", error)
+            log.warning("The broker is not running (%s): files load later", error)
             return False
         return True
 
@@ -99,18 +98,18 @@ class DeviceFiles:
             time.sleep(pause)
             pause = min(pause * 2, 0.25)
         log.warning(
-            "The broker has not taken the new credentials in %s s", LOAD_SECONDS
+            "The broker has not loaded the new credentials within %s s", LOAD_SECONDS
         )
         return False
 
 
 def may_connect(address: tuple[str, int], user: str, secret: str) -> bool:
-    """Whether a broker answers this user's CONNECT (MQTT 3.1.1) with yes."""
+    """Whether a broker accepts this user's CONNECT (MQTT 3.1.1)."""
     fields = b"".join(
         struct.pack("!H", len(value)) + value
         for value in (user.encode(), user.encode(), secret.encode())
     )
-    # Protocol name and level 4; name, secret and clean session; 10 s of keep-alive.
+    # Protocol name, level 4; flags: user, password, clean session; 10 s keep-alive.
     body = b"\x00\x04MQTT\x04" + bytes([0b11000010]) + struct.pack("!H", 10) + fields
     try:
         with socket.create_connection(address, timeout=2) as connection:
