@@ -78,7 +78,7 @@ def _broker() -> None:
     oldest = timezone.now() - BLIND_AFTER
     if not slots:
         raise NotReady("no bridge has started yet")
-    unread = [slot.slot for slot in slots if slot.caught_up_at < oldest]
+    unread = [slot.slot for slot in slots if not slot.is_read_since(oldest)]
     if unread:
         raise NotReady(f"{len(unread)} of {len(slots)} bridge slots are not read")
 

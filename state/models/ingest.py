@@ -1,5 +1,7 @@
 """How the platform itself listens: slots, blind spans, dead letters, sweeps."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 
@@ -15,6 +17,7 @@ class ListeningSlot(models.Model):
     """One part of the uplink: which process reads it, and how far it is read."""
 
     slot = models.PositiveSmallIntegerField(primary_key=True)
+    # Empty until somebody has read it: before that the broker keeps nothing for us.
     owner = models.CharField(max_length=128, blank=True)
     beat_at = models.DateTimeField()
     # Everything that arrived before this time is committed. It falls behind while the
@@ -28,6 +31,10 @@ class ListeningSlot(models.Model):
 
     def __str__(self) -> str:
         return f"slot {self.slot}: {self.owner}"
+
+    def is_read_since(self, at: datetime) -> bool:
+        """Whether it has been read at a moment after ``at``, not only opened."""
+        return bool(self.owner) and self.caught_up_at > at
 
 
 class BlindSpan(models.Model):

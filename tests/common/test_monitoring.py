@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from iotplatform.monitoring import readiness
 from registry.models import Tenant
 from state.models import DeadLetterCount, ListeningSlot
+from state.services.presence.adapter_liveness import open_slots
 from tests.factories import DeviceFactory
 
 
@@ -23,6 +24,7 @@ def beat(seconds_ago: float = 0.0) -> None:
     ListeningSlot.objects.update_or_create(
         slot=1,
         defaults={
+            "owner": "bridge-1",
             "beat_at": at,
             "caught_up_at": at,
             "messages": 7,
@@ -80,6 +82,14 @@ def test_a_bridge_without_a_recent_heartbeat_is_not_ready(
     client: Client, db: None, index: None
 ) -> None:
     beat(seconds_ago=60)
+
+    assert "1 of 1" in parts_of(client, 503)["broker"]
+
+
+def test_a_slot_that_no_bridge_has_read_yet_is_not_ready(
+    client: Client, db: None, index: None
+) -> None:
+    open_slots(1, now=timezone.now())
 
     assert "1 of 1" in parts_of(client, 503)["broker"]
 

@@ -84,7 +84,8 @@ def beat(beats: Sequence[Beat], *, now: datetime) -> None:
             spans.append(
                 BlindSpan(slot=row.slot, from_at=row.caught_up_at, to_at=read_up_to)
             )
-        row.owner = reported.owner
+        if reported.caught_up_at is not None:  # who cannot read it yet does not own it
+            row.owner = reported.owner
         row.beat_at = now
         row.caught_up_at = read_up_to
         row.messages += reported.messages
