@@ -33,8 +33,10 @@ PRODUCT_OF_SLOT = (
     *("meter-m1",) * 2,
 )
 GATEWAY_SLOT = 5
-# Every so many blocks, the first sensor is one of the troubled.
+# Every so many blocks, the first sensor is one of the troubled; in the first block the
+# second one is too, so that the story of a small fleet does not hang on one device.
 TROUBLED_EVERY = 4
+SECOND_TROUBLED = 1
 TROUBLED_SITES = ("shanghai-01", "shanghai-01", "shanghai-02")
 PLACES_OF = {
     tenant: [place for place in PLACES if place.tenant == tenant]
@@ -64,8 +66,10 @@ class DemoDevice:
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     tags: list[str] = field(default_factory=list)
     attributes: dict[str, str] = field(default_factory=dict)
-    # The chance of an abnormal disconnect in six hours of the past.
-    disconnect_chance: float = 0.0
+    is_troubled: bool = False
+    # The chance that a past day has a quarter in which the device does what it rarely
+    # does: a troubled one stays connected, any other loses its connection.
+    odd_slot_chance: float = 0.0
 
     @property
     def tenant(self) -> str:
@@ -105,8 +109,11 @@ def demo_device_of(uid: str) -> DemoDevice | None:
 def _device(number: int) -> DemoDevice:
     block, slot = divmod(number, BLOCK)
     product = PRODUCT_OF_SLOT[slot]
-    if product == "sensor-s1" and slot == 0 and block % TROUBLED_EVERY == 0:
-        return _troubled(number, block // TROUBLED_EVERY)
+    if slot == 0 and block % TROUBLED_EVERY == 0:
+        site = TROUBLED_SITES[block // TROUBLED_EVERY % len(TROUBLED_SITES)]
+        return _troubled(number, site)
+    if number == SECOND_TROUBLED:
+        return _troubled(number, TROUBLED_SITES[-1])
     draw = Random(f"demo:{number}")
     uid = _uid(product, number)
     gateway_uid = None
@@ -130,12 +137,12 @@ def _device(number: int) -> DemoDevice:
         lifecycle=_lifecycle(draw) if slot != GATEWAY_SLOT else Lifecycle.ACTIVE,
         tags=_tags(draw, place),
         attributes=_attributes(product, revision, draw),
-        disconnect_chance=0.15 if profile == "flaky" else 0.02,
+        odd_slot_chance=0.6 if profile == "flaky" else 0.08,
     )
 
 
-def _troubled(number: int, nth: int) -> DemoDevice:
-    place = PLACE_OF_SLUG[TROUBLED_SITES[nth % len(TROUBLED_SITES)]]
+def _troubled(number: int, site: str) -> DemoDevice:
+    place = PLACE_OF_SLUG[site]
     return DemoDevice(
         number=number,
         uid=_uid("sensor-s1", number),
@@ -146,7 +153,8 @@ def _troubled(number: int, nth: int) -> DemoDevice:
         firmware=MAIN_FIRMWARE,
         tags=[SIMULATED_TAG, "winter"],
         attributes={"battery_rev": "B"},
-        disconnect_chance=0.85,
+        is_troubled=True,
+        odd_slot_chance=0.6,
     )
 
 

@@ -62,8 +62,14 @@ def load_past(
 
 def _changes(device: DemoDevice, since: datetime, now: datetime) -> list[Change]:
     """From coming online to the goodbye of this moment: the simulator takes over."""
-    drops = list(drops_of(device.uid, device.disconnect_chance, since=since, until=now))
     start = since + timedelta(seconds=1)
+    drops = drops_of(
+        device.uid,
+        device.odd_slot_chance,
+        is_troubled=device.is_troubled,
+        since=start,
+        until=now,
+    )
     leaving = Change(
         device.uid,
         now,
@@ -71,7 +77,6 @@ def _changes(device: DemoDevice, since: datetime, now: datetime) -> list[Change]
         Connectivity.OFFLINE.value,
         Cause.GOODBYE.value,
     )
-    drops = [drop for drop in drops if drop.left_at > start]
     return [*changes_of(device.uid, drops, joined_at=start), leaving]
 
 
