@@ -34,7 +34,7 @@ def search(page: Page, query: str) -> None:
 
 
 def search_until_found(page: Page, query: str) -> None:
-    """Repeat the search: the only affected device may not have connected yet."""
+    """Repeat the search: the index may be a moment behind."""
 
     def found() -> bool:
         search(page, query)

@@ -11,13 +11,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from fleet.selectors.lag import index_lag_seconds
-from iotplatform.simulator.demo.waiting import count_silent_across_tenants
+from iotplatform.simulator.demo.waiting import has_spoken_across_tenants
 
 REPORT_SECONDS = 60.0
 INDEX_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 0.2
-# Of the fleet that may be silent: flaky devices are away now and then.
-SILENT_SHARE = 0.05
 
 
 class Command(BaseCommand):
@@ -27,7 +25,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not _wait_for(_have_reported, REPORT_SECONDS):
+        if not _wait_for(has_spoken_across_tenants, REPORT_SECONDS):
             self._say(f"not all devices have reported after {REPORT_SECONDS:g} s")
         began = time.monotonic()
         # Changes never stop: what is waited for is what was there when this began.
@@ -41,11 +39,6 @@ class Command(BaseCommand):
 
     def _say(self, what: str) -> None:
         self.stderr.write(f"Going on, although {what}.")
-
-
-def _have_reported() -> bool:
-    silent, devices = count_silent_across_tenants()
-    return silent <= devices * SILENT_SHARE
 
 
 def _wait_for(is_so: Callable[[], bool], seconds: float) -> bool:

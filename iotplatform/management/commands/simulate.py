@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from iotplatform.simulator.world import Plan, World
 logger = logging.getLogger(__name__)
 
 MOST_DEVICES = 100_000
-LISTENING_SECONDS, LOOK_EVERY_SECONDS = 30.0, 0.5
+WARN_EVERY_SECONDS, LOOK_EVERY_SECONDS = 30.0, 0.5
 
 
 class Command(BaseCommand):
@@ -138,13 +139,17 @@ def _is_heard(since: datetime) -> bool:
 
 
 async def _until_heard(world: World) -> None:
-    """Wait until a bridge receives messages, or for LISTENING_SECONDS at most."""
+    """Keep the demo's devices back until a bridge receives messages.
+
+    A device reports when it connects and not again: without a bridge that is lost.
+    """
     began = timezone.now()
-    for _ in range(int(LISTENING_SECONDS / LOOK_EVERY_SECONDS)):
-        if world.is_stopping or await asyncio.to_thread(_is_heard, began):
-            return
+    warned_at = time.monotonic()
+    while not world.is_stopping and not await asyncio.to_thread(_is_heard, began):
+        if time.monotonic() - warned_at > WARN_EVERY_SECONDS:
+            warned_at = time.monotonic()
+            logger.warning("no bridge listens yet; the devices wait for one")
         await asyncio.sleep(LOOK_EVERY_SECONDS)
-    logger.warning("no bridge is running after %g s; starting", LISTENING_SECONDS)
 
 
 async def _run(world: World, targets: list[Target], *, is_demo: bool) -> None:
