@@ -11,7 +11,7 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from tests.api.world import API, LATER, World
+from tests.api.world import API, LATER, YEAR, World
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "maintenance-windows": (
         {
             "device": "dev-1",
-            "from_at": "2030-01-01T00:00+08:00",
+            "from_at": f"{YEAR}-01-01T00:00+08:00",
             "until": LATER,
             "reason": "Rewiring",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,9 @@ from tests.commands.units import Unit, now
 from tests.factories import MembershipFactory, TenantFactory, UserFactory
 
 API = "/api/v1/"
-LATER = "2031-01-01T00:00:00Z"
+# Years to come, whenever this runs.
+YEAR = datetime.now(UTC).year + 4
+SOON, LATER = f"{YEAR}-01-01T00:00:00Z", f"{YEAR + 1}-01-01T00:00:00Z"
 METRICS = [{"name": "temperature", "unit": "°C", "dead_band": 0.5}]
 
 HTTP = {"adapter": "http"}
@@ -85,7 +88,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
         "maintenance-windows",
         {
             "site": "shanghai-01",
-            "from_at": "2030-01-01T00:00:00Z",
+            "from_at": SOON,
             "until": LATER,
             "reason": "Rewiring",
         },

@@ -20,7 +20,7 @@ from iotplatform.simulator.link import Address
 from iotplatform.simulator.world import Plan, World
 from registry.models import Device
 from state.models import Twin
-from state.services.listening import Beat, beat, open_slots
+from state.services.presence.adapter_liveness import Beat, beat, open_slots
 
 KEY = b"0123456789abcdef0123456789abcdef"
 BEGAN = datetime(2026, 12, 1, 9, tzinfo=UTC)

@@ -188,6 +188,7 @@ def test_the_timeline_shows_transitions_and_alarms_the_newest_first() -> None:
 
 def test_partitions_exist_around_today() -> None:
     now = datetime.now(UTC)
+    keep_partitions(now=now)  # the tests' database may be of yesterday
 
     assert keep_partitions(now=now) == 0
     assert keep_partitions(now=now + timedelta(days=2)) == 2 * len(KEPT)
