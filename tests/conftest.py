@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +15,29 @@ from iotplatform.local.setup.test_packages import missing_packages
 from tests.broker_process import BrokerProcess
 from tests.emptying import empty_quickly
 from tests.identity_process import provider, provider_address  # noqa: F401
-from tests.platform_process import Platform
 
-STACK_DEVICES = "30"
+# The longest first, so that at the end no process waits long for another. What starts
+# a platform mostly waits, and stands between what mostly computes.
+EARLY = (
+    "tests/stack/",
+    "tests/pages/test_every_page.py",
+    "tests/admin/test_budgets.py",
+    "tests/local/test_stack_life.py",
+    "tests/admin/test_roles.py",
+    "tests/api/test_every_operation.py",
+    "tests/stack/test_loop_on_amqtt.py",
+    "tests/wall/",
+    "tests/adapters/",
+    "tests/common/test_migrations.py",
+    "tests/fleet/test_indexer_killed.py",
+)
+# What they share costs more than they do: one process runs all of them.
+TOGETHER = {
+    "tests/stack/",
+    "tests/admin/test_budgets.py",
+    "tests/local/test_stack_life.py",
+    "tests/stack/test_loop_on_amqtt.py",
+}
 # Without these, a Chromium on a closed network asks for its maker's hosts all the time.
 CHROMIUM_OPTIONS = [
     "--disable-gpu",
@@ -45,24 +63,35 @@ def pytest_configure(config: pytest.Config) -> None:
     empty_quickly()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave the long ones out, not as skipped; the whole stack's come last.
+    """Leave the long ones out, not as skipped; bring what takes longest to the front.
 
-    Of those the ones in a browser: its driver leaves an event loop running.
+    Several processes may share the tests: whichever is done takes the next one.
     """
     if not config.getoption("--long"):
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
-    items.sort(key=_lateness)
+    for item in items:
+        if (place := _place_of(item)) in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(place))
+    items.sort(key=_turn)
 
 
-def _lateness(item: pytest.Item) -> int:
-    if item.get_closest_marker("stack") is None:
-        return 0
-    return 1 if item.get_closest_marker("browser") is None else 2
+def _place_of(item: pytest.Item) -> str:
+    """Return which of the early ones a test is among."""
+    found = [place for place in EARLY if item.nodeid.startswith(place)]
+    return max(found, key=len, default="")
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    """Return when a test's turn comes: a browser's after the others of its place."""
+    place = _place_of(item)
+    turn = EARLY.index(place) if place else len(EARLY)
+    return turn, item.get_closest_marker("browser") is not None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -163,31 +192,3 @@ def broker() -> Iterator[BrokerProcess]:
     process.start()
     yield process
     process.stop()
-
-
-@pytest.fixture(scope="session")
-def platform_stack() -> Iterator[Platform]:
-    """The whole platform with a small demo fleet, on free ports, loaded and indexed."""
-    need_mosquitto()
-    platform = Platform()
-    try:
-        platform.start("--demo", "--devices", STACK_DEVICES)
-        platform.wait_for("/readyz")
-        yield platform
-        assert platform.stop() == 0, platform.terminal
-    finally:
-        platform.discard()
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(
-    browser_type_launch_args: dict[str, Any],
-) -> dict[str, Any]:
-    """Playwright drives the Chromium that the machine has, and brings none."""
-    path = shutil.which("chromium")
-    assert path is not None  # or the test had been skipped
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return browser_type_launch_args | {
-        "executable_path": str(Path(path)),
-        "args": [*CHROMIUM_OPTIONS, *sandbox],
-    }

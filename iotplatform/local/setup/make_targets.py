@@ -25,8 +25,9 @@ CHECKS = {
         "--dry-run",
     ],
 }
-# Tests that start brokers or whole platforms are in one group, which one process runs.
+# In the order and the groups of tests/conftest.py.
 IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+IN_PARALLEL += ["--no-loadscope-reorder"]
 
 
 def _call(command: Sequence[str], **environment: str) -> int:
