@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from xdist.scheduler import LoadScopeScheduling
 
 from iotplatform.local.broker import find_mosquitto
 from iotplatform.local.setup.test_packages import missing_packages
@@ -67,7 +68,6 @@ def pytest_configure(config: pytest.Config) -> None:
     empty_quickly()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
@@ -79,9 +79,6 @@ def pytest_collection_modifyitems(
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
-    for item in items:
-        if (place := _place_of(item)) in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(place))
     items.sort(key=_turn)
 
 
@@ -95,17 +92,32 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(*GARBAGE)
 
 
-def _place_of(item: pytest.Item) -> str:
+def _place_of(test: str) -> str:
     """Return which of the early ones a test is among."""
-    found = [place for place in EARLY if item.nodeid.startswith(place)]
-    return max(found, key=len, default="")
+    return max(filter(test.startswith, EARLY), key=len, default="")
 
 
 def _turn(item: pytest.Item) -> tuple[int, bool]:
     """Return when a test's turn comes: a browser's after the others of its place."""
-    place = _place_of(item)
+    place = _place_of(item.nodeid)
     turn = EARLY.index(place) if place else len(EARLY)
     return turn, item.get_closest_marker("browser") is not None
+
+
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]
+    """Which process runs what: each test by itself, but for those that go together.
+
+    pytest-xdist has a mark for that, which pytest 9.2 makes it overlook, in silence.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = _place_of(nodeid)
+        return place if place in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    config.option.loadscopereorder = False  # or it would undo our order
+    return Sharing(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,9 +26,8 @@ CHECKS = {
         "--dry-run",
     ],
 }
-# In the order and the groups of tests/conftest.py.
-IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
-IN_PARALLEL += ["--no-loadscope-reorder"]
+# tests/conftest.py says in which order, and what one process runs as a whole.
+IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4"]
 
 
 def _call(command: Sequence[str]) -> int:
