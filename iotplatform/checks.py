@@ -10,13 +10,16 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+# The tag of those below: a process that works for long asks them when it starts.
+# Django's own checks are of the code; they take a second, and migrate asks them.
+OF_SETTINGS = "settings"
 OLDEST_PYTHON = (3, 11)
 SHORTEST_SECRET = 32
 MQTT_VERSIONS = {"5", "3.1.1"}
 CREDENTIAL_WAYS = {"files", "http", "none"}
 
 
-@register()
+@register(OF_SETTINGS)
 def check_python(**kwargs: Any) -> list[CheckMessage]:
     if sys.version_info >= OLDEST_PYTHON:
         return []
@@ -29,7 +32,7 @@ def check_python(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OF_SETTINGS)
 def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
     """SECRET_KEY is set and strong: it protects sessions and signed links."""
     if settings.DEBUG:
@@ -58,7 +61,7 @@ def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(OF_SETTINGS)
 def check_mqtt_url(**kwargs: Any) -> list[CheckMessage]:
     """MQTT_URL is valid, and fits BRIDGE_SLOTS."""
     form = "mqtt://%40bridge:secret@host:1883?version=5&share=bridge"
@@ -91,7 +94,7 @@ def _mqtt_problem(url: SplitResult) -> str:
     return ""
 
 
-@register()
+@register(OF_SETTINGS)
 def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
     """BROKER_CREDENTIALS is valid, and has the secret that it needs."""
     way = settings.BROKER_CREDENTIALS
@@ -116,7 +119,7 @@ def check_broker_credentials(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OF_SETTINGS)
 def check_single_sign_on(**kwargs: Any) -> list[CheckMessage]:
     """Single sign-on has all its settings, and uses https."""
     names = ("OIDC_SERVER_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
@@ -150,7 +153,7 @@ def _is_secure(address: str) -> bool:
     )
 
 
-@register()
+@register(OF_SETTINGS)
 def check_search_index(**kwargs: Any) -> list[CheckMessage]:
     """Warn that ELASTICSEARCH_URL has no effect yet."""
     if not settings.ELASTICSEARCH_URL:

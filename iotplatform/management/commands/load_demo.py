@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from iotplatform.checks import OF_SETTINGS
 from iotplatform.simulator.demo.fleet import demo_devices
 from iotplatform.simulator.demo.history import last_heard_at, load_past
 from iotplatform.simulator.demo.load import load_fleet
@@ -22,6 +23,7 @@ class Command(BaseCommand):
     """Load the missing parts of the demo fleet."""
 
     help = "Load a demo fleet, with its connectivity in the last three days."
+    requires_system_checks = [OF_SETTINGS]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--devices", type=int, default=500, help="default 500")

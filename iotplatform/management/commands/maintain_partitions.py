@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from commands.services import partitions as command_partitions
+from iotplatform.checks import OF_SETTINGS
 from state.services import partitions as state_partitions
 
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     """
 
     help = "Create and drop the day partitions of tables that are partitioned by time."
+    requires_system_checks = [OF_SETTINGS]
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = datetime.now(UTC)

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from iotplatform.adapters.mqtt.credential_files import DeviceFiles
+from iotplatform.checks import OF_SETTINGS
 from iotplatform.common.notify import listen
 from iotplatform.common.stop_signal import stop_event
 from registry.selectors.credentials import (
@@ -43,6 +44,7 @@ class Command(BaseCommand):
     """Write password and access files, reload the broker, record what is in force."""
 
     help = "Keep the device files of a Mosquitto broker on this machine up to date."
+    requires_system_checks = [OF_SETTINGS]
 
     def add_arguments(self, parser: CommandParser) -> None:
         port = os.environ.get("MQTT_PORT", "1883")

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from iotplatform.adapters.mqtt.address import BadAddress, BrokerAddress
 from iotplatform.adapters.mqtt.bridge import Bridge
+from iotplatform.checks import OF_SETTINGS
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
     """Ingest messages from the broker, and publish commands to it."""
 
     help = "Run one bridge between the MQTT broker and the platform."
+    requires_system_checks = [OF_SETTINGS]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""
