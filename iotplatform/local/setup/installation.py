@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iotplatform.local.errors import SetupError
@@ -159,12 +160,17 @@ def clean() -> None:
 def prepare(kind: str) -> Path:
     """Install everything that this kind of work needs; return the Python to use."""
     python = ensure_venv()
-    ensure_packages(python, SETS[kind])
-    ensure_front_end(python)
-    if kind == "test":
-        from iotplatform.local.setup.test_packages import ensure_test_packages
+    with ThreadPoolExecutor(1) as beside:
+        system = None
+        if kind == "test":
+            from iotplatform.local.setup.test_packages import ensure_test_packages
 
-        ensure_test_packages(say)
+            # Beside pip, which keeps one core busy for a minute.
+            system = beside.submit(ensure_test_packages, say)
+        ensure_packages(python, SETS[kind])
+        ensure_front_end(python)
+        if system is not None:
+            system.result()
     return python
 
 
