@@ -28,7 +28,7 @@ EARLY = (
     "tests/admin/test_roles.py",
     "tests/api/test_every_operation.py",
     "tests/stack/test_loop_on_amqtt.py",
-    "tests/wall/",
+    "tests/isolation/",
     "tests/adapters/",
     "tests/common/test_migrations.py",
     "tests/fleet/test_indexer_killed.py",

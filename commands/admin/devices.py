@@ -210,7 +210,7 @@ def _of_transfer(ids: Collection[int]) -> list[str]:
     ]
     if dependents.children:
         found.append(
-            f"{dependents.children} devices have one of these as their gateway: such a"
+            f"{dependents.children} devices use one of these as their gateway: such a"
             " gateway is refused until they have another one."
         )
     return found

@@ -49,9 +49,9 @@ def emqx(path: str, body: str) -> str:
         return "ignore"
     if not answer["Content-Type"].startswith("application/json"):
         return "ignore"
-    body = answer.json()
-    assert body.get("is_superuser") is False
-    return str(body.get("result", "ignore"))
+    verdict = answer.json()
+    assert verdict.get("is_superuser") is False
+    return str(verdict.get("result", "ignore"))
 
 
 def go_auth(path: str, body: str, *, media: str = "application/json") -> bool:
@@ -62,10 +62,10 @@ def go_auth(path: str, body: str, *, media: str = "application/json") -> bool:
         content_type=media,
     )
     assert answer.status_code == 200  # 500 and more are errors to it
-    body = json.loads(answer.content)
-    assert isinstance(body["ok"], bool)
-    assert isinstance(body["error"], str)
-    return body["ok"]
+    verdict = json.loads(answer.content)
+    assert isinstance(verdict["ok"], bool)
+    assert isinstance(verdict["error"], str)
+    return verdict["ok"]
 
 
 def entering(password: str, *, cert_pem: str = "", name: str = "") -> str:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from iotplatform.simulator.demo.connectivity_history import SPAN, Drop, drops_of
 from iotplatform.simulator.demo.fleet import BLOCK, DemoDevice, demo_devices
-from iotplatform.simulator.demo.past import SPAN, Drop, drops_of
 from iotplatform.simulator.demo.places import EAST_CHINA
 
 MOMENTS = 1_000
