@@ -9,7 +9,7 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.forms import BoundField
 
-from state.choices import Comparison, Severity
+from state.choices import MAX_HOLD_SECONDS, Comparison, Severity
 from state.selectors.rule_trial import Trial
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RuleForm(forms.Form):
     hold_seconds = forms.IntegerField(
         label="Must last, seconds",
         min_value=0,
-        max_value=604_800,
+        max_value=MAX_HOLD_SECONDS,
         initial=0,
         help_text="0: one value is enough.",
     )

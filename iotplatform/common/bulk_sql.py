@@ -6,7 +6,7 @@ thousand values, and arrays that the server binds cost a fraction of that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from math import isfinite
@@ -71,6 +71,27 @@ def _type_of(field: Field[Any, Any]) -> str:
     assert kind is not None  # it is a column
     # Without a length: a cast to varchar(64) would cut a value, a column refuses it.
     return kind.partition("(")[0]
+
+
+def lock_or_create(
+    lock: LiteralString,
+    create: LiteralString,
+    keys: Collection[int],
+    *,
+    before: Sequence[Any] = (),
+    after: Sequence[Any] = (),
+) -> list[Any]:
+    """Lock the rows of these keys, creating those that are missing.
+
+    ``lock`` takes the keys and returns rows that begin with theirs; ``create`` takes
+    the missing keys between the parameters ``before`` and ``after``.
+    """
+    found = fetch(lock, [sorted(keys)])
+    missing = sorted(set(keys) - {row[0] for row in found})
+    if missing:
+        run(create, [*before, missing, *after])
+        found += fetch(lock, [missing])
+    return found
 
 
 def columns_of(rows: Sequence[Sequence[Any]], width: int) -> list[str]:

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
-from iotplatform.common.problems import BadInput, Forbidden, NotFound
+from iotplatform.common.problems import BadInput, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.base import TenantScopedMixin
 from registry.models import Product, Tenant
@@ -139,7 +139,7 @@ class RuleListView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         data = cast("dict[str, Any]", given.validated_data)
         tenant = self.resolve_tenant()
         self.require(Right.MANAGE, tenant.pk)
-        _require_whole(tenant)
+        self.require_whole_tenant(tenant)
         data.pop("tenant", None)
         product = _product(tenant, data.pop("product")["slug"])
         rule = create_rule(tenant=tenant, product=product, **data)
@@ -160,7 +160,7 @@ class RuleTrialView(TenantScopedMixin, GenericAPIView[AlarmRule]):
         data = cast("dict[str, Any]", given.validated_data)
         tenant = self.resolve_tenant()
         self.require(Right.MANAGE, tenant.pk)
-        _require_whole(tenant)
+        self.require_whole_tenant(tenant)
         data.pop("tenant", None)
         product = _product(tenant, data.pop("product"))
         found = try_rule(product, Trial(**data), now=timezone.now())
@@ -182,7 +182,7 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         """Change a rule, or switch it on or off; tenant and product are fixed."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
-        _require_whole(rule.tenant)
+        self.require_whole_tenant(rule.tenant)
         given = RuleSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         fixed = {"tenant", "product"} & given.validated_data.keys()
@@ -199,7 +199,7 @@ class RuleView(TenantScopedMixin, VersionedView, GenericAPIView[AlarmRule]):
         """Delete a rule and clear its alarms."""
         rule = get_rule(tenants=self.tenants, rule_id=rule_id)
         self.require(Right.MANAGE, rule.tenant_id)
-        _require_whole(rule.tenant)
+        self.require_whole_tenant(rule.tenant)
         with self._as_seen(rule):
             delete_rule(rule, by=self.caller)
         return Response(status=204)
@@ -218,9 +218,3 @@ def _product(tenant: Tenant, slug: str) -> Product:
         return get_product(tenants=[tenant], slug=slug)
     except NotFound as error:
         raise BadInput(product=str(error.detail)) from error
-
-
-def _require_whole(tenant: Tenant) -> None:
-    """Refuse a limited member: a rule is for all devices of its product."""
-    if tenant.limit is not None:
-        raise Forbidden("Rules concern the whole tenant; you have access to a part.")

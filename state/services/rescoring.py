@@ -111,11 +111,9 @@ def _values(judged: Assessment, *, encode: bool = True) -> tuple[Any, ...]:
 
 
 def _lock_or_create(device_ids: Collection[int], now: datetime) -> dict[int, Stored]:
-    found = bulk_sql.fetch(_LOCK, [sorted(device_ids)])
-    missing = sorted(set(device_ids) - {row[0] for row in found})
-    if missing:
-        bulk_sql.run(_CREATE, [now, missing, list(OUT_OF_SERVICE)])
-        found += bulk_sql.fetch(_LOCK, [missing])
+    found = bulk_sql.lock_or_create(
+        _LOCK, _CREATE, device_ids, before=[now], after=[list(OUT_OF_SERVICE)]
+    )
     return {
         device_id: (score, msgspec.json.decode(reasons), next_change_at)
         for device_id, score, reasons, next_change_at in found

@@ -218,11 +218,7 @@ def _add(
 
 
 def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
-    found = bulk_sql.fetch(_LOCK, [sorted(devices)])
-    missing = sorted(set(devices) - {row[0] for row in found})
-    if missing:
-        bulk_sql.run(_CREATE, [missing])
-        found += bulk_sql.fetch(_LOCK, [missing])
+    found = bulk_sql.lock_or_create(_LOCK, _CREATE, devices)
     bands: dict[int, dict[str, float]] = {}  # one a product
     summaries = {}
     for device_id, latest, indexed in found:

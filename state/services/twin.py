@@ -219,11 +219,7 @@ def _reported_values(row: _TwinRow, now: TwinNow) -> tuple[Any, ...]:
 
 def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
     """Lock the twins of these devices in key order; create missing ones."""
-    found = bulk_sql.fetch(_LOCK, [sorted(device_ids)])
-    missing = sorted(set(device_ids) - {row[0] for row in found})
-    if missing:
-        bulk_sql.run(_CREATE, [missing])
-        found += bulk_sql.fetch(_LOCK, [missing])
+    found = bulk_sql.lock_or_create(_LOCK, _CREATE, device_ids)
     decode = msgspec.json.decode
     return {
         device_id: _TwinRow(
