@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
-
-from iotplatform.common.problems import BadInput
+from rest_framework import serializers
 
 NOT_AN_INSTANT = "Must be an RFC 3339 time with offset, like 2026-01-31T08:00:00Z."
 
@@ -26,19 +25,34 @@ def read_instant(text: str) -> datetime | None:
         return None
 
 
-class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
-    """Narrows a list by an instant."""
+class _InstantFormField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]
+    """Reads the instant of a query parameter."""
 
-    def filter(self, qs: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
-        """Compare in UTC. Raises BadInput for an instant that UTC cannot express."""
-        if value is None:
-            return qs
-        try:
-            return super().filter(qs, value.astimezone(UTC))  # type: ignore[no-any-return]
-        except OverflowError:
-            names = [n for n, f in self.parent.filters.items() if f is self]
-            rows = [{"field": name, "message": NOT_AN_INSTANT} for name in names]
-            raise BadInput(errors=rows) from None
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        found = read_instant(str(value).strip())
+        if found is None:
+            raise ValidationError(NOT_AN_INSTANT, code="invalid")
+        return found
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
+    """Narrows a list by an instant; another text is refused."""
+
+    field_class = _InstantFormField
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant in a request; a time without offset is refused."""
+
+    default_error_messages = {"invalid": NOT_AN_INSTANT}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        found = read_instant(value) if isinstance(value, str) else None
+        if found is None:
+            self.fail("invalid")
+        return found
 
 
 class FromToFilterSet(django_filters.FilterSet):  # type: ignore[misc]

@@ -17,7 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
-from iotplatform.common.instants import FromToFilterSet, InstantFilter
+from iotplatform.common.instants import (
+    FromToFilterSet,
+    InstantField,
+    InstantFilter,
+)
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
@@ -49,8 +53,8 @@ MOST_SITES = 200
 class WindowChangeSerializer(StrictSerializer):
     """The fields of a window that may change."""
 
-    from_at = serializers.DateTimeField(required=False)
-    until = serializers.DateTimeField(required=False)
+    from_at = InstantField(required=False)
+    until = InstantField(required=False)
     reason = serializers.CharField(max_length=200, required=False)
 
 
@@ -66,8 +70,8 @@ class WindowRequestSerializer(StrictSerializer):
     sites = serializers.ListField(
         child=serializers.CharField(), required=False, max_length=MOST_SITES
     )
-    from_at = serializers.DateTimeField()
-    until = serializers.DateTimeField()
+    from_at = InstantField()
+    until = InstantField()
     reason = serializers.CharField(max_length=200)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from iotplatform.common.instants import InstantField
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.serializers.fields import NameField, OwnNameField, TenantField
 from registry.choices import Adapter, DeviceKind, Lifecycle
@@ -102,7 +103,7 @@ class BatchSerializer(TenantedSerializer):
     """Devices of a hardware revision that were manufactured together."""
 
     hardware_revision = NameField()
-    made_at = serializers.DateTimeField(required=False, allow_null=True)
+    made_at = InstantField(required=False, allow_null=True)
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
 
 

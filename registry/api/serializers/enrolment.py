@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
+from iotplatform.common.instants import InstantField
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.serializers.fields import NameField, OwnNameField, TenantField
 from registry.choices import Adapter
@@ -32,7 +33,7 @@ class EnrolmentKeySerializer(StrictSerializer):
     )
     max_devices = serializers.IntegerField(min_value=1, max_value=MOST_DEVICES)
     used_count = serializers.IntegerField(read_only=True)
-    expires_at = serializers.DateTimeField()
+    expires_at = InstantField()
     created_at = serializers.DateTimeField(read_only=True)
     created_by = NameField(key="username", read_only=True, allow_null=True)
     revoked_at = serializers.DateTimeField(read_only=True, allow_null=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from iotplatform.common.instants import InstantField
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.serializers.fields import TenantField
 from registry.choices import Role, TokenScope
@@ -53,7 +54,7 @@ class NewTokenSerializer(StrictSerializer):
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=TokenScope.choices), allow_empty=False
     )
-    expires_at = serializers.DateTimeField(
+    expires_at = InstantField(
         required=False, allow_null=True, help_text="Default: never."
     )
 
