@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from django.db.models import QuerySet
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from iotplatform.common import tenant_scope
+from iotplatform.common.file_ranges import ranged_response
 from iotplatform.common.problems import NotFound
 from registry.models import Device, FirmwareRelease
 from registry.selectors.exports import export_csv, export_ndjson
@@ -28,18 +30,22 @@ def export_response(devices: QuerySet[Device], name: str) -> StreamingHttpRespon
     return answer
 
 
-def file_response(release: FirmwareRelease) -> FileResponse:
-    """Stream a release's file; raises NotFound if the storage has lost it."""
+def file_response(request: HttpRequest, release: FirmwareRelease) -> HttpResponseBase:
+    """Stream a release's file or the part asked for; its version is its SHA-256.
+
+    Raises NotFound if the storage has lost the file.
+    """
     try:
-        file = release.file.open("rb")
+        answer = ranged_response(
+            request,
+            lambda: release.file.open("rb"),
+            size=release.size,
+            version=release.sha256,
+            as_attachment=True,
+            filename=f"firmware-{release.version}.bin",
+            content_type="application/octet-stream",
+        )
     except FileNotFoundError as error:
         raise NotFound("The file is not in the storage any more.") from error
-    answer = FileResponse(
-        file,
-        as_attachment=True,
-        filename=f"firmware-{release.version}.bin",
-        content_type="application/octet-stream",
-    )
-    answer["Content-Length"] = str(release.size)
     answer["Cache-Control"] = "private, no-store"
     return answer

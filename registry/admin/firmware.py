@@ -105,7 +105,7 @@ class FirmwareReleaseAdmin(OfTenants, ServiceAdmin[FirmwareRelease]):
         if row is None or not self.has_view_permission(request, row):
             raise Http404("There is no such release.")
         try:
-            return file_response(row)
+            return file_response(request, row)
         except NotFound as gone:
             self.message_user(request, gone.detail, messages.ERROR)
             return redirect("admin:registry_firmwarerelease_change", row.pk)

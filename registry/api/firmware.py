@@ -9,9 +9,9 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from django.http import FileResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -39,6 +39,11 @@ from registry.services.firmware import (
 LISTS: dict[str, Callable[..., QuerySet[Any]]] = {
     "products": list_products,
     "hardware_revisions": list_revisions,
+}
+FILE_HEADERS = {
+    "Range": "One part of the file, as in `bytes=1000-`: 206.",
+    "If-Range": "The ETag of the parts that the caller has; else the whole file comes.",
+    "If-None-Match": "The ETag that the caller has: 304 while it is current.",
 }
 
 
@@ -153,13 +158,24 @@ class ReleaseFileView(ReleaseView):
     content_negotiation_class = FileNegotiation
 
     @extend_schema(
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        parameters=[
+            OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text)
+            for name, text in FILE_HEADERS.items()
+        ],
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            304: None,
+        },
     )
-    def get(self, request: Request, release_id: UUID) -> FileResponse:
-        """Download the file of a release; needs the right to manage in its tenant."""
+    def get(self, request: Request, release_id: UUID) -> HttpResponseBase:
+        """Download the file of a release; needs the right to manage in its tenant.
+
+        The ETag is the file's SHA-256. 416: the range begins after the file's end.
+        """
         row = self.release(release_id)
         self.require(Right.MANAGE, row.tenant_id)
-        return file_response(row)
+        return file_response(request._request, row)
 
 
 def with_lists(data: Mapping[str, Any], *, tenant: Tenant) -> dict[str, Any]:

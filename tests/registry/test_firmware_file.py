@@ -1,4 +1,4 @@
-"""The file of a release: sent whole, to people who manage in its tenant."""
+"""The file of a release: whole or in parts, for people who manage in its tenant."""
 
 from __future__ import annotations
 
@@ -97,3 +97,96 @@ def test_a_missing_file_is_reported(
     assert rest.status_code == 404
     assert rest.json()["detail"] == "The file is not in the storage any more."
     assert messages_of(admin) == ["The file is not in the storage any more."]
+
+
+def test_a_range_is_answered_with_that_part(
+    manager: APIClient, release: FirmwareRelease
+) -> None:
+    size, etag = len(BYTES), f'"{release.sha256}"'
+    parts = {
+        "bytes=0-99": (0, 100),
+        "bytes=5000000-": (5_000_000, size),
+        "bytes=-10": (size - 10, size),
+        f"bytes=-{size + 1}": (0, size),
+        f"bytes=100-{size + 9}": (100, size),
+        "Bytes= 7-7 ": (7, 8),
+    }
+
+    for header, (start, stop) in parts.items():
+        for client, url in ((manager, in_rest(release)), (boss(), in_admin(release))):
+            answer: Any = client.get(url, headers={"Range": header})
+
+            assert answer.status_code == 206, header
+            assert answer.getvalue() == BYTES[start:stop], header
+            assert answer["Content-Range"] == f"bytes {start}-{stop - 1}/{size}"
+            assert answer["Content-Length"] == str(stop - start)
+            assert answer["Content-Type"] == "application/octet-stream"
+            assert answer["ETag"] == etag
+            assert answer["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("bytes=0-9,20-29", "bytes=9-0", "bytes=-", "bytes=x", "bytes", "lines=0-9"),
+        f"bytes=0-{'9' * 5_000}",
+    ],
+)
+def test_several_ranges_and_one_that_is_not_valid_get_the_whole_file(
+    manager: APIClient, release: FirmwareRelease, header: str
+) -> None:
+    held_to_be_the_file(manager.get(in_rest(release), headers={"Range": header}))
+
+
+@pytest.mark.parametrize("header", [f"bytes={len(BYTES)}-", "bytes=-0"])
+def test_a_range_after_the_end_of_the_file_is_refused(
+    manager: APIClient, release: FirmwareRelease, header: str
+) -> None:
+    for client, url in ((manager, in_rest(release)), (boss(), in_admin(release))):
+        answer: Any = client.get(url, headers={"Range": header})
+
+        assert answer.status_code == 416
+        assert answer["Content-Range"] == f"bytes */{len(BYTES)}"
+        assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_a_part_of_another_version_is_not_sent(
+    manager: APIClient, release: FirmwareRelease
+) -> None:
+    def with_condition(condition: str) -> Any:
+        headers = {"Range": "bytes=0-99", "If-Range": condition}
+        return manager.get(in_rest(release), headers=headers)
+
+    assert with_condition(f'"{release.sha256}"').status_code == 206
+    for other in (
+        '"0"',
+        f'W/"{release.sha256}"',
+        release.sha256,
+        "Sat, 14 Mar 2026 02:30:00 GMT",
+    ):
+        held_to_be_the_file(with_condition(other))
+
+
+def test_a_version_that_the_caller_has_is_not_sent_again(
+    manager: APIClient, release: FirmwareRelease
+) -> None:
+    etag = f'"{release.sha256}"'
+
+    for known in (etag, f'"0", W/{etag}', "*"):
+        for more in ({}, {"Range": "bytes=0-99"}):
+            headers = {"If-None-Match": known} | more
+            answer: Any = manager.get(in_rest(release), headers=headers)
+
+            assert answer.status_code == 304
+            assert answer["ETag"] == etag
+            assert answer.content == b""
+    held_to_be_the_file(manager.get(in_rest(release), headers={"If-None-Match": '"0"'}))
+
+
+def test_a_range_does_not_count_for_head(
+    manager: APIClient, release: FirmwareRelease
+) -> None:
+    answer = manager.head(in_rest(release), headers={"Range": "bytes=0-99"})
+
+    assert answer.status_code == 200
+    assert answer["Content-Length"] == str(len(BYTES))
