@@ -13,7 +13,7 @@ from fleet.exceptions import QueryError
 class Kind(StrEnum):
     """The kind of a field's values, which decides the conditions that it supports."""
 
-    KEYWORD = "keyword"  # exact text in any case; wildcards
+    KEYWORD = "keyword"  # the whole text, in any case unless exact; wildcards
     VERSION = "version"  # 1.10 > 1.9; ranges and wildcards
     NUMBER = "number"  # ranges
     DATE = "date"  # ranges, relative times
@@ -39,6 +39,7 @@ class Field:
     help: str
     aliases: tuple[str, ...] = ()
     is_list: bool = False
+    is_exact: bool = False  # upper and lower case differ, as everywhere for uids
 
     @property
     def sorts(self) -> bool:
@@ -54,7 +55,12 @@ class Field:
 K, V, N, D, B = Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN
 
 FIELDS: tuple[Field, ...] = (
-    Field("uid", K, "Unique name of the device, also its MQTT user name"),
+    Field(
+        "uid",
+        K,
+        "Unique name of the device, also its MQTT user name; in its exact case",
+        is_exact=True,
+    ),
     Field("name", Kind.TEXT, "Display name"),
     Field("serial", K, "Serial number"),
     Field("tenant", K, "Owner"),
@@ -67,7 +73,7 @@ FIELDS: tuple[Field, ...] = (
     Field("hardware_revision", K, "Hardware revision of the product"),
     Field("batch", K, "Manufacturing batch of the revision"),
     Field("kind", K, "standalone, gateway or child"),
-    Field("gateway", K, "Gateway of a child device"),
+    Field("gateway", K, "Gateway of a child device, its exact uid", is_exact=True),
     Field("adapter", K, "How the device connects: mqtt or http"),
     Field("lifecycle", K, "provisioned, active, in_repair, retired or replaced"),
     Field("tags", K, "Tags", aliases=("tag",), is_list=True),
@@ -154,6 +160,11 @@ def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRe
 def fold(text: str) -> str:
     """Return the form of a keyword that is compared."""
     return text.lower()
+
+
+def compared(field: Field, text: str) -> str:
+    """Return the form in which values of this field are compared."""
+    return text if field.is_exact else fold(text)
 
 
 def places_of(path: str) -> list[str]:

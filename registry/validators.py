@@ -17,6 +17,8 @@ from iotplatform.common.ids import UID
 # These uids are part of API paths, such as devices/import/.
 NO_UIDS = frozenset({"import", "export"})
 RESERVED = "A path of the API has this name."
+UID_TAKEN = "This uid is already taken."
+UID_TAKEN_IN_OTHER_CASE = "This uid is already taken, in another case."
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

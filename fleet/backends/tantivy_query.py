@@ -18,7 +18,7 @@ from fleet.backends.tantivy_schema import (
     json_path,
     sort_column,
 )
-from fleet.fields import WORD_FIELDS, FieldRef, Kind, fold
+from fleet.fields import WORD_FIELDS, FieldRef, Kind, compared, fold
 from fleet.query.tree import (
     All,
     And,
@@ -72,12 +72,12 @@ def without(query: Query) -> Query:
     return Query.boolean_query([(MUST, Query.all_query()), (MUST_NOT, query)])
 
 
-def regex_of(pattern: Pattern) -> str:
+def regex_of(pattern: Pattern, *, is_exact: bool = False) -> str:
     """Return tantivy's regular expression of a pattern."""
     return "".join(
         {Wild.MANY: r"(?s:.)*", Wild.ONE: r"(?s:.)"}[part]
         if isinstance(part, Wild)
-        else SPECIAL.sub(r"\\\1", fold(part))
+        else SPECIAL.sub(r"\\\1", part if is_exact else fold(part))
         for part in pattern
     )
 
@@ -126,7 +126,7 @@ class Compiler:
             case Equals(field, value):
                 return self._equals(field, value)
             case Like(field, pattern):
-                return self._like(field.name, pattern)
+                return self._like(field.name, pattern, is_exact=field.field.is_exact)
             case Exists(field):
                 return exists(field)
             case Between():
@@ -137,8 +137,9 @@ class Compiler:
             return Query.term_query(self.schema, column, words[0])
         return Query.phrase_query(self.schema, column, list(words))
 
-    def _like(self, column: str, pattern: Pattern) -> Query:
-        return Query.regex_query(self.schema, column, regex_of(pattern))
+    def _like(self, column: str, pattern: Pattern, *, is_exact: bool = False) -> Query:
+        expression = regex_of(pattern, is_exact=is_exact)
+        return Query.regex_query(self.schema, column, expression)
 
     def _term(self, column: str, text: str) -> Query:
         return Query.term_query(self.schema, column, text, "basic")
@@ -151,7 +152,7 @@ class Compiler:
         if ref.kind is Kind.VERSION:
             return self._term(ref.name + SORT, version_key(str(value)))
         if isinstance(value, str):
-            return self._term(ref.name, fold(value))
+            return self._term(ref.name, compared(ref.field, value))
         return self._between(Between(ref, value, value))
 
     def _json_equals(self, ref: FieldRef, text: str) -> Query:

@@ -1,9 +1,9 @@
 """The tantivy schema made from the field table, and the conversion of documents.
 
 For a field ``f``, the column ``f`` holds keywords, versions and booleans (terms in
-lower case, facets as written), and paths with every path above them. ``f__sort`` is a
-text key for sorting and ranges, and is never shown. ``f__words`` holds the words of a
-text. Numbers are floats, dates are milliseconds.
+lower case, facets and the terms of exact fields as written), and paths with every path
+above them. ``f__sort`` is a text key for sorting and ranges, and is never shown.
+``f__words`` holds the words of a text. Numbers are floats, dates are milliseconds.
 Below a JSON field every key has ``$s`` (text, after a ``=`` so that tantivy does not
 read it as a date) or ``$n`` (number), so that the type of a term never depends on the
 first value.
@@ -35,7 +35,9 @@ KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 
 def fingerprint() -> str:
     """Return a hash that changes with the schema."""
-    rows = [[f.name, f.kind, f.is_list, f.name in WORD_FIELDS] for f in FIELDS]
+    rows = [
+        [f.name, f.kind, f.is_list, f.is_exact, f.name in WORD_FIELDS] for f in FIELDS
+    ]
     text = json.dumps([SCHEMA_VERSION, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -55,7 +57,10 @@ def _add_field(builder: tantivy.SchemaBuilder, field: Field) -> None:
     # Positional: stored, fast (a column), tokenizer, index option.
     if kind in TERMS:
         builder.add_text_field(
-            name, fast=True, tokenizer_name=FOLDED, index_option=BASIC
+            name,
+            fast=True,
+            tokenizer_name=RAW if field.is_exact else FOLDED,
+            index_option=BASIC,
         )
     if kind in KEYED and field.sorts:
         builder.add_text_field(

@@ -5,12 +5,18 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from iotplatform.common.models import PublicIdModel
 from registry.choices import Adapter, DeviceKind, Lifecycle
 from registry.models.catalogue import Batch, HardwareRevision, Product
 from registry.models.places import Project, Site, Space, Tenant
-from registry.validators import validate_tag, validate_uid, validate_uid_is_free
+from registry.validators import (
+    UID_TAKEN_IN_OTHER_CASE,
+    validate_tag,
+    validate_uid,
+    validate_uid_is_free,
+)
 
 
 class Device(PublicIdModel):
@@ -120,6 +126,12 @@ class Device(PublicIdModel):
             ),
         ]
         constraints = [
+            # Look-ups are exact; nobody should have to tell apart S1-1 and s1-1.
+            models.UniqueConstraint(
+                Lower("uid"),
+                name="registry_device_uid_once_in_any_case",
+                violation_error_message=UID_TAKEN_IN_OTHER_CASE,
+            ),
             models.UniqueConstraint(
                 fields=["tenant", "serial"],
                 condition=~Q(serial=""),

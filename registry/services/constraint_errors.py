@@ -8,6 +8,7 @@ from psycopg import errors as pg
 
 from iotplatform.common.problems import BadInput
 from registry.exceptions import InUse
+from registry.validators import UID_TAKEN, UID_TAKEN_IN_OTHER_CASE
 
 TAKEN = "This is already taken."
 ELSEWHERE = "It belongs to another tenant, or it is still in use there."
@@ -57,7 +58,8 @@ FIELD_OF_CONSTRAINT = {
         "This person is already a member of the tenant.",
     ),
     "registry_tenant_slug_key": ("slug", TAKEN),
-    "registry_device_uid_key": ("uid", "This uid is already taken."),
+    "registry_device_uid_key": ("uid", UID_TAKEN),
+    "registry_device_uid_once_in_any_case": ("uid", UID_TAKEN_IN_OTHER_CASE),
     "registry_user_username_key": ("username", TAKEN),
     "registry_fingerprint_once": (
         "fingerprint",

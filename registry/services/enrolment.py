@@ -31,11 +31,13 @@ from registry.selectors.enrolment import list_claimable_devices
 from registry.selectors.tokens import digest_of
 from registry.services.credentials import bring_into_force, create_credential
 from registry.services.devices import DeviceDraft, register_device
+from registry.validators import UID_TAKEN, UID_TAKEN_IN_OTHER_CASE
 
 KEY_MARK = "enrol_"  # so that a scanner of leaked secrets recognises one
 KEY_BYTES = 32
 PREFIX_LENGTH = 12
 CHANGEABLE = frozenset({"name", "site", "max_devices", "expires_at"})
+UIDS_TAKEN = frozenset({UID_TAKEN, UID_TAKEN_IN_OTHER_CASE})
 NOT_CLAIMABLE = (
     "This key cannot enrol this device: its uid is taken, it had a credential before,"
     " or it is of another product or batch. Ask the person who gave you the key."
@@ -191,7 +193,13 @@ def _find_or_register(key: EnrolmentKey, who: EnrolRequest) -> tuple[Device, boo
         adapter=who.adapter,
         attributes=who.attributes,
     )
-    return register_device(tenant=key.tenant, draft=draft), False
+    try:
+        return register_device(tenant=key.tenant, draft=draft), False
+    except BadInput as refusal:
+        # Another device has it in another case, or has just registered.
+        if any(row["message"] in UIDS_TAKEN for row in refusal.errors):
+            raise Conflict(NOT_CLAIMABLE) from refusal
+        raise
 
 
 def _find(key: EnrolmentKey, who: EnrolRequest) -> Device | None:

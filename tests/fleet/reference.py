@@ -58,7 +58,10 @@ def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
         case Exists(field):
             return _exists(document, field)
         case Like(field, pattern):
-            return any(_fits(pattern, value) for value in _values(document, field))
+            return any(
+                _fits(pattern, value, is_exact=field.field.is_exact)
+                for value in _values(document, field)
+            )
         case Equals(field, value):
             return any(_equal(field, v, value, now) for v in _values(document, field))
         case Between():
@@ -90,13 +93,14 @@ def _exists(document: FleetDocument, field: FieldRef) -> bool:
     return any(f"{path}.".startswith(f"{field.path}.") for path in actual)
 
 
-def _fits(pattern: Pattern, text: str) -> bool:
+def _fits(pattern: Pattern, text: str, *, is_exact: bool = False) -> bool:
     holes = {Wild.MANY: ".*", Wild.ONE: "."}
+    form = str if is_exact else str.lower
     expression = "".join(
-        holes[part] if isinstance(part, Wild) else re.escape(part.lower())
+        holes[part] if isinstance(part, Wild) else re.escape(form(part))
         for part in pattern
     )
-    return re.fullmatch(expression, text.lower(), re.DOTALL) is not None
+    return re.fullmatch(expression, form(text), re.DOTALL) is not None
 
 
 def _equal(field: FieldRef, actual: Any, wanted: Any, now: datetime) -> bool:
@@ -111,6 +115,8 @@ def _equal(field: FieldRef, actual: Any, wanted: Any, now: datetime) -> bool:
         return version_key(actual) == version_key(wanted)
     if field.kind is Kind.DATE:
         return _between(Between(field, wanted, wanted), actual, now)
+    if field.field.is_exact:
+        return bool(actual == wanted)
     if isinstance(actual, str):
         return actual.lower() == str(wanted).lower()
     return bool(actual == wanted)

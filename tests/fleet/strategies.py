@@ -102,7 +102,7 @@ days = st.sampled_from([20, 21, 23]).map(
 )
 times = moments | relative | days
 parts: st.SearchStrategy[str | Wild] = st.sampled_from(
-    [Wild.MANY, Wild.ONE, "1.4", "a", "East", "dev-", " ", "*", "ü"]
+    [Wild.MANY, Wild.ONE, "1.4", "a", "East", "dev-", "DEV-", " ", "*", "ü"]
 )
 patterns = st.lists(parts, min_size=2, max_size=4).map(lambda made: _normal(made))
 

@@ -46,6 +46,7 @@ DEVICES: list[dict[str, Any]] = [
     },
     {
         "uid": "meter-1",
+        "gateway": "Hub-1",
         "region": "Bavaria",
         "firmware": "1.10.0",
         "serial": "SN-77",
@@ -90,6 +91,14 @@ FOUND = [
     ("sn-77", "meter-1"),
     ("uid:pump-?", "pump-1 pump-2"),
     ("NOT connectivity:*", "pump-1 meter-1"),
+    # Lists of devices name uids in their exact case, and so does a query.
+    ("uid:Pump-1", ""),
+    ("uid:PUMP-*", ""),
+    ("uid:(pump-1 OR METER-1)", "pump-1"),
+    ("gateway:Hub-1", "meter-1"),
+    ("gateway:Hub*", "meter-1"),
+    ("gateway:hub-1", ""),
+    ("PUMP", "pump-1 pump-2"),
     ("*", "pump-1 pump-2 meter-1"),
 ]
 

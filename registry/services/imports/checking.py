@@ -245,7 +245,8 @@ class Checker:
             value = given.get(name)
             if not isinstance(value, str) or not value.strip():
                 continue
-            first = seen.setdefault(value.strip(), line)
+            key = value.lower() if name == "uid" else value.strip()
+            first = seen.setdefault(key, line)
             if first != line:
                 message = f"The same as in line {first}."
                 errors.append(row_error(line, name, message, value))

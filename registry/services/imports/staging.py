@@ -14,6 +14,7 @@ from registry.models import Tenant
 from registry.selectors.access import sql_within
 from registry.services.imports.checking import Candidate
 from registry.services.imports.reading import Errors, row_error
+from registry.validators import UID_TAKEN
 
 # Dropped with the transaction; a second import in the same transaction starts empty.
 CREATE = """
@@ -161,7 +162,7 @@ class Staging:
                 line, "serial", "Another device of the tenant has this serial.", serial
             )
             if is_serial
-            else row_error(line, "uid", "This uid is already taken.", uid)
+            else row_error(line, "uid", UID_TAKEN, uid)
             for line, uid, serial, is_serial in cursor.fetchall()
         ]
 
