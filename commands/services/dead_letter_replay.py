@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from commands.services.uplink import ingest_again
+from commands.services.uplink import LEFT_OUT, ingest_again
 from iotplatform.common import tenant_scope
 from iotplatform.common.deadlocks import repeat_on_deadlock
 from iotplatform.common.messages import Undecodable, Uplink, parse
@@ -107,6 +107,9 @@ def _outcome_of(letter: DeadLetter, *, now: datetime) -> tuple[ReplayOutcome, st
     if letter.payload_bytes > len(letter.payload):
         detail = f"Only the first {len(letter.payload)} bytes of it are kept."
         return ReplayOutcome.REFUSED, detail
+    if letter.reason == LEFT_OUT:
+        detail = "Its other metrics were applied when it arrived."
+        return ReplayOutcome.REPEATED, detail
     try:
         uplink = parse(
             letter.topic,
@@ -128,7 +131,8 @@ def _outcome_of(letter: DeadLetter, *, now: datetime) -> tuple[ReplayOutcome, st
         return ReplayOutcome.REPEATED, detail
     if uplink.kind == "reported" and not judged.reported:
         return ReplayOutcome.OUTDATED, "A newer report of the device is known."
-    return ReplayOutcome.TAKEN, ""
+    left_out = f"Left out: {uplink.left_out}" if uplink.left_out else ""
+    return ReplayOutcome.TAKEN, left_out
 
 
 def _is_overtaken(uplink: Uplink) -> bool:

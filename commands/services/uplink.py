@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # presence, expected disconnect, twin, telemetry, alarm; command, attempt; dead letters.
 # Within a table by key. Sweeps skip locked rows, and so wait for nobody. After a
 # deadlock the whole transaction is repeated.
+LEFT_OUT = "bad_metrics"  # the reason of a letter whose message was accepted otherwise
 RESPONSE_KINDS = frozenset({"ack", "progress", "result"})
 NO_ID = UUID(int=0)
 LATEST_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
@@ -44,14 +45,16 @@ def ingest_batch(
     """Ingest one whole batch: devices, dead letters, state, commands.
 
     When it returns, everything is committed, and the batch may be acknowledged. It
-    returns every message that became a dead letter, so that an adapter can report it
-    to the device.
+    returns every message that was refused and became a dead letter, so that an adapter
+    can report it to the device. A message that was accepted without some of its metrics
+    has a dead letter too, which names them.
     """
 
     @transaction.atomic
     def ingest() -> list[DeadLetterDraft]:
-        letters, _ = _ingest(uplinks, list(dead), now=now)
-        record_dead_letters(letters, now=now)
+        letters, judged = _ingest(uplinks, list(dead), now=now)
+        left_out = [_left_out_letter(a) for a in judged.fresh if a.uplink.left_out]
+        record_dead_letters([*letters, *left_out], now=now)
         return letters
 
     return repeat_on_deadlock(ingest)
@@ -227,6 +230,21 @@ def _letter(
         payload=uplink.payload,
     )
     return _addressed(draft, devices)
+
+
+def _left_out_letter(arrival: Arrival) -> DeadLetterDraft:
+    """Return the letter of an accepted message some of whose metrics cannot be used."""
+    uplink, device = arrival.uplink, arrival.device
+    return DeadLetterDraft(
+        topic=uplink.topic,
+        adapter=uplink.adapter,
+        reason=LEFT_OUT,
+        detail=uplink.left_out,
+        tenant_id=device.tenant_id,
+        device_id=device.id,
+        payload=uplink.payload,
+        uid=uplink.uid,
+    )
 
 
 def _instant(milliseconds: int | None) -> datetime | None:

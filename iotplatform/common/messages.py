@@ -60,6 +60,12 @@ class Telemetry(Message, frozen=True, kw_only=True):
     metrics: Annotated[dict[Name, float], Meta(max_length=256)]
 
 
+class UncheckedTelemetry(Message, frozen=True, kw_only=True):
+    """Telemetry whose metrics are still JSON, each to be checked by itself."""
+
+    metrics: Annotated[dict[str, msgspec.Raw], Meta(max_length=256)]
+
+
 class Reported(Message, frozen=True, kw_only=True):
     """The complete reported document, and its version."""
 
@@ -111,6 +117,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
     command_id: UUID | None
     topic: str
     payload: bytes = b""  # as it arrived, for a dead letter
+    left_out: str = ""  # the metrics that cannot be used, each with the reason
 
 
 class Undecodable(Exception):
@@ -144,6 +151,8 @@ STRUCTS: dict[Kind, type[Message]] = {
 }
 DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
 decode_any = msgspec.json.Decoder().decode
+decode_unchecked = msgspec.json.Decoder(UncheckedTelemetry).decode
+decode_number = msgspec.json.Decoder(float).decode
 
 
 def parse(
@@ -154,7 +163,10 @@ def parse(
     arrived_at: datetime,
     adapter: str,
 ) -> Uplink:
-    """Parse one message; raise ``Undecodable`` for anything the protocol forbids."""
+    """Parse one message; raise ``Undecodable`` for anything the protocol forbids.
+
+    A metric that cannot be used costs only itself: ``left_out`` names it.
+    """
     match = TOPIC.fullmatch(topic)
     if match is None:
         _refuse_topic(topic)
@@ -163,7 +175,7 @@ def parse(
     data = bytes(payload)
     try:
         _refuse_payload(data)
-        message = DECODE[kind](data)
+        message, left_out = _decode(kind, data)
         if "\\u0000" in _decoded(data) or _may_be_deep(data):
             _refuse_document(decode_any(data))
     except Undecodable as error:
@@ -185,6 +197,7 @@ def parse(
         command_id=UUID(command_id) if command_id else None,
         topic=topic,
         payload=data,
+        left_out=left_out,
     )
 
 
@@ -195,6 +208,35 @@ def _refuse_payload(data: bytes) -> None:
         )
     if not data:
         raise Undecodable("empty", "the payload is empty")
+
+
+def _decode(kind: Kind, data: bytes) -> tuple[Message, str]:
+    """Return the message, and the metrics that were left out of it, as text."""
+    try:
+        return DECODE[kind](data), ""
+    except msgspec.ValidationError:
+        if kind != "telemetry":
+            raise
+        unchecked = decode_unchecked(data)
+        usable, left_out = _check_metrics(unchecked.metrics)
+        if not usable:
+            raise
+    fields = {name: getattr(unchecked, name) for name in Message.__struct_fields__}
+    return Telemetry(metrics=usable, **fields), left_out
+
+
+def _check_metrics(raws: dict[str, msgspec.Raw]) -> tuple[dict[str, float], str]:
+    """Return the usable metrics, and a text that names each other one and why."""
+    usable: dict[str, float] = {}
+    reasons = []
+    for name, raw in raws.items():
+        try:
+            number = decode_number(raw)
+            usable[msgspec.convert(name, Name)] = number
+        except msgspec.ValidationError as error:
+            what = str(error)
+            reasons.append(f"metrics.{name[:64]}: {what[:1].lower()}{what[1:]}")
+    return usable, "; ".join(reasons)
 
 
 def _decoded(data: bytes) -> str:

@@ -86,6 +86,22 @@ def test_a_list_of_messages_is_ingested_at_once_and_repeats_are_counted() -> Non
     assert letters() == []
 
 
+def test_a_bad_metric_costs_only_itself_over_http_in_a_list_too() -> None:
+    unit, lister = http_unit(), http_unit()
+    body = {"metrics": {"temperature": 22.5, "humidity": None}}
+    good = {"metrics": {"battery": 80}}
+
+    assert unit.say("telemetry", body) == {"taken": 1}
+    assert lister.say("telemetry", [good, body]) == {"taken": 2}
+
+    assert (latest(unit, "temperature"), latest(lister, "temperature")) == (22.5, 22.5)
+    assert latest(lister, "battery") == 80
+    assert letters() == [
+        ("http", "bad_metrics", unit.device.uid),
+        ("http", "bad_metrics", lister.device.uid),
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "field", "reason"),
     [

@@ -64,6 +64,31 @@ def test_bad_messages_become_dead_letters_and_the_others_are_stored() -> None:
     assert largest.tenant_id == device.tenant_id
 
 
+def test_a_bad_metric_over_mqtt_costs_only_itself_for_a_child_too() -> None:
+    device = DeviceFactory.create()
+    gateway, [child] = make_family()
+    body = {"metrics": {"temperature": 22.5, "humidity": None}, "boot": 1, "seq": 1}
+    topics = {
+        device: f"iot/v1/{device.uid}/telemetry",
+        child: f"iot/v1/{gateway.uid}/child/{child.uid}/telemetry",
+    }
+
+    for _ in range(2):  # a repeat is only counted
+        intake.commit([received(topic, body) for topic in topics.values()])
+
+    for each, topic in topics.items():
+        latest = TelemetrySummary.objects.get(pk=each.pk).latest
+        assert {name: known["value"] for name, known in latest.items()} == {
+            "temperature": 22.5
+        }
+        assert Presence.objects.get(pk=each.pk).connectivity == "online"
+        letter = DeadLetter.objects.get(uid=each.uid)
+        assert (letter.reason, letter.topic) == ("bad_metrics", topic)
+        assert letter.detail == "metrics.humidity: expected `float`, got `null`"
+        assert letter.tenant_id == each.tenant_id
+    assert dead_letter_figures()["by_reason"] == {"bad_metrics": 2}
+
+
 @pytest.mark.parametrize("body", [{}, b"not json"])
 def test_a_gateways_message_for_another_tenants_device_is_a_dead_letter_of_the_gateway(
     body: Any,

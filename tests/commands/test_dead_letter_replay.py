@@ -13,7 +13,15 @@ from commands.services.uplink import ingest_batch
 from iotplatform.common import tenant_scope
 from iotplatform.common.messages import parse
 from registry.models import AuditEntry, Device, Tenant
-from state.models import Alarm, DeadLetter, DeadLetterCount, Presence, Twin
+from state.models import (
+    Alarm,
+    DeadLetter,
+    DeadLetterCount,
+    Presence,
+    TelemetryRollup,
+    TelemetrySummary,
+    Twin,
+)
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from tests.factories import DeviceFactory, UserFactory
 from tests.state.scene import make_family
@@ -179,3 +187,30 @@ def test_a_replay_is_in_the_audit_log() -> None:
     assert entry.after is not None
     assert (entry.tenant, entry.after["outcome"]) == (device.tenant, "taken")
     assert "payload" not in entry.after
+
+
+def test_a_replay_does_not_apply_metrics_again_that_were_accepted_at_first() -> None:
+    device = DeviceFactory.create()
+    body = {"metrics": {"temperature": 22.5, "humidity": None}}
+    arrive(f"iot/v1/{device.uid}/telemetry", body, at=now())
+    letter = DeadLetter.objects.get(reason="bad_metrics")
+
+    assert outcome(letter) == "repeated"
+
+    counts = TelemetryRollup.objects.filter(device=device).values_list("count")
+    assert set(counts) == {(1,)}
+
+
+def test_a_replay_accepts_the_usable_metrics_and_names_the_others() -> None:
+    body = {"metrics": {"temperature": 22.5, "humidity": None}}
+    letter = letter_of("iot/v1/late/telemetry", body, at=now())
+    device = DeviceFactory.create(uid="late")
+    given_to(device.tenant, letter)
+
+    [replayed] = replay(letter)
+
+    assert replayed.outcome == "taken"
+    assert "metrics.humidity" in replayed.detail
+    latest = TelemetrySummary.objects.get(pk=device.pk).latest
+    assert latest["temperature"]["value"] == 22.5
+    assert DeadLetter.objects.count() == 1

@@ -77,6 +77,38 @@ def test_telemetry_accepts_integers_and_fractions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("metric", "name", "why"),
+    [
+        (b'"humidity":null', "humidity", "expected `float`, got `null`"),
+        (b'"humidity":"wet"', "humidity", "expected `float`, got `str`"),
+        (b'"humidity":true', "humidity", "expected `float`, got `bool`"),
+        (b'"humidity":[1]', "humidity", "expected `float`, got `array`"),
+        (b'"humidity":{"a":1}', "humidity", "expected `float`, got `object`"),
+        (b'"humidity":1e999', "humidity", "number out of range"),
+        (b'"":1', "", "expected `str` of length >= 1"),
+        (b'"' + b"x" * 65 + b'":1', "x" * 64, "expected `str` of length <= 64"),
+    ],
+)
+def test_a_metric_that_cannot_be_used_is_left_out_and_named(
+    metric: bytes, name: str, why: str
+) -> None:
+    fields = b'"boot":1,"seq":2,"ts":3'
+    payload = b'{"metrics":{"temperature":22.5,' + metric + b"}," + fields + b"}"
+
+    uplink = read("iot/v1/d/telemetry", payload)
+
+    metrics = {"temperature": 22.5}
+    assert uplink.message == Telemetry(metrics=metrics, boot=1, seq=2, ts=3)
+    assert uplink.left_out == f"metrics.{name}: {why}"
+
+
+def test_a_bad_field_beside_the_metrics_still_refuses_the_message() -> None:
+    payload = {"metrics": {"temperature": 22.5, "humidity": None}, "seq": -1}
+
+    assert refusal("iot/v1/d/telemetry", payload).reason == "bad_message"
+
+
+@pytest.mark.parametrize(
     ("kind", "payload", "reason", "words"),
     [
         ("status", b"", "empty", "empty"),
