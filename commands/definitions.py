@@ -198,18 +198,3 @@ DEFINITIONS: dict[str, Definition] = {
         ),
     )
 }
-
-
-def is_met(expectation: Any, reported: Any) -> bool:
-    """Whether ``reported`` contains everything in ``expectation``.
-
-    Objects are compared key by key, everything else as a whole; ``true`` is not 1.
-    """
-    if isinstance(expectation, dict):
-        return isinstance(reported, dict) and all(
-            key in reported and is_met(value, reported[key])
-            for key, value in expectation.items()
-        )
-    if isinstance(expectation, bool) or isinstance(reported, bool):
-        return expectation is reported
-    return bool(expectation == reported)

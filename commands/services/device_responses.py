@@ -11,7 +11,6 @@ from commands.choices import (
     FailureClass,
     WaitsFor,
 )
-from commands.definitions import is_met
 from commands.lifecycle import UNSENT, is_verdict
 from commands.models import Command
 from commands.services import retry_policy
@@ -21,6 +20,7 @@ from commands.services.transitions import (
     fill_times,
     seconds,
 )
+from state.judgment.twin_documents import is_met
 
 S = CommandStatus
 NOT_YET_RUNNING = UNSENT | {S.SENT, S.RECEIVED}

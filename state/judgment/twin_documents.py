@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -12,6 +13,10 @@ TEXT_LENGTH = 64
 # A recorded change is for people to read, it is no archive.
 MOST_CHANGES = 32
 LONGEST_VALUE = 500
+# Many devices compute in float32: they report a desired 0.1 as 0.10000000149011612.
+# Whole numbers are exact, as ids and times are.
+FLOAT32_PRECISION = 2.0**-23
+FLOAT32_SMALLEST = 2.0**-149
 Document = dict[str, Any]
 
 
@@ -29,10 +34,10 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def patch_between(before: Document, after: Document) -> Document:
-    """Return the merge patch that turns ``before`` into ``after``; empty if equal."""
+    """Return the merge patch that turns ``before`` into ``after``; empty if none."""
     patch: Document = {key: None for key in before if key not in after}
     for key, value in after.items():
-        if key in before and _is_same(before[key], value):
+        if key in before and is_same(before[key], value):
             continue
         old = before.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
@@ -51,8 +56,37 @@ def delta_of(desired: Document, reported: Document) -> Document:
     return {
         key: {"desired": value, "reported": reported.get(key)}
         for key, value in desired.items()
-        if key not in reported or not _holds(value, reported[key])
+        if key not in reported or not is_met(value, reported[key])
     }
+
+
+def is_met(expectation: Any, reported: Any) -> bool:
+    """Whether ``reported`` contains everything in ``expectation``.
+
+    Objects are compared key by key, everything else as a whole.
+    """
+    if isinstance(expectation, dict) and isinstance(reported, dict):
+        return all(
+            key in reported and is_met(value, reported[key])
+            for key, value in expectation.items()
+        )
+    return is_same(expectation, reported)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same, numbers within float32 precision.
+
+    JSON's true is not its 1, though Python's is.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            is_same(value, other[key]) for key, value in one.items()
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    if _is_number(one) and _is_number(other):
+        return _is_same_number(one, other)
+    return type(one) is type(other) and bool(one == other)
 
 
 def changes_of(before: Document, after: Document, desired: Document) -> Document:
@@ -65,7 +99,7 @@ def changes_of(before: Document, after: Document, desired: Document) -> Document
     for key in sorted({*before, *after}):
         if len(changed) == MOST_CHANGES:
             break
-        if key in before and key in after and _is_same(before[key], after[key]):
+        if key in before and key in after and is_same(before[key], after[key]):
             continue
         sides = {"from": before.get(key), "to": after.get(key)}
         if key not in desired and all(_is_number(side) for side in sides.values()):
@@ -84,8 +118,15 @@ def text_of(document: Document, key: str) -> str:
     return "" if value is None else str(value)[:TEXT_LENGTH]
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def _is_same_number(one: float, other: float) -> bool:
+    if isinstance(one, int) and isinstance(other, int):
+        return one == other
+    try:
+        return math.isclose(
+            one, other, rel_tol=FLOAT32_PRECISION, abs_tol=FLOAT32_SMALLEST
+        )
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _is_number(value: Any) -> bool:
@@ -95,15 +136,3 @@ def _is_number(value: Any) -> bool:
 def _short(value: Any) -> Any:
     text = msgspec.json.encode(value).decode()
     return value if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-
-
-def _holds(desired: Any, reported: Any) -> bool:
-    if isinstance(desired, dict) and isinstance(reported, dict):
-        return all(
-            key in reported and _holds(value, reported[key])
-            for key, value in desired.items()
-        )
-    # JSON's true is not its 1, though Python's is.
-    if isinstance(desired, bool) != isinstance(reported, bool):
-        return False
-    return bool(desired == reported)

@@ -234,6 +234,17 @@ def test_an_unverified_command_is_verified_by_a_late_report() -> None:
     assert fresh(command).late
 
 
+def test_a_configuration_reported_in_float32_verifies_its_command() -> None:
+    unit = online_unit()
+    command = ask(unit, "set_config", {"pid": {"gain": 0.1}, "steps": [0.7]})
+    deliver()
+
+    unit.report(1, {"pid": {"gain": 0.10000000149011612}, "steps": [0.699999988]})
+    unit.result(command)
+
+    assert fresh(command).status == "verified"
+
+
 def test_a_response_of_another_device_is_a_dead_letter_and_moves_nothing() -> None:
     unit = online_unit()
     stranger = Unit(DeviceFactory.create())

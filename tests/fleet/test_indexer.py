@@ -20,6 +20,7 @@ from fleet.services import indexing
 from fleet.services.indexer_process import run_indexer
 from fleet.services.indexing import Indexer, writer_lock
 from registry.models import Device
+from state.services.twin import merge_desired
 from tests.factories import DeviceFactory, SiteFactory
 from tests.fleet.rows import (
     find,
@@ -31,6 +32,7 @@ from tests.fleet.rows import (
     make_twin,
     uids_of,
 )
+from tests.state.scene import say, t
 from tests.waiting import wait_until
 
 REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
@@ -306,3 +308,14 @@ def _run(root: Path, stop: threading.Event) -> None:
         run_indexer(root, stop)
     finally:
         connection.close()
+
+
+@pytest.mark.django_db
+def test_a_desired_fraction_reported_in_float32_is_not_indexed_as_drift() -> None:
+    device = DeviceFactory.create()
+    merge_desired(device.pk, {"gain": 0.1}, at=t(0))
+    say(device, "reported", t(0), version=1, reported={"gain": 0.10000000149011612})
+
+    [document] = build_documents([device.pk])
+
+    assert document.values["drift"] is False

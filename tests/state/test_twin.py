@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import struct
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +16,9 @@ from state.exceptions import DesiredRefused, DesiredVersionMoved
 from state.judgment.twin_documents import (
     changes_of,
     delta_of,
+    is_same,
     merge_patch,
+    patch_between,
 )
 from state.selectors import desired_of, get_state, reported_of, timeline_entries
 from state.services.twin import merge_desired, merge_desired_many
@@ -82,6 +86,62 @@ def test_the_delta_has_the_desired_keys_whose_reported_value_differs() -> None:
     }
     say(device, "reported", t(1), version=2, reported={"interval": 5, "led": True})
     assert twin(device).delta == {}
+
+
+def as_float32(value: Any) -> Any:
+    """Return a document as a device reports it that computes in float32."""
+    if isinstance(value, dict):
+        return {key: as_float32(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_float32(inner) for inner in value]
+    if isinstance(value, float):
+        return struct.unpack("f", struct.pack("f", value))[0]
+    return value
+
+
+@given(st.floats(width=64, min_value=-3e38, max_value=3e38))
+def test_any_number_is_the_same_after_float32(number: float) -> None:
+    assert is_same(number, as_float32(number))
+
+
+@pytest.mark.parametrize(
+    "desired", [0.1, {"pid": {"gain": 0.1}}, [0.1, {"gain": 0.7}], [[1e-40], True]]
+)
+def test_a_float32_device_that_reports_what_is_desired_does_not_drift(
+    desired: Any,
+) -> None:
+    before, after = {"x": desired}, {"x": as_float32(desired)}
+    assert after != before
+
+    assert delta_of(before, after) == delta_of(after, before) == {}
+    assert changes_of(before, after, before) == {}
+    assert patch_between(before, after) == {}
+
+
+@pytest.mark.parametrize(
+    ("desired", "reported"),
+    [
+        (0.1, 0.100001),
+        (1, True),
+        (0.0, False),
+        (None, 0),
+        ("0.1", 0.1),
+        ([True], [1]),
+        ([0.1], [0.1, 0.1]),
+        ([{"led": True}], [{"led": 1}]),
+        ({"led": {"on": True}}, {"led": {"on": 1}}),
+        (1_700_000_000_001, 1_700_000_000_000),
+        (10**400, 0.5),
+    ],
+)
+def test_values_that_differ_drift_however_deep_they_stand(
+    desired: Any, reported: Any
+) -> None:
+    before, after = {"x": desired}, {"x": reported}
+
+    assert delta_of(before, after) == {"x": {"desired": desired, "reported": reported}}
+    assert changes_of(before, after, before).keys() == {"x"}
+    assert patch_between(before, after).keys() == {"x"}
 
 
 @pytest.mark.django_db
@@ -226,11 +286,9 @@ def test_the_recorded_changes_of_a_document_are_correct_and_limited(
             **({"from": before[key]} if key in before else {}),
             **({"to": after[key]} if key in after else {}),
         }
-        assert (
-            before.get(key) != after.get(key)
-            or (key in before) != (key in after)
-            or (isinstance(before[key], bool) != isinstance(after[key], bool))
-        )
+        # As text: JSON's true is not its 1, though Python's is.
+        texts = [json.dumps(value, sort_keys=True) for value in sides.values()]
+        assert len(texts) == 1 or texts[0] != texts[1]
     assert changes_of(before, before, before) == {}
     many = {f"key-{n}": "x" * 10_000 for n in range(100)}
     assert len(str(changes_of({}, many, {}))) < 32 * 600
