@@ -14,7 +14,6 @@ from iotplatform.common import bulk_sql
 from state.choices import RollupStep
 from state.models import TelemetryRollup, TelemetrySummary
 from state.services.presence.evidence import (
-    CLOCK_TOLERANCE,
     FUTURE_TOLERANCE,
     device_time,
 )
@@ -39,9 +38,10 @@ class _Summary(Struct):
 
 
 class _MessageOrder(Struct, frozen=True):
-    """The time of a message, and its place in the device's own count."""
+    """The times of a message, and its place in the device's own count."""
 
-    stamp: str
+    stamp: str  # where its values stand on a chart: the device's time if plausible
+    heard: str  # when it arrived
     boot: int | None
     seq: int | None
 
@@ -108,16 +108,18 @@ def apply_measurements(
     if not measured:
         return late
     summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
-    horizon = _stamp(now + CLOCK_TOLERANCE + FUTURE_TOLERANCE)
+    horizon = _stamp(now + FUTURE_TOLERANCE)
     buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
     newest: dict[int, datetime] = {}
     moments: dict[int, datetime] = {}  # cached: a batch has few different buckets
     for place, arrival in measured:
-        device, at = arrival.device, device_time(arrival.uplink) or arrival.uplink.at
-        newest[device.id] = max(at, newest.get(device.id, at))
+        device, heard_at = arrival.device, arrival.uplink.at
+        at = device_time(arrival.uplink) or heard_at
+        newest[device.id] = max(heard_at, newest.get(device.id, heard_at))
         summary = summaries[device.id]
         order = _MessageOrder(
             _stamp(at),
+            _stamp(heard_at),
             arrival.uplink.message.boot,
             arrival.uplink.message.seq,
         )
@@ -164,6 +166,8 @@ def _apply_value(
     if known is None and len(summary.latest) >= METRICS_KEPT:
         return True
     summary.latest[metric] = latest = {"value": value, "at": order.stamp}
+    if order.heard != order.stamp:
+        latest["heard"] = order.heard
     if order.boot is not None:
         latest["boot"] = order.boot
         if order.seq is not None:
@@ -180,10 +184,10 @@ def _apply_value(
 
 
 def _is_newer(known: dict[str, Any], order: _MessageOrder, horizon: str) -> bool:
-    """Return whether the known value was measured later, by the device's own count.
+    """Return whether the known value is newer, by the device's own count.
 
-    Without a count, compare times: the device's own if plausible, else the arrival. A
-    known time after ``horizon`` was stored before the platform's clock was set back.
+    Without a count, compare arrivals: a device's clock may be wrong. A known time after
+    ``horizon`` was stored before the platform's clock was set back.
     """
     boot, seq = known.get("boot"), known.get("seq")
     if boot is not None and order.boot is not None:
@@ -191,7 +195,7 @@ def _is_newer(known: dict[str, Any], order: _MessageOrder, horizon: str) -> bool
             return bool(boot > order.boot)
         if seq is not None and order.seq is not None:
             return bool(seq >= order.seq)
-    return bool(order.stamp < known["at"] <= horizon)
+    return bool(order.heard < known.get("heard", known["at"]) <= horizon)
 
 
 def _dead_bands(device: IngestDevice) -> dict[str, float]:

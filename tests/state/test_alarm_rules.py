@@ -329,3 +329,25 @@ def test_the_devices_clock_decides_neither_the_order_of_values_nor_the_hold_time
 
     assert raise_held_back_across_tenants(now=t(4.9)) == 0
     assert raise_held_back_across_tenants(now=t(5)) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("values", [(6_000, 20, 20), (20, 6_000, 6_000)])
+def test_a_device_clock_that_is_ahead_makes_no_later_value_lose(
+    values: tuple[float, float, float],
+) -> None:
+    device = DeviceFactory.create()
+    rule_for(device, threshold=5_000)
+    ahead, right = (int(t(0).timestamp() * 1_000) + s * 1_000 for s in (590, 6))
+    first, second, third = ({"temperature": value} for value in values)
+
+    say(device, "telemetry", t(0), metrics=first, ts=ahead)
+    say(device, "telemetry", t(0.1), metrics=second, ts=right)
+    say(device, "telemetry", t(0.2), metrics=third)
+
+    assert latest_telemetry(device)["temperature"]["value"] == values[-1]
+    alarm = Alarm.objects.get()
+    if values[-1] == 20:
+        assert (alarm.raised_at, alarm.cleared_at) == (t(0), t(0.1))
+    else:
+        assert (alarm.state, alarm.raised_at) == ("raised", t(0.1))

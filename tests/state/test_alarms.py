@@ -130,3 +130,18 @@ def test_alarms_are_filtered_by_device_state_and_severity() -> None:
     refused = client.get("/api/v1/alarms/?state=loud")
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["field"] == "state"
+
+
+@pytest.mark.parametrize("off", [-9, 9])
+def test_the_times_of_an_alarm_are_those_of_arrival_not_of_the_devices_clock(
+    off: float,
+) -> None:
+    device = DeviceFactory.create()
+    event = {"code": "hot", "severity": "warning"}
+    wrong, right = (int(t(minute).timestamp() * 1_000) for minute in (off, 1))
+
+    say(device, "event", t(0), state="raised", ts=wrong, **event)
+    say(device, "event", t(1), state="cleared", ts=right, **event)
+
+    alarm = Alarm.objects.get()
+    assert (alarm.raised_at, alarm.last_at, alarm.cleared_at) == (t(0), t(0), t(1))

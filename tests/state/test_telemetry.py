@@ -12,7 +12,7 @@ from state.selectors import get_state, latest_telemetry, timeline_entries
 from state.services.partitions import KEPT, keep_partitions
 from state.services.rescoring import rescore_devices
 from tests.factories import DeviceFactory, MembershipFactory
-from tests.state.scene import T0, arrive, be_born, say, t, uplink
+from tests.state.scene import SECOND, T0, arrive, be_born, say, t, uplink
 
 pytestmark = pytest.mark.django_db
 HOUR = T0.replace(minute=0, second=0)
@@ -20,16 +20,37 @@ HOUR = T0.replace(minute=0, second=0)
 
 def test_the_newest_value_is_kept_whatever_the_order_of_arrival() -> None:
     device = DeviceFactory.create()
-    ms = int(t(0).timestamp() * 1000)
+    newest = {"temperature": 20, "odd": 1}
 
-    say(device, "telemetry", t(0), metrics={"temperature": 20, "odd": 1}, ts=ms)
-    say(device, "telemetry", t(1), metrics={"temperature": 19}, ts=ms - 5_000)
+    say(device, "telemetry", t(0), metrics=newest, boot=1, seq=2)
+    say(device, "telemetry", t(1), metrics={"temperature": 19}, boot=1, seq=1)
 
     shown = latest_telemetry(device)
     assert shown["temperature"]["value"] == 20
     assert shown["temperature"]["unit"] == "°C"
     assert shown["odd"] == {"value": 1, "at": shown["odd"]["at"], "unit": None}
     assert datetime.fromisoformat(shown["odd"]["at"]) == t(0)
+
+
+@pytest.mark.parametrize("off", [-590, -5, 0, 5, 590])
+def test_without_a_count_the_later_arrival_is_the_latest_value_whatever_its_ts(
+    off: int,
+) -> None:
+    device = DeviceFactory.create()
+    stamp = int(t(0).timestamp() * 1000) + off * 1000
+
+    say(device, "telemetry", t(0), metrics={"temperature": 20}, ts=stamp)
+    assert latest_telemetry(device)["temperature"]["at"] == (
+        (t(0) + off * SECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+    say(device, "telemetry", t(0.1), metrics={"temperature": 21})
+    assert latest_telemetry(device)["temperature"]["value"] == 21
+    say(device, "telemetry", t(0.2), metrics={"temperature": 22}, ts=stamp)
+    assert latest_telemetry(device)["temperature"]["value"] == 22
+
+    # Another bridge had an older message for a while.
+    say(device, "telemetry", t(0.15), metrics={"temperature": 9}, ts=stamp)
+    assert latest_telemetry(device)["temperature"]["value"] == 22
 
 
 def test_a_time_from_a_wrong_device_clock_is_not_used_for_a_value() -> None:

@@ -73,9 +73,9 @@ def repeat(alarm: Alarm, signal: Signal) -> None:
     alarm.message = signal.message or alarm.message
     if alarm.flapping_since is not None and alarm.calm_since is not None:
         alarm.flaps += 1
-        alarm.back_at = signal.heard_at
+        alarm.back_at = signal.at
         alarm.calm_since = None
-        alarm.settles_at = signal.heard_at + SETTLE_AFTER
+        alarm.settles_at = signal.at + SETTLE_AFTER
 
 
 def clear(alarm: Alarm, signal: Signal) -> bool:
@@ -84,8 +84,8 @@ def clear(alarm: Alarm, signal: Signal) -> bool:
         close(alarm, signal.at)
         return True
     if alarm.calm_since is None:
-        alarm.calm_since = signal.heard_at
-        alarm.settles_at = signal.heard_at + SETTLE_AFTER
+        alarm.calm_since = signal.at
+        alarm.settles_at = signal.at + SETTLE_AFTER
     return False
 
 

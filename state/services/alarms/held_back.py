@@ -133,14 +133,12 @@ class HeldBackBatch:
     def add(self, signal: Signal, maintenance_until: datetime | None) -> None:
         """Add a report; its severity, text and times update an earlier one."""
         key = (signal.device.id, signal.code)
-        due_at = signal.heard_at + timedelta(seconds=signal.hold_seconds)
+        due_at = signal.at + timedelta(seconds=signal.hold_seconds)
         row = self.rows.get(key)
         if row is None:
             look_at = due_at
             if maintenance_until is not None:
-                look_at = max(
-                    due_at, min(maintenance_until, signal.heard_at + CHECK_EVERY)
-                )
+                look_at = max(due_at, min(maintenance_until, signal.at + CHECK_EVERY))
             self.rows[key] = HeldBackAlarm(
                 tenant_id=signal.device.tenant_id,
                 device_id=signal.device.id,
@@ -149,7 +147,7 @@ class HeldBackBatch:
                 message=signal.message,
                 count=1,
                 last_at=signal.at,
-                heard_at=signal.heard_at,
+                heard_at=signal.at,
                 rule_id=signal.rule_id,
                 due_at=due_at,
                 look_at=look_at,
@@ -159,7 +157,7 @@ class HeldBackBatch:
         row.message = signal.message or row.message
         row.count += 1
         row.last_at = max(row.last_at, signal.at)
-        row.heard_at = max(row.heard_at, signal.heard_at)
+        row.heard_at = max(row.heard_at, signal.at)
 
 
 def under_maintenance(

@@ -19,7 +19,6 @@ from state.services.alarms.event_order import accept_in_order
 from state.services.alarms.flapping import Key, RecentRaises
 from state.services.alarms.signal import Signal
 from state.services.alarms.thresholds import signals_from_values
-from state.services.presence.evidence import device_time
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Event
@@ -69,7 +68,7 @@ def apply_events(
                 holding.add(signal, in_maintenance.get(signal.device.id))
                 continue
             alarm = known[key] = _new_alarm(signal)
-            held_back.open_alarm(alarm, _why(signal), batch, raises, signal.heard_at)
+            held_back.open_alarm(alarm, _why(signal), batch, raises, signal.at)
     batch.write()
     # In this order: a hold that was cleared and raised again starts from the beginning.
     held_back.forget(ended | {(alarm.device_id, alarm.code) for alarm in batch.raised})
@@ -113,8 +112,7 @@ def _signal_of(arrival: Arrival) -> Signal:
         severity=event.severity,
         is_raised=event.state != "cleared",
         message=event.message or "",
-        at=device_time(arrival.uplink) or arrival.uplink.at,
-        heard_at=arrival.uplink.at,
+        at=arrival.uplink.at,
     )
 
 

@@ -19,7 +19,6 @@ class Signal:
     severity: str
     is_raised: bool
     message: str
-    at: datetime
-    heard_at: datetime  # the platform's time; durations count from it
+    at: datetime  # of arrival: a device's clock may be wrong
     rule_id: int | None = None
     hold_seconds: int = 0  # how long it must last before the alarm is raised

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from iotplatform.common import bulk_sql
 from state.choices import Comparison
 from state.services.alarms.signal import Signal
-from state.services.presence.evidence import device_time
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Telemetry
@@ -97,8 +96,7 @@ def _signal(
         severity=rule.severity,
         is_raised=is_raised,
         message=message,
-        at=device_time(arrival.uplink) or arrival.uplink.at,
-        heard_at=arrival.uplink.at,
+        at=arrival.uplink.at,
         rule_id=rule.id,
         hold_seconds=rule.hold_seconds,
     )
