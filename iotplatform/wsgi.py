@@ -7,9 +7,13 @@ from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
-from iotplatform.adapters.http.liveness import HttpHeartbeat  # noqa: E402  (apps must be ready)
+# The apps must be ready.
+from iotplatform.adapters.http.liveness import HttpHeartbeat  # noqa: E402
+from iotplatform.common.chunked_bodies import ChunkedBodies  # noqa: E402
+
+application = ChunkedBodies(django_application)
 
 
 def freeze_loaded_code() -> None:

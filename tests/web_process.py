@@ -1,0 +1,45 @@
+"""A real gunicorn in a separate process, on the database of the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from iotplatform.local.accounts import dying_with_parent
+from iotplatform.local.ports import answers, free_port
+from tests.adapters.bridge_process import BASE, database_url
+from tests.waiting import wait_until
+
+
+@contextmanager
+def web_process(**environment: str) -> Iterator[int]:
+    """Serve `iotplatform.wsgi`; give the port."""
+    port = free_port()
+    words = [sys.executable, "-m", "gunicorn", "iotplatform.wsgi:application"]
+    words += ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
+    words += ["--threads", "2", "--no-control-socket"]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            words,
+            cwd=BASE,
+            env=os.environ | {"DATABASE_URL": database_url(), **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=dying_with_parent(signal.SIGTERM),
+        )
+        try:
+            wait_until(
+                lambda: answers("127.0.0.1", port) or process.poll() is not None,
+                seconds=60,
+                what="gunicorn",
+            )
+            assert process.poll() is None, log.seek(0) or log.read()
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
