@@ -12,6 +12,7 @@ from commands.api.serializers.commands import ObjectField
 from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.services.targets import MOST_DEVICES
+from iotplatform.common.flags import FlagField
 from iotplatform.common.serializers import StrictSerializer
 from state.choices import KnownBy
 
@@ -150,7 +151,7 @@ class JobRequestSerializer(StrictSerializer):
     command = JobCommandSerializer()
     rollout = ObjectField(required=False, default=dict)
     expected_hash = serializers.CharField(required=False, allow_null=True)
-    dry_run = serializers.BooleanField(required=False, default=False)
+    dry_run = FlagField(required=False, default=False)
 
 
 class JobPreviewSerializer(Plain):

@@ -12,6 +12,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.flags import read_flag
 from iotplatform.common.problems import BadInput
 from registry.api.devices import DeviceFilter, DeviceView
 from registry.api.negotiation import FileNegotiation
@@ -25,7 +26,6 @@ from registry.services.imports.importing import import_devices
 if TYPE_CHECKING:
     from registry.services.imports.reading import Readable
 
-YES = ("1", "true", "yes")
 DRY_RUN = OpenApiParameter(
     "dry_run", bool, description="Check everything, write nothing."
 )
@@ -84,6 +84,7 @@ class DeviceImportView(DeviceView):
         a JSON object, and `attributes.name` is a single attribute. NDJSON has one
         object per line, as in `POST devices/`.
         """
+        is_dry_run = read_flag(request.query_params, "dry_run")
         tenant = self.resolve_tenant(data={})
         self.require(Right.MANAGE, tenant.pk)
         stream = cast("Readable", request.data)
@@ -95,7 +96,7 @@ class DeviceImportView(DeviceView):
             stream=stream,
             file_format=CSV if is_csv else NDJSON,
             actor=self.caller,
-            dry_run=request.query_params.get("dry_run", "").lower() in YES,
+            dry_run=is_dry_run,
         )
         return Response({"created": created})
 

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from iotplatform.common.flags import FlagFilter, read_flag
 from registry.api.serializers.devices import (
     BatchSerializer,
     HardwareRevisionSerializer,
@@ -28,7 +29,6 @@ from registry.selectors.products import (
 )
 from registry.services import products
 
-YES = ("1", "true", "yes")
 FORCE = OpenApiParameter(
     "force", bool, description="Change the schema even if devices do not match it."
 )
@@ -38,7 +38,7 @@ class ProductFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Filters of the list of products."""
 
     kind = django_filters.ChoiceFilter(choices=DeviceKind.choices)
-    takes_commands = django_filters.BooleanFilter()
+    takes_commands = FlagFilter()
 
 
 class ProductViewSet(SluggedViewSet):
@@ -57,7 +57,7 @@ class ProductViewSet(SluggedViewSet):
         return products.create_product(**fields)
 
     def change(self, row: Product, **fields: Any) -> Product:
-        force = self.request.query_params.get("force", "").lower() in YES
+        force = read_flag(self.request.query_params, "force")
         return products.update_product(row, force=force, **fields)
 
     @extend_schema(parameters=[FORCE])

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.etags import VersionedView
+from iotplatform.common.flags import FlagField
 from iotplatform.common.problems import BadInput, NotFound
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.base import TenantScopedMixin
@@ -60,7 +61,7 @@ class RuleSerializer(StrictSerializer):
     hysteresis = FiniteField(min_value=0, required=False)
     severity = serializers.ChoiceField(choices=Severity.choices, required=False)
     code = serializers.RegexField(r"\A[A-Za-z0-9._:-]+\Z", max_length=64)
-    enabled = serializers.BooleanField(required=False)
+    enabled = FlagField(required=False)
 
 
 class TrialSerializer(StrictSerializer):

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from iotplatform.common.flags import FlagFilter
 from iotplatform.common.ids import parse_uuid
 from iotplatform.common.instants import FromToFilterSet, InstantFilter
 from registry.api.base import TenantScopedMixin
@@ -43,10 +44,10 @@ class AlarmFilter(FromToFilterSet):
     severity = django_filters.MultipleChoiceFilter(
         choices=Severity.choices, help_text="One or several."
     )
-    open = django_filters.BooleanFilter(
+    open = FlagFilter(
         method="narrow_open", help_text="Raised or acknowledged, but not cleared."
     )
-    flapping = django_filters.BooleanFilter(
+    flapping = FlagFilter(
         method="narrow_flapping", help_text="Kept open because it comes and goes."
     )
     from_ = InstantFilter(

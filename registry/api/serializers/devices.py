@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from iotplatform.common.flags import FlagField
 from iotplatform.common.instants import InstantField
 from iotplatform.common.serializers import StrictSerializer
 from registry.api.serializers.fields import NameField, OwnNameField, TenantField
@@ -138,7 +139,7 @@ class ProductSerializer(TenantedSerializer):
     heartbeat_seconds = serializers.IntegerField(
         min_value=1, max_value=86_400, required=False
     )
-    takes_commands = serializers.BooleanField(required=False)
+    takes_commands = FlagField(required=False)
 
 
 class DeviceSerializer(StrictSerializer):
