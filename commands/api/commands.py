@@ -37,6 +37,7 @@ from commands.services import actions
 from commands.services.commands import request_command
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
+from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
@@ -84,7 +85,7 @@ def command_data(commands: Collection[Command]) -> list[Any]:
     return list(CommandSerializer(list(commands), many=True, context=context).data)
 
 
-class CommandDefinitionListView(APIView):
+class CommandDefinitionListView(KnownParametersView):
     """The built-in command definitions."""
 
     @extend_schema(responses=CommandDefinitionListSerializer)

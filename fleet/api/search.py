@@ -8,7 +8,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 
 from fleet.api.serializers import (
     FieldListSerializer,
@@ -18,6 +17,7 @@ from fleet.fields import FIELDS, PATTERNED, RANGED, Field
 from fleet.provenance import how_known
 from fleet.selectors.search import DEFAULT_LIMIT, search
 from iotplatform.common.pagination import read_limit
+from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.base import TenantScopedMixin
 
 PARAMETERS = [
@@ -26,11 +26,10 @@ PARAMETERS = [
     OpenApiParameter("cursor", str, description="From `next` of the previous page."),
     OpenApiParameter("limit", int, description="1 to 1,000; default 100."),
     OpenApiParameter("facets", str, description="Fields to count, comma-separated."),
-    OpenApiParameter("tenant", str, description="One of the caller's tenants."),
 ]
 
 
-class FleetSearchView(TenantScopedMixin, APIView):
+class FleetSearchView(TenantScopedMixin):
     """Devices that match a query."""
 
     @extend_schema(
@@ -62,7 +61,7 @@ class FleetSearchView(TenantScopedMixin, APIView):
         )
 
 
-class FleetFieldsView(APIView):
+class FleetFieldsView(KnownParametersView):
     """The fields of the query language."""
 
     @extend_schema(operation_id="fleet_fields", responses=FieldListSerializer)

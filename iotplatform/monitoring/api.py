@@ -51,6 +51,8 @@ class PlatformSerializer(serializers.Serializer[object]):
 class PlatformView(TenantScopedMixin):
     """The platform's own figures."""
 
+    query_parameters = ()  # they are those of all tenants
+
     @extend_schema(responses={200: PlatformSerializer})
     def get(self, request: Request) -> Response:
         """Show rates, lags, queues and dead letters; platform superusers only."""

@@ -8,6 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from iotplatform.common.etags import VersionedView
+from iotplatform.common.query_parameters import KnownParametersView
 from iotplatform.openapi.examples import EXAMPLES
 
 IF_MATCH = OpenApiParameter(
@@ -26,19 +27,28 @@ ETAG = OpenApiParameter(
 
 
 class PlatformSchema(AutoSchema):
-    """Adds version headers of versioned objects, and examples."""
+    """Adds what all operations of a view know, version headers, and examples."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Add the headers If-Match and ETag."""
-        if not isinstance(self.view, VersionedView):
-            return []
-        of_one = self.path.endswith("}/")
+        """Add the parameters of all the view's operations, If-Match and ETag."""
         found: list[OpenApiParameter] = []
+        if isinstance(self.view, KnownParametersView):
+            found += self.view.query_parameters
+        if not isinstance(self.view, VersionedView):
+            return found
+        of_one = self.path.endswith("}/")
         if self.method in ("PATCH", "DELETE"):
             found.append(IF_MATCH)
         if self.method == "POST" or (of_one and self.method in ("GET", "PATCH")):
             found.append(ETAG)
         return found
+
+    def get_filter_backends(self) -> list[Any]:
+        """Find the filters of a file, too: it is not a list to drf-spectacular."""
+        view: Any = self.view
+        if getattr(view, "is_filtered_file", False):
+            return list(view.filter_backends)
+        return list(super().get_filter_backends())
 
     def get_examples(self) -> list[OpenApiExample]:
         path = self.path.removeprefix("/api/v1/")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.utils.functional import cached_property
-from rest_framework.views import APIView
+from drf_spectacular.utils import OpenApiParameter
 
 from iotplatform.common.problems import BadInput, Forbidden, NotFound
+from iotplatform.common.query_parameters import KnownParametersView
 from registry.permissions import Right, is_platform_admin, may, tenants_where
 from registry.tenant_scope import enter_scope_of
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from registry.models import Tenant, User
 
 
-class TenantScopedMixin(APIView):
+TENANT = OpenApiParameter("tenant", str, description="One of the caller's tenants.")
+
+
+class TenantScopedMixin(KnownParametersView):
     """Narrows a DRF view to the tenants that its caller may view.
 
     ``?tenant=slug`` narrows it to one of them; an unknown slug and another's are the
     same 404.
     """
+
+    query_parameters: ClassVar[Sequence[OpenApiParameter]] = (TENANT,)
 
     def perform_authentication(self, request: Request) -> None:
         """Enter the caller's tenant scope, whichever scheme found them."""

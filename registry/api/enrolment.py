@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from iotplatform.common import tenant_scope
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.problems import BadInput
+from iotplatform.common.query_parameters import KnownParametersView
 from iotplatform.common.throttling import PerKeyThrottle
 from registry.api.base import TenantScopedMixin
 from registry.api.references import with_objects
@@ -130,7 +131,7 @@ class EnrolThrottle(PerKeyThrottle):
     rate_name = "enrol"
 
 
-class EnrolView(GenericAPIView[Any]):
+class EnrolView(KnownParametersView, GenericAPIView[Any]):
     """A device that registers itself."""
 
     authentication_classes = []

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 DRY_RUN = OpenApiParameter(
     "dry_run", bool, description="Check everything, write nothing."
 )
-TENANT = OpenApiParameter("tenant", str, description="The tenant's slug.")
 FORMAT = OpenApiParameter("format", str, enum=[CSV, NDJSON], default=CSV)
 
 
@@ -65,7 +64,7 @@ class DeviceImportView(DeviceView):
     serializer_class = ImportedSerializer
 
     @extend_schema(
-        parameters=[DRY_RUN, TENANT],
+        parameters=[DRY_RUN],
         request={
             "text/csv": OpenApiTypes.STR,
             "application/x-ndjson": OpenApiTypes.STR,
@@ -105,11 +104,12 @@ class DeviceExportView(DeviceView):
     """Devices as a file that can be imported again."""
 
     filterset_class = DeviceFilter
+    is_filtered_file = True
     content_negotiation_class = FileNegotiation
     queryset = Device.objects.none()  # names the model to the schema
 
     @extend_schema(
-        parameters=[FORMAT, TENANT],
+        parameters=[FORMAT],
         responses={
             (200, "text/csv"): OpenApiTypes.STR,
             (200, "application/x-ndjson"): OpenApiTypes.STR,

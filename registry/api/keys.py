@@ -24,6 +24,8 @@ from registry.services.tokens import create_token, revoke_token
 class TokenListView(TenantScopedMixin, GenericAPIView[ApiToken]):
     """The caller's own keys."""
 
+    query_parameters = ()  # a key belongs to no tenant
+
     serializer_class = ApiTokenSerializer
     queryset = ApiToken.objects.none()  # names the model to the schema
 
@@ -56,6 +58,8 @@ class TokenListView(TenantScopedMixin, GenericAPIView[ApiToken]):
 
 class TokenRevokeView(TenantScopedMixin, GenericAPIView[ApiToken]):
     """One of the caller's own keys."""
+
+    query_parameters = ()  # a key belongs to no tenant
 
     serializer_class = ApiTokenSerializer
     queryset = ApiToken.objects.none()

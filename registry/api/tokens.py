@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.problems import BadInput, Forbidden
+from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.serializers.devices import (
     SignInSerializer,
     TokenSerializer,
@@ -27,7 +28,7 @@ WRONG = "The name or the password is wrong."
 SECOND_FACTOR = "This account has a second factor. Make a key in the console instead."
 
 
-class TokenView(GenericAPIView[User]):
+class TokenView(KnownParametersView, GenericAPIView[User]):
     """Signs a script in."""
 
     authentication_classes = []

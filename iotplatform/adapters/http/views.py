@@ -12,7 +12,6 @@ from django.utils import timezone
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from iotplatform.adapters.http import ingest, poll_answer
 from iotplatform.adapters.http.authentication import (
@@ -37,13 +36,14 @@ from iotplatform.adapters.isolation import ingest_isolated
 from iotplatform.common.ids import UID
 from iotplatform.common.messages import Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
+from iotplatform.common.query_parameters import KnownParametersView
 from registry.choices import DeviceKind
 from registry.selectors.devices import list_child_ids_across_tenants
 
 ASK_AGAIN_SECONDS = 5  # Retry-After when no more polls may wait
 
 
-class DeviceView(APIView):
+class DeviceView(KnownParametersView):
     """What all views for devices share."""
 
     authentication_classes = [DeviceAuthentication]

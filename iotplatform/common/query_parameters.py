@@ -1,0 +1,76 @@
+"""The query parameters of an endpoint: those of its OpenAPI document, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, ClassVar
+
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.schemas.generators import EndpointEnumerator
+from rest_framework.views import APIView
+
+from iotplatform.common.problems import BadInput
+
+
+class KnownParametersView(APIView):
+    """Refuses a query parameter that the endpoint does not know.
+
+    Without this, a misspelt filter would mean everything.
+    """
+
+    # What every endpoint of the view knows, in addition to what each one declares.
+    query_parameters: ClassVar[Sequence[OpenApiParameter]] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise BadInput that names each unknown parameter."""
+        super().initial(request, *args, **kwargs)
+        if not request.query_params or self._method not in self.allowed_methods:
+            return
+        known = self._known_parameters()
+        if unknown := [name for name in request.query_params if name not in known]:
+            raise _refusal(unknown, known)
+
+    @property
+    def _method(self) -> str:
+        method = str(self.request.method)
+        return "GET" if method == "HEAD" else method
+
+    def _known_parameters(self) -> frozenset[str]:
+        match = self.request.resolver_match
+        if self._method == "OPTIONS" or match is None:
+            return frozenset(self.request.query_params)
+        known = _documented(match.func, f"/{match.route}", self._method)
+        if isinstance(self.get_content_negotiator(), DefaultContentNegotiation):
+            known |= {str(self.settings.URL_FORMAT_OVERRIDE)}  # DRF refuses a wrong one
+        return known
+
+
+@cache  # one entry for each operation of the document
+def _documented(callback: Any, route: str, method: str) -> frozenset[str]:
+    """Return the query parameters that the document lists for an operation."""
+    generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]
+    path = EndpointEnumerator().get_path_from_regex(route)
+    view = generator.create_view(callback, method)
+    view.request = spectacular_settings.GET_MOCK_REQUEST(method, path, view, None)
+    operation = view.schema.get_operation(path, route, "", method, generator.registry)
+    return frozenset(
+        parameter["name"]
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+    )
+
+
+def _refusal(unknown: Sequence[str], known: frozenset[str]) -> BadInput:
+    errors: list[dict[str, Any]] = []
+    for name in unknown:
+        row = {"field": name, "message": "There is no such query parameter."}
+        if near := get_close_matches(name, sorted(known), n=1):
+            row["did_you_mean"] = near[0]
+        errors.append(row)
+    return BadInput(errors=errors)
