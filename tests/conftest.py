@@ -24,7 +24,7 @@ EARLY = (
     "tests/stack/",
     "tests/pages/test_every_page.py",
     "tests/admin/test_budgets.py",
-    "tests/local/test_stack_life.py",
+    "tests/local/test_stack.py",
     "tests/admin/test_roles.py",
     "tests/api/test_every_operation.py",
     "tests/stack/test_loop_on_amqtt.py",
@@ -37,7 +37,7 @@ EARLY = (
 TOGETHER = {
     "tests/stack/",
     "tests/admin/test_budgets.py",
-    "tests/local/test_stack_life.py",
+    "tests/local/test_stack.py",
     "tests/stack/test_loop_on_amqtt.py",
 }
 # How many objects are made until the collector looks for garbage; how many of its looks

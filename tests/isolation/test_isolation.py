@@ -155,6 +155,12 @@ def allowed_for(name: str, route: str, method: str) -> set[int]:
     return {403, 404, 405}
 
 
+def searches(path: str, begin: str) -> list[str]:
+    """Return queries for a word; an API refuses a parameter that it does not know."""
+    each = [f"q={begin}*", f"search={begin}", f"uid={begin}", f"text={begin}"]
+    return each if path.startswith("/api/") else ["&".join(each)]
+
+
 @pytest.mark.parametrize("name", CALLERS)
 def test_lists_and_searches_show_nothing_of_another_tenant(
     fleet: Fleet, name: str, walk_as: Callable[[str], Walk]
@@ -165,11 +171,14 @@ def test_lists_and_searches_show_nothing_of_another_tenant(
         path = path_to(route, fleet.ours)
         if not walk.caller.comes_to(path):
             continue
-        status, text = walk.ask("get", f"{path}?q=*")
-        if name == Role.ADMIN and status >= 400 and status != 405:
-            walk.wrong.append(("get", path, status, text))
-        walk.ask("get", path)
-        walk.ask("get", f"{path}?q={begin}*&search={begin}&uid={begin}&text={begin}")
+        # Some need a search, others do not know the parameter.
+        answers = [walk.ask("get", path + query) for query in ("?q=*", "")]
+        if name == Role.ADMIN and all(
+            code >= 400 and code != 405 for code, _ in answers
+        ):
+            walk.wrong.append(("get", path, *answers[-1]))
+        for query in searches(path, begin):
+            walk.ask("get", f"{path}?{query}")
         for query in [*asked_of(route, fleet.ours), f"q=attr.{begin}:1"]:
             walk.ask("get", f"{path}?{query}")
         for method in METHODS[1:]:
@@ -189,7 +198,7 @@ def test_the_endpoints_show_the_word_to_its_own_people(
     silent = set()
     for route in of_kind(Kind.MANY, Kind.OBJECT):
         path = path_to(route, fleet.theirs)
-        queries = ["q=*", *asked_of(route, fleet.theirs)]
+        queries = ["", "q=*", *asked_of(route, fleet.theirs)]
         answers = [fleet.their_admin.ask("get", f"{path}?{query}") for query in queries]
         if answers[0].status_code == 405:
             continue
@@ -197,7 +206,7 @@ def test_the_endpoints_show_the_word_to_its_own_people(
             query: fleet.word in answer.getvalue().decode()
             for query, answer in zip(queries, answers, strict=True)
         }
-        plain = shows.pop("q=*")
+        plain = any([shows.pop(""), shows.pop("q=*")])
         silent |= {f"{route}?{query}" for query, shown in shows.items() if not shown}
         silent |= set() if plain or shows else {route}
 

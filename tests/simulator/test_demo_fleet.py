@@ -140,7 +140,7 @@ def test_only_the_time_that_nobody_listened_is_topped_up(db: None) -> None:
 
 @pytest.mark.parametrize("count", ["0", "100001"])
 def test_a_fleet_of_an_impossible_size_is_refused(db: None, count: str) -> None:
-    with pytest.raises(CommandError, match="number from 1 to 100000"):
+    with pytest.raises(CommandError, match="must be from 1 to 100000"):
         call_command("load_demo", "--devices", count)
 
     assert not Device.objects.exists()
