@@ -31,14 +31,14 @@ def fetch(statement: LiteralString, params: Sequence[Any] = ()) -> list[Any]:
         return cursor.execute(statement, _bound(params)).fetchall()
 
 
-def unnest(model: type[Model], *columns: str, alias: str = "v") -> str:
+def unnest(model: type[Model], *columns: str) -> str:
     """Return ``unnest(%s::bigint[], …) AS v(device_id, …)``: one array a column.
 
     The types are those of the model's columns; ``columns_of`` makes the arrays.
     """
     fields = {field.column: field for field in model._meta.concrete_fields}
     arrays = ", ".join(f"%s::{_type_of(fields[name])}[]" for name in columns)
-    return f"unnest({arrays}) AS {alias}({', '.join(columns)})"
+    return f"unnest({arrays}) AS v({', '.join(columns)})"
 
 
 def update_by_key(model: type[Model], *columns: str) -> str:
