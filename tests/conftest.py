@@ -13,7 +13,7 @@ from django.db import connection
 from xdist.scheduler import LoadScopeScheduling
 
 from iotplatform.local.broker import find_mosquitto
-from iotplatform.local.setup.test_packages import missing_packages
+from iotplatform.local.setup.test_packages import BROWSER, missing_packages
 from tests.broker_process import BrokerProcess
 from tests.emptying import empty_quickly
 from tests.identity_process import provider, provider_address  # noqa: F401
@@ -123,7 +123,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what drives a browser where there is none, before its driver starts."""
     if item.get_closest_marker("browser"):
-        missing = set(missing_packages()) & {"chromium", "libatomic1"}
+        missing = set(missing_packages()) & {BROWSER, "libatomic1"}
         if missing:
             pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 

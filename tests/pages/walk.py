@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from iotplatform.local.setup.test_packages import find_browser
 from tests.conftest import CHROMIUM_OPTIONS
 
 T = TypeVar("T")
@@ -175,7 +175,7 @@ def in_chromium(act: Callable[[Browser], Coroutine[Any, Any, T]]) -> T:
 
     async def with_browser() -> T:
         async with async_playwright() as playwright:
-            path = shutil.which("chromium")
+            path = find_browser()
             browser = await playwright.chromium.launch(
                 executable_path=path, args=OPTIONS
             )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from iotplatform.local.setup.test_packages import find_browser
 from tests.conftest import CHROMIUM_OPTIONS, need_mosquitto
 from tests.platform_process import Platform
 
@@ -31,12 +31,12 @@ def platform_stack() -> Iterator[Platform]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The machine's Chromium; Playwright brings none.
+    """The machine's Chromium: Playwright's own is not fetched.
 
     It ends with this folder's tests: its driver has an event loop running in this
     thread, in which Django asks no database.
     """
-    path = shutil.which("chromium")
+    path = find_browser()
     assert path is not None  # or the test had been skipped
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
