@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import OuterRef, QuerySet
-from django.db.models.functions import JSONObject
 
 from registry.choices import Role, TokenScope
 from registry.member_limit import Limit
@@ -91,10 +89,8 @@ def tenants_where(user: User | AnonymousUser, right: Right) -> list[Tenant]:
     if user.is_superuser:
         return list(Tenant.objects.order_by("slug"))
     roles = _roles_of(user)
-    ids = [pk for pk, role in roles.items() if right in RIGHTS_OF_ROLE[role]]
-    if not ids:
-        return []
-    return _with_limits(Tenant.objects.filter(pk__in=ids).order_by("slug"), user)
+    rights = {pk: RIGHTS_OF_ROLE[role] for pk, role in roles.items()}
+    return [row for row in _tenants_of(user) if right in rights[row.pk]]
 
 
 def is_platform_admin(user: User | AnonymousUser) -> bool:
@@ -104,31 +100,30 @@ def is_platform_admin(user: User | AnonymousUser) -> bool:
     return user.rights_limit is None or Right.ADMINISTER in user.rights_limit
 
 
-def _with_limits(rows: QuerySet[Tenant], user: User) -> list[Tenant]:
-    """Read tenants and the user's limit in each, in one query."""
-    limits = MembershipLimit.objects.filter(
-        membership__user=user.pk, tenant=OuterRef("pk")
-    ).order_by("pk")
-    tenants: list[Tenant] = []
-    for tenant in rows.annotate(
-        projects=ArraySubquery(
-            limits.filter(project__isnull=False).values(
-                found=JSONObject(id="project_id", slug="project__slug")
-            )
-        ),
-        sites=ArraySubquery(
-            limits.filter(site__isnull=False).values(
-                found=JSONObject(id="site_id", slug="site__slug")
-            )
-        ),
-    ):
-        if tenant.projects or tenant.sites:
-            tenant.limit = Limit(
-                projects={row["id"]: row["slug"] for row in tenant.projects},
-                sites={row["id"]: row["slug"] for row in tenant.sites},
-            )
-        tenants.append(tenant)
-    return tenants
+def _tenants_of(user: User) -> list[Tenant]:
+    """Read the user's tenants, each with their limit, once per user object."""
+    if user.tenants is None:
+        limits = _limits_of(user)
+        rows = Tenant.objects.filter(pk__in=_roles_of(user)).order_by("slug")
+        user.tenants = list(rows)
+        for tenant in user.tenants:
+            tenant.limit = limits.get(tenant.pk)
+    return user.tenants
+
+
+def _limits_of(user: User) -> dict[int, Limit]:
+    """Read what the user is limited to, by the key of the tenant."""
+    rows = MembershipLimit.objects.filter(membership__user=user.pk).order_by("pk")
+    columns = "tenant_id", "project_id", "project__slug", "site_id", "site__slug"
+    projects: dict[int, dict[int, str]] = defaultdict(dict)
+    sites: dict[int, dict[int, str]] = defaultdict(dict)
+    for tenant, project, project_slug, site, site_slug in rows.values_list(*columns):
+        if project is not None:
+            projects[tenant][project] = project_slug
+        else:
+            sites[tenant][site] = site_slug
+    tenants = projects.keys() | sites.keys()
+    return {pk: Limit(projects=projects[pk], sites=sites[pk]) for pk in tenants}
 
 
 def _roles_of(user: User) -> dict[int, str]:

@@ -16,9 +16,10 @@ class User(PublicIdModel, AbstractUser):
     """A person; the name may look like ``operator@acme``."""
 
     # Not columns: what the API token in use allows at most (None: no token, no limit),
-    # and the person's roles, read once for each user object.
+    # and the person's roles and tenants, read once for each user object.
     rights_limit: frozenset[Any] | None = None
     roles_by_tenant: dict[int, str] | None = None
+    tenants: list[Tenant] | None = None
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Ignore Django's own permissions: roles decide what people may do."""
