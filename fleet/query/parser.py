@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from luqum import thread as luqum_thread
 from luqum import tree as luqum_tree
 from luqum.exceptions import ParseError
 
 from fleet.exceptions import QueryError
 from fleet.fields import PATTERNED, RANGED, FieldRef, Kind, resolve_field, words_of
+from fleet.query import lucene
 from fleet.query.source import Source
 from fleet.query.tree import (
     All,
@@ -61,7 +61,7 @@ def read_source(text: str) -> tuple[Source, luqum_tree.Item]:
         raise QueryError("This is not a character.", bad.start())
     source = Source(text)
     try:
-        return source, luqum_thread.parse(source.prepared)
+        return source, lucene.parse(source.prepared)
     except ParseError as error:
         raise source.explained(str(error)) from error
     except (ValueError, ArithmeticError) as error:
