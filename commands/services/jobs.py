@@ -29,6 +29,7 @@ from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.validation import checked_definition, complete_policy
 from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id
+from iotplatform.common.storable import is_storable
 from registry.models import Tenant, User
 
 J = JobStatus
@@ -282,7 +283,7 @@ def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str
 
 
 def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > 200 or "\x00" in name:
+    if not name.strip() or len(name) > 200 or not is_storable(name):
         raise InvalidCommand(name="1 to 200 characters.")
     return name.strip()
 

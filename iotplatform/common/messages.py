@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotplatform.common.ids import UID
+from iotplatform.common.storable import storable
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 # Deep enough for any configuration that a person can read. PostgreSQL, Python and the
@@ -125,10 +126,8 @@ class Undecodable(Exception):
 
     def __init__(self, reason: Reason, detail: str, *, uid: str = "") -> None:
         """``uid`` is the device that the topic names, if it names one."""
-        # Details quote the device. PostgreSQL text cannot hold NUL or half a surrogate.
-        storable = detail.encode("utf-8", "backslashreplace").decode()
         self.reason: Reason = reason
-        self.detail = storable.replace("\0", "\\0")[:MAX_DETAIL]
+        self.detail = storable(detail)[:MAX_DETAIL]  # it quotes the device
         self.uid = uid
         super().__init__(f"{reason}: {self.detail}")
 

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from iotplatform.common.storable import storable, storable_document
 from iotplatform.common.uploads import UploadTooBig
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,10 @@ NON_FIELD = "non_field_errors"
 
 
 class Problem(Exception):
-    """A refusal that the caller can act on; the base class of the apps' exceptions."""
+    """A refusal that the caller can act on; the base class of the apps' exceptions.
+
+    It quotes callers, so its texts are made fit to store, to send and to show.
+    """
 
     status = 400
 
@@ -34,10 +38,10 @@ class Problem(Exception):
         errors: list[dict[str, Any]] | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.errors = errors or []
-        self.extra = extra
+        self.detail = storable(detail)
+        self.errors = storable_document(errors or [])
+        self.extra = storable_document(extra)
+        super().__init__(self.detail)
 
 
 class BadInput(Problem):
@@ -101,8 +105,8 @@ def problem_body(
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
-        "errors": errors or [],
+        "detail": storable(detail),
+        "errors": storable_document(errors or []),
         **(extra or {}),
     }
 

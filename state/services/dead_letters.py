@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from iotplatform.common import bulk_sql
 from iotplatform.common.ids import UID, new_public_id
 from iotplatform.common.messages import MAX_PAYLOAD_BYTES
+from iotplatform.common.storable import storable
 from state.models import DeadLetter, DeadLetterCount
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ def record_dead_letters(drafts: Sequence[DeadLetterDraft], *, now: datetime) -> 
             tenant_id=draft.tenant_id,
             at=now,
             reason=draft.reason,
-            detail=_storable(draft.detail),
-            uid=_storable(draft.uid)[:64],
+            detail=_kept(draft.detail),
+            uid=_kept(draft.uid)[:64],
             sender=draft.sender,
-            topic=_storable(draft.topic),
+            topic=_kept(draft.topic),
             payload=draft.payload[:KEPT_PAYLOAD],
             payload_bytes=len(draft.payload),
             adapter=draft.adapter,
@@ -131,7 +132,7 @@ def mark_replayed(
     letter: DeadLetter, outcome: ReplayOutcome, detail: str, *, by: User, now: datetime
 ) -> None:
     """Record the result of replaying a letter."""
-    letter.outcome, letter.outcome_detail = outcome, _storable(detail)
+    letter.outcome, letter.outcome_detail = outcome, _kept(detail)
     letter.replayed_at, letter.replayed_by = now, by
     letter.save(
         update_fields=["outcome", "outcome_detail", "replayed_at", "replayed_by"]
@@ -157,7 +158,5 @@ def _trim_senders(senders: Collection[str]) -> None:
     bulk_sql.run(_TRIM_SENDERS, [KEPT_PAYLOAD, sorted(senders), *bounds])
 
 
-def _storable(text: str) -> str:
-    """Shorten a text, and replace what PostgreSQL cannot store (NUL, surrogates)."""
-    clean = text[:KEPT_TEXT].encode("utf-8", "replace").decode()
-    return clean.replace("\0", "�")
+def _kept(text: str) -> str:
+    return storable(text[:KEPT_TEXT])[:KEPT_TEXT]
