@@ -12,7 +12,7 @@ from django.conf import settings
 from gunicorn.http.errors import ParseException
 
 from iotplatform.common.problems import CONTENT_TYPE, problem_body
-from iotplatform.common.uploads import ENVELOPE_BYTES
+from iotplatform.common.uploads import longest_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,7 +37,7 @@ class ChunkedBodies:
         """Answer 413 to a body longer than any request may be, 400 to bad chunks."""
         if not is_chunked(environ):
             return self._application(environ, start_response)
-        most = settings.FIRMWARE_MAX_BYTES + ENVELOPE_BYTES
+        most = longest_body()
         with SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE) as body:
             try:
                 is_whole = _copy(environ["wsgi.input"], body, most=most)

@@ -11,6 +11,11 @@ from django.core.files.uploadhandler import FileUploadHandler
 ENVELOPE_BYTES = 1_000_000  # for the other fields of the form
 
 
+def longest_body() -> int:
+    """Return the bytes that the body of any request may have."""
+    return int(settings.FIRMWARE_MAX_BYTES) + ENVELOPE_BYTES
+
+
 class UploadTooBig(RequestDataTooBig):
     """The whole form is longer than the longest file."""
 
@@ -30,7 +35,7 @@ class BoundedUploadHandler(FileUploadHandler):
         encoding: str | None = None,
     ) -> None:
         """Raise UploadTooBig, or leave the form to the other handlers."""
-        if content_length > settings.FIRMWARE_MAX_BYTES + ENVELOPE_BYTES:
+        if content_length > longest_body():
             most = settings.FIRMWARE_MAX_BYTES
             raise UploadTooBig(f"The file is too long: at most {most} bytes.")
 

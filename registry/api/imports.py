@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from iotplatform.common.flags import read_flag
-from iotplatform.common.problems import BadInput
+from iotplatform.common.problems import BadInput, TooLarge
+from iotplatform.common.uploads import longest_body
 from registry.api.devices import DeviceFilter, DeviceView
 from registry.api.negotiation import FileNegotiation
 from registry.api.serializers.devices import ImportedSerializer
@@ -24,7 +25,7 @@ from registry.selectors.devices import list_devices
 from registry.services.imports.importing import import_devices
 
 if TYPE_CHECKING:
-    from registry.services.imports.reading import Readable
+    from registry.services.imports.decoding import Readable
 
 DRY_RUN = OpenApiParameter(
     "dry_run", bool, description="Check everything, write nothing."
@@ -74,18 +75,21 @@ class DeviceImportView(DeviceView):
             400: OpenApiResponse(
                 description="Nothing was imported: `errors` names line, field and value"
             ),
+            413: OpenApiResponse(description="The body is too long"),
         },
     )
     def post(self, request: Request) -> Response:
         """Register the devices of a file as provisioned: all of them, or none.
 
         A CSV header names device fields; `tags` are separated by `;`, `attributes` is
-        a JSON object, and `attributes.name` is a single attribute. NDJSON has one
-        object per line, as in `POST devices/`.
+        a JSON object, and `attributes.name` is a single attribute. Commas, semicolons
+        or tabs separate the cells. NDJSON has one object per line, as in
+        `POST devices/`. Both are UTF-8.
         """
         is_dry_run = read_flag(request.query_params, "dry_run")
         tenant = self.resolve_tenant(data={})
         self.require(Right.MANAGE, tenant.pk)
+        _refuse_long_body(request)
         stream = cast("Readable", request.data)
         if not stream:
             raise BadInput(errors=[{"field": "", "message": "The body is empty."}])
@@ -98,6 +102,13 @@ class DeviceImportView(DeviceView):
             dry_run=is_dry_run,
         )
         return Response({"created": created})
+
+
+def _refuse_long_body(request: Request) -> None:
+    """Raise TooLarge before a byte is read; a body in chunks has its length by now."""
+    most = longest_body()
+    if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+        raise TooLarge(f"The body is too long: at most {most} bytes.")
 
 
 class DeviceExportView(DeviceView):

@@ -11,6 +11,7 @@ from registry.exceptions import InUse
 from registry.validators import UID_TAKEN, UID_TAKEN_IN_OTHER_CASE
 
 TAKEN = "This is already taken."
+SERIAL_TAKEN = "Another device of the tenant has this serial."
 ELSEWHERE = "It belongs to another tenant, or it is still in use there."
 # Field and message of each constraint.
 FIELD_OF_CONSTRAINT = {
@@ -45,10 +46,7 @@ FIELD_OF_CONSTRAINT = {
         "hardware_revisions",
         ELSEWHERE,
     ),
-    "registry_serial_once_per_tenant": (
-        "serial",
-        "Another device of the tenant has this serial.",
-    ),
+    "registry_serial_once_per_tenant": ("serial", SERIAL_TAKEN),
     "registry_child_and_only_child_has_gateway": (
         "gateway",
         "A child needs a gateway, and other devices have none.",

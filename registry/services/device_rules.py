@@ -25,11 +25,20 @@ RELATIONS = (
 
 def attribute_errors(product: Product, attributes: Any) -> Errors:
     """Return the errors of these attributes by the product's JSON Schema."""
+    return errors_by_schema(attribute_validator(product), attributes)
+
+
+def attribute_validator(product: Product) -> Draft202012Validator:
+    """Return the product's JSON Schema, ready for many documents."""
+    return Draft202012Validator(product.attributes_schema, registry=NO_FETCHING)
+
+
+def errors_by_schema(schema: Draft202012Validator, attributes: Any) -> Errors:
+    """Return the errors of attributes by a product's schema."""
     if not isinstance(attributes, dict):
         return [{"field": "attributes", "message": "Attributes are an object."}]
-    validator = Draft202012Validator(product.attributes_schema, registry=NO_FETCHING)
     try:
-        found = sorted(validator.iter_errors(attributes), key=lambda e: e.json_path)
+        found = sorted(schema.iter_errors(attributes), key=lambda e: e.json_path)
     except Unresolvable as error:
         text = f"The product's schema refers to a part that it lacks: {error.ref}"
         return [{"field": "attributes", "message": text}]

@@ -1,25 +1,33 @@
 """Checks whether a row can be a device of the tenant, without a query per row.
 
-The rules are those of a single registration (services/device_rules.py), arranged so
-that a row costs microseconds: names are looked up in a catalogue that is loaded once,
-and each distinct attribute document of a product is checked once.
+The rules are those of a single registration (services/device_rules.py). Names are
+looked up in a catalogue that is loaded once. Most rows of a large file need no check of
+their own (known_parts.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from iotplatform.common.ids import UID
 from iotplatform.common.problems import BadInput
+from iotplatform.common.storable import is_storable, storable_document
 from registry.choices import Adapter, DeviceKind
 from registry.models import Product
-from registry.services.device_rules import MAX_TAGS, attribute_errors
+from registry.services.device_rules import (
+    MAX_TAGS,
+    attribute_validator,
+    errors_by_schema,
+)
+from registry.services.imports.batches import Row
 from registry.services.imports.catalogue import Catalogue, Part, Place
-from registry.services.imports.reading import Errors, Row, row_error
+from registry.services.imports.decoding import Errors, row_error
+from registry.services.imports.reading import NOT_TEXT
 from registry.validators import (
     NO_UIDS,
     RESERVED,
@@ -28,7 +36,6 @@ from registry.validators import (
     validate_uid,
 )
 
-UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 LENGTHS = {"uid": 64, "name": 200, "serial": 64, "gateway": 64}
 TEXTS = ("uid", "name", "serial", "gateway", "kind", "adapter")
 CHOICES: dict[str, list[str]] = {"kind": DeviceKind.values, "adapter": Adapter.values}
@@ -62,8 +69,7 @@ class Checker:
     catalogue: Catalogue
     uids: dict[str, int] = field(default_factory=dict)
     serials: dict[str, int] = field(default_factory=dict)
-    # Errors by product and JSON of the attributes, which most devices share.
-    known: dict[tuple[int, str], Errors] = field(default_factory=dict)
+    schemas: dict[int, Draft202012Validator] = field(default_factory=dict)
 
     def check(self, row: Row) -> tuple[Candidate | None, Errors]:
         """Return the device, or None and its errors."""
@@ -114,6 +120,29 @@ class Checker:
         )
         return candidate, []
 
+    def take(
+        self, lines: Sequence[int], uids: Sequence[str], serials: Sequence[str | None]
+    ) -> bool:
+        """Take the uids and serials of some rows, or return False and take none."""
+        taken = [(uid.lower(), line) for uid, line in zip(uids, lines, strict=True)]
+        stripped = ((s or "").strip() for s in serials)
+        named = [(s, line) for s, line in zip(stripped, lines, strict=True) if s]
+        for seen, pairs in ((self.uids, taken), (self.serials, named)):
+            new = dict(pairs)
+            if len(new) < len(pairs) or not seen.keys().isdisjoint(new):
+                return False
+        self.uids.update(taken)
+        self.serials.update(named)
+        return True
+
+    def attributes_of(self, row: Row) -> str | None:
+        """Return the attributes as JSON; None if anything is wrong with them."""
+        slug = row.given.get("product")
+        product = self.catalogue.products.get(slug) if isinstance(slug, str) else None
+        errors = list(row.errors)
+        text = self._attributes(row, product, errors)
+        return None if errors or product is None else text
+
     def _text_errors(self, line: int, name: str, value: Any) -> Errors:
         if value is None:
             if name != "uid":
@@ -121,8 +150,8 @@ class Checker:
             return [row_error(line, name, "This field is required.", None)]
         if not isinstance(value, str):
             return [row_error(line, name, "Not text.", value)]
-        if (not value.isascii() and UNKEEPABLE.search(value)) or "\0" in value:
-            return [row_error(line, name, "Not UTF-8 text without NUL.", value)]
+        if not is_storable(value):
+            return [row_error(line, name, NOT_TEXT, value)]
         if name == "uid" and not UID.fullmatch(value):
             return [row_error(line, name, str(validate_uid.message), value)]
         if name == "uid" and value in NO_UIDS:
@@ -222,20 +251,20 @@ class Checker:
             given = given | _typed(row.cells, product)
         try:
             text = json.dumps(given, allow_nan=False, sort_keys=True)
-        except ValueError:
-            message = "A number is not finite."
+        except (ValueError, RecursionError) as error:
+            is_deep = isinstance(error, RecursionError)
+            message = "Nested too deeply." if is_deep else "A number is not finite."
             errors.append(row_error(row.line, "attributes", message, None))
             return "{}"
-        if "\\u0000" in text or ("\\ud" in text and UNKEEPABLE.search(str(given))):
-            message = "Not UTF-8 text without NUL."
-            errors.append(row_error(row.line, "attributes", message, text))
+        is_suspect = "\\u0000" in text or "\\ud" in text  # or an emoji, for example
+        if is_suspect and storable_document(given) != given:
+            errors.append(row_error(row.line, "attributes", NOT_TEXT, text))
             return "{}"
-        key = (product.pk, text)
-        if key not in self.known:
-            self.known[key] = attribute_errors(product, given)
+        if product.pk not in self.schemas:
+            self.schemas[product.pk] = attribute_validator(product)
         errors += [
             row_error(row.line, error["field"], error["message"], given)
-            for error in self.known[key]
+            for error in errors_by_schema(self.schemas[product.pk], given)
         ]
         return text
 

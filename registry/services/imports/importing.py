@@ -9,19 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from registry.models import Tenant, User
+from registry.services.imports.batches import Batch
 from registry.services.imports.catalogue import load_catalogue
-from registry.services.imports.checking import Candidate, Checker, refuse
-from registry.services.imports.reading import (
-    Errors,
-    Readable,
-    Row,
-    read_csv,
-    read_ndjson,
-)
+from registry.services.imports.checking import Checker, refuse
+from registry.services.imports.decoding import Errors, Readable
+from registry.services.imports.known_parts import KnownParts
+from registry.services.imports.reading import read_csv, read_ndjson
 from registry.services.imports.staging import Staging
 
 CSV, NDJSON = "csv", "ndjson"
-READERS: dict[str, Callable[[Readable], Iterator[Row]]] = {
+READERS: dict[str, Callable[[Readable], Iterator[Batch]]] = {
     CSV: read_csv,
     NDJSON: read_ndjson,
 }
@@ -54,18 +51,21 @@ def import_devices(
     """Register the devices of a file as provisioned, all or none; return how many.
 
     ``file_format`` is ``csv`` or ``ndjson``; ``progress`` is called with a line number
-    from time to time. A dry run does everything, then undoes it. Raises BadInput with
-    ``line``, ``field``, ``message`` and ``value`` of the errors.
+    from time to time. A dry run checks everything, and writes nothing. Raises BadInput
+    with ``line``, ``field``, ``message`` and ``value`` of the errors.
     """
     found = _ErrorLog()
     with transaction.atomic():
         staging = Staging(
             tenant, now=timezone.now(), actor_id=actor.pk if actor else None
         )
-        rows = READERS[file_format](stream)
-        checker = Checker(load_catalogue(tenant))
-        count = staging.fill(_candidates(rows, checker, found), progress=progress)
-        found.add(staging.insert())
+        batches = READERS[file_format](stream)
+        known = KnownParts(Checker(load_catalogue(tenant)))
+        count = staging.fill(_lines_for_copy(batches, known, found), progress=progress)
+        if dry_run or found.count:
+            found.add(staging.find_errors())
+        else:
+            found.add(staging.insert(count))
         if found.count:
             raise refuse(found.errors, found.count)
         if dry_run:
@@ -73,12 +73,12 @@ def import_devices(
     return count
 
 
-def _candidates(
-    rows: Iterable[Row], checker: Checker, found: _ErrorLog
-) -> Iterator[Candidate]:
-    for row in rows:
-        candidate, errors = checker.check(row)
-        if candidate is None:
-            found.add(errors)
-        else:
-            yield candidate
+def _lines_for_copy(
+    batches: Iterable[Batch], known: KnownParts, found: _ErrorLog
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield for each batch its last line number, and a line for COPY of each device."""
+    for batch in batches:
+        copied, errors = known.check(batch)
+        found.add(errors)
+        if copied:
+            yield batch.lines[-1], copied

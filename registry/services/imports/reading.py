@@ -1,14 +1,25 @@
-"""Reads the bytes of a CSV or NDJSON file into one row of fields per line."""
+"""Reads the lines of a CSV or NDJSON file into batches of rows."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import chain, islice
+from typing import Any
 
 from iotplatform.common.problems import BadInput
+from iotplatform.common.storable import is_storable
+from registry.services.imports.batches import BATCH, Batch, Row
+from registry.services.imports.decoding import (
+    CR_ALONE,
+    Errors,
+    Readable,
+    read_lines,
+    refuse_line,
+    row_error,
+)
 
 # The fields of an imported device, as in POST devices/.
 FIELDS = (
@@ -18,90 +29,144 @@ FIELDS = (
 READ_ONLY = frozenset({"id", "lifecycle", "created_at", "updated_at"})
 ATTRIBUTE = "attributes."  # attributes.battery_rev is a column of its own
 TAGS_APART = ";"
-MAX_LINE_BYTES = 1_000_000
-SHOWN = 100  # characters of a wrong value in an error
-
-Errors = list[dict[str, Any]]
-
-
-class Readable(Protocol):
-    """A stream of bytes: a request's body, an uploaded file."""
-
-    def readline(self, size: int = -1, /) -> bytes: ...
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
+NOT_TEXT = "Not UTF-8 text without NUL."
 
 
-@dataclass(slots=True)
-class Row:
-    """The fields of one line; an empty cell is left out."""
+def read_ndjson(stream: Readable) -> Iterator[Batch]:
+    """Yield the lines that are not blank; each line is a JSON object."""
+    numbered = enumerate(read_lines(stream), start=1)
+    while some := list(islice(numbered, BATCH)):
+        rows = [_object(number, text) for number, text in some if text.strip()]
+        right = [row for row in rows if not row.errors]
+        yield Batch(
+            lines=[row.line for row in right],
+            columns={
+                name: [_told_apart(row.given.get(name)) for row in right]
+                for name in FIELDS
+            },
+            row=right.__getitem__,
+            nothing=None,
+            wrong=[row for row in rows if row.errors],
+        )
 
-    line: int
-    given: dict[str, Any] = field(default_factory=dict)
-    # Attributes from columns of their own, as text.
-    cells: dict[str, str] = field(default_factory=dict)
-    errors: Errors = field(default_factory=list)
 
-
-def row_error(line: int, field_name: str, message: str, value: Any) -> dict[str, Any]:
-    """Return one error of a line, with the beginning of the wrong value."""
-    if value is None:
-        shown = None
+def _object(number: int, text: str) -> Row:
+    row = Row(number)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = CR_ALONE if "\r" in text.strip() else f"Not JSON: {error}"
+        row.errors.append(row_error(number, "", message, text))
+        return row
+    if isinstance(found, dict):
+        row.given = found
+        row.errors += _unknown(number, found)
     else:
-        text = value if isinstance(value, str) else json.dumps(value, default=str)
-        shown = text.encode("utf-8", "replace").decode()[:SHOWN]
-    return {"line": line, "field": field_name, "message": message, "value": shown}
+        message = "Each line is a JSON object."
+        row.errors.append(row_error(number, "", message, text))
+    return row
 
 
-def read_ndjson(stream: Readable) -> Iterator[Row]:
-    """Yield a row for each line that is not blank; each line is a JSON object."""
-    for number, text in enumerate(_lines(stream), start=1):
-        if not text.strip():
-            continue
-        row = Row(number)
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            row.errors.append(row_error(number, "", f"Not JSON: {error}", text))
-        else:
-            if isinstance(found, dict):
-                row.given = found
-                row.errors += _unknown(number, found)
-            else:
-                message = "Each line is a JSON object."
-                row.errors.append(row_error(number, "", message, text))
-        yield row
+def _told_apart(value: Any) -> Any:
+    """Return a value that can be a key of a dict, and is equal only to its like."""
+    if value is None or isinstance(value, str):
+        return value
+    return (json.dumps(value, sort_keys=True),)
 
 
-def read_csv(stream: Readable) -> Iterator[Row]:
-    """Yield a row for each record; the first one names the fields of the others.
+def read_csv(stream: Readable) -> Iterator[Batch]:
+    """Yield the records that have a value; the first record names the fields.
 
     Raises BadInput if the header is wrong.
     """
-    reader = csv.reader(_lines(stream), strict=True)
+    lines = read_lines(stream)
+    first = next(lines, "")
+    before = 0  # lines that the CSV reader does not see
+    if told := SEPARATOR_LINE.fullmatch(first):
+        before, first = 1, next(lines, "")
+    separator = told[1] if told else _separator_of(first)
+    if separator not in SEPARATORS:
+        known = ", ".join(SEPARATORS.values())
+        refuse_line(1, f"The separator has to be one of: {known}.", separator)
+    if "\r" in first.rstrip("\r\n"):
+        refuse_line(1 + before, CR_ALONE)
+    reader = csv.reader(chain([first], lines), strict=True, delimiter=separator)
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise BadInput(errors=[row_error(1, "", f"Not CSV: {error}", None)]) from error
-    _check_header(header)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            row = Row(reader.line_num)
-            row.errors.append(row_error(row.line, "", f"Not CSV: {error}", None))
-            yield row
-            return  # after an unclosed quote, nothing can be separated
-        if cells:
-            yield _record(reader.line_num, header, cells)
+        refuse_line(1 + before, _said(error))
+    while header and not header[-1]:  # as after a comma at the end of the line
+        header.pop()
+    _check_header(1 + before, header)
+    is_more = True
+    while is_more:
+        batch, is_more = _next_records(reader, before, header)
+        yield batch
+
+
+def _next_records(reader: Any, before: int, header: list[str]) -> tuple[Batch, bool]:
+    """Return the next records, and whether there may be more."""
+    lines: list[int] = []
+    records: list[list[str]] = []
+    wrong: list[Row] = []
+    count = 0
+    try:
+        for cells in islice(reader, BATCH):
+            count += 1
+            # Most records need no closer look.
+            if len(cells) != len(header) or not cells[0].strip():
+                if not "".join(cells).strip():
+                    continue
+                if not any(cells[len(header) :]):
+                    del cells[len(header) :]
+            if len(cells) == len(header):
+                lines.append(reader.line_num + before)
+                records.append(cells)
+            else:
+                text = f"{len(cells)} cells, but the header has {len(header)} fields."
+                error = row_error(reader.line_num + before, "", text, None)
+                wrong.append(Row(error["line"], errors=[error]))
+    except csv.Error as error:  # after an unclosed quote, nothing can be separated
+        line = reader.line_num + before
+        wrong.append(Row(line, errors=[row_error(line, "", _said(error), None)]))
+        count = 0
+    batch = Batch(
+        lines=lines,
+        columns=dict(zip(header, zip(*records, strict=True), strict=False)),
+        row=lambda place: _record(lines[place], header, records[place]),
+        nothing="",
+        wrong=wrong,
+    )
+    return batch, count == BATCH
+
+
+def _separator_of(header: str) -> str:
+    """Return the separator by which most cells of the header name a field."""
+
+    def fields_by(separator: str) -> int:
+        cells = [cell.strip(' "\r\n') for cell in header.split(separator)]
+        return sum(cell in FIELDS or cell.startswith(ATTRIBUTE) for cell in cells)
+
+    found = max(SEPARATORS, key=fields_by)  # the first one of equals: the comma
+    if not fields_by(found) and fields_by("|") > 1:
+        return "|"
+    return found
+
+
+def _said(error: csv.Error) -> str:
+    """Return the words for an error of Python's CSV reader."""
+    text = str(error)
+    if text.startswith("new-line character"):
+        return CR_ALONE
+    if text == "unexpected end of data":
+        return "Not CSV: a quotation mark is not closed."
+    return f"Not CSV: {text}"
 
 
 def _record(line: int, header: list[str], cells: list[str]) -> Row:
     row = Row(line)
-    if len(cells) != len(header):
-        message = f"{len(cells)} cells, but the header has {len(header)} fields."
-        row.errors.append(row_error(line, "", message, None))
-        return row
     for name, cell in zip(header, cells, strict=True):
         if not cell:
             continue
@@ -119,18 +184,23 @@ def _record(line: int, header: list[str], cells: list[str]) -> Row:
     return row
 
 
-def _check_header(header: list[str]) -> None:
+def _check_header(line: int, header: list[str]) -> None:
     if not any(header):
-        raise BadInput(
-            errors=[
-                row_error(1, "", "The first line must contain the field names.", None)
-            ]
-        )
-    columns = [name for name in header if not name.startswith(ATTRIBUTE)]
-    errors = _unknown(1, columns)
-    twice = {name for name in header if header.count(name) > 1}
+        refuse_line(line, "The first line must contain the field names.")
+    errors = [
+        row_error(line, "", f"Column {place} has no name.", None)
+        for place, name in enumerate(header, start=1)
+        if not name
+    ]
+    names = [name for name in header if name]
+    errors += _unknown(
+        line,
+        [n for n in names if not (n.startswith(ATTRIBUTE) and is_storable(n))],
+    )
+    twice = {name for name in names if names.count(name) > 1}
     errors += [
-        row_error(1, name, "This field is named twice.", name) for name in sorted(twice)
+        row_error(line, name, "This field is named twice.", name)
+        for name in sorted(twice)
     ]
     if errors:
         raise BadInput(errors=errors)
@@ -138,29 +208,15 @@ def _check_header(header: list[str]) -> None:
 
 def _unknown(line: int, names: Iterable[str]) -> Errors:
     return [
-        row_error(
-            line,
-            name,
-            "This field cannot be set here."
-            if name in READ_ONLY
-            else "There is no such field.",
-            name,
-        )
+        row_error(line, name, _why_unknown(name), name)
         for name in names
         if name not in FIELDS
     ]
 
 
-def _lines(stream: Readable) -> Iterator[str]:
-    """Yield lines as text; bytes that are not UTF-8 become surrogates, refused later.
-
-    Raises BadInput at a line that is longer than a device can need.
-    """
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            message = f"The line is longer than {MAX_LINE_BYTES} bytes."
-            raise BadInput(errors=[row_error(number, "", message, None)])
-        text = line.decode("utf-8", "surrogateescape")
-        yield text.removeprefix("\ufeff") if number == 1 else text
+def _why_unknown(name: str) -> str:
+    if not is_storable(name):
+        return NOT_TEXT
+    if name in READ_ONLY:
+        return "This field cannot be set here."
+    return "There is no such field."

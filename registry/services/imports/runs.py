@@ -14,12 +14,13 @@ from functools import partial
 from celery import current_app
 from django.core.cache import cache
 from django.core.files import File
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Q
 from redis.exceptions import RedisError
 
 from iotplatform.common import tenant_scope
 from iotplatform.common.problems import Problem
+from iotplatform.common.storable import storable
 from registry.models import DeviceImport, Tenant, User
 from registry.models.imports import ImportStatus
 from registry.permissions import Right, tenants_where
@@ -70,9 +71,9 @@ def run_next_import_across_tenants(*, now: datetime) -> bool:
         except Problem as refusal:
             result = {"detail": refusal.detail, "errors": refusal.errors}
             _end(run, ImportStatus.REFUSED, **result)
-        except (DatabaseError, OSError) as error:
+        except Exception as error:  # any other would be repeated, and fail again
             logger.exception("the import %s failed", run.public_id)
-            detail = f"It failed on our side: {error}"[:500]
+            detail = storable(f"It failed on our side: {error}")[:500]
             _end(run, ImportStatus.FAILED, detail=detail)
     storage.delete(name)
     return True

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import connection
 
-from iotplatform.common.ids import new_public_id
+from iotplatform.common import tenant_scope
 from registry.choices import DeviceKind, Lifecycle
 from registry.models import Tenant
 from registry.selectors.access import sql_within
-from registry.services.imports.checking import Candidate
-from registry.services.imports.reading import Errors, row_error
-from registry.validators import UID_TAKEN
+from registry.services.constraint_errors import SERIAL_TAKEN
+from registry.services.imports.decoding import Errors, row_error
+from registry.validators import UID_TAKEN, UID_TAKEN_IN_OTHER_CASE
 
 # Dropped with the transaction; a second import in the same transaction starts empty.
 CREATE = """
@@ -25,17 +25,17 @@ CREATE = """
         hardware_revision_id bigint, batch_id bigint, kind text, gateway text,
         adapter text,
         tags text[], attributes jsonb, public_id uuid, move_id uuid
-    ) ON COMMIT DROP
+    ) ON COMMIT DROP;
+    GRANT SELECT ON pg_temp.registry_import TO iot_platform
 """
+# In the order of a line of known_parts.py.
 COPY = """
     COPY registry_import (
-        line, uid, name, serial, project_id, site_id, space_id, product_id,
-        hardware_revision_id, batch_id, kind, gateway, adapter, tags, attributes,
-        public_id, move_id
+        line, uid, name, serial, gateway, tags, attributes, public_id, move_id,
+        project_id, site_id, space_id, product_id, hardware_revision_id, batch_id,
+        kind, adapter
     ) FROM STDIN
 """
-TYPES = ["int4", *["text"] * 3, *["int8"] * 6, *["text"] * 3, "text[]", "text"]
-TYPES += ["uuid", "uuid"]
 # Locked, so that they stay gateways until the children are inserted; in the order of
 # keys, like all locks.
 LOCK_GATEWAYS = """
@@ -69,19 +69,17 @@ INSERT = """
     ORDER BY i.line
     ON CONFLICT DO NOTHING
 """
-# Rows that were not inserted: another device has the uid (perhaps of a tenant that we
-# may not see, so an earlier check would not find it) or the serial.
-LEFT_OUT = """
-    SELECT i.line, i.uid, i.serial, s.id IS NOT NULL
-    FROM registry_import i
-    LEFT JOIN registry_device d ON d.public_id = i.public_id
-    LEFT JOIN registry_device s ON s.tenant_id = %(tenant)s AND s.serial = i.serial
-        AND i.serial <> '' AND s.public_id <> i.public_id
-    WHERE d.id IS NULL AND (i.gateway IS NULL OR EXISTS (
-        SELECT FROM registry_device g WHERE g.uid = i.gateway AND g.kind = 'gateway'
-            AND g.tenant_id = %(tenant)s
-    ))
-    ORDER BY i.line
+# Other devices with the uid, in any case, or with the serial.
+TAKEN = """
+    SELECT i.line, 'uid', i.uid, d.uid = i.uid
+    FROM registry_import i JOIN registry_device d ON lower(d.uid) = lower(i.uid)
+    WHERE d.public_id <> i.public_id
+    UNION ALL
+    SELECT i.line, 'serial', i.serial, true
+    FROM registry_import i JOIN registry_device d
+        ON d.serial = i.serial AND d.tenant_id = %(tenant)s
+    WHERE i.serial <> '' AND d.public_id <> i.public_id
+    ORDER BY 1, 2
 """
 RECORD_BIRTH = """
     INSERT INTO registry_lifecyclemove (
@@ -109,37 +107,49 @@ class Staging:
         }
 
     def fill(
-        self, candidates: Iterable[Candidate], *, progress: Callable[[int], None]
+        self,
+        batches: Iterable[tuple[int, list[str]]],
+        *,
+        progress: Callable[[int], None],
     ) -> int:
-        """Copy the candidates as they arrive; return how many."""
+        """Copy the lines of each batch as they arrive; return how many.
+
+        A batch is the number of its last line in the file, and its lines for COPY.
+        """
         count = 0
         with connection.cursor() as cursor:
             cursor.execute(CREATE)
             # psycopg's own cursor: Django has no COPY. The statement before began the
             # transaction and set the tenant scope.
             with cursor.cursor.copy(COPY) as copy:
-                copy.set_types(TYPES)
-                for one in candidates:
-                    copy.write_row(_columns(one))
-                    count += 1
-                    if count % 1_000 == 0:
-                        progress(one.line)
+                for last_line, lines in batches:
+                    copy.write("".join(lines))
+                    count += len(lines)
+                    progress(last_line)
             cursor.execute("ANALYZE pg_temp.registry_import")
         return count
 
-    def insert(self) -> Errors:
+    def find_errors(self) -> Errors:
+        """Return the errors of the staged rows against each other and other devices."""
+        with connection.cursor() as cursor:
+            return self._gateway_errors(cursor) + self._taken(cursor)
+
+    def insert(self, count: int) -> Errors:
         """Insert the staged rows, gateways before their children; return the errors.
 
         If there are errors, the caller rolls back.
         """
         with connection.cursor() as cursor:
             cursor.execute(self._lock_gateways, self._access_params)
+            if errors := self._gateway_errors(cursor):
+                return errors + self._taken(cursor)
             for children in (False, True):
                 cursor.execute(INSERT, self._values | {"children": children})
-            errors = self._gateway_errors(cursor) + self._left_out(cursor)
-            if not errors:
-                cursor.execute(RECORD_BIRTH, self._values)
-        return errors
+                count -= cursor.rowcount
+            if count:  # some were left out
+                return self._taken(cursor)
+            cursor.execute(RECORD_BIRTH, self._values)
+        return []
 
     def _gateway_errors(self, cursor: Any) -> Errors:
         cursor.execute(self._wrong_gateways, self._access_params)
@@ -155,22 +165,17 @@ class Staging:
             for line, gateway, kind in cursor.fetchall()
         ]
 
-    def _left_out(self, cursor: Any) -> Errors:
-        cursor.execute(LEFT_OUT, self._values)
+    def _taken(self, cursor: Any) -> Errors:
+        # The caller may not see the device that has the uid: another tenant's.
+        with tenant_scope.as_role(tenant_scope.PLATFORM):
+            cursor.execute(TAKEN, self._values)
+            found = cursor.fetchall()
+        messages = {
+            ("serial", True): SERIAL_TAKEN,
+            ("uid", True): UID_TAKEN,
+            ("uid", False): UID_TAKEN_IN_OTHER_CASE,
+        }
         return [
-            row_error(
-                line, "serial", "Another device of the tenant has this serial.", serial
-            )
-            if is_serial
-            else row_error(line, "uid", UID_TAKEN, uid)
-            for line, uid, serial, is_serial in cursor.fetchall()
+            row_error(line, name, messages[name, is_exact], value)
+            for line, name, value, is_exact in found
         ]
-
-
-def _columns(one: Candidate) -> tuple[Any, ...]:
-    return (
-        *(one.line, one.uid, one.name, one.serial, one.project_id, one.site_id),
-        *(one.space_id, one.product_id, one.hardware_revision_id, one.batch_id),
-        *(one.kind, one.gateway, one.adapter, one.tags),
-        *(one.attributes, new_public_id(), new_public_id()),
-    )
