@@ -34,6 +34,8 @@ SOURCES: dict[CommandStatus, frozenset[CommandStatus]] = {
 J = JobStatus
 # Ended; only the failed members of a completed job may be retried.
 JOB_FINAL = frozenset({J.COMPLETED, J.CANCELLED})
+# Nothing more happens by itself: a stopped job goes on only if a person resumes it.
+JOB_AT_REST = JOB_FINAL | {J.STOPPED}
 # While its job has one of these, no adapter can claim a queued command.
 JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {

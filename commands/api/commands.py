@@ -24,6 +24,7 @@ from commands.api.serializers.commands import (
     CommandSerializer,
     ReasonSerializer,
 )
+from commands.api.waiting import WAIT, wait_if_asked
 from commands.choices import CommandClass, CommandStatus, FailureClass
 from commands.definitions import DEFINITIONS
 from commands.models import Command
@@ -144,10 +145,12 @@ class CommandListView(TenantScopedMixin, ListAPIView[Command]):
 class CommandDetailView(TenantScopedMixin, APIView):
     """One command."""
 
-    @extend_schema(responses=CommandSerializer)
+    @extend_schema(parameters=[WAIT], responses=CommandSerializer)
     def get(self, request: Request, command_id: str) -> Response:
         """Return the command with its attempts and events."""
         command = get_command(tenants=self.tenants, public_id=command_id)
+        if wait_if_asked(request, ("command", command.pk)):
+            command = get_command(tenants=self.tenants, public_id=command_id)
         return Response(command_data([command])[0])
 
 

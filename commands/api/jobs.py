@@ -23,6 +23,7 @@ from commands.api.serializers.jobs import (
     JobTargetSerializer,
     RetryJobSerializer,
 )
+from commands.api.waiting import WAIT, wait_if_asked
 from commands.choices import FailureClass, JobStatus
 from commands.models import Job, JobTarget
 from commands.selectors.job_tallies import PENDING, SKIPPED
@@ -102,10 +103,12 @@ class JobListView(TenantScopedMixin, ListAPIView[Job]):
 class JobDetailView(TenantScopedMixin, APIView):
     """One job."""
 
-    @extend_schema(responses=JobSerializer)
+    @extend_schema(parameters=[WAIT], responses=JobSerializer)
     def get(self, request: Request, job_id: str) -> Response:
         """Return the job with its counts."""
         job = get_job(tenants=self.tenants, public_id=job_id)
+        if wait_if_asked(request, ("job", job.pk)):
+            job = get_job(tenants=self.tenants, public_id=job_id)
         return Response(job_data([job])[0])
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from commands.choices import JobStatus, KeyKind, WaveStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
-from commands.lifecycle import JOB_SOURCES
+from commands.lifecycle import JOB_AT_REST, JOB_SOURCES
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 from commands.rollouts import (
     MAX_MEMBERS,
@@ -24,6 +24,7 @@ from commands.rollouts import (
 from commands.selectors.job_members import get_join_refusals
 from commands.selectors.job_tallies import tally_waves
 from commands.services.commands import actor_name
+from commands.services.end_wakeup import wake_end_waiters
 from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.validation import checked_definition, complete_policy
@@ -180,6 +181,8 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     job.ended_at = at if to in (J.COMPLETED, J.CANCELLED) else None
     job.save(update_fields=["status", "status_since", "stop_reason", "ended_at"])
     record_job_event(job, at=at, actor=actor, cause=cause)
+    if to in JOB_AT_REST:
+        wake_end_waiters()
 
 
 def record_job_event(job: Job, *, at: datetime, actor: str, cause: str) -> None:

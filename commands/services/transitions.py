@@ -16,6 +16,7 @@ from typing import Any
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
+from commands.services.end_wakeup import wake_end_waiters
 from iotplatform.common import bulk_sql
 
 PLATFORM = "platform"
@@ -142,6 +143,8 @@ class Moves:
             OutcomeToTell.objects.bulk_create(
                 OutcomeToTell(device_id=device_id) for device_id in sorted(ended)
             )
+            if ended:
+                wake_end_waiters()
         CommandEvent.objects.bulk_create(self.events)
 
 

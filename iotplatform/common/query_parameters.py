@@ -51,6 +51,17 @@ class KnownParametersView(APIView):
         return known
 
 
+def whole_number(request: Request, name: str, *, most: int) -> int | None:
+    """Return the number in a query parameter, None without it; raises BadInput."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
+        return int(text)
+    message = f"A whole number from 0 to {most}."
+    raise BadInput(errors=[{"field": name, "message": message}])
+
+
 @cache  # one entry for each operation of the document
 def _documented(callback: Any, route: str, method: str) -> frozenset[str]:
     """Return the query parameters that the document lists for an operation."""

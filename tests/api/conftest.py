@@ -27,8 +27,9 @@ def world(
         patch.setattr(django_settings, "INDEX_DIR", folder)
         for name in api_settings.DEFAULT_THROTTLE_RATES:
             patch.setitem(api_settings.DEFAULT_THROTTLE_RATES, name, "0/min")
-        # Generated polls must be answered at once: none may wait.
+        # Generated requests must be answered at once: none may wait.
         patch.setattr(django_settings, "DEVICE_POLLS", 0)
+        patch.setattr(django_settings, "API_WAITS", 0)
         with transaction.atomic():
             indexer = Indexer(folder)
             indexer.open()

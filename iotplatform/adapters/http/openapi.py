@@ -15,12 +15,10 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from iotplatform.adapters.http.ingest import Ingested
 from iotplatform.adapters.http.parse_body import MOST_MESSAGES
-from iotplatform.adapters.http.poll_answer import (
-    LONGEST_WAIT_SECONDS,
-    Polled,
-)
+from iotplatform.adapters.http.poll_answer import Polled
 from iotplatform.common.ids import UID
 from iotplatform.common.messages import STRUCTS, Message
+from iotplatform.common.waiting import LONGEST_WAIT_SECONDS
 from iotplatform.openapi.examples import EXAMPLES
 from iotplatform.openapi.schema import PlatformSchema
 

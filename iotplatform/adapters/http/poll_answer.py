@@ -16,7 +16,6 @@ from state.selectors import desired_of
 # A device executes them one by one; the rest waits for its next poll.
 MOST_COMMANDS = 50
 LEASE_SECONDS = 30.0  # commands are marked as sent right after the claim
-LONGEST_WAIT_SECONDS = 60
 
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 

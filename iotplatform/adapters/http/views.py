@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -28,15 +27,13 @@ from iotplatform.adapters.http.parse_body import (
     Reading,
     read,
 )
-from iotplatform.adapters.http.poll_answer import (
-    LONGEST_WAIT_SECONDS,
-    Polled,
-)
+from iotplatform.adapters.http.poll_answer import Polled
 from iotplatform.adapters.isolation import ingest_isolated
 from iotplatform.common.ids import UID
 from iotplatform.common.messages import Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
-from iotplatform.common.query_parameters import KnownParametersView
+from iotplatform.common.query_parameters import KnownParametersView, whole_number
+from iotplatform.common.waiting import LONGEST_WAIT_SECONDS, lend_connection
 from registry.choices import DeviceKind
 from registry.selectors.devices import list_child_ids_across_tenants
 
@@ -103,8 +100,8 @@ class CommandsView(DeviceView):
         A poll counts as a sign of life. ``desired_version`` says which configuration
         the device has; a newer one is returned even if it was returned before.
         """
-        wait = _whole(request, "wait", most=LONGEST_WAIT_SECONDS) or 0
-        known = _whole(request, "desired_version", most=2**63 - 1)
+        wait = whole_number(request, "wait", most=LONGEST_WAIT_SECONDS) or 0
+        known = whole_number(request, "desired_version", most=2**63 - 1)
         device = self.caller.device
         if device.adapter != ADAPTER:
             raise Conflict(
@@ -126,7 +123,7 @@ class CommandsView(DeviceView):
                     headers={"Retry-After": str(ASK_AGAIN_SECONDS)},
                 )
             while found is None and (left := deadline - monotonic()) > 0:
-                _lend_connection()
+                lend_connection()
                 if event.wait(left):
                     event.clear()
                     found = self._found(ids, known)
@@ -141,12 +138,6 @@ class CommandsView(DeviceView):
         return shown if any(shown.values()) else None
 
 
-def _lend_connection() -> None:
-    """Close the database connection while the poll waits."""
-    if not connection.in_atomic_block:
-        connection.close()
-
-
 def _refusal(reading: Reading) -> Problem:
     text = "Some messages are invalid; the others were accepted."
     if not reading.uplinks:
@@ -155,13 +146,3 @@ def _refusal(reading: Reading) -> Problem:
     problem = how(text, errors=reading.errors)
     problem.extra["taken"] = len(reading.uplinks)
     return problem
-
-
-def _whole(request: Request, name: str, *, most: int) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
-        return int(text)
-    message = f"A whole number from 0 to {most}."
-    raise BadInput(errors=[{"field": name, "message": message}])
