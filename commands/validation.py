@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from commands.choices import FailureClass, OnFailure
 from commands.definitions import DEFINITIONS, Definition
 from commands.exceptions import InvalidCommand
+from iotplatform.common.schema_errors import named_errors
 
 # A device must have room for it, and the broker's limit is 64 KiB with the envelope.
 MAX_PARAMS_BYTES = 32_768
@@ -45,7 +45,7 @@ def schema_errors(
 ) -> list[dict[str, str]]:
     """Return the errors of ``value``, each with the dotted name of its field."""
     found = Draft202012Validator(schema).iter_errors(value)
-    return [row for error in found for row in _rows(error, field)]
+    return named_errors(found, field=field)
 
 
 def checked_definition(name: str, params: Any, *, within: str = "") -> Definition:
@@ -104,15 +104,3 @@ def _numbers_fit(value: Any) -> bool:
     if isinstance(value, list):
         return all(_numbers_fit(inner) for inner in value)
     return not isinstance(value, int) or -(2**63) <= value < 2**63
-
-
-def _rows(error: ValidationError, field: str) -> list[dict[str, str]]:
-    path = ".".join([field, *(str(part) for part in error.absolute_path)])
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return [{"field": f"{path}.{n}", "message": "Is required."} for n in missing]
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        extra = [name for name in error.instance if name not in known]
-        return [{"field": f"{path}.{n}", "message": "Is not known."} for n in extra]
-    return [{"field": path, "message": error.message}]

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from iotplatform.common.schema_errors import named_errors
 from registry.choices import DeviceKind
 from registry.models import Device, Product
 
@@ -48,13 +49,7 @@ def errors_by_schema(schema: Draft202012Validator, attributes: Any) -> Errors:
     except OverflowError:
         text = "Contains a number that is too large for the product's schema."
         return [{"field": "attributes", "message": text}]
-    return [
-        {
-            "field": ".".join(["attributes", *map(str, error.absolute_path)]),
-            "message": error.message[:500],
-        }
-        for error in found
-    ]
+    return [{**row} for row in named_errors(found, field="attributes")]
 
 
 def device_errors(device: Device) -> Errors:

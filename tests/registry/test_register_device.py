@@ -107,7 +107,7 @@ def test_every_field_can_be_given(
         ({"tags": ["two words"]}, "tags.0"),
         ({"tags": "winter"}, "tags"),
         ({"attributes": {"battery_rev": "C"}}, "attributes.battery_rev"),
-        ({"attributes": {"colour": "red"}}, "attributes"),
+        ({"attributes": {"colour": "red"}}, "attributes.colour"),
         ({"attributes": []}, "attributes"),
         ({"lifecycle": "active"}, "lifecycle"),
         ({"sight": "shanghai-01"}, "sight"),
@@ -159,6 +159,27 @@ def test_a_schema_that_cannot_be_applied_is_refused_too(
     assert answer.status_code == 400, answer.content
     assert fields_of(answer) == {"attributes"}
     assert not Device.objects.exists()
+
+
+def test_every_missing_and_unknown_attribute_is_named_once(
+    manager: APIClient, acme: Tenant, minimal: dict[str, Any]
+) -> None:
+    schema = {
+        "properties": {"color": {}, "size": {}},
+        "required": ["color", "size"],
+        "additionalProperties": False,
+    }
+    ProductFactory(tenant=acme, slug="odd", attributes_schema=schema)
+    device = minimal | {"product": "odd", "attributes": {"colour": "red"}}
+
+    answer = manager.post(URL, device, format="json")
+
+    errors = [(row["field"], row["message"]) for row in answer.json()["errors"]]
+    assert sorted(errors) == [
+        ("attributes.color", "Is required."),
+        ("attributes.colour", "Is not known."),
+        ("attributes.size", "Is required."),
+    ]
 
 
 def test_all_missing_fields_are_named_at_once(manager: APIClient) -> None:
