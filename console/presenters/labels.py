@@ -33,7 +33,7 @@ DEAD_LETTER_LABELS = {
     "empty": "The message is empty.",
     "bad_json": "The message is not valid JSON.",
     "bad_message": "The message is JSON but does not follow the protocol.",
-    "bad_metrics": "Some metrics cannot be used; the others were accepted.",
+    "bad_metrics": "Some metrics or readings cannot be used; the others were accepted.",
     "refused": "The message is valid but could not be stored.",
 }
 # What came of replaying a rejected message.

@@ -8,101 +8,63 @@ older platform.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from iotplatform.common.ids import UID
+from iotplatform.common.message_faults import (
+    MAX_DETAIL,
+    Fault,
+    as_text,
+    decode_fields,
+    fault_of,
+)
+from iotplatform.common.message_structs import (
+    STRUCTS,
+    Acknowledgement,
+    Event,
+    Heartbeat,
+    HistoryEntry,
+    Kind,
+    Message,
+    Progress,
+    Reported,
+    Result,
+    Status,
+    Telemetry,
+)
 from iotplatform.common.storable import storable
+from iotplatform.common.telemetry_parsing import parse_telemetry
+
+__all__ = [
+    "STRUCTS",
+    "Acknowledgement",
+    "Event",
+    "Heartbeat",
+    "HistoryEntry",
+    "Kind",
+    "Message",
+    "Progress",
+    "Reported",
+    "Result",
+    "Status",
+    "Telemetry",
+    "Undecodable",
+    "Uplink",
+    "parse",
+]
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 # Deep enough for any configuration that a person can read. PostgreSQL, Python and the
 # index all recurse over documents, each up to its own limit.
 MAX_DEPTH = 32
-MAX_DETAIL = 500
 
 Reason = Literal["bad_topic", "too_large", "empty", "bad_json", "bad_message"]
-Kind = Literal[
-    "status", "heartbeat", "telemetry", "reported", "event", "ack", "progress", "result"
-]
-
-BigInt = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(max_length=2_000)]
-
-
-class Message(Struct, frozen=True, kw_only=True):
-    """The fields that every uplink message may have."""
-
-    ts: BigInt | None = None  # ms since the epoch, by the device's clock
-    boot: BigInt | None = None
-    seq: BigInt | None = None
-
-
-class Status(Message, frozen=True, kw_only=True):
-    """Birth (online), goodbye, last will (offline), or sleeping until a time."""
-
-    status: Literal["online", "goodbye", "offline", "sleeping"]
-    session: Name | None = None
-    heartbeat_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    until: BigInt | None = None  # ms since the epoch
-
-
-class Heartbeat(Message, frozen=True, kw_only=True):
-    """A sign of life."""
-
-
-class Telemetry(Message, frozen=True, kw_only=True):
-    """Measured values; each metric is a finite number."""
-
-    metrics: Annotated[dict[Name, float], Meta(max_length=256)]
-
-
-class UncheckedTelemetry(Message, frozen=True, kw_only=True):
-    """Telemetry whose metrics are still JSON, each to be checked by itself."""
-
-    metrics: Annotated[dict[str, msgspec.Raw], Meta(max_length=256)]
-
-
-class Reported(Message, frozen=True, kw_only=True):
-    """The complete reported document, and its version."""
-
-    version: BigInt
-    reported: dict[str, Any]
-
-
-class Event(Message, frozen=True, kw_only=True):
-    """A condition that the device noticed: raised, or cleared again."""
-
-    code: Name
-    severity: Literal["info", "warning", "critical"]
-    state: Literal["raised", "cleared"]
-    message: Text | None = None
-
-
-class Acknowledgement(Message, frozen=True, kw_only=True):
-    """The device has the command; ``rejected`` and ``deferred`` may say why."""
-
-    status: Literal["received", "accepted", "rejected", "deferred"]
-    reason: Text | None = None
-    until: BigInt | None = None  # ms since the epoch, for ``deferred``
-
-
-class Progress(Message, frozen=True, kw_only=True):
-    """The device has begun; the payload says how far it is, in any form."""
-
-    payload: dict[str, Any] | None = None
-
-
-class Result(Message, frozen=True, kw_only=True):
-    """The outcome of executing the command."""
-
-    status: Literal["succeeded", "failed"]
-    code: Name | int | None = None
-    payload: Any = None
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
@@ -118,17 +80,26 @@ class Uplink(Struct, frozen=True, kw_only=True):
     command_id: UUID | None
     topic: str
     payload: bytes = b""  # as it arrived, for a dead letter
-    left_out: str = ""  # the metrics that cannot be used, each with the reason
+    left_out: str = ""  # metrics and entries that cannot be used, with the reasons
 
 
 class Undecodable(Exception):
     """A message that the protocol does not allow; the detail can be stored as text."""
 
-    def __init__(self, reason: Reason, detail: str, *, uid: str = "") -> None:
-        """``uid`` is the device that the topic names, if it names one."""
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        uid: str = "",
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        """``uid`` is the device that the topic names; ``faults`` has each bad field."""
         self.reason: Reason = reason
-        self.detail = storable(detail)[:MAX_DETAIL]  # it quotes the device
+        # It quotes the device.
+        self.detail = storable(detail or as_text(faults))[:MAX_DETAIL]
         self.uid = uid
+        self.faults = faults
         super().__init__(f"{reason}: {self.detail}")
 
 
@@ -138,20 +109,8 @@ TOPIC = re.compile(
     rf"(?:(status|heartbeat|telemetry|reported|event)"
     rf"|command/({UUID_TEXT})/(ack|progress|result))"
 )
-STRUCTS: dict[Kind, type[Message]] = {
-    "status": Status,
-    "heartbeat": Heartbeat,
-    "telemetry": Telemetry,
-    "reported": Reported,
-    "event": Event,
-    "ack": Acknowledgement,
-    "progress": Progress,
-    "result": Result,
-}
 DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
 decode_any = msgspec.json.Decoder().decode
-decode_unchecked = msgspec.json.Decoder(UncheckedTelemetry).decode
-decode_number = msgspec.json.Decoder(float).decode
 
 
 def parse(
@@ -164,7 +123,7 @@ def parse(
 ) -> Uplink:
     """Parse one message; raise ``Undecodable`` for anything the protocol forbids.
 
-    A metric that cannot be used costs only itself: ``left_out`` names it.
+    A metric or entry that cannot be used costs only itself: ``left_out`` names it.
     """
     match = TOPIC.fullmatch(topic)
     if match is None:
@@ -174,15 +133,14 @@ def parse(
     data = bytes(payload)
     try:
         _refuse_payload(data)
-        message, left_out = _decode(kind, data)
+        message, left_out = _decode(kind, data, arrived_at)
         if "\\u0000" in _decoded(data) or _may_be_deep(data):
             _refuse_document(decode_any(data))
     except Undecodable as error:
-        raise Undecodable(error.reason, error.detail, uid=uid) from None
+        error.uid = uid
+        raise
     except RecursionError:
         raise Undecodable("bad_json", "nested too deeply", uid=uid) from None
-    except msgspec.ValidationError as error:
-        raise Undecodable("bad_message", _named(str(error)), uid=uid) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable("bad_json", str(error), uid=uid) from None
     return Uplink(
@@ -209,33 +167,29 @@ def _refuse_payload(data: bytes) -> None:
         raise Undecodable("empty", "the payload is empty")
 
 
-def _decode(kind: Kind, data: bytes) -> tuple[Message, str]:
-    """Return the message, and the metrics that were left out of it, as text."""
+def _decode(kind: Kind, data: bytes, arrived_at: datetime) -> tuple[Message, str]:
+    """Return the message, and what was left out of it, as text."""
     try:
-        return DECODE[kind](data), ""
-    except msgspec.ValidationError:
         if kind != "telemetry":
-            raise
-        unchecked = decode_unchecked(data)
-        usable, left_out = _check_metrics(unchecked.metrics)
-        if not usable:
-            raise
-    fields = {name: getattr(unchecked, name) for name in Message.__struct_fields__}
-    return Telemetry(metrics=usable, **fields), left_out
+            return DECODE[kind](data), ""
+        message, faults = parse_telemetry(data, arrived_at=arrived_at)
+    except msgspec.ValidationError as error:
+        faults = _faults_of(kind, data, error)
+        raise Undecodable("bad_message", faults=faults) from None
+    if message is None:
+        raise Undecodable("bad_message", faults=faults)
+    return message, as_text(faults)
 
 
-def _check_metrics(raws: dict[str, msgspec.Raw]) -> tuple[dict[str, float], str]:
-    """Return the usable metrics, and a text that names each other one and why."""
-    usable: dict[str, float] = {}
-    reasons = []
-    for name, raw in raws.items():
-        try:
-            number = decode_number(raw)
-            usable[msgspec.convert(name, Name)] = number
-        except msgspec.ValidationError as error:
-            what = str(error)
-            reasons.append(f"metrics.{name[:64]}: {what[:1].lower()}{what[1:]}")
-    return usable, "; ".join(reasons)
+def _faults_of(
+    kind: Kind, data: bytes, first: msgspec.ValidationError
+) -> Sequence[Fault]:
+    """Look at a refused message once more: msgspec stops at the first fault."""
+    try:
+        _, faults = decode_fields(STRUCTS[kind], data)
+    except msgspec.ValidationError as error:
+        return [fault_of(error, "message")]
+    return faults or [fault_of(first, "message")]
 
 
 def _decoded(data: bytes) -> str:
@@ -267,16 +221,6 @@ def _refuse_document(document: Any) -> None:
     raise Undecodable(
         "bad_json", f"nested too deeply, at most {MAX_DEPTH} levels are allowed"
     )
-
-
-def _named(error: str) -> str:
-    """Turn msgspec's text into "boot: expected `int`, got `str`"."""
-    what, _, where = error.partition(" - at `")
-    if what.startswith("Object missing required field"):
-        return f"{what.split('`')[1]}: missing"
-    field = where.rstrip("`").replace("key` in `", "").removeprefix("$")
-    field = field.removeprefix(".").replace("[...]", ".*")
-    return f"{field or 'message'}: {what[:1].lower()}{what[1:]}"
 
 
 def _refuse_topic(topic: str) -> NoReturn:

@@ -12,8 +12,9 @@ from datetime import date, timedelta
 
 from django.db import connection
 
-# A backfill may cover three days; one more, because elsewhere a new day begins earlier.
-DAYS_BEHIND = 4
+# Devices may send readings that are seven days old, with a clock that is some minutes
+# off; and elsewhere a new day begins earlier.
+DAYS_BEHIND = 8
 DAYS_AHEAD = 7  # a worker that is away for some days leaves no gap
 
 
@@ -70,6 +71,9 @@ def list_partitions(table: str) -> list[str]:
 
 
 def _create(table: str, day: date) -> None:
-    """Create one day's partition; queries past its parent see none of its rows."""
+    """Create one day's partition, with the rows of that day that were kept elsewhere.
+
+    Queries past its parent see none of its rows.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT iot_make_partition(%s, %s)", [table, day])

@@ -101,14 +101,34 @@ CREATE OR REPLACE FUNCTION iot_make_partition(parent text, day date) RETURNS voi
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
 DECLARE
     name text := parent || to_char(day, '"_"YYYYMMDD');
+    key text := substring(pg_get_partkeydef(to_regclass(quote_ident(parent)))
+        FROM '[(](.*)[)]');
+    first text := day || 'T00:00:00+00:00';
+    next text := day + 1 || 'T00:00:00+00:00';
+    of_day text := format('%I >= %L AND %I < %L', key, first, key, next);
+    is_needed boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_partitioned_table p
             WHERE p.partrelid = to_regclass(quote_ident(parent))) THEN
         RAISE EXCEPTION '% is not partitioned', parent;
     END IF;
     IF to_regclass(quote_ident(name)) IS NULL THEN
+        -- The default partition may have rows of that day, which forbid a partition
+        -- of their own: they move there. The lock is the one of CREATE TABLE.
+        EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent);
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %s)', parent, of_day)
+            INTO is_needed;
+        IF is_needed THEN
+            EXECUTE format('CREATE TEMP TABLE iot_moved AS SELECT * FROM %I WHERE %s',
+                parent, of_day);
+            EXECUTE format('DELETE FROM %I WHERE %s', parent, of_day);
+        END IF;
         EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-            name, parent, day || 'T00:00:00+00:00', day + 1 || 'T00:00:00+00:00');
+            name, parent, first, next);
+        IF is_needed THEN
+            EXECUTE format('INSERT INTO %I SELECT * FROM iot_moved', parent);
+            DROP TABLE pg_temp.iot_moved;
+        END IF;
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
     END IF;

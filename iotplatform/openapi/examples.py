@@ -153,11 +153,15 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
     "POST /device/v1/telemetry/": [
         request("Two metrics", {"metrics": {"temperature": 21.5, "battery": 80}}),
         request(
-            "Values stored while offline, oldest first",
-            [
-                {"boot": 7, "seq": 42, "metrics": {"temperature": 21.4}},
-                {"boot": 7, "seq": 43, "metrics": {"temperature": 21.6}},
-            ],
+            "Readings kept while offline, each with its time",
+            {
+                "boot": 7,
+                "seq": 42,
+                "history": [
+                    {"ts": 1898578800000, "metrics": {"temperature": 21.4}},
+                    {"ts": 1898580600000, "metrics": {"temperature": 21.6}},
+                ],
+            },
         ),
     ],
     "POST /device/v1/reported/": [

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from iotplatform.common.device_clock import CLOCK_TOLERANCE
 from registry.models import Device, Tenant
 from registry.selectors.access import attach_caller_tenant, within
 from state.choices import OPEN_ALARMS, AlarmState
 from state.exceptions import AlarmNotFound
 from state.models import Alarm, AlarmChange
-
-CLOCK_TOLERANCE = timedelta(minutes=10)  # of a device's own times
 
 
 def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:

@@ -1,23 +1,24 @@
-"""Telemetry: the latest value of each metric, what the index holds, and rollups."""
+"""Telemetry: the latest value of each metric, and what the index holds of it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import Struct
 
 from iotplatform.common import bulk_sql
-from state.choices import RollupStep
-from state.models import TelemetryRollup, TelemetrySummary
-from state.services.presence.evidence import (
-    FUTURE_TOLERANCE,
-    device_time,
+from iotplatform.common.device_clock import (
+    from_milliseconds,
+    milliseconds_to_add,
+    plausible_time,
 )
+from state.models import TelemetrySummary
+from state.services.presence.evidence import FUTURE_TOLERANCE
 from state.services.risk_marks import mark_for_risk
+from state.services.rollups import Rollups
 
 if TYPE_CHECKING:
     from iotplatform.common.messages import Telemetry
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from state.services.arrivals import Arrival
 
 BATTERY = "battery"  # a metric that risk depends on
-STEPS = tuple(step.value for step in RollupStep)
 METRICS_KEPT = 256  # of one device: as many as one message may have
 
 
@@ -50,16 +50,6 @@ def _stamp(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class _Bucket(Struct):
-    tenant_id: int
-    minimum: float
-    maximum: float
-    total: float
-    count: int
-    last: float
-    last_at: datetime
-
-
 _LOCK = """
     SELECT device_id, latest::text, indexed::text FROM state_telemetrysummary
     WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
@@ -74,21 +64,6 @@ _WRITE_LATEST = bulk_sql.update_by_key(TelemetrySummary, "latest", "updated_at")
 _WRITE_INDEXED = bulk_sql.update_by_key(
     TelemetrySummary, "latest", "updated_at", "indexed"
 )
-_BUCKET_COLUMNS = (
-    *("device_id", "metric", "step", "at", "tenant_id"),
-    *("minimum", "maximum", "total", "count", "last", "last_at"),
-)
-_ROLL_UP = f"""
-    {bulk_sql.insert_rows(TelemetryRollup, *_BUCKET_COLUMNS)}
-    ON CONFLICT (device_id, metric, step, at) DO UPDATE SET
-        minimum = least(t.minimum, excluded.minimum),
-        maximum = greatest(t.maximum, excluded.maximum),
-        total = t.total + excluded.total,
-        count = t.count + excluded.count,
-        last = CASE WHEN excluded.last_at >= t.last_at THEN excluded.last
-            ELSE t.last END,
-        last_at = greatest(t.last_at, excluded.last_at)
-"""
 
 
 def apply_measurements(
@@ -101,59 +76,45 @@ def apply_measurements(
     """
     late: set[tuple[int, str]] = set()
     measured = [
-        (place, arrival)
+        (place, arrival, cast("Telemetry", arrival.uplink.message))
         for place, arrival in enumerate(arrivals)
         if arrival.uplink.kind == "telemetry"
     ]
     if not measured:
         return late
-    summaries = _lock_or_create({a.device.id: a.device for _, a in measured})
+    summaries = _lock_or_create(
+        {a.device.id: a.device for _, a, message in measured if message.metrics}
+    )
     horizon = _stamp(now + FUTURE_TOLERANCE)
-    buckets: dict[tuple[int, str, int, datetime], _Bucket] = {}
+    rollups = Rollups()
     newest: dict[int, datetime] = {}
-    moments: dict[int, datetime] = {}  # cached: a batch has few different buckets
-    for place, arrival in measured:
+    for place, arrival, message in measured:
         device, heard_at = arrival.device, arrival.uplink.at
-        at = device_time(arrival.uplink) or heard_at
+        if message.history:
+            _add_history(rollups, device, message, heard_at)
+        if not message.metrics:
+            continue
+        at = plausible_time(message.ts, heard_at) or heard_at
         newest[device.id] = max(heard_at, newest.get(device.id, heard_at))
         summary = summaries[device.id]
-        order = _MessageOrder(
-            _stamp(at),
-            _stamp(heard_at),
-            arrival.uplink.message.boot,
-            arrival.uplink.message.seq,
-        )
-        starts = _bucket_starts(at, moments)
-        for metric, value in cast("Telemetry", arrival.uplink.message).metrics.items():
-            if not math.isfinite(value):
-                continue
+        order = _MessageOrder(_stamp(at), _stamp(heard_at), message.boot, message.seq)
+        for metric, value in message.metrics.items():
             if not _apply_value(summary, metric, value, order, horizon):
                 late.add((place, metric))
-            for step, start in starts:
-                key = (device.id, metric, step, start)
-                _add(buckets, key, device.tenant_id, value, at)
+        rollups.add(device, message.metrics, at)
     _write(summaries, newest)
-    # In key order, as every writer does: two bridges may write the same buckets.
-    rows = [
-        (*key, b.tenant_id, b.minimum, b.maximum, b.total, b.count, b.last, b.last_at)
-        for key, b in sorted(buckets.items(), key=lambda item: item[0])
-    ]
-    bulk_sql.run(_ROLL_UP, bulk_sql.columns_of(rows, len(_BUCKET_COLUMNS)))
+    rollups.write()
     return late
 
 
-def _bucket_starts(
-    at: datetime, known: dict[int, datetime]
-) -> list[tuple[int, datetime]]:
-    """Return the start of the bucket of each step; ``known`` caches them."""
-    second = int(at.timestamp())
-    starts = []
-    for step in STEPS:
-        begin = second - second % step
-        if begin not in known:
-            known[begin] = datetime.fromtimestamp(begin, UTC)
-        starts.append((step, known[begin]))
-    return starts
+def _add_history(
+    rollups: Rollups, device: IngestDevice, message: Telemetry, heard_at: datetime
+) -> None:
+    """File values that were measured earlier; they say nothing about now."""
+    add = milliseconds_to_add(message.ts, heard_at)
+    for entry in message.history:
+        if at := from_milliseconds(entry.ts + add):
+            rollups.add(device, entry.metrics, at)
 
 
 def _apply_value(
@@ -202,26 +163,9 @@ def _dead_bands(device: IngestDevice) -> dict[str, float]:
     return {m["name"]: float(m.get("dead_band") or 0) for m in device.metrics}
 
 
-def _add(
-    buckets: dict[tuple[int, str, int, datetime], _Bucket],
-    key: tuple[int, str, int, datetime],
-    tenant_id: int,
-    value: float,
-    at: datetime,
-) -> None:
-    bucket = buckets.get(key)
-    if bucket is None:
-        buckets[key] = _Bucket(tenant_id, value, value, value, 1, value, at)
-        return
-    bucket.minimum = min(bucket.minimum, value)
-    bucket.maximum = max(bucket.maximum, value)
-    bucket.total += value
-    bucket.count += 1
-    if at >= bucket.last_at:
-        bucket.last, bucket.last_at = value, at
-
-
 def _lock_or_create(devices: dict[int, IngestDevice]) -> dict[int, _Summary]:
+    if not devices:
+        return {}
     found = bulk_sql.lock_or_create(_LOCK, _CREATE, devices)
     bands: dict[int, dict[str, float]] = {}  # one a product
     summaries = {}

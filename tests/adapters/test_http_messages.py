@@ -15,7 +15,7 @@ from registry.choices import TokenScope
 from registry.services.credentials import revoke_credentials_of
 from registry.services.lifecycle import move_lifecycle
 from registry.services.tokens import create_token
-from state.models import DeadLetter, Presence, TelemetrySummary
+from state.models import DeadLetter, Presence, TelemetryRollup, TelemetrySummary
 from tests.adapters.http_client import HttpUnit, http_unit
 from tests.commands.units import ask, deliver, fresh
 from tests.factories import DeviceFactory, MembershipFactory
@@ -113,8 +113,8 @@ def test_a_bad_metric_costs_only_itself_over_http_in_a_list_too() -> None:
         ("heartbeat", b"[]", "messages", "bad_message"),
         ("heartbeat", b"[" + b"{}," * 500 + b"{}]", "messages", "bad_message"),
         ("telemetry", b"{}", "metrics", "bad_message"),
-        ("telemetry", b'{"metrics": {"t": "warm"}}', "metrics.*", "bad_message"),
-        ("telemetry", b'{"metrics": {"t": 1e999}}', "metrics.*", "bad_message"),
+        ("telemetry", b'{"metrics": {"t": "warm"}}', "metrics.t", "bad_message"),
+        ("telemetry", b'{"metrics": {"t": 1e999}}', "metrics.t", "bad_message"),
         ("telemetry", b'[{"metrics": {}}, {"metrics": 1}]', "1.metrics", "bad_message"),
         ("reported", b'{"version": 1}', "reported", "bad_message"),
         ("reported", b'{"version":1,"reported":{"a":"\\u0000"}}', "", "bad_message"),
@@ -134,6 +134,44 @@ def test_an_invalid_message_is_refused_with_its_field_and_kept_as_a_dead_letter(
     assert answer.status_code == 400, answer.json()
     assert fields_of(answer) == {field}
     assert letters() == [("http", reason, unit.device.uid)]
+
+
+def test_every_field_that_is_wrong_or_missing_is_named_with_its_message() -> None:
+    unit = http_unit()
+    good = {"code": "hot", "severity": "info", "state": "raised"}
+
+    answer = unit.post("event", [good, {}, {"code": "hot", "state": "on"}])
+    many = unit.post("telemetry", {"metrics": {f"m{n}": None for n in range(25)}})
+
+    assert [row["field"] for row in answer.json()["errors"]] == [
+        *("1.code", "1.severity", "1.state"),
+        *("2.severity", "2.state"),
+    ]
+    detail = DeadLetter.objects.order_by("pk").first().detail  # type: ignore[union-attr]
+    assert detail == "code: missing; severity: missing; state: missing"
+    errors = many.json()["errors"]
+    assert errors[0]["field"] == "metrics.m0"
+    assert errors[-1] == {"field": "", "message": "And 5 more."}
+
+
+def test_readings_kept_while_offline_are_accepted_over_http_also_of_a_child() -> None:
+    gateway = http_unit(kind="gateway")
+    child = DeviceFactory.create(
+        tenant=gateway.device.tenant, kind="child", gateway=gateway.device
+    )
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    hours = [now - hour * 3_600_000 for hour in (1, 2, 200)]
+    body = {"history": [{"ts": ts, "metrics": {"temperature": 9}} for ts in hours]}
+
+    for path, device in (("", gateway.device), (f"child/{child.uid}/", child)):
+        assert gateway.say(f"{path}telemetry", body) == {"taken": 1}
+
+        rows = TelemetryRollup.objects.filter(device=device, step=300)
+        assert sorted(row.last_at.timestamp() * 1000 for row in rows) == hours[1::-1]
+        assert not TelemetrySummary.objects.filter(device=device).exists()
+        assert standing(device) == ("online", "")
+    details = DeadLetter.objects.values_list("reason", "detail")
+    assert set(details) == {("bad_metrics", "history.2.ts: more than 7 days old")}
 
 
 def test_valid_messages_beside_a_bad_one_are_ingested_and_counted() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from iotplatform.common.message_faults import Fault
 from iotplatform.common.messages import Undecodable, Uplink, parse
 from registry.choices import Adapter
 from state.services.dead_letters import DeadLetterDraft
@@ -17,6 +18,7 @@ MOST_MESSAGES = 500  # as in one batch of the bridge, for the same reason
 # The largest request. A message may have 64 KiB, and 500 of those would need 32 MB in
 # each thread of the web process.
 MOST_BYTES = 8 * 1024 * 1024
+MOST_ERRORS = 20  # of one message in an answer
 decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -33,7 +35,7 @@ class Reading:
     is_too_large: bool = False
 
     def refuse(self, payload: bytes, error: Undecodable, position: str = "") -> None:
-        """Add a dead letter, and an error that names the field."""
+        """Add a dead letter, and an error for each field that is wrong."""
         self.dead.append(
             DeadLetterDraft(
                 topic=self.topic,
@@ -44,11 +46,12 @@ class Reading:
                 uid=self.uid,
             )
         )
-        name, message = "", error.detail
-        if error.reason == "bad_message" and ": " in error.detail:
-            name, _, message = error.detail.partition(": ")
-        place = ".".join(part for part in (position, name) if part)
-        self.errors.append({"field": place, "message": message})
+        faults = error.faults or [Fault("", error.detail)]
+        for name, message in faults[:MOST_ERRORS]:
+            place = ".".join(part for part in (position, name) if part)
+            self.errors.append({"field": place, "message": message})
+        if more := len(faults[MOST_ERRORS:]):
+            self.errors.append({"field": position, "message": f"And {more} more."})
         self.is_too_large |= error.reason == "too_large"
 
 
@@ -72,8 +75,8 @@ def _read_list(body: bytes, reading: Reading) -> None:
         reading.refuse(body, Undecodable("bad_json", str(error)))
         return
     if not 1 <= len(raws) <= MOST_MESSAGES:
-        detail = f"messages: must be 1 to {MOST_MESSAGES}, got {len(raws)}"
-        reading.refuse(body, Undecodable("bad_message", detail))
+        fault = Fault("messages", f"must be 1 to {MOST_MESSAGES}, got {len(raws)}")
+        reading.refuse(body, Undecodable("bad_message", faults=[fault]))
         return
     for position, raw in enumerate(raws):
         _read_one(bytes(raw), reading, str(position))

@@ -7,9 +7,10 @@ wins.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from iotplatform.common.device_clock import from_milliseconds, plausible_time
 from state.choices import Departure
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 WINDOW = 64
 MASK = (1 << WINDOW) - 1
-CLOCK_TOLERANCE = timedelta(minutes=10)
 LONGEST_SLEEP = timedelta(days=31)
 # A stored time this far in the future was written before the platform's clock was set
 # back; hosts that keep time do not differ so much.
@@ -36,7 +36,7 @@ def apply_message(row: PresenceRow, uplink: Uplink) -> bool:
     is_newest = row.last_activity_at is None or uplink.at >= row.last_activity_at
     note_activity(row, uplink.at)
     if is_newest and uplink.message.ts is not None:
-        row.clock_skew = device_time(uplink) is None
+        row.clock_skew = plausible_time(uplink.message.ts, uplink.at) is None
     if uplink.kind == "status":
         _apply_status(row, uplink, is_newest=is_newest)
     return True
@@ -88,24 +88,6 @@ def note_seen(row: PresenceRow, at: datetime) -> None:
     is_effective = row.left_session in ("", row.session)
     if is_effective and row.left_at is not None and at > row.left_at:
         _forget_departure(row)
-
-
-def device_time(uplink: Uplink) -> datetime | None:
-    """Return the device's own time of a message; None if missing or not plausible."""
-    if uplink.message.ts is None:
-        return None
-    at = from_milliseconds(uplink.message.ts)
-    if at is None or abs(at - uplink.at) > CLOCK_TOLERANCE:
-        return None
-    return at
-
-
-def from_milliseconds(milliseconds: int) -> datetime | None:
-    """Return the time; None if the number is out of range."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1_000, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
 
 
 def _is_repeat(row: PresenceRow, boot: int | None, seq: int | None) -> bool:
