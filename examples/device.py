@@ -9,7 +9,7 @@ messages and execute commands.
 
     iot/v1/{uid}/status              birth, goodbye and last will; retained
     iot/v1/{uid}/heartbeat           a sign of life
-    iot/v1/{uid}/telemetry           its measurements
+    iot/v1/{uid}/telemetry           its measurements, also those kept while offline
     iot/v1/{uid}/reported            its firmware and configuration
     iot/v1/{uid}/event               its events (alarms raised and cleared)
     iot/v1/{uid}/command/{id}/…      its responses to a command: ack, progress, result
@@ -30,6 +30,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 HEARTBEAT_SECONDS = 30
 HOT = 30.0  # °C: above it the device raises an event
 REMEMBERED_COMMANDS = 100
+KEPT_READINGS = 10_000  # while offline; the oldest are given up
+READINGS_AT_ONCE = 400  # the platform accepts 500, and 64 KiB a message
 
 
 class Flash:
@@ -84,6 +87,7 @@ class Device:
         self.online = threading.Event()
         self.is_running = True
         self.is_hot = False
+        self.kept: deque[dict[str, Any]] = deque(maxlen=KEPT_READINGS)
         self.start()
         # The client id is the uid: the broker allows one connection per device.
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=uid)
@@ -102,7 +106,7 @@ class Device:
     ) -> MQTTMessageInfo:
         with self.sending:
             self.seq += 1
-            stamp = {"ts": time.time_ns() // 1_000_000, "boot": self.flash.boot}
+            stamp = {"ts": now_ms(), "boot": self.flash.boot}
             message = json.dumps(body | stamp | {"seq": self.seq})
             topic = f"{self.topic}/{leaf}"
             return self.client.publish(topic, message, qos=1, retain=retain)
@@ -125,11 +129,22 @@ class Device:
 
     def measure(self) -> None:
         temperature = round(random.gauss(21, 3), 1)
-        self.send("telemetry", {"metrics": {"temperature": temperature, "battery": 87}})
+        metrics = {"temperature": temperature, "battery": 87}
+        if self.online.is_set():
+            self.send("telemetry", {"metrics": metrics})
+        else:
+            self.kept.append({"ts": now_ms(), "metrics": metrics})
         if (temperature > HOT) != self.is_hot:  # only when it changes
             self.is_hot = temperature > HOT
             state = "raised" if self.is_hot else "cleared"
             self.send("event", {"code": "hot", "severity": "warning", "state": state})
+
+    def send_kept(self) -> None:
+        """Send what was measured while offline, each reading with its own time."""
+        while self.kept:
+            count = min(len(self.kept), READINGS_AT_ONCE)
+            readings = [self.kept.popleft() for _ in range(count)]
+            self.send("telemetry", {"history": readings})
 
     # The connection. Birth and will carry the same session, new for each connection: a
     # late will of the last connection cannot make us look offline.
@@ -242,12 +257,15 @@ class Device:
     def run(self, host: str, port: int) -> None:
         self.client.connect(host, port)
         self.client.loop_start()
+        self.online.wait(10)
         heartbeat_at = measure_at = time.monotonic()
         while self.is_running:
             now = time.monotonic()
             if now >= heartbeat_at and self.online.is_set():
                 self.send("heartbeat", {})
                 heartbeat_at = now + HEARTBEAT_SECONDS
+            if self.online.is_set():
+                self.send_kept()
             if now >= measure_at:
                 self.measure()
                 measure_at = now + float(self.flash.config["interval"])
@@ -267,6 +285,10 @@ ACTIONS = {
     "update_firmware": Device.update_firmware,
     "reboot": Device.reboot,
 }
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def has_passed(expires_at: str | None) -> bool:
