@@ -178,7 +178,7 @@ def _decode(kind: Kind, data: bytes, arrived_at: datetime) -> tuple[Message, str
         raise Undecodable("bad_message", faults=faults) from None
     if message is None:
         raise Undecodable("bad_message", faults=faults)
-    return message, as_text(faults)
+    return message, as_text(faults) if faults else ""
 
 
 def _faults_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct, ValidationError
@@ -50,11 +50,8 @@ class UncheckedEntry(Struct, frozen=True):
     metrics: UncheckedMetrics
 
 
-class ParsedTelemetry(NamedTuple):
-    """A message, or None if nothing in it can be used; and what cannot."""
-
-    message: Telemetry | None
-    faults: Sequence[Fault]
+# A message, or None if nothing in it can be used; and what cannot.
+ParsedTelemetry = tuple[Telemetry | None, Sequence[Fault]]
 
 
 def parse_telemetry(data: bytes, *, arrived_at: datetime) -> ParsedTelemetry:
@@ -69,8 +66,8 @@ def parse_telemetry(data: bytes, *, arrived_at: datetime) -> ParsedTelemetry:
     if message.history:
         return _with_history(message, enumerate(message.history), [], arrived_at)
     if not message.metrics and not decode_raws(data).keys() & {"metrics", "history"}:
-        return ParsedTelemetry(None, MISSING)
-    return ParsedTelemetry(message, ())
+        return None, MISSING
+    return message, ()
 
 
 def _salvage(data: bytes, arrived_at: datetime) -> ParsedTelemetry:
@@ -83,7 +80,7 @@ def _salvage(data: bytes, arrived_at: datetime) -> ParsedTelemetry:
             entries.append((position, entry))
     is_stamped = not {fault.field for fault in faults} & {*Message.__struct_fields__}
     if not is_stamped or not (metrics or entries):
-        return ParsedTelemetry(None, faults)
+        return None, faults
     message = Telemetry(metrics=metrics, **values)
     return _with_history(message, entries, faults, arrived_at)
 
@@ -131,4 +128,4 @@ def _with_history(
             faults.append(Fault(f"history.{position}.ts", why))
         else:
             kept.append(entry)
-    return ParsedTelemetry(msgspec.structs.replace(message, history=kept), faults)
+    return msgspec.structs.replace(message, history=kept), faults
