@@ -53,6 +53,11 @@ app.conf.beat_schedule = {
         "schedule": every(1),
         "options": {"expires": 1},
     },
+    "state.rediagnose": {
+        "task": "state.rediagnose",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
     "state.tidy": {
         "task": "state.tidy",
         "schedule": every(60),

@@ -29,6 +29,7 @@ MOVES: dict[Lifecycle, frozenset[Lifecycle]] = {
 
 CONNECTS = frozenset({Lifecycle.PROVISIONED, Lifecycle.ACTIVE, Lifecycle.IN_REPAIR})
 TAKES_COMMANDS = CONNECTS
+JUDGED = CONNECTS  # what a device out of service did is no condition of today
 JOINS_JOBS = frozenset({Lifecycle.ACTIVE})
 RAISES_ALARMS = frozenset({Lifecycle.ACTIVE})
 

@@ -26,6 +26,7 @@ from state.services.presence.sweep import (
     sweep_across_tenants,
     wake_children_across_tenants,
 )
+from state.services.rediagnosis import rediagnose_across_tenants
 from state.services.rescoring import BATCH as RISK_BATCH
 from state.services.rescoring import rescore_across_tenants
 
@@ -54,6 +55,12 @@ def rescore() -> int:
         batch=RISK_BATCH,
         most=BATCHES_A_RUN,
     )
+
+
+@shared_task(name="state.rediagnose")
+def rediagnose() -> int:
+    """Store what is found about troubled devices; return how many changed."""
+    return rediagnose_across_tenants(now=datetime.now(UTC))
 
 
 @shared_task(name="state.tidy")

@@ -77,8 +77,10 @@ def _shared(row: dict[str, Any]) -> dict[str, Any]:
             (row["rest_affected"], row["rest_total"]),
         )
     )
+    is_trait = row["name"] in FIELDS  # else it is the whole fleet
+    clause = field_clause(FIELDS[row["name"]], row["value"]) if is_trait else None
     return row | {
         "width": f"{100 * share:.1f}%",
         "base_width": f"{100 * base:.1f}%",
-        "url": fleet_url(q=field_clause(FIELDS[row["name"]], row["value"]).text),
+        "url": fleet_url(q=clause.text) if clause else "",
     }

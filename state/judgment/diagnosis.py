@@ -5,37 +5,32 @@ share it are counted: how many have the same trouble, compared with the rest of 
 fleet. A trait explains the trouble if the trouble is much more frequent among these
 peers, and if most affected devices are among them. If two traits of different kinds
 explain it equally well, or there are too few peers, the verdict is "cannot tell".
+
+Each limit has two values. The last finding about the same trouble is judged by the
+lower ones: it holds until its evidence has clearly gone, and so does not come and go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from registry.choices import Adapter
-from state.choices import Observation, Trouble, Verdict
+from state.choices import Connectivity, Observation, Trouble, Verdict
+from state.judgment.diagnosis_evidence import (
+    ENTER,
+    LEAVE,
+    NEAR,
+    DiagnosisEvidence,
+    Finding,
+    Group,
+    Limits,
+)
 
-# With fewer affected peers than this a trait explains nothing: it may be chance.
-LEAST_AFFECTED = 3
-LEAST_SHARE = 0.3  # of the peers that have the trait
-LEAST_LIFT = 4.0  # times as frequent as elsewhere
-LEAST_COVERED = 0.75  # of a set of devices, those that have the trait
 # Explanations that differ by less are equally good.
 TOO_CLOSE = 0.1
-# From this share on the whole fleet is affected.
-FLEET_SHARE = 0.5
-FLEET_LEAST = 10
-# Fewer well neighbours than this prove nothing about the network.
-LEAST_NEIGHBOURS = 3
-# An adapter path fails if this share of at least so many commands had no answer, or if
-# it is so many times slower than usual.
-PATH_TRIES = 10
-PATH_UNANSWERED = 0.5
-PATH_SLOWER = 5.0
-PATH_SLOW_MS = 2_000.0
+FLEET_LEAST = 10  # a smaller fleet proves nothing about the platform
+LEAST_SET = 3  # so do fewer affected devices about their cause
 SUREST = 0.95
 
-NEAR = ("gateway", "site")  # devices with the same one share the network connection
 # What people saw at an absent device decides if no shared trait explains the trouble.
 SEEN = {
     Observation.DEAD: Verdict.DEVICE,
@@ -50,75 +45,7 @@ KINDS = {
     "firmware": Verdict.DEVICE,
     "model": Verdict.DEVICE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Devices that share one trait: how many have the same trouble, of how many."""
-
-    value: str
-    affected: int
-    total: int
-    covered: int | None = None  # members of the set that have it; None: all
-
-    @property
-    def share(self) -> float:
-        return self.affected / self.total if self.total else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class PathFigures:
-    """How the adapter path delivered commands lately."""
-
-    adapter: str
-    tries: int
-    unanswered: int
-    p95_ms: float | None
-    usual_p95_ms: float | None
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether it fails, or is much slower than usual."""
-        if self.tries < PATH_TRIES:
-            return False
-        if self.unanswered / self.tries >= PATH_UNANSWERED:
-            return True
-        if self.p95_ms is None or not self.usual_p95_ms:
-            return False
-        is_slower = self.p95_ms >= PATH_SLOWER * self.usual_p95_ms
-        return is_slower and self.p95_ms >= PATH_SLOW_MS
-
-    def describe(self) -> str:
-        """Return a sentence without its full stop."""
-        name = Adapter(self.adapter).label
-        if self.unanswered:
-            text = f"{self.unanswered:,} of {self.tries:,} commands over {name} had no"
-            text += " answer"
-        elif self.tries == 1:
-            text = f"the only command over {name} was answered"
-        else:
-            text = f"all {self.tries:,} commands over {name} were answered"
-        if self.p95_ms is not None:
-            answers = " of the answers came" if self.unanswered else ""
-            text += f"; 95 %{answers} within {self.p95_ms:,.0f} ms"
-        if self.usual_p95_ms is not None:
-            text += f" (the day before: {self.usual_p95_ms:,.0f} ms)"
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class DiagnosisEvidence:
-    """What is known about the trouble of a device, or of a set of devices."""
-
-    trouble: Trouble
-    groups: Mapping[str, Group] = field(default_factory=dict)
-    fleet: Group = field(default_factory=lambda: Group("", 0, 0))
-    set_size: int = 1
-    gateway_is_away: bool = False
-    began_blind: bool = False
-    path: PathFigures | None = None
-    feedback: Observation | None = None  # the newest about this trouble
-    is_online: bool = False  # by our judgment
+CANNOT_TELL = Finding(Verdict.CANNOT_TELL, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +57,205 @@ class Diagnosis:
     where: str = ""
     text: str = ""
 
+    @property
+    def finding(self) -> Finding:
+        return Finding(self.verdict, self.where)
+
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
     trait: str
     group: Group
     fit: float  # how well trait and trouble match, 0 to 1
+    standing: float  # the same, higher for the last finding
 
     @property
     def verdict(self) -> Verdict:
         return KINDS[self.trait]
 
 
-def diagnose(evidence: DiagnosisEvidence) -> Diagnosis | None:
-    """Return the diagnosis; None if nothing is wrong."""
-    if found := _contradicted(evidence):
+def diagnose(
+    evidence: DiagnosisEvidence, last: Finding | None = None
+) -> Diagnosis | None:
+    """Return the diagnosis; None if nothing is wrong.
+
+    ``last`` is what was found about the same trouble before, and is kept while the
+    evidence does not fall below the lower limits.
+    """
+    fresh = _Judge(evidence, None).judge()
+    if fresh is None or last is None or fresh.finding == last:
+        return fresh
+    kept = _Judge(evidence, last).judge()
+    return kept if kept is not None and kept.finding == last else fresh
+
+
+class _Judge:
+    """One evidence, judged in favour of the last finding about it."""
+
+    def __init__(self, evidence: DiagnosisEvidence, last: Finding | None) -> None:
+        self.evidence = evidence
+        self.last = last
+
+    def judge(self) -> Diagnosis | None:
+        evidence = self.evidence
+        if found := _contradicted(evidence):
+            return found
+        if evidence.trouble == Trouble.NONE:
+            return None
+        if evidence.trouble == Trouble.BLIND or evidence.began_blind:
+            return Diagnosis(
+                Verdict.PLATFORM,
+                SUREST,
+                "listening",
+                "the platform was not listening when it began",
+            )
+        found = self._shared() or self._fleet_wide() or self._known_cause()
+        return found or self._alone()
+
+    def _limits(self, *findings: Finding) -> Limits:
+        """Return the lower limits for the last finding."""
+        return LEAVE if self.last in findings else ENTER
+
+    def _limits_of(self, trait: str) -> Limits:
+        interpreted = Finding(Verdict.INTERPRETATION, trait)
+        return self._limits(Finding(KINDS[trait], trait), interpreted)
+
+    def _shared(self) -> Diagnosis | None:
+        """Return the trait that explains the trouble; cannot tell if several do."""
+        evidence = self.evidence
+        explaining = self._explanations()
+        covering = [
+            found
+            for found in explaining
+            if evidence.covered(found.group) >= self._limits_of(found.trait).covered
+        ]
+        if not covering:
+            if evidence.set_size > 1 and (explaining or self._was_explained()):
+                text = "no single cause fits all these devices"
+                return _unsure(text)
+            return None
+        best = max(covering, key=lambda found: found.standing)
+        if path := self._failing_path(covering, best):
+            return self._explained_by(path)
+        rivals = [e for e in covering if best.standing - e.standing < TOO_CLOSE]
+        if any(rival.verdict != best.verdict for rival in rivals):
+            names = " or ".join(dict.fromkeys(rival.trait for rival in rivals))
+            text = (
+                f"the cause could be the shared {names}: the counts do not tell which"
+            )
+            return _unsure(text)
+        return self._explained_by(best)
+
+    def _failing_path(
+        self, covering: list[_Explanation], best: _Explanation
+    ) -> _Explanation | None:
+        """Return the path if it is known to fail and no other trait explains better."""
+        if not self._path_is_bad():
+            return None
+        mine = next((found for found in covering if found.trait == "adapter"), None)
+        if mine is None or best.standing - mine.standing >= TOO_CLOSE:
+            return None
+        return mine
+
+    def _path_is_bad(self) -> bool:
+        path = self.evidence.path
+        return path is not None and path.is_bad(self._limits_of("adapter"))
+
+    def _explained_by(self, best: _Explanation) -> Diagnosis:
+        verdict = best.verdict
+        if self.evidence.trouble == Trouble.GARBLED and verdict == Verdict.DEVICE:
+            # If a whole firmware or model sends messages that we cannot read, we
+            # misread them.
+            verdict = Verdict.INTERPRETATION
+        few = 1 - 1 / (1 + best.group.affected)
+        text = self.evidence.compare(best.trait)
+        return Diagnosis(verdict, _sure(best.fit * few), best.trait, text)
+
+    def _explanations(self) -> list[_Explanation]:
+        evidence = self.evidence
+        found = []
+        for trait, group in evidence.groups.items():
+            limits = self._limits_of(trait)
+            if not self._explains(group, limits):
+                continue
+            of_all = group.affected / max(evidence.fleet.affected, group.affected)
+            fit = 2 * group.share * of_all / (group.share + of_all)
+            standing = fit + (TOO_CLOSE if limits is LEAVE else 0)
+            found.append(_Explanation(trait, group, fit, standing))
         return found
-    if evidence.trouble == Trouble.NONE:
-        return None
-    if evidence.trouble == Trouble.BLIND or evidence.began_blind:
-        return Diagnosis(
-            Verdict.PLATFORM,
-            SUREST,
-            "listening",
-            "the platform was not listening when it began",
+
+    def _explains(self, group: Group, limits: Limits) -> bool:
+        return (
+            group.affected >= limits.affected
+            and group.share >= limits.share
+            and self.evidence.rest(group).total > 0
+            and self.evidence.lift(group) >= limits.lift
         )
-    found = _shared(evidence) or _fleet_wide(evidence) or _known_cause(evidence)
-    return found or _alone(evidence)
+
+    def _was_explained(self) -> bool:
+        """Whether a trait that explained the trouble in part still does."""
+        limits = self._limits(CANNOT_TELL)
+        return any(self._explains(g, limits) for g in self.evidence.groups.values())
+
+    def _fleet_wide(self) -> Diagnosis | None:
+        """Blame the platform if the whole fleet is affected, unless on one site."""
+        fleet = self.evidence.fleet
+        limits = self._limits(Finding(Verdict.PLATFORM, "fleet"))
+        if fleet.total < FLEET_LEAST or fleet.share < limits.fleet_share:
+            return None
+        text = (
+            f"{fleet.affected:,} of {fleet.total:,} devices of the fleet are affected"
+        )
+        site = self.evidence.groups.get("site")
+        if site is not None and site.total >= fleet.total:
+            return _unsure(f"{text}, and all are on one site")
+        return Diagnosis(Verdict.PLATFORM, _sure(0.5 + fleet.share / 2), "fleet", text)
+
+    def _known_cause(self) -> Diagnosis | None:
+        """Return the verdict that needs no counting of peers."""
+        if self.evidence.gateway_is_away:
+            text = "its gateway is not online"
+            return Diagnosis(Verdict.NETWORK, 0.9, "gateway", text)
+        path = self.evidence.path
+        is_concerned = self.evidence.trouble == Trouble.COMMANDS
+        if is_concerned and path is not None and self._path_is_bad():
+            return Diagnosis(Verdict.ADAPTER_PATH, 0.7, "adapter", path.describe())
+        return None
+
+    def _alone(self) -> Diagnosis:
+        """Blame the device if no trait explains it and its neighbours are well."""
+        evidence = self.evidence
+        if evidence.set_size > 1:
+            return _nothing_shared(evidence)
+        if evidence.feedback in SEEN and not evidence.is_online:
+            text = f"people on site report “{evidence.feedback.label}”"
+            return Diagnosis(SEEN[evidence.feedback], 0.9, "feedback", text)
+        near = [t for t in NEAR if t in evidence.groups and evidence.groups[t].total]
+        neighbours = max((evidence.groups[trait].total for trait in near), default=0)
+        alone = Finding(Verdict.DEVICE, "device")
+        if neighbours < self._limits(alone).neighbours:
+            return _unsure(_too_few(neighbours))
+        if doubt := self._doubt(near):
+            return _unsure(doubt)
+        worst = max(evidence.groups[trait].share for trait in near)
+        sure = _sure((1 - worst) * (1 - 1 / (1 + neighbours)))
+        text = _neighbours(evidence, near)
+        return Diagnosis(alone.verdict, sure, alone.where, text)
+
+    def _doubt(self, near: list[str]) -> str:
+        """Return what about the neighbours keeps us from blaming the device."""
+        limits = self._limits(CANNOT_TELL)
+        for trait in near:
+            group, counts = self.evidence.groups[trait], self.evidence.compare(trait)
+            if group.share >= limits.share:
+                return f"{counts}: that may be chance"
+            if (
+                group.affected >= limits.affected
+                and group.share >= limits.near_share
+                and self.evidence.lift(group) >= limits.lift
+            ):
+                return f"{counts}: more than elsewhere, but most of them are well"
+        return ""
 
 
 def _contradicted(evidence: DiagnosisEvidence) -> Diagnosis | None:
@@ -167,148 +266,46 @@ def _contradicted(evidence: DiagnosisEvidence) -> Diagnosis | None:
     gone = seen in (Observation.DEAD, Observation.UNPLUGGED)
     judged_bad = not evidence.is_online or evidence.trouble == Trouble.ALARM
     if (gone and evidence.is_online) or (seen == Observation.WORKS_FINE and judged_bad):
-        ours = "online" if gone else evidence.trouble.label
+        ours = Connectivity(evidence.connectivity).label
+        if evidence.trouble == Trouble.ALARM and not gone:
+            ours = evidence.trouble.label
         text = f"people on site report “{seen.label}”, but we judge “{ours}”"
         return Diagnosis(Verdict.INTERPRETATION, 0.9, "feedback", text)
     return None
 
 
-def _shared(evidence: DiagnosisEvidence) -> Diagnosis | None:
-    """Return the trait that explains the trouble; cannot tell if several do."""
-    explaining = _explanations(evidence)
-    covering = [e for e in explaining if _covered(evidence, e.group) >= LEAST_COVERED]
-    if not covering:
-        if explaining and evidence.set_size > 1:
-            text = "no single cause fits all these devices"
-            return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
-        return None
-    best = max(covering, key=lambda e: e.fit)
-    if _is_path(evidence, covering, best):
-        best = next((e for e in covering if e.trait == "adapter"), best)
-        return _explained_by(evidence, best)
-    rivals = [e for e in covering if best.fit - e.fit < TOO_CLOSE]
-    if any(rival.verdict != best.verdict for rival in rivals):
-        names = " or ".join(dict.fromkeys(rival.trait for rival in rivals))
-        text = f"the cause could be the shared {names}: the counts do not tell which"
-        return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
-    return _explained_by(evidence, best)
+def _neighbours(evidence: DiagnosisEvidence, near: list[str]) -> str:
+    """Return how the neighbours are; the one of the rows that is worst says it."""
+    groups = evidence.groups
+    worst = max(near, key=lambda trait: (groups[trait].share, groups[trait].total))
+    counts = evidence.compare(worst)
+    if not groups[worst].affected:
+        return f"its neighbours are well: {counts}"
+    if all(groups[trait].share <= evidence.rest(groups[trait]).share for trait in near):
+        return f"its neighbours are as well as the others: {counts}"
+    return f"only few of its neighbours are affected: {counts}"
 
 
-def _is_path(
-    evidence: DiagnosisEvidence, covering: list[_Explanation], best: _Explanation
-) -> bool:
-    """Whether the path is known to fail and no other trait explains it better."""
-    if evidence.path is None or not evidence.path.is_bad:
-        return False
-    mine = next((e for e in covering if e.trait == "adapter"), None)
-    return mine is not None and best.fit - mine.fit < TOO_CLOSE
-
-
-def _explained_by(evidence: DiagnosisEvidence, best: _Explanation) -> Diagnosis:
-    verdict = best.verdict
-    if evidence.trouble == Trouble.GARBLED and verdict == Verdict.DEVICE:
-        # If a whole firmware or model sends messages that we cannot read, we misread.
-        verdict = Verdict.INTERPRETATION
-    group = best.group
-    few = 1 - 1 / (1 + group.affected)
-    rest = _rest(evidence, group)
-    text = (
-        f"{group.affected:,} of {group.total:,} devices with the same {best.trait} are"
-        f" affected, elsewhere {rest.affected:,} of {rest.total:,}"
+def _too_few(neighbours: int) -> str:
+    if not neighbours:
+        return "there is no other device on the same gateway or site to compare with"
+    return (
+        f"other devices on the same gateway or site: {neighbours}, too few to compare"
     )
-    return Diagnosis(verdict, _sure(best.fit * few), best.trait, text)
-
-
-def _explanations(evidence: DiagnosisEvidence) -> list[_Explanation]:
-    found = []
-    for trait, group in evidence.groups.items():
-        rest = _rest(evidence, group)
-        if (
-            group.affected < LEAST_AFFECTED
-            or group.share < LEAST_SHARE
-            or not rest.total
-        ):
-            continue
-        # Add one elsewhere: with none affected there, the factor would be infinite.
-        elsewhere = (rest.affected + 1) / (rest.total + 1)
-        if group.share < LEAST_LIFT * elsewhere:
-            continue
-        of_all = group.affected / max(evidence.fleet.affected, group.affected)
-        fit = 2 * group.share * of_all / (group.share + of_all)
-        found.append(_Explanation(trait, group, fit))
-    return found
-
-
-def _rest(evidence: DiagnosisEvidence, group: Group) -> Group:
-    fleet = evidence.fleet
-    return Group(
-        "rest",
-        max(0, fleet.affected - group.affected),
-        max(0, fleet.total - group.total),
-    )
-
-
-def _covered(evidence: DiagnosisEvidence, group: Group) -> float:
-    if group.covered is None:
-        return 1.0
-    return group.covered / evidence.set_size
-
-
-def _fleet_wide(evidence: DiagnosisEvidence) -> Diagnosis | None:
-    """Blame the platform if the whole fleet is affected, unless it is on one site."""
-    fleet = evidence.fleet
-    if fleet.total < FLEET_LEAST or fleet.share < FLEET_SHARE:
-        return None
-    text = f"{fleet.affected:,} of {fleet.total:,} devices of the fleet are affected"
-    site = evidence.groups.get("site")
-    if site is not None and site.total >= fleet.total:
-        return Diagnosis(
-            Verdict.CANNOT_TELL, 0.0, text=f"{text}, and all are on one site"
-        )
-    return Diagnosis(Verdict.PLATFORM, _sure(0.5 + fleet.share / 2), "fleet", text)
-
-
-def _known_cause(evidence: DiagnosisEvidence) -> Diagnosis | None:
-    """Return the verdict that needs no counting of peers."""
-    if evidence.gateway_is_away:
-        return Diagnosis(Verdict.NETWORK, 0.9, "gateway", "its gateway is not online")
-    path = evidence.path
-    if evidence.trouble == Trouble.COMMANDS and path is not None and path.is_bad:
-        return Diagnosis(Verdict.ADAPTER_PATH, 0.7, "adapter", path.describe())
-    return None
-
-
-def _alone(evidence: DiagnosisEvidence) -> Diagnosis:
-    """Blame the device if no trait explains it and its neighbours are well."""
-    if evidence.set_size > 1:
-        return _nothing_shared(evidence)
-    near = [g for t, g in evidence.groups.items() if t in NEAR and g.total]
-    neighbours = max((group.total for group in near), default=0)
-    worst = max((group.share for group in near), default=0.0)
-    if evidence.feedback in SEEN and not evidence.is_online:
-        text = f"people on site report “{evidence.feedback.label}”"
-        return Diagnosis(SEEN[evidence.feedback], 0.9, "feedback", text)
-    if neighbours < LEAST_NEIGHBOURS:
-        text = (
-            f"other devices on the same gateway or site: {neighbours},"
-            " too few to compare"
-        )
-        return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
-    if worst >= LEAST_SHARE:
-        text = "some of its neighbours are affected too, but that may be chance"
-        return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
-    sure = _sure((1 - worst) * (1 - 1 / (1 + neighbours)))
-    return Diagnosis(Verdict.DEVICE, sure, "device", "its neighbours are well")
 
 
 def _nothing_shared(evidence: DiagnosisEvidence) -> Diagnosis:
-    if evidence.set_size < LEAST_AFFECTED:
+    if evidence.set_size < LEAST_SET:
         text = f"{evidence.set_size} affected devices are too few to compare"
-        return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
+        return _unsure(text)
     sure = _sure(0.8 * (1 - 1 / evidence.set_size))
     return Diagnosis(
         Verdict.DEVICE, sure, "device", "the devices share no cause: single cases"
     )
+
+
+def _unsure(text: str) -> Diagnosis:
+    return Diagnosis(Verdict.CANNOT_TELL, 0.0, text=text)
 
 
 def _sure(value: float) -> float:

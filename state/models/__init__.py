@@ -9,7 +9,7 @@ from state.models.ingest import (
     ListeningSlot,
     SweepMark,
 )
-from state.models.judged import AdapterPath, CommandTally, Risk, RiskMark
+from state.models.judged import AdapterPath, CommandTally, LastFinding, Risk, RiskMark
 from state.models.maintenance import HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.rules import AlarmRule
@@ -30,6 +30,7 @@ __all__ = [
     "ExpectedDisconnect",
     "FieldFeedback",
     "HeldAlarm",
+    "LastFinding",
     "ListeningSlot",
     "MaintenancePlace",
     "MaintenanceWindow",

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from registry.choices import Adapter
 from registry.models import Device, Tenant
+from state.choices import Trouble, Verdict
 
 
 class Risk(models.Model):
@@ -42,6 +43,27 @@ class Risk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device_id}: {self.score}"
+
+
+class LastFinding(models.Model):
+    """What the counts said of a device's trouble; the next judgment favours it.
+
+    One row a device; none if the device is well, or out of service.
+    """
+
+    device = models.OneToOneField(
+        Device, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    trouble = models.CharField(max_length=16, choices=Trouble)
+    verdict = models.CharField(max_length=16, choices=Verdict)
+    trait = models.CharField(max_length=16, blank=True)  # that shows it
+    at = models.DateTimeField()  # since when it is found
+
+    def __str__(self) -> str:
+        return f"{self.device_id}: {self.trouble}, {self.verdict} {self.trait}".strip()
 
 
 class RiskMark(models.Model):

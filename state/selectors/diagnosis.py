@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
-from registry.choices import Lifecycle
+from registry.choices import JUDGED, DeviceKind
 from registry.models import Device, Product, Site, Tenant
 from state.choices import (
     OPEN_ALARMS,
@@ -18,27 +19,28 @@ from state.choices import (
     Severity,
     Trouble,
 )
-from state.judgment.diagnosis import (
-    NEAR,
-    Diagnosis,
-    DiagnosisEvidence,
-    Group,
-    PathFigures,
-    diagnose,
-)
-from state.models import AdapterPath, Alarm, CommandTally, FieldFeedback, Presence, Twin
+from state.judgment.diagnosis import diagnose
+from state.judgment.diagnosis_evidence import NEAR, DiagnosisEvidence, Group
+from state.models import Alarm, CommandTally, FieldFeedback, Presence, Twin
 from state.selectors import peers
 from state.selectors.adapter_liveness import blind_since, blind_spans
+from state.selectors.diagnosis_rows import present
+from state.selectors.findings import last_finding, last_finding_of_set
+from state.selectors.peer_evidence import Traits, count_evidence, path_figures
 from state.selectors.peers import FLEET, TRAITS, Count, Counts
 
 FEEDBACK_HOLDS = timedelta(hours=72)  # older feedback says little about now
 # A device that fell silent while the platform was blind comes back within minutes.
 BLIND_EXPLAINS = timedelta(minutes=10)
-WINDOW_IN_WORDS = "now, or within the last hour"
 
 
 def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
-    """Return the diagnosis in the shape of the API; None if nothing is wrong."""
+    """Return the diagnosis in the shape of the API.
+
+    None if nothing is wrong, and for a device that is out of service.
+    """
+    if device.lifecycle not in JUDGED:
+        return None
     now = now or timezone.now()
     presence = Presence.objects.filter(pk=device.pk).first()
     feedback = _feedback(device, presence, now)
@@ -46,26 +48,25 @@ def diagnose_device(device: Device, *, now: datetime | None = None) -> Any:
     if trouble == Trouble.NONE and feedback is None:
         return None
     is_counted = trouble not in (Trouble.NONE, Trouble.BLIND)
-    traits = _traits_of(device)
-    counts = _counts_near(device, now) if is_counted else {}
-    evidence = DiagnosisEvidence(
-        trouble=trouble,
-        groups={
-            trait: _without(counts.get((trait, key)), trouble, name)
-            for trait, (key, name) in traits.items()
-        },
-        fleet=_without(counts.get(FLEET), trouble, "the whole fleet"),
+    evidence = count_evidence(
+        trouble,
+        _traits_of(device),
+        _counts_near(device, now) if is_counted else {},
+        gateway=device.pk if device.kind == DeviceKind.GATEWAY else None,
         gateway_is_away=presence is not None
         and presence.cause == Cause.GATEWAY_OFFLINE,
-        began_blind=trouble == Trouble.SILENT and _began_blind(device, presence, now),
-        path=_path(device.adapter),
-        feedback=Observation(feedback.observation) if feedback else None,
-        is_online=presence is not None and presence.connectivity == Connectivity.ONLINE,
+        path=path_figures().get(device.adapter),
     )
-    if device.kind == "gateway":
-        evidence = _without_children(evidence, counts, device)
-    found = diagnose(evidence)
-    return found and _to_dict(found, evidence, now)
+    evidence = replace(
+        evidence,
+        began_blind=trouble == Trouble.SILENT and _began_blind(device, presence, now),
+        feedback=Observation(feedback.observation) if feedback else None,
+        connectivity=Connectivity(presence.connectivity)
+        if presence
+        else Connectivity.OFFLINE,
+    )
+    found = diagnose(evidence, last_finding(device, trouble))
+    return found and present(found, evidence, now)
 
 
 def diagnose_set(
@@ -97,10 +98,10 @@ def diagnose_set(
         groups=groups,
         fleet=Group("the whole fleet", fleet.of(trouble), fleet.total),
         set_size=size,
-        path=_path(values["adapter"]) if "adapter" in values else None,
+        path=path_figures().get(values.get("adapter", "")),
     )
-    found = diagnose(evidence)
-    return found and _to_dict(found, evidence, now)
+    found = diagnose(evidence, last_finding_of_set(tenant, device_ids, trouble))
+    return found and present(found, evidence, now)
 
 
 def _most_affected(counts: Counts, trouble: Trouble) -> dict[str, str]:
@@ -115,7 +116,7 @@ def _most_affected(counts: Counts, trouble: Trouble) -> dict[str, str]:
 
 def _trouble(device: Device, presence: Presence | None, now: datetime) -> Trouble:
     """Return the first trouble, in the order of the enumeration, that applies."""
-    if device.lifecycle in (Lifecycle.RETIRED, Lifecycle.REPLACED) or presence is None:
+    if presence is None:
         return Trouble.NONE
     where, cause = presence.connectivity, presence.cause
     if cause == Cause.PLATFORM_BLIND:
@@ -173,15 +174,7 @@ def _began_blind(device: Device, presence: Presence | None, now: datetime) -> bo
     )
 
 
-def _path(adapter: str) -> PathFigures | None:
-    row = AdapterPath.objects.filter(pk=adapter).first()
-    if row is None:
-        return None
-    latency = row.latency_p95_ms, row.usual_p95_ms
-    return PathFigures(row.adapter, row.tries, row.unanswered, *latency)
-
-
-def _traits_of(device: Device) -> dict[str, tuple[str, str]]:
+def _traits_of(device: Device) -> Traits:
     """Return each trait of a device: its key in the counts, and its name."""
     firmware = Twin.objects.filter(pk=device.pk).values_list("firmware", flat=True)
     version = firmware.first() or ""
@@ -199,41 +192,12 @@ def _traits_of(device: Device) -> dict[str, tuple[str, str]]:
 
 def _counts_near(device: Device, now: datetime) -> Counts:
     """Count the peers of a device; for a gateway these include its children."""
-    gateway = device.pk if device.kind == "gateway" else device.gateway_id
+    gateway = device.pk if device.kind == DeviceKind.GATEWAY else device.gateway_id
     return peers.count_peers(
         device.tenant,
         gateway=str(gateway) if gateway else None,
         site=str(device.site_id),
         now=now,
-    )
-
-
-def _without(count: Count | None, trouble: Trouble, name: str) -> Group:
-    """Return the group without the device itself, which is affected."""
-    if count is None:
-        return Group(name, 0, 0)
-    return Group(name, max(0, count.of(trouble) - 1), max(0, count.total - 1))
-
-
-def _without_children(
-    evidence: DiagnosisEvidence, counts: Counts, gateway: Device
-) -> DiagnosisEvidence:
-    """Leave a gateway's children out: they are silent because the gateway is."""
-    children = counts.get(("gateway", str(gateway.pk)), Count())
-    lost = children.of(evidence.trouble)
-
-    def less(group: Group) -> Group:
-        total = max(0, group.total - children.total)
-        return Group(group.value, min(total, max(0, group.affected - lost)), total)
-
-    return DiagnosisEvidence(
-        trouble=evidence.trouble,
-        groups={trait: less(group) for trait, group in evidence.groups.items()},
-        fleet=less(evidence.fleet),
-        began_blind=evidence.began_blind,
-        path=evidence.path,
-        feedback=evidence.feedback,
-        is_online=evidence.is_online,
     )
 
 
@@ -250,42 +214,3 @@ def _names(keys: Mapping[str, str]) -> dict[str, str]:
             found = rows.filter(pk=keys[trait]).values_list(name, flat=True).first()
             names[trait] = str(found or "")
     return names
-
-
-def _to_dict(
-    found: Diagnosis, evidence: DiagnosisEvidence, now: datetime
-) -> dict[str, Any]:
-    rows = [
-        {
-            "name": trait,
-            "value": group.value,
-            "affected": group.affected,
-            "total": group.total,
-            "rest_affected": max(0, evidence.fleet.affected - group.affected),
-            "rest_total": max(0, evidence.fleet.total - group.total),
-            "text": f"{group.affected:,} of {group.total:,} other devices with the same"
-            f" {trait} are affected",
-        }
-        for trait, group in evidence.groups.items()
-        if group.total
-    ]
-    facts = []
-    if evidence.feedback is not None:
-        facts.append(("feedback", f"people on site report “{evidence.feedback.label}”"))
-    if evidence.gateway_is_away:
-        facts.append(("gateway", "its gateway is not online"))
-    if evidence.trouble == Trouble.BLIND or evidence.began_blind:
-        facts.append(("listening", "the platform was not listening when it began"))
-    if evidence.path is not None and evidence.path.tries:
-        facts.append(("path", evidence.path.describe()))
-    rows += [{"name": name, "value": "", "text": text} for name, text in facts]
-    return {
-        "verdict": found.verdict.value,
-        "confidence": found.confidence,
-        "where": found.where or None,
-        "text": found.text,
-        "trouble": evidence.trouble.value,
-        "window": WINDOW_IN_WORDS,
-        "evidence": rows,
-        "at": now,
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,6 +14,7 @@ from django.core.cache import cache
 from django.db import connection
 from redis.exceptions import RedisError
 
+from registry.choices import JUDGED
 from registry.selectors.access import sql_within
 from state.choices import Trouble
 
@@ -63,32 +64,36 @@ _NEAR = """
 """
 _GIVEN = "SELECT unnest(%(ids)s::bigint[]) AS id"
 # Devices that were never heard, or are out of service, are no evidence.
-_COUNT = f"""
-    WITH sampled AS MATERIALIZED ({{sample}}), facts AS MATERIALIZED (
-        SELECT d.gateway_id, d.site_id, d.adapter, tw.firmware, d.product_id,
-            p.connectivity, p.cause, p.disconnects_72h,
-            c.failed >= %(failed)s AND c.last_failed_at > %(failed_since)s
-                AS commands_fail,
-            EXISTS (SELECT FROM state_alarm a WHERE a.device_id = d.id
-                AND a.severity = 'critical' AND a.state <> 'cleared') AS has_alarm,
-            EXISTS (SELECT FROM state_connectivitytransition l
-                WHERE l.device_id = d.id AND l.is_abnormal AND l.at > %(lost_since)s
-                AND l.tenant_id = d.tenant_id) AS was_lost
-        FROM (SELECT id FROM sampled UNION {{near}}) population
-        JOIN registry_device d ON d.id = population.id
-        JOIN state_presence p ON p.device_id = d.id
-        LEFT JOIN state_twin tw ON tw.device_id = d.id
-        LEFT JOIN state_commandtally c ON c.device_id = d.id
-        WHERE {{access}} AND d.lifecycle NOT IN ('retired', 'replaced')
-            AND p.cause <> 'never_connected'
-    )
+FACTS = """
+    SELECT d.id, d.tenant_id, d.kind, d.gateway_id, d.site_id, d.adapter, tw.firmware,
+        d.product_id, p.connectivity, p.cause, p.disconnects_72h,
+        c.failed >= %(failed)s AND c.last_failed_at > %(failed_since)s
+            AS commands_fail,
+        EXISTS (SELECT FROM state_alarm a WHERE a.device_id = d.id
+            AND a.severity = 'critical' AND a.state <> 'cleared') AS has_alarm,
+        EXISTS (SELECT FROM state_connectivitytransition l
+            WHERE l.device_id = d.id AND l.is_abnormal AND l.at > %(lost_since)s
+            AND l.tenant_id = d.tenant_id) AS was_lost
+    FROM {population} population
+    JOIN registry_device d ON d.id = population.id
+    JOIN state_presence p ON p.device_id = d.id
+    LEFT JOIN state_twin tw ON tw.device_id = d.id
+    LEFT JOIN state_commandtally c ON c.device_id = d.id
+    WHERE {access} AND d.lifecycle = ANY(%(judged)s) AND p.cause <> 'never_connected'
+"""
+COUNT_FACTS = f"""
     SELECT grouping(f.gateway_id, f.site_id, f.adapter, f.firmware, f.product_id),
-        f.gateway_id::text, f.site_id::text, f.adapter, f.firmware,
-        f.product_id::text, count(*), {_COUNTS}, (SELECT count(*) FROM sampled)
+        f.tenant_id, f.gateway_id::text, f.site_id::text, f.adapter, f.firmware,
+        f.product_id::text, count(*), {_COUNTS}, {{sampled}}
     FROM facts f
-    GROUP BY GROUPING SETS (
+    GROUP BY f.tenant_id, GROUPING SETS (
         (f.gateway_id), (f.site_id), (f.adapter), (f.firmware), (f.product_id), ())
 """
+_COUNT = f"""
+    WITH sampled AS MATERIALIZED ({{sample}}), facts AS MATERIALIZED ({FACTS})
+    {COUNT_FACTS}
+"""
+_POPULATION = "(SELECT id FROM sampled UNION {near})"
 # grouping() has a bit for each column that is not grouped by, the first the highest.
 _ALL_BITS = 2 ** len(TRAITS) - 1
 _TRAIT_OF = {
@@ -165,36 +170,44 @@ def _count(
     if "ids" not in values and tenant.limit is not None:
         sample = _SAMPLE_OF_LIMIT.format(access=access)
     unions = [f"({_NEAR.format(trait=trait)})" for trait in near]
+    nearby = " UNION ".join(unions) or "SELECT id FROM sampled"
     statement = _COUNT.format(
         sample=sample,
-        near=" UNION ".join(unions) or "SELECT id FROM sampled",
+        population=_POPULATION.format(near=nearby),
         access=access,
+        sampled="(SELECT count(*) FROM sampled)",
     )
-    params = values | dict(zip(names, parameters, strict=True))
-    params |= {
-        "tenant": tenant.pk,
-        "most": MOST_COUNTED,
+    params = values | dict(zip(names, parameters, strict=True)) | fact_values(now)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params | {"tenant": tenant.pk, "most": MOST_COUNTED})
+        rows = cursor.fetchall()
+    sampled = int(rows[0][-1]) if rows else 0
+    return read_counts(rows).get(tenant.pk, {}), sampled
+
+
+def fact_values(now: datetime) -> dict[str, Any]:
+    """Return the parameters of FACTS."""
+    return {
         "failed": LEAST_FAILED,
         "failed_since": now - COMMANDS_WINDOW,
         "disconnects": LEAST_DISCONNECTS,
         "lost_since": now - WINDOW,
+        "judged": [str(lifecycle.value) for lifecycle in JUDGED],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(statement, params)
-        rows = cursor.fetchall()
-    found: Counts = {}
-    sampled = 0
-    for bits, *rest in rows:
-        values_of, (total, *troubled, sampled) = (
-            rest[: len(TRAITS)],
-            rest[len(TRAITS) :],
-        )
+
+
+def read_counts(rows: Iterable[Sequence[Any]]) -> dict[int, Counts]:
+    """Return the counts of each tenant from the rows of COUNT_FACTS."""
+    found: dict[int, Counts] = {}
+    for bits, tenant_id, *rest in rows:
+        values_of, total = rest[: len(TRAITS)], rest[len(TRAITS)]
+        troubled = rest[len(TRAITS) + 1 :][: len(TROUBLED)]
         place = _TRAIT_OF.get(bits)
         key = FLEET if place is None else (TRAITS[place], values_of[place] or "")
-        by_trouble = dict(zip(map(str, TROUBLED), troubled, strict=True))
         if key == FLEET or key[1]:  # skip "no gateway" and "unknown firmware"
-            found[key] = Count(total, by_trouble)
-    return found, sampled
+            by_trouble = dict(zip(map(str, TROUBLED), troubled, strict=True))
+            found.setdefault(tenant_id, {})[key] = Count(total, by_trouble)
+    return found
 
 
 def _limit_of(tenant: Tenant) -> str:

@@ -44,6 +44,7 @@ _ANEW = (
             severity, count, message FROM ended""",
     "DELETE FROM state_heldalarm WHERE device_id = %(device)s",
     "DELETE FROM state_eventorder WHERE device_id = %(device)s",
+    "DELETE FROM state_lastfinding WHERE device_id = %(device)s",
     "DELETE FROM state_risk WHERE device_id = %(device)s",
     "DELETE FROM state_commandtally WHERE device_id = %(device)s",
 )

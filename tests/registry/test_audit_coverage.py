@@ -29,6 +29,7 @@ MACHINES = {
     "state_eventorder",
     "state_expecteddisconnect",
     "state_heldalarm",
+    "state_lastfinding",
     "state_listeningslot",
     "state_presence",
     "state_risk",

@@ -6,15 +6,12 @@ from collections import Counter
 
 import pytest
 
-from state.choices import Observation, Trouble
-from state.judgment.diagnosis import (
-    Diagnosis,
-    DiagnosisEvidence,
-    Group,
-    PathFigures,
-    diagnose,
-)
+from state.choices import Connectivity, Observation, Trouble
+from state.judgment.diagnosis import Diagnosis, diagnose
+from state.judgment.diagnosis_evidence import DiagnosisEvidence, Group, PathFigures
 from tests.state.diagnosis_scenarios import SCENARIOS, Scenario
+
+AWAY = ("silent", "garbled", "blind")  # the troubles of a device that is not online
 
 
 def evidence_of(scenario: Scenario) -> DiagnosisEvidence:
@@ -29,14 +26,15 @@ def evidence_of(scenario: Scenario) -> DiagnosisEvidence:
     }
     path, feedback = known.pop("path", None), known.pop("feedback", None)
     known.pop("is_blind_now", None)  # no evidence: its earlier departure counts
-    is_online = scenario.trouble in ("commands", "alarm", "flapping", "none")
+    is_online = known.pop("is_online", scenario.trouble not in AWAY)
     return DiagnosisEvidence(
         trouble=Trouble(scenario.trouble),
         groups=groups,
         fleet=Group("fleet", *scenario.peers["fleet"]),
         path=PathFigures("mqtt", **path) if path else None,
         feedback=Observation(feedback) if feedback else None,
-        **{"is_online": is_online, **known},
+        connectivity=Connectivity.ONLINE if is_online else Connectivity.OFFLINE,
+        **known,
     )
 
 
@@ -78,6 +76,8 @@ def test_every_scenario_gets_the_right_verdict(counted: Counter[str]) -> None:
 
 
 def test_a_healthy_device_gets_no_diagnosis() -> None:
-    well = DiagnosisEvidence(Trouble.NONE, fleet=Group("fleet", 0, 100), is_online=True)
+    well = DiagnosisEvidence(
+        Trouble.NONE, fleet=Group("fleet", 0, 100), connectivity=Connectivity.ONLINE
+    )
 
     assert diagnose(well) is None

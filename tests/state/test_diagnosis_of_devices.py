@@ -216,6 +216,34 @@ def test_feedback_for_an_earlier_owner_is_not_shown(fleet: Fleet) -> None:
     assert fleet.diagnosis(online) is None
 
 
+@pytest.mark.parametrize("lifecycle", ["retired", "replaced"])
+def test_a_device_out_of_service_has_no_diagnosis(fleet: Fleet, lifecycle: str) -> None:
+    gone = fleet.others[0][0]
+    put([gone], "offline", "last_will")
+    Device.objects.filter(pk=gone.pk).update(lifecycle=lifecycle)
+    FieldFeedback.objects.create(
+        tenant=gone.tenant, device=gone, at=now(), observation="works_fine"
+    )
+
+    assert fleet.diagnosis(gone) is None
+    assert diagnose_set(fleet.tenant, [gone.pk]) is None
+
+
+def test_a_contradiction_names_the_condition_that_we_judge(fleet: Fleet) -> None:
+    signed_off = fleet.others[0][0]
+    put([signed_off], "offline", "goodbye")
+    FieldFeedback.objects.create(
+        tenant=signed_off.tenant,
+        device=signed_off,
+        at=now(),
+        observation="works_fine",
+    )
+
+    text = fleet.diagnosis(signed_off)["text"]
+
+    assert text == "people on site report “works fine”, but we judge “offline”"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
