@@ -58,7 +58,8 @@ def _number(ref: FieldRef, text: str, position: int) -> float:
 
 
 def _moment(ref: FieldRef, text: str, position: int) -> Moment:
-    expected = "a time: now-3d, 2026-11-20 or 2026-11-20T10:00:00Z"
+    # A time without offset is another instant for each reader; a day is UTC's.
+    expected = "a day, now-3d, or a time with its offset: 2026-11-20T10:00:00Z"
     try:
         if match := NOW.fullmatch(text):
             sign, count, unit = match.groups()
@@ -69,13 +70,11 @@ def _moment(ref: FieldRef, text: str, position: int) -> Moment:
         if DAY.fullmatch(text):
             return Day(datetime.fromisoformat(text).replace(tzinfo=UTC))
         moment = datetime.fromisoformat(text)
-        return (
-            moment.replace(tzinfo=UTC)
-            if moment.tzinfo is None
-            else moment.astimezone(UTC)
-        )
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        _refuse(ref, text, position, expected)
+        pass
+    _refuse(ref, text, position, expected)
 
 
 def _refuse(ref: FieldRef, text: str, position: int, expected: str) -> NoReturn:
