@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from commands.selectors.device_dependents import count_dependents
 from commands.services.device_lifecycle import move_device
 from commands.services.device_transfer import transfer_device
+from iotplatform.common.counts import counted
 from iotplatform.common.problems import Problem
 from registry.admin.devices import DeviceAdmin
 from registry.admin.shared.base import actor_of, refusal_text
@@ -191,8 +192,8 @@ def _of_replacement(device: Device) -> list[str]:
         f"The successor takes over {', '.join(place)}, and the attributes that its"
         " product allows and that it does not have yet.",
         "The successor gets the desired configuration. Of the"
-        f" {dependents.open_commands} open commands it gets those that it can run;"
-        " real-time commands end.",
+        f" {counted(dependents.open_commands, 'open command')} it gets those that it"
+        " can run; real-time commands end.",
     ]
 
 
@@ -205,13 +206,13 @@ def _of_transfer(ids: Collection[int]) -> list[str]:
         " owner.",
         f"{_many(dependents.credentials)} revoked: the devices cannot connect until the"
         " new owner issues others.",
-        f"{dependents.open_commands} open commands end, and the desired configuration"
-        " is emptied.",
+        f"Ended: {counted(dependents.open_commands, 'open command')}; the desired"
+        " configuration is emptied.",
     ]
     if dependents.children:
         found.append(
-            f"{dependents.children} devices use one of these as their gateway: such a"
-            " gateway is refused until they have another one."
+            f"Gateway of {counted(dependents.children, 'device')}: a gateway is refused"
+            " until its devices have another one."
         )
     return found
 

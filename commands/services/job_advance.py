@@ -23,6 +23,7 @@ from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
 from commands.services.transitions import PLATFORM, Moves
 from iotplatform.common import bulk_sql
+from iotplatform.common.counts import counted
 from registry.models import Device
 from state.choices import Connectivity
 from state.selectors import deliverability_of, desired_of
@@ -104,7 +105,7 @@ def judge_success(tally: Tally, wave: JobWave, rollout: dict[str, float]) -> str
     if ended <= 0 or succeeded / ended >= limit:
         return ""
     return (
-        f"{wave_name(wave)}: {succeeded} of {ended} devices succeeded"
+        f"{wave_name(wave)}: {succeeded} of {counted(ended, 'device')} succeeded"
         f" ({succeeded / ended:.0%}), below the success threshold of {limit:.0%}."
     )
 

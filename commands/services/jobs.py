@@ -29,6 +29,7 @@ from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.validation import checked_definition, complete_policy
 from iotplatform.common import bulk_sql
+from iotplatform.common.counts import counted
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.storable import is_storable
 from registry.models import Tenant, User
@@ -110,7 +111,7 @@ def create_job(
     )
     draft.save(force_insert=True)
     joining = _place_members(draft, members)
-    cause = f"created for {joining} devices"
+    cause = f"created for {counted(joining, 'device')}"
     record_job_event(draft, at=now, actor=actor_name(actor), cause=cause)
     return draft, True
 

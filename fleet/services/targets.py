@@ -26,6 +26,7 @@ from fleet.selectors.search import (
     find_members,
     list_members,
 )
+from iotplatform.common.counts import counted
 from iotplatform.common.problems import BadInput
 from registry.models import Tenant
 
@@ -98,7 +99,8 @@ def check_expected_hash(
     if before is not None:
         now = {member.uid for member in targets.members}
         gone, added = sorted(before - now), sorted(now - before)
-        detail = f"Since the preview, {len(gone)} devices left and {len(added)} joined."
+        left = counted(len(gone), "device")
+        detail = f"Since the preview, {left} left and {len(added)} joined."
         extra |= {"gone_count": len(gone), "added_count": len(added)}
         extra |= {"gone": gone[:SHOWN], "added": added[:SHOWN]}
     else:

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from iotplatform.common import tenant_scope
+from iotplatform.common.counts import counted
 from iotplatform.common.problems import BadInput, Conflict, Forbidden
 from registry.choices import Adapter, DeviceKind
 from registry.device_secrets import make_verifier, new_secret
@@ -119,7 +120,7 @@ def update_enrolment_key(
         setattr(row, name, value)
     _check(row, is_new_end="expires_at" in changes)
     if row.max_devices < row.used_count:
-        text = f"It has already enrolled {row.used_count} devices."
+        text = f"It has already enrolled {counted(row.used_count, 'device')}."
         raise BadInput(max_devices=text)
     row.save(update_fields=sorted(changes) or ["name"])
     return row
@@ -167,7 +168,7 @@ def _locked(key_text: str) -> EnrolmentKey:
     if key.expires_at <= timezone.now():
         raise Forbidden(f"This enrolment key expired at {key.expires_at:%F %T} UTC.")
     if key.used_count >= key.max_devices:
-        text = f"All {key.max_devices} devices of this enrolment key are enrolled."
+        text = f"The key is for {counted(key.max_devices, 'device')}: all are enrolled."
         raise Conflict(text)
     return key
 

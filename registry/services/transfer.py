@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from iotplatform.common.counts import counted
 from iotplatform.common.problems import BadInput, Conflict
 from registry.exceptions import InUse
 from registry.models import Device, LifecycleMove, Product, Project, Site, Tenant, User
@@ -45,8 +46,8 @@ def move_to_tenant(
         raise Conflict("Meanwhile the device was transferred to another tenant.")
     if children := Device.objects.filter(gateway=row).count():
         raise InUse(
-            f"{row.uid} is the gateway of {children} devices: move them to another"
-            " gateway, or out of service, before the transfer."
+            f"{row.uid} is the gateway of {counted(children, 'device')}: move them to"
+            " another gateway, or out of service, before the transfer."
         )
     left = row.tenant
     row.tenant, row.site, row.product = to.tenant, to.site, to.product

@@ -144,7 +144,7 @@ def test_a_device_is_replaced_and_its_successor_gets_its_place(acme: Tenant) -> 
     asked = choose(client, "replace", old).content.decode()
     done = choose(client, "replace", old, replaced_by=new.pk, **WHY)
 
-    for follows in ("1 credential is revoked", "the tags winter", "1 open commands"):
+    for follows in ("1 credential is revoked", "the tags winter", "1 open command it"):
         assert follows in asked
     assert messages_of(done) == [f"{new.uid} has replaced {old.uid}."]
     assert (fresh(old).lifecycle, fresh(new).lifecycle) == ("replaced", "active")
@@ -196,10 +196,10 @@ def test_devices_are_transferred_each_in_its_own_transaction(
     asked = choose(client, "transfer", plain, gateway).content.decode()
     done = choose(client, "transfer", plain, gateway, **goes_to(globex))
 
-    assert "1 open commands end" in asked
-    assert "1 devices use one of these as their gateway" in asked
+    assert "Ended: 1 open command;" in asked
+    assert "Gateway of 1 device: a gateway is refused" in asked
     assert messages_of(done) == [
-        "gw: gw is the gateway of 1 devices: move them to another gateway, or out of"
+        "gw: gw is the gateway of 1 device: move them to another gateway, or out of"
         " service, before the transfer.",
         "1 transferred to globex.",
     ]
