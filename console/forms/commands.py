@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commands.choices import CommandClass
 from commands.definitions import DEFINITIONS, Definition
+from iotplatform.common.counts import counted
 from state.choices import Observation
 
 CLASS_LABELS = {
@@ -48,7 +49,7 @@ class ParamsForm(forms.Form):
     """Parameters of one command, made from its JSON Schema.
 
     A schema with named properties gets one field for each. An open schema (a merge
-    patch) gets one field for JSON.
+    patch) gets one field for JSON, and a closed one without properties gets none.
     """
 
     def __init__(self, definition: Definition, *args: Any, **kwargs: Any) -> None:
@@ -59,7 +60,8 @@ class ParamsForm(forms.Form):
         self.definition = definition
         schema = definition.params_schema
         properties: dict[str, Any] = schema.get("properties", {})
-        self.is_document = not properties
+        is_open = schema.get("additionalProperties", True) is not False
+        self.is_document = not properties and is_open
         if self.is_document:
             self.fields["params"] = forms.CharField(
                 label="Settings to change, as JSON",
@@ -210,7 +212,7 @@ class RolloutForm(forms.Form):
         sizes = [wave["size"] for wave in waves]
         order = ", then ".join(f"{size:,}" for size in sizes[:4])
         if len(sizes) > 4:
-            order += f", then {len(sizes) - 4} more waves"
+            order += f", then {counted(len(sizes) - 4, 'more wave')}"
         rate = values["rate_per_minute"]
         return [
             ("Waves", order or "none"),
@@ -219,7 +221,7 @@ class RolloutForm(forms.Form):
             ("Stops above", f"{values['failure_percent']:g} % failed"),
             ("Pauses below", f"{values['success_percent']:g} % succeeded"),
             ("Offline devices", OFFLINE[values["offline"]]),
-            ("Deadline", f"{values['deadline_hours']:g} hours from now"),
+            ("Deadline", f"{counted(values['deadline_hours'], 'hour')} from now"),
         ]
 
     @property
@@ -260,6 +262,6 @@ class ConfirmForm(forms.Form):
         typed = self.cleaned_data["typed_count"]
         if typed != self.count:
             raise forms.ValidationError(
-                f"The job goes to {self.count} devices, not {typed}."
+                f"The job goes to {counted(self.count, 'device')}, not {typed}."
             )
         return int(typed)

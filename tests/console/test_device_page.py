@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from commands.definitions import DEFINITIONS
 from commands.models import Command
 from commands.services.device_replacement import replace_device
 from registry.choices import Lifecycle, Role
@@ -110,6 +112,22 @@ def test_submitting_a_form_twice_sends_one_command(acme: Fleet) -> None:
     command = Command.objects.get()
     assert first["Location"] == second["Location"] == f"/commands/{command.public_id}/"
     assert command.requested_by is not None
+
+
+def test_a_command_without_parameters_has_no_fields_and_is_sent(
+    acme: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = {"type": "object", "additionalProperties": False}
+    bare = replace(DEFINITIONS["reboot"], params_schema=schema)
+    monkeypatch.setitem(DEFINITIONS, "reboot", bare)
+    client = acme.client()
+
+    text = client.get("/devices/sh-1/").content.decode()
+    answer = client.post("/devices/sh-1/commands/", {"command": "reboot"})
+
+    assert 'name="reboot-' not in text
+    assert answer.status_code == 302
+    assert Command.objects.get().params == {}
 
 
 def test_a_real_time_command_to_an_offline_device_is_refused_at_the_form(
