@@ -13,6 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from iotplatform.common.problems import Forbidden, NotFound
 from registry.permissions import Right, may, tenants_where
+from registry.selectors.people import list_administrators
 
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from registry.models import Tenant, User
 
 SESSION_KEY = "tenant"
+
+
+class NotAllowed(PermissionDenied):
+    """A right is missing; ``helpers`` are people of the tenant who can give it."""
+
+    def __init__(self, detail: str, helpers: list[str]) -> None:
+        super().__init__(detail)
+        self.helpers = helpers
 
 
 class ConsoleScope:
@@ -54,12 +63,22 @@ class ConsoleScope:
         """Return the shown tenants where the user may operate; 403 if there is none."""
         found = [row for row in self.tenants if self.may(Right.OPERATE, row.pk)]
         if not found:
-            raise PermissionDenied("You need the right to operate in a tenant.")
+            raise self.refusal(Right.OPERATE)
         return found
 
     def require(self, right: Right, tenant_id: int) -> None:
         if not self.may(right, tenant_id):
-            raise PermissionDenied(f"You need the right to {right} in this tenant.")
+            here = [row for row in self.all_tenants if row.pk == tenant_id]
+            raise self.refusal(right, here)
+
+    def refusal(
+        self, right: Right, tenants: list[Tenant] | None = None, *, what: str = ""
+    ) -> NotAllowed:
+        """Return the refusal for a missing right, in any of these tenants."""
+        lacking = self.tenants if tenants is None else tenants
+        where = lacking[0].slug if len(lacking) == 1 else "a tenant"
+        detail = what or f"You need the right to {right} in {where}."
+        return NotAllowed(detail, list_administrators(tenants=lacking))
 
 
 class ConsoleRequest(HttpRequest):

@@ -18,6 +18,12 @@ from django.views.decorators.csrf import csrf_exempt
 from iotplatform.common.problems import problem_response
 
 SCRIPTS = ("/api/", "/device/")
+SAFE = ("GET", "HEAD")
+NOT_ALLOWED = {
+    True: "You are not allowed to see this page",
+    False: "You are not allowed to do this",
+}
+FORM_TOO_OLD = "The form is too old, or does not come from this site:"
 NO_SUCH_PATH = "This path does not exist. Every path of the API ends with a slash."
 
 
@@ -41,13 +47,23 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if is_for_scripts(request):
         return problem_response(request, 403, "You may not do this.")
-    return defaults.permission_denied(request, exception)
+    return _refused(request, exception, title=NOT_ALLOWED[request.method in SAFE])
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """Answer a form without a valid CSRF token."""
-    detail = f"The form is too old, or does not come from this site: {reason}"
-    return forbidden(request, PermissionDenied(detail))
+    if is_for_scripts(request):
+        return problem_response(request, 403, f"{FORM_TOO_OLD} {reason}")
+    return _refused(
+        request, PermissionDenied(f"{FORM_TOO_OLD} {reason}"), title="Form not accepted"
+    )
+
+
+def _refused(request: HttpRequest, exception: Exception, *, title: str) -> HttpResponse:
+    """Answer with the reason, and who can help, if anybody can."""
+    helpers = getattr(exception, "helpers", ())
+    context = {"title": title, "reason": str(exception), "helpers": helpers}
+    return render(request, "403.html", context, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

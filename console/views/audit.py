@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -71,7 +70,9 @@ def _readable(request: ConsoleRequest) -> QuerySet[AuditEntry]:
     tenants = [row for row in scope.tenants if scope.may(Right.AUDIT, row.pk)]
     of_platform = is_platform_admin(request.user) and scope.tenant is None
     if not tenants and not of_platform:
-        raise PermissionDenied("You need the right to read the audit log.")
+        raise scope.refusal(
+            Right.AUDIT, what="You need the right to read the audit log."
+        )
     return list_entries(tenants=tenants, of_platform=of_platform)
 
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -115,8 +114,10 @@ def replay(request: ConsoleRequest) -> HttpResponse:
     chosen = list(_visible(request, every=True).filter(public_id__in=ids))
     for row in chosen:
         if not _may_replay(request, row):
-            raise PermissionDenied(
-                "You need the right to operate in the tenant of the message."
+            raise request.scope.refusal(
+                Right.OPERATE,
+                [row.tenant] if row.tenant else [],
+                what="You need the right to operate in the tenant of the message.",
             )
     results = replay_letters(chosen, by=request.user, now=timezone.now())
     gone = len(ids) - len(chosen)

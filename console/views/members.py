@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -91,7 +90,7 @@ def _administered(request: ConsoleRequest, *, everywhere: bool = False) -> list[
     tenants = scope.all_tenants if everywhere else scope.tenants
     found = [row for row in tenants if scope.may(Right.ADMINISTER, row.pk)]
     if not found:
-        raise PermissionDenied("You need the right to administer a tenant.")
+        raise scope.refusal(Right.ADMINISTER, tenants)
     return found
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from console.forms.alarm_rules import RuleForm
 from console.paging import page_of
-from console.scope import ConsoleRequest, page
+from console.scope import ConsoleRequest, NotAllowed, page
 from iotplatform.common.problems import BadInput
 from registry.permissions import Right
 from registry.selectors.products import list_products
@@ -54,7 +53,7 @@ def new_rule(request: ConsoleRequest) -> HttpResponse:
     """Create a rule; it is disabled until somebody enables it."""
     tenants = [row for row in request.scope.tenants if _may_manage(request, row)]
     if not tenants:
-        raise PermissionDenied("You need the right to manage a whole tenant.")
+        raise _refusal(request, request.scope.tenants)
     products = list(list_products(tenants=tenants).order_by("tenant__slug", "slug"))
     form = RuleForm(request.POST or None, products=products, is_fixed=False)
     if request.method != "POST" or not form.is_valid():
@@ -78,7 +77,7 @@ def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
     may_manage = _may_manage(request, row.tenant)
     if request.method == "POST" and not may_manage:
-        raise PermissionDenied("You need the right to manage a whole tenant.")
+        raise _refusal(request, [row.tenant])
     names = (*RuleForm.base_fields,)
     initial = {name: getattr(row, name) for name in names if name != "product"}
     form = RuleForm(
@@ -102,7 +101,7 @@ def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
 def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
     if not _may_manage(request, row.tenant):
-        raise PermissionDenied("You need the right to manage a whole tenant.")
+        raise _refusal(request, [row.tenant])
     if action == "delete":
         delete_rule(row, by=request.user)
         messages.success(request, f"The rule “{row.name}” is deleted.")
@@ -112,6 +111,11 @@ def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
     else:
         raise Http404(f"There is no action {action}.")
     return redirect("console:rules")
+
+
+def _refusal(request: ConsoleRequest, tenants: list[Tenant]) -> NotAllowed:
+    what = "You need the right to manage a whole tenant."
+    return request.scope.refusal(Right.MANAGE, tenants, what=what)
 
 
 def _may_manage(request: ConsoleRequest, tenant: Tenant) -> bool:
@@ -146,7 +150,7 @@ def _with_errors(form: RuleForm, error: BadInput) -> RuleForm:
 
 def _headline(enabled: int, total: int) -> str:
     if not total:
-        return "No alarm rules"
+        return "Alarm rules"
     if not enabled:
         return "All alarm rules are disabled"
     rules = "1 active alarm rule" if enabled == 1 else f"{enabled:,} active alarm rules"

@@ -10,7 +10,13 @@ from django.db.models import Prefetch, QuerySet
 from iotplatform.common.problems import BadInput, NotFound
 from registry.exceptions import NoSuchObject
 from registry.models import Membership, MembershipLimit, Project, Site, Tenant, User
+from registry.permissions import RIGHTS_OF_ROLE, Right
 from registry.selectors.places import get_project, get_site
+
+ADMINISTERING = [
+    r for r, rights in RIGHTS_OF_ROLE.items() if Right.ADMINISTER in rights
+]
+ADMINISTRATORS_NAMED = 3
 
 
 def list_memberships(*, tenants: Sequence[Tenant]) -> QuerySet[Membership]:
@@ -30,6 +36,15 @@ def get_membership(*, tenants: Sequence[Tenant], public_id: UUID) -> Membership:
     if found is None:
         raise NoSuchObject("membership")
     return found
+
+
+def list_administrators(*, tenants: Sequence[Tenant]) -> list[str]:
+    """Return a few people who can change the roles of these tenants' members."""
+    rows = Membership.objects.filter(
+        tenant__in=tenants, role__in=ADMINISTERING, user__is_active=True
+    )
+    names = rows.order_by("user__username").values_list("user__username", flat=True)
+    return list(names.distinct()[:ADMINISTRATORS_NAMED])
 
 
 def find_user_across_tenants(username: str) -> User:
