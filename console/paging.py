@@ -1,4 +1,7 @@
-"""Paging by key, the newest first: new rows do not shift the later pages."""
+"""Paging by key, the newest first: new rows do not shift the later pages.
+
+With a ``rank``, a number of each row, the lowest comes first, then the newest.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.http import HttpRequest
 
 from iotplatform.common.ids import parse_uuid
@@ -26,14 +30,19 @@ class Page:
 
 
 def page_of(
-    request: HttpRequest, rows: QuerySet[Any], *, size: int = PAGE_SIZE
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    *,
+    size: int = PAGE_SIZE,
+    rank: str | None = None,
 ) -> Page:
     """Return the page after the row whose public id is in ``?before=``."""
     before = parse_uuid(request.GET.get("before", ""))
     if before is not None:
-        last = rows.filter(public_id=before).values_list("pk", flat=True).first()
-        rows = rows.filter(pk__lt=last) if last is not None else rows.none()
-    found = list(rows.order_by("-pk")[: size + 1])
+        last = rows.filter(public_id=before).values("pk", *([rank] if rank else []))
+        rows = rows.filter(_after(last[0], rank)) if last else rows.none()
+    order = [rank, "-pk"] if rank else ["-pk"]
+    found = list(rows.order_by(*order)[: size + 1])
     state = {
         name: value
         for name, value in request.GET.items()
@@ -48,3 +57,11 @@ def page_of(
         next_url=next_url,
         first_url=f"?{urlencode(state)}" if before else None,
     )
+
+
+def _after(last: dict[str, Any], rank: str | None) -> Q:
+    """Return the condition for the rows after the last one of a page."""
+    older = Q(pk__lt=last["pk"])
+    if rank is None:
+        return older
+    return Q(**{f"{rank}__gt": last[rank]}) | (Q(**{rank: last[rank]}) & older)

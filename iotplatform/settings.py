@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.middleware.TimeZoneMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers a refused sign-in
 ]
 
@@ -303,6 +304,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+FORMAT_MODULE_PATH = "iotplatform.formats"
 
 # Static files: ours, and the libraries that npm installed.
 STATIC_URL = "/static/"

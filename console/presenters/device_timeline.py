@@ -73,7 +73,8 @@ def _heading(at: datetime) -> str:
     days = (timezone.localdate() - at.date()).days
     if days in (0, 1):
         return ("Today", "Yesterday")[days]
-    return f"{at:%A %-d %B}"
+    year = "" if at.year == timezone.localdate().year else f" {at.year}"
+    return f"{at:%A %-d %B}{year}"
 
 
 def _describe(entry: dict[str, Any]) -> dict[str, Any]:

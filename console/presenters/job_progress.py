@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ from django.db.models import Q
 
 from commands.choices import (
     CommandStatus,
-    JobStatus,
     WaitsFor,
     WaveStatus,
 )
@@ -127,7 +126,8 @@ def wave_rows(
             )
         )
     if trailing:
-        label = _offline_label(job)
+        until = f", until {clock(job.deadline)}" if job.deadline else ""
+        label = f"Offline devices get it when they return{until}"
         part = Part("d1", label, "0%", "100%")
         rows.append(WaveRow("trailing", "Offline", trailing, label, [part]))
     return rows
@@ -175,32 +175,6 @@ def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
     ]
 
 
-def job_summary(job: Job, waves: Sequence[JobWave], counts: Mapping[str, int]) -> str:
-    """Return the state of the job as a sentence."""
-    J = JobStatus
-    released = [wave for wave in waves if wave.status == WaveStatus.RELEASED]
-    done = counts.get("verified", 0) + counts.get("executed", 0)
-    lost = counts.get("failed", 0) + counts.get("unknown", 0)
-    if job.status == J.RUNNING and released:
-        names = " and ".join(
-            "the canary" if wave.is_canary else f"wave {wave.number}"
-            for wave in released
-        )
-        verb = "is" if len(released) == 1 else "are"
-        return f"{names[0].upper()}{names[1:]} {verb} in progress."
-    if job.status == J.RUNNING and all(w.status == WaveStatus.ENDED for w in waves):
-        return f"All waves have finished. {_offline_label(job)}."
-    return {
-        J.DRAFT: "Waiting for somebody to start it.",
-        J.SCHEDULED: f"Starts {clock(job.start_at)}.",
-        J.RUNNING: "Waiting before the next wave: the last one is watched for a while.",
-        J.PAUSED: "Nothing more is sent until somebody resumes or cancels the job.",
-        J.STOPPED: "Nothing more is sent until somebody resumes or cancels the job.",
-        J.COMPLETED: f"All members finished: {done:,} succeeded, {lost:,} did not.",
-        J.CANCELLED: f"Cancelled by a person; {done:,} had succeeded.",
-    }[J(job.status)]
-
-
 def _wave_label(wave: JobWave, counts: Mapping[str, int], job: Job) -> str:
     if wave.status == WaveStatus.PENDING:
         return "Waiting for earlier waves"
@@ -210,8 +184,3 @@ def _wave_label(wave: JobWave, counts: Mapping[str, int], job: Job) -> str:
         if counts.get(name)
     ]
     return " · ".join(parts) or "Sending"
-
-
-def _offline_label(job: Job) -> str:
-    until = f", until {clock(job.deadline)}" if job.deadline else ""
-    return f"Offline devices get it when they return{until}"

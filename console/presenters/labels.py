@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from state.choices import ReplayOutcome
 
@@ -55,6 +57,7 @@ CONNECTIVITY_HELP = {
     "offline": "disconnected, for a known cause",
     "stale": "unknown: the information is too old",
 }
+CHIP_HELP = {"never connected": "registered, but no message has come yet"}
 
 
 def cause_label(code: str | None) -> str:
@@ -89,30 +92,84 @@ def ago(at: datetime | str | None) -> str:
     return duration(span)
 
 
+def since(at: datetime | str | None) -> str:
+    """Return for how long something has lasted: "for 4 min", or "just now"."""
+    span = ago(at)
+    return span if span == "just now" else f"for {span}"
+
+
 def moment_of(at: datetime | str | None) -> datetime | None:
-    """Return a time as an aware datetime; index documents hold it as text."""
+    """Return a time as an aware datetime; index documents hold it as text, in UTC."""
     if isinstance(at, str):
         try:
             at = datetime.fromisoformat(at)
         except ValueError:
             return None
     if at is not None and at.tzinfo is None:
-        at = at.replace(tzinfo=timezone.get_current_timezone())
+        at = at.replace(tzinfo=UTC)
     return at
 
 
 def clock(at: datetime | str | None) -> str:
-    """Return a short time: today the hour, for six days the weekday, then the date."""
+    """Return a short time in the reader's zone.
+
+    Today the hour, for six days the weekday, then the date, with the year if it is
+    another one.
+    """
     moment = moment_of(at)
     if moment is None:
         return "\N{EN DASH}"
     moment = timezone.localtime(moment)
-    days = (timezone.localdate() - moment.date()).days
+    today = timezone.localdate()
+    days = (today - moment.date()).days
     if days == 0:
         return f"{moment:%H:%M:%S}"
     if 0 < days < 6:
         return f"{moment:%a %H:%M}"
-    return f"{moment:%-d %b %H:%M}" if days < 300 else f"{moment:%-d %b %Y}"
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment:%-d %b}{year} {moment:%H:%M}"
+
+
+def full_time(at: datetime | str | None) -> str:
+    """Return the whole instant for a tooltip: in the reader's zone, and in UTC."""
+    moment = moment_of(at)
+    if moment is None:
+        return ""
+    here, there = timezone.localtime(moment), moment.astimezone(UTC)
+    if here.utcoffset() == timedelta(0):
+        return f"{there:%a %-d %B %Y, %H:%M:%S} UTC"
+    there_day = "" if here.date() == there.date() else f"{there:%-d %b} "
+    zone = timezone.get_current_timezone_name()
+    return f"{here:%a %-d %B %Y, %H:%M:%S} {zone}, {there_day}{there:%H:%M:%S} UTC"
+
+
+def time_element(
+    at: datetime | str | None, text: str = "", css: str = ""
+) -> SafeString:
+    """Draw a time: short, with the whole instant on hover and for programs."""
+    moment = moment_of(at)
+    if moment is None:
+        return SafeString("\N{EN DASH}")
+    return format_html(
+        '<time{} datetime="{}" title="{}">{}</time>',
+        format_html(' class="{}"', css) if css else "",
+        iso(moment),
+        full_time(moment),
+        text or clock(moment),
+    )
+
+
+def iso(at: datetime | str | None) -> str:
+    """Return an instant as RFC 3339, in UTC."""
+    moment = moment_of(at)
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
+
+
+def zone_label() -> str:
+    """Return the reader's zone: "Asia/Shanghai (UTC+08:00)"."""
+    name = timezone.get_current_timezone_name()
+    offset = timezone.localtime().isoformat()[-6:]
+    return name if name == "UTC" else f"{name} (UTC{offset})"
 
 
 def dead_letter_label(code: str) -> str:

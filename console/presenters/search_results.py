@@ -97,9 +97,12 @@ def fleet_url(**state: str | None) -> str:
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:
     connectivity = document.get("connectivity")
-    condition = [cause_label(document.get("cause"))]
-    if connectivity != "online" and document.get("since"):
-        condition.append(ago(document["since"]))
+    cause = document.get("cause") or ""
+    condition = []
+    if cause != "never_connected":  # the chip says that
+        condition.append(cause_label(cause))
+        if connectivity != "online" and document.get("since"):
+            condition.append(ago(document["since"]))
     track = None
     if status := document.get("last_command_status"):
         failure = document.get("last_command_failure_class") or ""
@@ -115,6 +118,7 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
         "site": document.get("site"),
         "firmware": document.get("firmware"),
         "connectivity": connectivity,
+        "cause": cause,
         "condition": " · ".join(part for part in condition if part),
         "disconnects": document.get("disconnects_72h") or 0,
         "risk": document.get("risk"),

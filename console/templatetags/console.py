@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from console.presenters import delivery_track, labels
+from iotplatform.common.counts import counted
 
 register = template.Library()
 
@@ -47,7 +48,13 @@ def times(value: float) -> str:
 @register.filter
 def devices(count: int) -> str:
     """Return "1 device" or "1,284 devices"."""
-    return f"{count:,} device" if count == 1 else f"{count:,} devices"
+    return counted(count, "device")
+
+
+@register.filter
+def counts(count: int, noun: str) -> str:
+    """Return "1 member" or "1,284 members"."""
+    return counted(count, noun)
 
 
 @register.filter
@@ -71,11 +78,16 @@ def clock(value: Any) -> str:
     return labels.clock(value)
 
 
-@register.filter
-def iso(value: Any) -> str:
-    """Return a time as RFC 3339, for a title or a time element."""
-    moment = labels.moment_of(value)
-    return moment.isoformat(timespec="seconds") if moment else ""
+@register.simple_tag
+def when(value: Any, text: str = "", css: str = "") -> SafeString:
+    """Draw a time of the page; ``text`` replaces the short form."""
+    return labels.time_element(value, text, css)
+
+
+@register.simple_tag
+def time_zone() -> str:
+    """Return the zone of the times on the page."""
+    return labels.zone_label()
 
 
 @register.filter
@@ -124,14 +136,17 @@ def control(field: BoundField) -> SafeString:
 
 
 @register.simple_tag
-def chip(connectivity: str | None, size: str = "") -> SafeString:
+def chip(connectivity: str | None, size: str = "", cause: str = "") -> SafeString:
+    """Draw the connectivity; a device that never connected has lost nothing: grey."""
     word = connectivity or "unknown"
+    if cause == "never_connected":
+        word = labels.CAUSE_LABELS[cause]
     kind = word if word in labels.CONNECTIVITY_HELP else "plain"
     return format_html(
         '<span class="chip {} {}" title="{}"><i class="shape"></i>{}</span>',
         kind,
         size,
-        labels.CONNECTIVITY_HELP.get(word, ""),
+        labels.CONNECTIVITY_HELP.get(word) or labels.CHIP_HELP.get(word, ""),
         word,
     )
 
@@ -208,13 +223,15 @@ def _draw_track(drawn: delivery_track.Track) -> SafeString:
 @register.simple_tag
 def tag(kind: str, rule: str = "", at: Any = None) -> SafeString:
     """Draw how a value is known: fact, reported (when), judged (by what rule, when)."""
-    when = labels.clock(at) if at else ""
-    label = f"{kind} {when}" if kind == "reported" and when else kind
+    if kind == "reported" and at:
+        return format_html(
+            '<span class="tag {}">{} {}</span>', kind, kind, labels.time_element(at)
+        )
     if kind != "judged":
-        return format_html('<span class="tag {}">{}</span>', kind, label)
+        return format_html('<span class="tag {}">{}</span>', kind, kind)
     explained = f"judged by {rule}" if rule else "judged by a rule of the platform"
-    if when:
-        explained += f", {when}"
+    if at:
+        explained += f", {labels.full_time(at)}"
     return format_html(
         '<span class="tag judged" tabindex="0" data-tip="{}">judged'
         '<span class="visually-hidden"> ({})</span></span>',

@@ -22,6 +22,7 @@ from state.selectors.alarms import (
     describe_flapping,
     get_alarm,
     list_alarms,
+    rank_by_severity,
 )
 from state.services.alarms.ingest import acknowledge_alarm
 
@@ -35,12 +36,19 @@ FILTERS = {
     "cleared": ("Cleared", (AlarmState.CLEARED,)),
 }
 
+EMPTY_TITLES = {
+    "": "Nothing to work on",
+    "unseen": "Nothing to acknowledge",
+    "flapping": "No alarm comes and goes",
+    "cleared": "No alarm was cleared yet",
+}
+
 
 @page
 def alarms(request: ConsoleRequest) -> HttpResponse:
-    """Alarms of the tenants in view, the newest first."""
+    """Alarms of the tenants in view: the most severe first, cleared ones by time."""
     chosen = request.GET.get("show", "")
-    label, states = FILTERS.get(chosen, FILTERS[""])
+    _, states = FILTERS.get(chosen, FILTERS[""])
     every = list_alarms(tenants=request.scope.tenants)
     rows = every.filter(state__in=states)
     if chosen == "flapping":
@@ -48,7 +56,11 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
     severity = request.GET.get("severity", "")
     if severity in Severity.values:
         rows = rows.filter(severity=severity)
-    found = page_of(request, rows)
+    rows = rows.select_related("device__site")
+    if chosen == "cleared":  # a long history, which nobody works through
+        found = page_of(request, rows)
+    else:
+        found = page_of(request, rank_by_severity(rows), rank="rank")
     rights = {row.pk for row in found.rows if _may_acknowledge(request, row)}
     counts = dict(
         every.filter(state__in=OPEN_ALARMS)
@@ -71,11 +83,9 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
                 {"label": text, "url": f"?show={name}", "is_on": name == chosen}
                 for name, (text, _) in FILTERS.items()
             ],
-            "empty_title": "No alarm comes and goes"
-            if chosen == "flapping"
-            else f"No alarm is {label.lower()}",
-            "empty_text": "Devices and rules raise alarms."
-            " A device has at most one open alarm per code.",
+            "empty_title": EMPTY_TITLES.get(chosen, EMPTY_TITLES[""]),
+            "empty_text": "Devices report alarms, and alarm rules raise them from"
+            " metrics. A device has at most one open alarm per code.",
         },
     )
 

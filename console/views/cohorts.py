@@ -126,12 +126,11 @@ def _list(
     found = page_of(request, list_cohorts(tenants=request.scope.tenants))
     for row in found.rows:
         row.size = _size(row)
-    total = len(found.rows)
     return render(
         request,
         "console/cohorts/list.html",
         {
-            "headline": "No cohorts" if not total else "Cohorts",
+            "headline": "Cohorts",
             "cohorts": found.rows,
             "next_url": found.next_url,
             "first_url": found.first_url,

@@ -27,7 +27,7 @@ from console.forms.commands import (
 )
 from console.presenters.device_timeline import get_device_timeline
 from console.presenters.diagnosis import present_diagnosis
-from console.presenters.labels import ago, cause_label, moment_of
+from console.presenters.labels import cause_label, moment_of, since
 from console.presenters.metric_charts import build_metric_charts
 from console.scope import ConsoleRequest, page
 from iotplatform.common.ids import new_public_id
@@ -173,8 +173,10 @@ def _now(found: Device) -> dict[str, Any]:
     state = get_state(found)
     presence, twin = state["presence"], state["twin"]
     condition = [cause_label(presence.get("cause"))]
-    if presence.get("since"):
-        condition.append(f"{presence['connectivity']} for {ago(presence['since'])}")
+    if presence.get("cause") == "never_connected":
+        condition = ["Registered, but no message has come yet"]
+    elif presence.get("since"):
+        condition.append(f"{presence['connectivity']} {since(presence['since'])}")
     facts = get_device_facts(found)
     if facts.disconnects_72h:
         plural = "" if facts.disconnects_72h == 1 else "s"

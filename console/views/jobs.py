@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core.exceptions import BadRequest
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import conditional_page, require_POST
@@ -15,6 +16,7 @@ from commands.choices import FailureClass, JobStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.lifecycle import JOB_FINAL
 from commands.selectors.job_tallies import tally_jobs, tally_waves
+from commands.selectors.job_waits import get_job_waits
 from commands.selectors.jobs import (
     get_job,
     list_job_events,
@@ -27,8 +29,10 @@ from console.forms.commands import OFFLINE
 from console.paging import page_of
 from console.presenters import job_progress as drawing
 from console.presenters.delivery_track import FAILURE_LABELS
-from console.presenters.labels import clock, duration
+from console.presenters.job_summary import job_summary, jobs_headline
+from console.presenters.labels import duration, time_element
 from console.scope import ConsoleRequest, page
+from iotplatform.common.counts import counted
 from registry.permissions import Right
 
 J = JobStatus
@@ -53,7 +57,11 @@ ACTIONS = {
 def jobs(request: ConsoleRequest) -> HttpResponse:
     chosen = request.GET.get("show", "")
     rows = list_jobs(tenants=request.scope.tenants)
-    waiting = rows.filter(status__in=WAITING).count()
+    numbers = rows.order_by().aggregate(
+        waiting=Count("pk", filter=Q(status__in=WAITING)),
+        underway=Count("pk", filter=Q(status__in=IN_PROGRESS)),
+        every=Count("pk"),
+    )
     _, statuses = FILTERS.get(chosen, FILTERS[""])
     found = page_of(request, rows.filter(status__in=statuses) if statuses else rows)
     tallies = tally_jobs([job.pk for job in found.rows]) if found.rows else {}
@@ -67,7 +75,7 @@ def jobs(request: ConsoleRequest) -> HttpResponse:
         request,
         "console/jobs/list.html",
         {
-            "headline": _headline(waiting),
+            "headline": jobs_headline(**numbers),
             "jobs": found.rows,
             "next_url": found.next_url,
             "first_url": found.first_url,
@@ -123,7 +131,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
     counts = drawing.counts_of(tallies.values())
     return {
         "job": row,
-        "summary": drawing.job_summary(row, waves, counts),
+        "summary": job_summary(row, waves, counts, get_job_waits(row)),
         "is_over": row.status in JOB_FINAL,
         "allowed": _allowed(row.status),
         "waves": drawing.wave_rows(waves, tallies, row),
@@ -184,7 +192,7 @@ def _rollout_rows(row: Any) -> list[tuple[str, str]]:
     canary = rollout.get("canary")
     rows = [("Canary", "none" if not canary else _size(canary))]
     if rollout.get("wave_size"):
-        rows.append(("Waves", f"of {rollout['wave_size']:,} devices"))
+        rows.append(("Waves", f"of {counted(rollout['wave_size'], 'device')}"))
     elif rollout.get("waves"):
         rows.append(("Waves", ", ".join(_size(share) for share in rollout["waves"])))
     if rollout.get("rate_per_minute"):
@@ -195,25 +203,17 @@ def _rollout_rows(row: Any) -> list[tuple[str, str]]:
         ("Pauses below", f"{100 * rollout['success_threshold']:.0f} % succeeded"),
         (
             "Results checked",
-            f"after {rollout['min_ended']:,} devices, or the whole wave",
+            f"after {counted(rollout['min_ended'], 'device')}, or the whole wave",
         ),
         ("Offline devices", OFFLINE[rollout["offline"]]),
     ]
     if row.deadline:
-        rows.append(("Deadline", clock(row.deadline)))
+        rows.append(("Deadline", time_element(row.deadline)))
     return rows
 
 
 def _size(value: float) -> str:
-    return f"{100 * value:.0f} %" if value < 1 else f"{value:,.0f} devices"
-
-
-def _headline(waiting: int) -> str:
-    if not waiting:
-        return "No job waits for a person"
-    if waiting == 1:
-        return "1 job waits for a person"
-    return f"{waiting:,} jobs wait for a person"
+    return f"{100 * value:.0f} %" if value < 1 else counted(round(value), "device")
 
 
 def _may_operate_anywhere(request: ConsoleRequest) -> bool:

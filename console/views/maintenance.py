@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django import forms
@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from console.paging import page_of
+from console.presenters.labels import zone_label
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
 from registry.permissions import Right
@@ -53,16 +54,22 @@ class WindowForm(forms.Form):
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
     )
     from_at = forms.DateTimeField(
-        label="From, UTC",
+        label="From",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTES),
         help_text="Leave empty to start now.",
     )
     until = forms.DateTimeField(
-        label="Until, UTC",
+        label="Until",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTES),
     )
     reason = forms.CharField(label="Reason", max_length=200)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("from_at", "until"):
+            field = self.fields[name]
+            field.label = f"{field.label}, {zone_label()}"
 
 
 @page

@@ -136,7 +136,7 @@ class AlarmChange(models.Model):
         db_table = "state_alarmchange"
 
     def __str__(self) -> str:
-        return f"{self.at:%F %T} {self.code} {self.move}"
+        return f"{self.at:%F %T} UTC {self.code} {self.move}"
 
 
 class EventOrder(models.Model):

@@ -48,7 +48,7 @@ class BlindSpan(models.Model):
         indexes = [models.Index(fields=["to_at"], name="state_blindspan_by_end")]
 
     def __str__(self) -> str:
-        return f"slot {self.slot}: {self.from_at:%F %T} to {self.to_at:%F %T}"
+        return f"slot {self.slot}: {self.from_at:%F %T} to {self.to_at:%F %T} UTC"
 
 
 class DeadLetter(PublicIdModel):
@@ -107,4 +107,4 @@ class SweepMark(models.Model):
     at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.at:%F %T}"
+        return f"{self.name}: {self.at:%F %T} UTC"

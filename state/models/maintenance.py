@@ -43,7 +43,7 @@ class MaintenanceWindow(PublicIdModel):
         indexes = [models.Index(fields=["until"], name="state_window_until")]
 
     def __str__(self) -> str:
-        return f"{self.from_at:%F %T} to {self.until:%F %T}: {self.reason}"
+        return f"{self.from_at:%F %T} to {self.until:%F %T} UTC: {self.reason}"
 
 
 class MaintenancePlace(models.Model):
@@ -102,7 +102,7 @@ class MaintenancePlace(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.from_at:%F %T} to {self.until:%F %T}"
+        return f"{self.from_at:%F %T} to {self.until:%F %T} UTC"
 
 
 class HeldAlarm(models.Model):

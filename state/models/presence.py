@@ -118,7 +118,7 @@ class ConnectivityTransition(models.Model):
         db_table = "state_connectivitytransition"
 
     def __str__(self) -> str:
-        return f"{self.at:%F %T} {self.moved_from} → {self.moved_to} {self.cause}"
+        return f"{self.at:%F %T} UTC {self.moved_from} → {self.moved_to} {self.cause}"
 
 
 class ExpectedDisconnect(models.Model):
@@ -135,4 +135,4 @@ class ExpectedDisconnect(models.Model):
     reason = models.CharField(max_length=200)
 
     def __str__(self) -> str:
-        return f"{self.device_id} until {self.until:%F %T}: {self.reason}"
+        return f"{self.device_id} until {self.until:%F %T} UTC: {self.reason}"

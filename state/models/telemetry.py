@@ -62,4 +62,4 @@ class TelemetryRollup(models.Model):
         db_table = "state_telemetryrollup"
 
     def __str__(self) -> str:
-        return f"{self.device_id} {self.metric} {self.at:%F %T}/{self.step}"
+        return f"{self.device_id} {self.metric} {self.at:%F %T} UTC/{self.step}"

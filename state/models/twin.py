@@ -64,4 +64,4 @@ class TwinChange(models.Model):
         db_table = "state_twinchange"
 
     def __str__(self) -> str:
-        return f"{self.at:%F %T} {self.side}: {', '.join(self.changes)}"
+        return f"{self.at:%F %T} UTC {self.side}: {', '.join(self.changes)}"

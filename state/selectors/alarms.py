@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.utils import timezone
 
 from iotplatform.common.device_clock import CLOCK_TOLERANCE
 from registry.models import Device, Tenant
 from registry.selectors.access import attach_caller_tenant, within
-from state.choices import OPEN_ALARMS, AlarmState
+from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.exceptions import AlarmNotFound
 from state.models import Alarm, AlarmChange
+
+WORST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 
 def list_alarms(*, tenants: Sequence[Tenant]) -> QuerySet[Alarm]:
     """Return the alarms that the caller may see, open and cleared."""
     rows = Alarm.objects.filter(within(tenants, device="device"))
     return rows.select_related("tenant", "device", "acknowledged_by", "rule")
+
+
+def rank_by_severity(rows: QuerySet[Alarm]) -> QuerySet[Alarm]:
+    """Add ``rank``: 0 for the most severe alarms."""
+    steps = [
+        When(severity=value, then=place) for place, value in enumerate(WORST_FIRST)
+    ]
+    return rows.annotate(rank=Case(*steps, default=len(steps)))
 
 
 def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:

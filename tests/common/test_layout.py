@@ -40,6 +40,7 @@ OWN_FILES = {
         "version_key",  # the order of versions
     },
     "console": {
+        "middleware",  # the reader's time zone
         "context",  # what every page shows
         "npm_finder",  # front-end files in node_modules
         "paging",  # pages of lists
@@ -73,6 +74,7 @@ PLATFORM_PACKAGES = {
     "adapters",  # where devices connect: MQTT and HTTP
     "common",  # code that every app may import
     "database",  # row security and the roles of processes
+    "formats",  # how the admin writes dates
     "local",  # the embedded stack
     "management",  # commands of manage.py
     "monitoring",  # metrics and readiness

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from commands.models import Job
+from commands.models import Command, Job
 from commands.services.job_advance import advance_jobs_across_tenants
 from commands.services.jobs import start_job
 from registry.choices import Role
@@ -41,6 +41,29 @@ def test_the_page_shows_the_command_the_devices_and_the_progress(
     assert [wave.name for wave in answer.context["waves"]] == ["Canary", "Wave 1"]
     assert "Waiting for earlier waves" in text
     assert "waiting for its wave" in text
+
+
+def test_a_running_job_says_what_it_waits_for_and_until_when(
+    acme: Fleet, job: Job
+) -> None:
+    client = acme.client()
+    path = f"/jobs/{job.public_id}/"
+    deliver()
+    sent = client.get(path).content.decode()
+    command = Command.objects.get()
+    Command.objects.update(status="queued", sent_at=None)
+    again = client.get(path).content.decode()
+
+    assert "The canary is in progress: waiting for 1 device, an answer is due" in sent
+    assert "waiting for 1 device, next retry <time" in again
+    assert f'datetime="{command.due_at:%Y-%m-%dT%H:%M:%S}+00:00"' in again
+    assert "1 job in progress, none waits" in client.get("/jobs/").content.decode()
+
+
+def test_what_is_sent_stands_above_the_members(acme: Fleet, job: Job) -> None:
+    text = acme.client().get(f"/jobs/{job.public_id}/").content.decode()
+
+    assert text.index("What is sent") < text.index('id="members"')
 
 
 def test_progress_is_304_until_something_changes(acme: Fleet, job: Job) -> None:

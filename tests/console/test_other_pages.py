@@ -6,16 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from console.paging import page_of
 from fleet.models import Cohort
 from registry.choices import Role
 from state.models import ListeningSlot
+from state.selectors.alarms import list_alarms, rank_by_severity
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from tests.console.conftest import Fleet
 from tests.factories import MembershipFactory, UserFactory
-from tests.fleet.rows import make_alarm
+from tests.fleet.rows import make_alarm, make_presence
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +84,47 @@ def test_an_acknowledged_alarm_names_the_person(acme: Fleet) -> None:
     assert "acknowledged" in row.content.decode()
     assert "<html" not in row.content.decode()
     assert "All open alarms are acknowledged" in client.get("/alarms/").content.decode()
+
+
+def test_the_most_severe_alarms_come_first_with_site_and_message(acme: Fleet) -> None:
+    device, other = acme.devices[1], acme.devices[2]
+    for severity, code in (("critical", "a-1"), ("critical", "a-2"), ("info", "a-4")):
+        make_alarm(device, code=code, severity=severity)
+    make_alarm(other, code="a-3", severity="warning", message="29.5 °C at the door")
+    client = acme.client()
+
+    text = client.get("/alarms/").content.decode()
+
+    order = ["a-2", "a-1", "a-3", "a-4"]
+    assert sorted(order, key=lambda code: text.index(f">{code}<")) == order
+    assert "29.5 °C at the door" in text
+    assert "shanghai-01" in text
+
+
+def test_pages_of_alarms_continue_by_severity(acme: Fleet, rf: RequestFactory) -> None:
+    for number, severity in enumerate(("critical", "info", "warning", "critical")):
+        make_alarm(acme.devices[0], code=f"a-{number}", severity=severity)
+    alarms = rank_by_severity(list_alarms(tenants=[acme.tenant]))
+
+    first = page_of(rf.get("/alarms/"), alarms, size=2, rank="rank")
+    second = page_of(rf.get(f"/alarms/{first.next_url}"), alarms, size=2, rank="rank")
+
+    codes = [row.code for page in (first, second) for row in page.rows]
+    assert codes == ["a-3", "a-0", "a-2", "a-1"]
+
+
+def test_a_device_that_never_connected_is_grey_and_not_offline(acme: Fleet) -> None:
+    make_presence(acme.add("new-1"), connectivity="offline", cause="never_connected")
+    acme.settle()
+    client = acme.client()
+
+    pages = [client.get(path) for path in ("/fleet/?q=uid:new-1", "/devices/new-1/")]
+
+    for page in pages:
+        text = page.content.decode()
+        assert '<i class="shape"></i>never connected</span>' in text
+        assert "chip plain" in text
+        assert 'class="chip offline' not in text
 
 
 def test_a_cleared_alarm_cannot_be_acknowledged(acme: Fleet) -> None:
