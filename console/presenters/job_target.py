@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.selectors.cohorts import get_cohort
 from fleet.selectors.search import count
 from fleet.services.targets import Targets, resolve_targets
+from iotplatform.common.counts import counted
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
 
@@ -103,13 +105,53 @@ def _matching(query: str, slug: str, writable: list[Tenant]) -> Target:
     return Target(tenant, {"query": query}, query, "all devices that match", writable)
 
 
+def headline(
+    matched: int, preview: dict[str, Any] | None = None, *, is_listed: bool
+) -> str:
+    """Return how many devices match, receive the command, and are left out."""
+    verb = "selected" if is_listed else "match" if matched != 1 else "matches"
+    found = f"{counted(matched, 'device')} {verb}"
+    if preview is None:
+        return found
+    targets, left_out = preview["targets"], preview["matched"] - preview["targets"]
+    found += f", {targets:,} {'receives' if targets == 1 else 'receive'} it"
+    if left_out:
+        found += f", {left_out:,} {'is' if left_out == 1 else 'are'} left out"
+    return found
+
+
+def seen_of(preview: dict[str, Any]) -> dict[str, str]:
+    """Return what a step says of the devices, for the next one to compare."""
+    return {
+        "seen_matched": str(preview["matched"]),
+        "seen_targets": str(preview["targets"]),
+        "seen_hash": preview["target_hash"],
+    }
+
+
+def describe_change(seen: Mapping[str, str], preview: dict[str, Any]) -> str:
+    """Return how the devices differ from those of the step before; empty: not at all.
+
+    The first step knows their number only.
+    """
+    now = seen_of(preview)
+    if all(seen.get(name, value) == value for name, value in now.items()):
+        return ""
+    change = ", ".join(
+        f"{seen[name]} {past}, now {now[name]}"
+        for name, past in (("seen_matched", "matched"), ("seen_targets", "received it"))
+        if seen.get(name, now[name]) != now[name]
+    )
+    return change or "as many match as before, but not the same ones"
+
+
 def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
     """Return the result of the dry run as figures, reasons and shares."""
     scope, risk = preview["scope"], preview["risk"]
     left_out = sum(row["count"] for row in scope["left_out"])
     figures = [
-        ("devices in the set", scope["matched"], ""),
-        ("will get it", scope["targets"], ""),
+        ("match", scope["matched"], ""),
+        ("receive it", scope["targets"], ""),
         ("not online now", risk["not_online"], "warn" if risk["not_online"] else ""),
         ("left out", left_out, "warn" if left_out else ""),
         ("sites", len(scope["sites"]), ""),

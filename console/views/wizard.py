@@ -25,8 +25,11 @@ from console.forms.commands import (
 from console.presenters.job_target import (
     NoTarget,
     Target,
+    describe_change,
+    headline,
     present_preview,
     read_target,
+    seen_of,
 )
 from console.presenters.search_results import fleet_url
 from console.scope import ConsoleRequest, page
@@ -223,15 +226,20 @@ class Wizard:
         **extra: Any,
     ) -> HttpResponse:
         place = list(STEPS).index(step)
+        preview = extra.get("preview")
+        seen = seen_of(preview) if preview else {"seen_matched": str(self.size)}
         context = {
             "step": step,
             "target": self.target,
-            "headline": f"Send to {_devices(self.size)}",
+            "headline": headline(
+                self.size, preview, is_listed="devices" in self.target.source
+            ),
+            "changed": describe_change(self.data, preview) if preview else "",
             "steps": [
                 {"label": label, "is_here": name == step, "is_done": number < place}
                 for number, (name, label) in enumerate(STEPS.items())
             ],
-            "carried": [*self._carried(step), *(promised or [])],
+            "carried": [*self._carried(step), *seen.items(), *(promised or [])],
             **extra,
         }
         return render(self.request, "console/jobs/new.html", context, status=status)
@@ -249,7 +257,3 @@ class Wizard:
         if step != "confirm" and self.data.get("name"):
             pairs.append(("name", self.data["name"]))
         return [(name, str(value)) for name, value in pairs]
-
-
-def _devices(count: int) -> str:
-    return "1 device" if count == 1 else f"{count:,} devices"

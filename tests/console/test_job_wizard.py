@@ -78,14 +78,29 @@ def test_the_preview_counts_devices_that_are_left_out_or_offline(acme: Fleet) ->
     page = step(acme.client(), "scope", q="site:shanghai-01", **CONFIG)
 
     figures = {row["label"]: row["value"] for row in page.context["preview"]["figures"]}
-    assert figures["devices in the set"] == 4
-    assert figures["will get it"] == 3
+    assert figures["match"] == 4
+    assert figures["receive it"] == 3
     assert figures["not online now"] == 1
     assert figures["left out"] == 1
     text = page.content.decode()
     assert "is in repair: only active devices join jobs" in text
     assert "3 of 4" in text
+    assert "4 devices match, 3 receive it, 1 is left out" in text
     assert not Job.objects.exists()
+
+
+def test_devices_that_changed_between_two_steps_are_told(acme: Fleet) -> None:
+    client = acme.client()
+    page = step(client, "scope", q="site:shanghai-01", **CONFIG)
+    same = step(client, "waves", **hidden(page))
+    make_presence(acme.add("sh-8", site=acme.devices[0].site))
+    acme.settle()
+
+    other = step(client, "waves", **hidden(same))
+
+    assert "have changed" not in same.content.decode()
+    assert "3 matched, now 4, 3 received it, now 4." in other.content.decode()
+    assert "4 devices match, 4 receive it" in other.content.decode()
 
 
 def test_invalid_json_parameters_are_refused_and_the_input_is_kept(
