@@ -9,6 +9,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from console.presenters.diagnosis import diagnosis_of_set
+from console.presenters.query_hints import find_query, value_hints
 from console.presenters.search_results import (
     TRAIT_LABELS,
     attribute_fields,
@@ -25,6 +26,7 @@ from registry.permissions import Right
 from registry.selectors.devices import get_device
 
 PAGE_SIZE = 50
+ANY_ORDER: dict[str, Any] = {"sort": None, "cursor": None, "facets": []}
 FACETS = {
     "connectivity": "Connectivity",
     "firmware": "Firmware",
@@ -76,16 +78,22 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
 
 @page
 def find(request: ConsoleRequest) -> HttpResponseRedirect:
-    """Open the device with this uid, else search for uids that begin with it."""
+    """Open the only device with this uid, serial, name or site, else list them."""
     text = request.GET.get("text", "").strip()
     if not text:
         return redirect("console:fleet")
+    tenants = request.scope.all_tenants
     try:
-        device = get_device(tenants=request.scope.all_tenants, uid=text)
+        return redirect("console:device", get_device(tenants=tenants, uid=text).uid)
     except NotFound:
-        begins = field_clause("uid", text).text
-        return redirect(fleet_url(q=f"{begins}*" if '"' not in begins else text))
-    return redirect("console:device", device.uid)
+        q = find_query(text)
+    try:
+        found = search(tenants=request.scope.tenants, q=q, limit=1, **ANY_ORDER)
+    except (QueryError, IndexUnavailable):
+        return redirect(fleet_url(q=q))  # the page says what is wrong
+    if found.total == 1:
+        return redirect("console:device", found.results[0]["uid"])
+    return redirect(fleet_url(q=q))
 
 
 def _found(
@@ -130,6 +138,10 @@ def _found(
             for name, label in (FACETS | attributes).items()
         ],
         "conditions": _conditions(conditions, sort),
+        "hints": [
+            {"text": hint, "url": fleet_url(q=hint, sort=sort)}
+            for hint in value_hints(conditions, whole.facets)
+        ],
         "diagnosis": diagnosis_of_set(tenants, q, total=result.total)
         if q != "*"
         else None,

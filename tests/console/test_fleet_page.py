@@ -116,7 +116,7 @@ def test_a_query_without_matches_shows_an_empty_state(acme: Fleet) -> None:
 
     text = answer.content.decode()
     assert "0 devices match" in text
-    assert "No devices match" in text
+    assert "The fleet has 4 devices" in text
     assert "Send to" not in text
 
 
@@ -147,14 +147,54 @@ def test_the_second_page_continues_the_first_by_cursor(
     assert client.get(f"{first.context['next_url']}x").status_code in (200, 302)
 
 
-def test_find_opens_a_device_or_searches_for_uids_with_that_prefix(acme: Fleet) -> None:
+def test_find_opens_the_only_device_else_lists_all_that_match(acme: Fleet) -> None:
+    acme.add("x-7", serial="SN 77/b", name="Cold store pump")
+    acme.settle()
     client = acme.client()
 
-    exact = client.get("/find/", {"text": "sh-1"})
-    begins = client.get("/find/", {"text": "sh"}, follow=True)
+    def found(text: str) -> str | int:
+        answer = client.get("/find/", {"text": text})
+        page = client.get(answer["Location"])
+        return (
+            page.context["result"].total
+            if "result" in page.context
+            else (answer["Location"])
+        )
 
-    assert exact["Location"] == "/devices/sh-1/"
-    assert begins.context["result"].total == 3
+    assert found("sh-1") == "/devices/sh-1/"
+    assert found("sh") == 4  # by uid and by site: x-7 is there, too
+    assert found("munich-07") == "/devices/mu-0/"
+    assert found("SN 77/b") == found("cold") == found("store pump") == "/devices/x-7/"
+    assert found("no such") == found('"') == 0
+
+
+@pytest.mark.parametrize(
+    ("q", "meant"),
+    [
+        ("online", "connectivity:online"),
+        ("online AND site:munich-07", "connectivity:online AND site:munich-07"),
+        ('"east china"', 'region:"East China"'),
+        ("in_repair", "lifecycle:in_repair"),
+        ("1.4.2", "firmware:1.4.2"),
+        ("sh", ""),
+        ("connectivity:online", ""),
+    ],
+)
+def test_a_word_that_is_a_value_offers_the_query_that_was_meant(
+    acme: Fleet, q: str, meant: str
+) -> None:
+    page = open_fleet(acme.client(), q)
+
+    assert [hint["text"] for hint in page.context["hints"]] == (
+        [meant] if meant else []
+    )
+
+
+def test_one_box_has_the_hint_for_the_slash_key(acme: Fleet) -> None:
+    client = acme.client()
+
+    for path in ("/fleet/", "/jobs/"):
+        assert client.get(path).content.decode().count("<kbd") == 1, path
 
 
 def test_a_missing_index_is_reported(acme: Fleet, settings: Any, tmp_path: Any) -> None:
