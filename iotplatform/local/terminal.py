@@ -9,10 +9,12 @@ from pathlib import Path
 
 DEMO_LOGINS = (
     ("admin", "admin", "platform superuser"),
-    ("operator@acme", "demo", "manager of acme"),
+    ("manager@acme", "demo", "manager of acme: may register devices"),
+    ("operator@acme", "demo", "operator of acme: sends commands and jobs"),
     ("viewer@acme", "demo", "viewer of acme"),
     ("approver@acme", "demo", "approver of acme"),
-    ("operator@globex", "demo", "manager of globex"),
+    ("manager@globex", "demo", "manager of globex"),
+    ("operator@globex", "demo", "operator of globex"),
 )
 
 

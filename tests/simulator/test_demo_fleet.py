@@ -10,6 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from iotplatform.local.terminal import DEMO_LOGINS
+from iotplatform.simulator.demo.catalogue import PEOPLE
 from iotplatform.simulator.demo.fleet import demo_devices
 from iotplatform.simulator.demo.history import load_past
 from iotplatform.simulator.demo.load import load_fleet
@@ -55,7 +57,16 @@ def test_the_fleet_is_what_the_contract_says(
     assert Product.objects.filter(tenant__slug="globex", slug="meter-m1").exists()
     assert User.objects.get(username="admin").is_superuser
     roles = dict(Membership.objects.values_list("user__username", "role"))
-    assert roles["operator@acme"] == roles["operator@globex"] == "manager"
+    assert roles == {
+        "manager@acme": "manager",
+        "operator@acme": "operator",
+        "viewer@acme": "viewer",
+        "approver@acme": "approver",
+        "manager@globex": "manager",
+        "operator@globex": "operator",
+    }
+    printed = [name for name, _password, _role in DEMO_LOGINS]
+    assert printed == [name for name, *_rest in PEOPLE]
     assert Device.objects.count() == 30
 
 

@@ -25,7 +25,7 @@ NEWCOMER_QUERY = 'region:"East China" AND firmware:9.9.*'
 
 @pytest.fixture
 def api(platform_stack: Any) -> Api:
-    return Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    return Api.sign_in(platform_stack.url, "manager@acme", "demo")
 
 
 def new_device(api: Api, platform_stack: Any, *, active: bool = True) -> StockDevice:
@@ -151,7 +151,7 @@ def test_a_user_of_another_tenant_does_not_see_the_device(
     api: Api, platform_stack: Any
 ) -> None:
     device = new_device(api, platform_stack)
-    stranger = Api.sign_in(platform_stack.url, "operator@globex", "demo")
+    stranger = Api.sign_in(platform_stack.url, "manager@globex", "demo")
 
     for path in ("", "state/", "credentials/", "timeline/"):
         answer = stranger.get(f"/api/v1/devices/{device.uid}/{path}")

@@ -42,7 +42,7 @@ def executions(platform_stack: Any) -> Counter[str]:
 def test_commands_published_during_a_kill_are_executed_once(
     platform_stack: Any, process: str
 ) -> None:
-    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    api = Api.sign_in(platform_stack.url, "manager@acme", "demo")
     found = api.get(f"/api/v1/fleet/search/?q={quote(ONLINE)}&limit=1000").body
     uids = [row["uid"] for row in found["results"]]
     assert len(uids) >= 5

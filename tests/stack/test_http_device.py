@@ -16,7 +16,7 @@ pytestmark = pytest.mark.stack
 def test_a_device_enrols_and_completes_the_loop_over_http(
     platform_stack: Any,
 ) -> None:
-    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    api = Api.sign_in(platform_stack.url, "manager@acme", "demo")
     uid = f"http-{uuid4().hex[:8]}"
     key = api.post(
         "/api/v1/enrolment-keys/",

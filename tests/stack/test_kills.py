@@ -77,7 +77,7 @@ class Reporter:
 @pytest.fixture
 def reporters(platform_stack: Any) -> Iterator[list[Reporter]]:
     """Several devices, each with few messages in flight, so that repeats are known."""
-    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    api = Api.sign_in(platform_stack.url, "manager@acme", "demo")
     reporters = [Reporter(new_device(api, platform_stack)) for _ in range(8)]
     yield reporters
     for reporter in reporters:
@@ -158,7 +158,7 @@ def test_every_acknowledged_message_is_stored_once_after_kills_at_random_points(
 def test_a_command_times_out_even_if_redis_lost_everything(
     platform_stack: Any,
 ) -> None:
-    api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
+    api = Api.sign_in(platform_stack.url, "manager@acme", "demo")
     device = new_device(api, platform_stack)
     come_online(api, device)
     patience = {"receive_timeout_seconds": 3, "attempts": 1}

@@ -15,10 +15,12 @@ PROJECTS = {
 # printed at every start, and pass by the rules for people's own.
 PEOPLE: tuple[tuple[str, str, str | None, Role | None], ...] = (
     ("admin", "admin", None, None),
-    ("operator@acme", "demo", "acme", Role.MANAGER),
+    ("manager@acme", "demo", "acme", Role.MANAGER),
+    ("operator@acme", "demo", "acme", Role.OPERATOR),
     ("viewer@acme", "demo", "acme", Role.VIEWER),
     ("approver@acme", "demo", "acme", Role.APPROVER),
-    ("operator@globex", "demo", "globex", Role.MANAGER),
+    ("manager@globex", "demo", "globex", Role.MANAGER),
+    ("operator@globex", "demo", "globex", Role.OPERATOR),
 )
 TEMPERATURE = {"name": "temperature", "unit": "°C", "dead_band": 0.5}
 BATTERY = {"name": "battery", "unit": "%", "dead_band": 2}
