@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,9 +22,11 @@ S = CommandStatus
 
 
 @transaction.atomic
-def cancel_command(*, command: Command, actor: User | None, reason: str) -> Command:
+def cancel_command(
+    *, command: Command, actor: User | None, reason: str, now: datetime | None = None
+) -> Command:
     """Cancel a command; raises TransitionRefused once the device has it."""
-    moves = Moves(now=timezone.now())
+    moves = Moves(now=now or timezone.now())
     locked = lock_commands([command.pk])[command.pk]
     was = locked.status
     cause = "cancelled" + (f": {reason}" if reason else "")

@@ -45,6 +45,7 @@ def request_command(
     idempotency_key: str | None,
     actor: User | None,
     expected_version: int | None = None,
+    now: datetime | None = None,
 ) -> tuple[Command, bool]:
     """Record a command and queue its delivery; return it and whether it is new.
 
@@ -56,7 +57,7 @@ def request_command(
     """
     definition = checked_definition(name, params)
     complete = complete_policy(definition, policy)
-    now = timezone.now()
+    now = now or timezone.now()
     public_id = new_public_id()
     earlier = claim_key(
         device.tenant,

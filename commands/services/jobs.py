@@ -79,6 +79,7 @@ def create_job(
     actor: User | None,
     idempotency_key: str | None,
     request: str,
+    now: datetime | None = None,
 ) -> tuple[Job, bool]:
     """Freeze the members and plan the waves; return the job and whether it is new.
 
@@ -87,7 +88,7 @@ def create_job(
     a reason. Raises InvalidCommand or InvalidRollout for a command or rollout that
     cannot be used, and if no device may join.
     """
-    now = timezone.now()
+    now = now or timezone.now()
     draft = _checked_draft(tenant, name, command, rollout, now)
     draft.created_by = actor
     earlier = claim_key(
@@ -116,12 +117,15 @@ def create_job(
     return draft, True
 
 
-def start_job(*, job: Job, actor: User | None, reason: str = "") -> Job:
+def start_job(
+    *, job: Job, actor: User | None, reason: str = "", now: datetime | None = None
+) -> Job:
     """Start now, or at the start time if that is in the future."""
-    now = timezone.now()
+    now = now or timezone.now()
     later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
     to = J.SCHEDULED if later else J.RUNNING
-    return _move(job, to, frozenset({J.DRAFT, J.SCHEDULED}), actor, reason, "started")
+    sources = frozenset({J.DRAFT, J.SCHEDULED})
+    return _move(job, to, sources, actor, reason, "started", now)
 
 
 def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
@@ -206,6 +210,7 @@ def _move(
     actor: User | None,
     reason: str,
     verb: str,
+    now: datetime | None = None,
 ) -> Job:
     # no_key: meanwhile a sweep that has locked commands may add one to the job.
     rows = Job.objects.select_for_update(of=("self",), no_key=True)
@@ -217,7 +222,8 @@ def _move(
             f" can be {verb}."
         )
     cause = f"{verb} by {actor_name(actor)}" + (f": {reason}" if reason else "")
-    move_job(locked, to, at=timezone.now(), actor=actor_name(actor), cause=cause)
+    at = now or timezone.now()
+    move_job(locked, to, at=at, actor=actor_name(actor), cause=cause)
     return locked
 
 
