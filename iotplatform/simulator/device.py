@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from random import Random
@@ -12,12 +11,15 @@ from typing import Any
 import msgspec
 
 from iotplatform.simulator.memory import Memory, merge
+from iotplatform.simulator.metrics import BATTERY, NOISE, day_share, level_of, swing_of
 from iotplatform.simulator.profiles import Profile
 from iotplatform.simulator.targets import Target
 
 encode = msgspec.json.encode
 Publish = Callable[[str, bytes, bool], int | None]
-TELEMETRY_SECONDS = 30
+TELEMETRY_SECONDS = 60
+# The first values come within this time, however long the interval is.
+FIRST_TELEMETRY_SECONDS = 30.0
 
 
 class SimulatedDevice:
@@ -128,7 +130,8 @@ class SimulatedDevice:
             await asyncio.sleep(interval * self.draw.uniform(0.9, 1.0))
 
     async def _measure(self) -> None:
-        await asyncio.sleep(self.draw.uniform(0, self.interval_seconds))
+        first = min(self.interval_seconds, FIRST_TELEMETRY_SECONDS)
+        await asyncio.sleep(self.draw.uniform(0, first))
         while True:
             self.publish("telemetry", {"metrics": self.measure(self.interval_seconds)})
             await asyncio.sleep(self.interval_seconds * self.draw.uniform(0.95, 1.05))
@@ -143,21 +146,10 @@ class SimulatedDevice:
         return {name: self._value(name) for name in self.target.metrics}
 
     def _value(self, metric: str) -> float:
-        if metric == "battery":
+        if metric == BATTERY:
             return round(self.memory.battery, 1)
-        base, swing = LIKELY.get(metric, (50.0, 10.0))
-        own = Random(f"{self._seed}:{self.uid}:{metric}").uniform(-swing / 2, swing / 2)
-        day = math.sin(time.time() / 86_400 * 2 * math.pi) * swing / 2
-        return round(base + own + day + self.draw.gauss(0, swing / 20), 2)
-
-
-# The typical value of a metric, and how far it varies.
-LIKELY = {
-    "temperature": (21.0, 6.0),
-    "humidity": (48.0, 20.0),
-    "rssi": (-78.0, 20.0),
-    "power": (420.0, 160.0),
-    "voltage": (231.0, 4.0),
-    "cpu": (22.0, 18.0),
-    "uplink_kbps": (640.0, 200.0),
-}
+        level = level_of(metric, seed=self._seed, uid=self.uid)
+        level += self.target.offsets.get(metric, 0.0)
+        swing = swing_of(metric)
+        noise = self.draw.gauss(0, swing * NOISE)
+        return round(level + swing * day_share(time.time()) + noise, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from iotplatform.common.ids import UID
 
@@ -26,6 +27,11 @@ class Target:
     # Set here, or chosen by the profile mix and the seed.
     profile: str | None = None
     firmware: str | None = None
+    # What it has been configured to before it starts for the first time.
+    config: dict[str, Any] = field(default_factory=dict)
+    desired_version: int = 0
+    # How far its metrics are from what is typical.
+    offsets: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

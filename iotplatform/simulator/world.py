@@ -13,6 +13,7 @@ from random import Random
 from iotplatform.simulator.device import SimulatedDevice
 from iotplatform.simulator.link import Address
 from iotplatform.simulator.memory import Memory, Store
+from iotplatform.simulator.metrics import first_battery
 from iotplatform.simulator.profiles import (
     DEFAULT_MIX,
     PROFILES,
@@ -129,8 +130,10 @@ class World:
     def _equip(self, memory: Memory, target: Target, profile: Profile) -> None:
         seed, uid = self._plan.seed, target.uid
         memory.firmware = target.firmware or first_firmware(profile, seed=seed, uid=uid)
-        draw = Random(f"battery:{seed}:{uid}")
-        memory.battery = draw.uniform(*profile.battery_range)
+        memory.battery = first_battery(profile.battery_range, seed=seed, uid=uid)
+        memory.config = dict(target.config)
+        memory.desired_version = target.desired_version
+        memory.config_version = f"c{target.desired_version}"
 
     async def _save(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from iotplatform.local.terminal import DEMO_LOGINS
-from iotplatform.simulator.demo.catalogue import PEOPLE
+from iotplatform.simulator.demo.catalogue import BAD_BATCH, PEOPLE
 from iotplatform.simulator.demo.fleet import demo_devices
 from iotplatform.simulator.demo.history import load_past
 from iotplatform.simulator.demo.load import load_fleet
@@ -30,10 +30,15 @@ from registry.models import (
     User,
 )
 from registry.selectors.places import path_of
-from state.models import ConnectivityTransition, Presence
+from state.models import ConnectivityTransition, Presence, TelemetryRollup
 
 KEY = b"0123456789abcdef0123456789abcdef"
-TROUBLED = {"attributes__battery_rev": "B", "site__region": "East China"}
+TROUBLED = {"batch__slug": BAD_BATCH, "site__region": "East China"}
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, settings: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
 
 
 def test_the_fleet_is_what_the_contract_says(
@@ -93,9 +98,12 @@ def test_the_first_site_has_rooms_and_its_trouble_a_batch(db: None) -> None:
     assert placed.count() >= 2
     assert not placed.filter(space=None).exists()
     assert path_of(Space.objects.get(slug="dock")) == "pudong/ground-floor/dock"
-    built = Device.objects.filter(**TROUBLED, product__slug="sensor-s1")
+    troubled = [device.uid for device in demo_devices(100) if device.is_troubled]
+    built = Device.objects.filter(uid__in=troubled)
     builds = built.values_list("hardware_revision__slug", "batch__slug")
-    assert set(builds) == {("s1-rev-b", "s1-2025-11")}
+    assert set(builds) == {("s1-rev-b", BAD_BATCH)}
+    same = Device.objects.filter(batch__slug=BAD_BATCH)
+    assert same.filter(uid__in=troubled).count() > same.count() / 2
 
 
 def test_the_simulators_secret_opens_every_device_that_connects(db: None) -> None:
@@ -104,7 +112,11 @@ def test_the_simulators_secret_opens_every_device_that_connects(db: None) -> Non
     credentials = list(Credential.objects.select_related("device"))
     heads = {group.head.uid for group in grouped(demo_targets_across_tenants())}
 
-    assert {credential.device.uid for credential in credentials} == heads
+    opened = {credential.device.uid for credential in credentials}
+    provisioned = Device.objects.filter(lifecycle="provisioned")
+    not_installed = set(provisioned.values_list("uid", flat=True))
+    assert not_installed == {"s1-000015"}
+    assert opened == heads | not_installed
     for credential in credentials:
         secret = device_secret(KEY, credential.device.uid)
         assert verify_secret(secret, credential.verifier)
@@ -120,33 +132,40 @@ def test_the_simulators_secret_opens_every_device_that_connects(db: None) -> Non
     ],
 )
 def test_the_past_shows_where_the_trouble_is(db: None, now: datetime) -> None:
-    new = load_fleet(100, key=KEY)
+    load_fleet(100, key=KEY)
 
-    load_past(demo_devices(100), new=new, heard_at=None, now=now)
+    load_past(demo_devices(100), heard_at=None, now=now)
 
-    often = Presence.objects.filter(disconnects_72h__gte=5)
-    troubled = Device.objects.filter(pk__in=often.values("device"), **TROUBLED)
-    assert troubled.count() >= 4
-    assert often.count() == troubled.count()
-    assert set(Presence.objects.values_list("connectivity", flat=True)) == {"offline"}
+    counts = dict(Presence.objects.values_list("device__uid", "disconnects_72h"))
+    troubled = [device.uid for device in demo_devices(100) if device.is_troubled]
+    assert len(troubled) >= 4
+    assert all(counts.pop(uid) >= 7 for uid in troubled)
+    assert max(counts.values()) <= 4
+    assert Device.objects.filter(**TROUBLED, uid__in=troubled).count() == len(troubled)
+    assert not Presence.objects.filter(connectivity="online").exists()
 
 
 def test_only_the_time_that_nobody_listened_is_topped_up(db: None) -> None:
     now = timezone.now()
+    before = now - timedelta(hours=30)
     fleet = list(demo_devices(50))
-    new = load_fleet(50, key=KEY)
-    load_past(fleet, new=new, heard_at=None, now=now - timedelta(hours=30))
+    load_fleet(50, key=KEY)
+    load_past(fleet, heard_at=None, now=before)
     known = ConnectivityTransition.objects.count()
+    values = TelemetryRollup.objects.count()
 
-    nothing = load_past(fleet, new=set(), heard_at=now - timedelta(minutes=5), now=now)
-    added = load_past(fleet, new=set(), heard_at=now - timedelta(hours=30), now=now)
+    nothing = load_past(fleet, heard_at=now - timedelta(minutes=5), now=now)
+    assert (nothing, TelemetryRollup.objects.count()) == (0, values)
+    added = load_past(fleet, heard_at=before, now=now)
 
-    assert nothing == 0
-    assert added > len(new)
-    late = ConnectivityTransition.objects.filter(at__gt=now - timedelta(hours=30))
-    assert late.count() == added
-    assert ConnectivityTransition.objects.count() == known + added
+    assert added > 0
+    late = ConnectivityTransition.objects.filter(at__gt=before)
+    connected = Presence.objects.count()
+    assert late.count() == 2 * (added + connected)
+    assert ConnectivityTransition.objects.count() == known + late.count()
     assert Presence.objects.filter(disconnects_72h__gte=5).count() >= 2
+    hours = TelemetryRollup.objects.filter(step=3_600, device__uid="s1-000003")
+    assert hours.filter(metric="battery").count() in (102, 103)
 
 
 @pytest.mark.parametrize("count", ["0", "100001"])

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from iotplatform.management.commands import simulate
 from iotplatform.simulator.demo.fleet import demo_devices
+from iotplatform.simulator.demo.history import load_past
 from iotplatform.simulator.demo.load import load_fleet
+from iotplatform.simulator.demo.replay import Said, hear
+from iotplatform.simulator.demo.targets import list_simulated_across_tenants
 from iotplatform.simulator.demo.waiting import (
     has_spoken_across_tenants,
     is_heard_across_tenants,
 )
 from iotplatform.simulator.link import Address
 from iotplatform.simulator.world import Plan, World
-from registry.models import Device
-from state.models import Twin
 from state.services.presence.adapter_liveness import Beat, beat, open_slots
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -29,18 +31,24 @@ HEALTHY = next(d.uid for d in demo_devices(30) if d.profile == "healthy")
 TROUBLED = [d.uid for d in demo_devices(30) if d.is_troubled]
 
 
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, settings: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+
 def beat_of_bridge(at: datetime, *, read_up_to: datetime | None) -> None:
     """A bridge has the slot; None: its broker has not taken its subscription yet."""
     beat([Beat(1, "bridge:1", read_up_to, 0, 0, 0, 0.0, 0.0)], now=at)
 
 
-def report(*, all_but: str) -> None:
-    """Every device of the fleet but one says what is installed on it."""
-    for device in Device.objects.exclude(uid=all_but):
-        Twin.objects.update_or_create(
-            device=device,
-            defaults={"tenant": device.tenant, "firmware": "1.4.2"},
-        )
+def load_and_report(*, all_but: str) -> None:
+    """Every device of the fleet but one has started."""
+    load_fleet(30, key=KEY)
+    load_past(demo_devices(30), heard_at=None, now=BEGAN)
+    birth = {"status": "online", "boot": 1}
+    uids = list_simulated_across_tenants().exclude(uid=all_but)
+    fleet = uids.values_list("uid", "gateway__uid")
+    hear([Said(uid, "status", birth, gateway) for uid, gateway in fleet], at=BEGAN)
 
 
 def test_a_slot_is_heard_once_it_was_read_not_when_it_is_opened(db: None) -> None:
@@ -94,9 +102,7 @@ def test_devices_wait_for_a_bridge_however_long_it_takes(
 def test_the_demo_is_not_ready_while_a_device_of_the_story_is_silent(
     db: None, silent: str
 ) -> None:
-    load_fleet(30, key=KEY)
-
-    report(all_but=silent)
+    load_and_report(all_but=silent)
 
     assert not has_spoken_across_tenants()
 
@@ -107,6 +113,6 @@ def test_one_silent_device_outside_the_story_does_not_hold_the_demo_up(
     load_fleet(30, key=KEY)
     assert not has_spoken_across_tenants()
 
-    report(all_but=HEALTHY)
+    load_and_report(all_but=HEALTHY)
 
     assert has_spoken_across_tenants()

@@ -88,9 +88,15 @@ SPACES: tuple[tuple[str, str, str, str | None], ...] = (
     ("cold-room-1", "Cold room 1", "room", "ground-floor"),
     ("cold-room-2", "Cold room 2", "room", "upper-floor"),
 )
-# Of sensor-s1, by the revision of its battery: hardware revision and batch, each with
-# its name.
-BUILDS = {
-    "A": (("s1-rev-a", "Sensor S1, revision A"), ("s1-2024-06", "June 2024")),
-    "B": (("s1-rev-b", "Sensor S1, revision B"), ("s1-2025-11", "November 2025")),
+# The hardware revisions of sensor-s1, by the revision of its battery; and its batches:
+# slug, name, revision of the battery. The last batch is the cause of the trouble.
+REVISIONS = {
+    "A": ("s1-rev-a", "Sensor S1, revision A"),
+    "B": ("s1-rev-b", "Sensor S1, revision B"),
 }
+BATCHES = (
+    ("s1-2024-06", "June 2024", "A"),
+    ("s1-2025-07", "July 2025", "B"),
+    ("s1-2025-11", "November 2025", "B"),
+)
+BAD_BATCH = "s1-2025-11"

@@ -82,24 +82,19 @@ def _share(key: str) -> float:
 
 @dataclass(frozen=True)
 class Change:
-    """One transition of one device of the demo fleet."""
+    """One transition of a device of the demo fleet."""
 
-    uid: str
     at: datetime
     moved_from: str
     moved_to: str
     cause: str
 
 
-def changes_of(
-    uid: str, drops: Iterable[Drop], *, joined_at: datetime | None
-) -> list[Change]:
+def changes_of(drops: Iterable[Drop]) -> list[Change]:
     """Return the transitions that these disconnects mean, the oldest first."""
     offline, online = Connectivity.OFFLINE.value, Connectivity.ONLINE.value
     changes = []
-    if joined_at is not None:
-        changes.append(Change(uid, joined_at, offline, online, ""))
     for drop in drops:
-        changes.append(Change(uid, drop.left_at, online, offline, drop.cause))
-        changes.append(Change(uid, drop.back_at, offline, online, ""))
+        changes.append(Change(drop.left_at, online, offline, drop.cause))
+        changes.append(Change(drop.back_at, offline, online, ""))
     return changes

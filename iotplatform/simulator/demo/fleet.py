@@ -1,7 +1,7 @@
 """Which devices the demo fleet has: device number n is the same in a fleet of any size.
 
 A block of ten devices: five sensors, a gateway with two probes, two meters. The story
-in it: sensors of battery revision B on firmware 1.4.2 in East China lose their
+in it: sensors of one batch, on firmware 1.4.2 in East China, run hot and lose their
 connection again and again; the rest of the fleet rarely does.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from iotplatform.simulator.demo.catalogue import BUILDS, SPACES, SPACES_SITE
+from iotplatform.simulator.demo.catalogue import BAD_BATCH, BATCHES, SPACES, SPACES_SITE
 from iotplatform.simulator.demo.places import EAST_CHINA, PLACES, Place
 from iotplatform.simulator.profiles import (
     DEFAULT_MIX,
@@ -33,10 +33,15 @@ PRODUCT_OF_SLOT = (
     *("meter-m1",) * 2,
 )
 GATEWAY_SLOT = 5
+# Every so many blocks, the last sensor was registered and not installed yet: it never
+# connected.
+NOT_INSTALLED_EVERY, NOT_INSTALLED_BLOCK, NOT_INSTALLED_SLOT = 5, 1, 4
 # Every so many blocks, the first sensor is one of the troubled; in the first block the
 # second one is too, so that the story of a small fleet does not hang on one device.
 TROUBLED_EVERY = 4
 SECOND_TROUBLED = 1
+# How much warmer a troubled sensor is: at any hour warmer than any other ever is.
+TOO_WARM = {"temperature": 20.0}
 TROUBLED_SITES = ("shanghai-01", "shanghai-01", "shanghai-02")
 PLACES_OF = {
     tenant: [place for place in PLACES if place.tenant == tenant]
@@ -76,12 +81,25 @@ class DemoDevice:
         return self.place.tenant
 
     @property
+    def live_profile(self) -> str:
+        """How the simulator plays it: only the troubled lose their connection.
+
+        Others rarely do. A flaky profile would count as trouble within an hour.
+        """
+        is_too_flaky = self.profile == "flaky" and not self.is_troubled
+        return "healthy" if is_too_flaky else self.profile
+
+    @property
     def batch(self) -> str | None:
         """The slug of the batch that it was made in; only sensors have one."""
         if self.product != "sensor-s1":
             return None
-        _revision, (batch, _name) = BUILDS[self.attributes["battery_rev"]]
-        return batch
+        if self.is_troubled:
+            return BAD_BATCH
+        battery = self.attributes["battery_rev"]
+        made = [slug for slug, _name, revision in BATCHES if revision == battery]
+        # Few others of the bad batch: they are at risk, and well so far.
+        return Random(f"batch:{self.number}").choice([*made[:1] * 3, *made[-1:]])
 
     @property
     def space(self) -> str | None:
@@ -134,7 +152,7 @@ def _device(number: int) -> DemoDevice:
         profile=profile,
         firmware=_firmware(draw, place, profile),
         gateway_uid=gateway_uid,
-        lifecycle=_lifecycle(draw) if slot != GATEWAY_SLOT else Lifecycle.ACTIVE,
+        lifecycle=_lifecycle(draw, block, slot),
         tags=_tags(draw, place),
         attributes=_attributes(product, revision, draw),
         odd_slot_chance=0.6 if profile == "flaky" else 0.08,
@@ -175,7 +193,12 @@ def _firmware(draw: Random, place: Place, profile: str) -> str:
     return NEW_FIRMWARE if draw.random() < share else MAIN_FIRMWARE
 
 
-def _lifecycle(draw: Random) -> Lifecycle:
+def _lifecycle(draw: Random, block: int, slot: int) -> Lifecycle:
+    if slot == GATEWAY_SLOT:
+        return Lifecycle.ACTIVE
+    place = (block % NOT_INSTALLED_EVERY, slot)
+    if place == (NOT_INSTALLED_BLOCK, NOT_INSTALLED_SLOT):
+        return Lifecycle.PROVISIONED
     chance = draw.random() * 1_000
     for lifecycle, share in NOT_ACTIVE:
         if chance < share:

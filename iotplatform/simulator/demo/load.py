@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -12,12 +12,13 @@ from django.db import transaction
 from django.db.models import Manager, QuerySet
 
 from iotplatform.simulator.demo.catalogue import (
-    BUILDS,
+    BATCHES,
     HEARTBEAT_SECONDS,
     PEOPLE,
     PRODUCTS,
     PROJECTS,
     REPORTED_KEYS,
+    REVISIONS,
     SPACES,
     SPACES_SITE,
     TENANTS,
@@ -27,7 +28,17 @@ from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.secrets import device_secret
 from registry.choices import CONNECTS
 from registry.device_secrets import SALT_BYTES, make_verifier
-from registry.models import Batch, Device, Product, Project, Site, Space, Tenant, User
+from registry.models import (
+    Batch,
+    Device,
+    HardwareRevision,
+    Product,
+    Project,
+    Site,
+    Space,
+    Tenant,
+    User,
+)
 from registry.services.credentials import import_verifiers
 from registry.services.devices import DeviceDraft, register_devices
 from registry.services.people import create_user, set_membership
@@ -46,7 +57,7 @@ def load_fleet(count: int, *, key: bytes) -> set[str]:
     """Make the demo fleet ``count`` devices large; return the uids that are new."""
     load_catalogue()
     new: set[str] = set()
-    for batch in _batches(demo_devices(count), BATCH):
+    for batch in in_batches(demo_devices(count), BATCH):
         with transaction.atomic():
             new |= _load_devices(batch)
             _load_credentials(batch, key)
@@ -117,16 +128,20 @@ def _load_parts() -> None:
             )
     sensor = _named(Product.objects).get(tenant=site.tenant, slug="sensor-s1")
     known = set(Batch.objects.filter(tenant=site.tenant).values_list("slug", flat=True))
-    for (revision, revision_name), (batch, batch_name) in BUILDS.values():
-        if batch not in known:
-            built = create_revision(
-                tenant=site.tenant, product=sensor, slug=revision, name=revision_name
+    rows = HardwareRevision.objects.filter(tenant=site.tenant)
+    revisions = {revision.slug: revision for revision in rows}
+    for revision, name in REVISIONS.values():
+        if revision not in revisions:
+            revisions[revision] = create_revision(
+                tenant=site.tenant, product=sensor, slug=revision, name=name
             )
+    for batch, name, battery in BATCHES:
+        if batch not in known:
             create_batch(
                 tenant=site.tenant,
-                hardware_revision=built,
+                hardware_revision=revisions[REVISIONS[battery][0]],
                 slug=batch,
-                name=batch_name,
+                name=name,
             )
 
 
@@ -199,6 +214,8 @@ def _named(rows: Manager[M]) -> QuerySet[M]:
     return rows.filter(tenant__slug__in=TENANTS).select_related("tenant")
 
 
-def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most this size."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
         yield batch

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from iotplatform.simulator.demo.fleet import SIMULATED_TAG, demo_device_of
-from registry.choices import CONNECTS
+from iotplatform.simulator.demo.fleet import demo_device_of
+from iotplatform.simulator.demo.targets import list_simulated_across_tenants
 from registry.models import Device
-from state.models import Twin
+from state.models import Presence
 from state.selectors.adapter_liveness import list_slots
 
 # Of the fleet that may be silent: flaky devices are away now and then.
@@ -18,10 +18,9 @@ SILENT_SHARE = 0.05
 
 def has_spoken_across_tenants() -> bool:
     """Whether the simulated fleet has reported: nearly all, and all of the story."""
-    devices = Device.objects.filter(
-        tags__contains=[SIMULATED_TAG], lifecycle__in=CONNECTS
-    )
-    spoke = Twin.objects.filter(device__in=devices).exclude(firmware="")
+    devices = list_simulated_across_tenants()
+    # The past that the demo loads is told without boot numbers; live devices send them.
+    spoke = Presence.objects.filter(device__in=devices, boot__isnull=False)
     total = devices.count()
     if total - spoke.count() > total * SILENT_SHARE:
         return False
