@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from iotplatform.common.counts import counted
 from registry.choices import Adapter
 from state.choices import Connectivity, Observation, Trouble, Verdict
 
@@ -138,8 +139,8 @@ class DiagnosisEvidence:
         """Return the counts of a trait's row in words, without a full stop."""
         group, rest = self.groups[trait], self.rest(self.groups[trait])
         return (
-            f"{group.affected:,} of {group.total:,} devices with the same {trait} are"
-            f" affected, elsewhere {rest.affected:,} of {rest.total:,}"
+            f"{group.affected:,} of {counted(group.total, 'device')} with the same"
+            f" {trait} are affected, elsewhere {rest.affected:,} of {rest.total:,}"
         )
 
     def count_fleet(self) -> str:

@@ -188,5 +188,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     os.chdir(BASE)
+    # A dozen processes start from the same sources: each would compile all of them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The same process, so that a signal reaches the work.
     os.execv(python, [str(python), *rest])

@@ -26,8 +26,9 @@ CHECKS = {
         "--dry-run",
     ],
 }
-# tests/conftest.py says in which order, and what one process runs as a whole.
-IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4"]
+# tests/conftest.py says in which order, and what one process runs as a whole. Two
+# processes a core, since those that start a platform or kill one mostly wait.
+IN_PARALLEL = ["-n", str(min(2 * (os.cpu_count() or 1), 6))]
 
 
 def _call(command: Sequence[str]) -> int:
