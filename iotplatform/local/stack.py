@@ -26,9 +26,10 @@ from iotplatform.local.parent import ParentWatch
 from iotplatform.local.ports import LOOPBACK, answers, missing_parts
 from iotplatform.local.programs import APPS, BASE_DIR, app_programs, manage
 from iotplatform.local.static_files import are_collected, remember_collected
+from iotplatform.local.steps import Step, say
 from iotplatform.local.stores import Stores, choose_stores
 from iotplatform.local.supervision import Supervisor
-from iotplatform.local.terminal import Step, announce, say
+from iotplatform.local.terminal import announce
 
 STOP_SECONDS = 15.0
 STORES_SECONDS = 60.0

@@ -1,11 +1,10 @@
-"""Output for the person at the terminal: progress, addresses, logins."""
+"""What the person at the terminal reads when all is ready: addresses and logins."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import time
 from pathlib import Path
+
+from iotplatform.local.steps import say
 
 DEMO_LOGINS = (
     ("admin", "admin", "platform superuser"),
@@ -16,29 +15,6 @@ DEMO_LOGINS = (
     ("manager@globex", "demo", "manager of globex"),
     ("operator@globex", "demo", "operator of globex"),
 )
-
-
-def say(text: str) -> None:
-    """Print one line without buffering."""
-    with contextlib.suppress(OSError):  # stopping must not fail without a terminal
-        print(text, flush=True)
-
-
-class Step:
-    """Prints a title while a step runs, then how long it took."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._began = time.monotonic()
-
-    def __enter__(self) -> Step:
-        if sys.stdout.isatty():
-            print(f"  {self._title} …", end="\r", flush=True)
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            say(f"  {self._title}: {time.monotonic() - self._began:.1f} s")
 
 
 def announce(

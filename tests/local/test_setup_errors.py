@@ -19,7 +19,7 @@ from iotplatform.local.external import check_reachable, store_urls
 from iotplatform.local.layout import Layout
 from iotplatform.local.ports import free_port, public_port
 from iotplatform.local.programs import supervisor_config
-from iotplatform.local.setup import bootstrap, installation, python_version
+from iotplatform.local.setup import bootstrap, python_version
 from iotplatform.local.setup.installation import (
     check_venv,
     fingerprint,
@@ -84,7 +84,7 @@ def test_a_machine_without_npm_uses_the_npm_of_the_virtual_environment(
 
 
 def test_the_lock_file_names_no_registry() -> None:
-    lock = (installation.BASE / "package-lock.json").read_text()
+    lock = (BASE / "package-lock.json").read_text()
 
     assert '"resolved"' not in lock
 

@@ -20,9 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iotplatform.local.errors import SetupError
-from iotplatform.local.setup.python_version import MINIMUM
+from iotplatform.local.setup.logged import BASE, run_logged
+from iotplatform.local.setup.progress import npm_progress, pip_progress
+from iotplatform.local.setup.python_version import MINIMUM, NEWEST
+from iotplatform.local.steps import say
 
-BASE = Path(__file__).resolve().parent.parent.parent.parent
 VENV = BASE / ".venv"
 MODULES = BASE / "node_modules"
 # The requirements of each kind of work; the larger set includes the smaller one.
@@ -32,10 +34,6 @@ MADE_BY_US = (
     ".venv node_modules var .mypy_cache .ruff_cache .pytest_cache "
     ".import_linter_cache .hypothesis test-results"
 ).split()
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 def check_venv(find: Callable[[str], object]) -> None:
@@ -69,18 +67,6 @@ def _is_installed(stamp: Path, wanted: str) -> bool:
     return stamp.exists() and stamp.read_text() == wanted
 
 
-def _run(
-    command: Sequence[str], failure: str, environment: dict[str, str] | None = None
-) -> None:
-    """Run a command and show its output. Raises SetupError with ``failure``."""
-    try:
-        status = subprocess.call(command, cwd=BASE, env=environment)
-    except OSError as error:
-        raise SetupError(f"{failure}: {error}") from error
-    if status:
-        raise SetupError(f"{failure} (exit status {status}), see above.")
-
-
 def ensure_venv(venv: Path = VENV) -> Path:
     """Create .venv, also in place of a broken one; return its Python."""
     python = venv / "bin" / "python"
@@ -92,10 +78,31 @@ def ensure_venv(venv: Path = VENV) -> Path:
         say(f"{venv} is broken or uses an old Python: creating it again.")
         shutil.rmtree(venv)
     check_venv(importlib.util.find_spec)
-    say(f"Creating {venv} with {sys.executable} ...")
-    command = [sys.executable, "-m", "venv", str(venv)]
-    _run(command, "Cannot create the virtual environment")
+    run_logged(
+        f"Virtual environment with Python {_version(sys.version_info)}",
+        [sys.executable, "-m", "venv", str(venv)],
+        log="venv",
+        failure="Cannot create the virtual environment",
+    )
     return python
+
+
+def _version(version: Sequence[object]) -> str:
+    return ".".join(map(str, version[:2]))
+
+
+def _newer_python(python: Path) -> str:
+    """A hint for a Python that came out after the pinned versions of the packages."""
+    probe = "import sys; print(*sys.version_info[:2])"
+    done = subprocess.run([python, "-c", probe], capture_output=True, check=False)
+    found = tuple(map(int, done.stdout.split()))
+    if found <= NEWEST:
+        return ""
+    return (
+        f" for Python {_version(found)}: the packages are pinned for Python"
+        f" {_version(MINIMUM)} to {_version(NEWEST)}. Choose one of these, for example"
+        f" make PYTHON=python{_version(NEWEST)} demo, after make clean"
+    )
 
 
 def ensure_packages(python: Path, requirements: str) -> None:
@@ -104,10 +111,15 @@ def ensure_packages(python: Path, requirements: str) -> None:
     stamp = VENV / f".installed-{requirements}"
     if _is_installed(stamp, wanted):
         return
-    say(f"Installing {requirements} (the first time takes a minute or two) ...")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    pip += ["--require-virtualenv", "-r", requirements]
-    _run(pip, f"pip could not install {requirements}")
+    pip += ["--require-virtualenv", "--progress-bar", "off", "-r", requirements]
+    run_logged(
+        "Installing packages",
+        pip,
+        log="pip",
+        failure=f"pip could not install {requirements}{_newer_python(python)}",
+        progress=pip_progress(VENV),
+    )
     stamp.write_text(wanted)
     if requirements != LOCAL:
         (VENV / f".installed-{LOCAL}").write_text(fingerprint(BASE / LOCAL))
@@ -127,11 +139,16 @@ def ensure_front_end(python: Path) -> None:
     stamp = MODULES / ".installed"
     if _is_installed(stamp, wanted):
         return
-    say("Installing the front-end libraries (npm ci) ...")
     # They need no install scripts, so none may run.
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    environment = npm_environment(python)
-    _run(npm, "npm could not install the front-end libraries", environment)
+    run_logged(
+        "Installing front-end libraries",
+        npm,
+        log="npm",
+        failure="npm could not install the front-end libraries",
+        progress=npm_progress(BASE / "package-lock.json", MODULES),
+        environment=npm_environment(python),
+    )
     stamp.write_text(wanted)
 
 
@@ -166,7 +183,7 @@ def prepare(kind: str) -> Path:
             from iotplatform.local.setup.test_packages import ensure_test_packages
 
             # Beside pip, which keeps one core busy for a minute.
-            system = beside.submit(ensure_test_packages, say)
+            system = beside.submit(ensure_test_packages)
         ensure_packages(python, SETS[kind])
         ensure_front_end(python)
         if system is not None:

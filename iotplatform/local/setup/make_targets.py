@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from iotplatform.local.steps import Step, say
+
 BASE = Path(__file__).resolve().parent.parent.parent.parent
 BIN = Path(sys.executable).parent
 CHECKS = {
@@ -44,34 +46,38 @@ def lint() -> int:
     key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
     with ThreadPoolExecutor(len(CHECKS)) as threads:
         done = [
-            threads.submit(_checked, command, SECRET_KEY=key)
-            for command in CHECKS.values()
+            threads.submit(_check, name, command, os.environ | {"SECRET_KEY": key})
+            for name, command in CHECKS.items()
         ]
-    failed = []
-    for name, check in zip(CHECKS, done, strict=True):
-        print(f"--- {name}\n{check.result().stdout}", end="", flush=True)
-        if check.result().returncode:
-            failed.append(name)
-    verdict = f"failed: {', '.join(failed)}" if failed else "all checks passed"
-    print(f"--- {verdict}", flush=True)
-    return 1 if failed else 0
+    outputs = {
+        name: check.result()
+        for name, check in zip(CHECKS, done, strict=True)
+        if check.result()
+    }
+    for name, output in outputs.items():
+        say(f"--- {name}\n{output.rstrip()}")
+    say(f"--- failed: {', '.join(outputs)}" if outputs else "  All checks passed.")
+    return 1 if outputs else 0
 
 
-def _checked(
-    command: Sequence[str], **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run one check to its end; its output is kept, so that no two are mixed."""
+def _check(name: str, command: Sequence[str], environment: dict[str, str]) -> str:
+    """Run one check to its end; return its output if it failed, else nothing.
+
+    All of it, not its end as for others' tools: it says what to mend.
+    """
     program, *arguments = command
-    return subprocess.run(
-        [str(BIN / program), *arguments],
-        cwd=BASE,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | environment,
-        check=False,
-    )
+    with Step(f"Checking {name}"):
+        done = subprocess.run(
+            [str(BIN / program), *arguments],
+            cwd=BASE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    return (done.stdout or "(no output)") if done.returncode else ""
 
 
 def test(arguments: Sequence[str], *options: str) -> int:

@@ -1,6 +1,7 @@
-"""The oldest Python that works. This file itself works with Python 3.5."""
+"""Which Pythons work. This file itself works with Python 3.5."""
 
 MINIMUM = (3, 11)
+NEWEST = (3, 14)  # that has wheels of all pinned packages
 ADVICE = (
     "Python {0}.{1} or newer is needed, but {2} is {3}.{4}.\n"
     "Install a newer one, or choose one that is installed: make PYTHON=python3.12 demo"

@@ -6,10 +6,14 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+
+from iotplatform.local.errors import SetupError
+from iotplatform.local.setup.logged import run_logged
+from iotplatform.local.setup.progress import apt_progress
+from iotplatform.local.steps import say
 
 BROWSER = "chromium-headless-shell"
 # Debian packages, and the programs of which one must be there. The browser without
@@ -22,6 +26,7 @@ PACKAGES = {
 # Playwright's driver needs it, and a minimal Debian does not have it.
 LIBRARIES = {"libatomic1": "libatomic.so.1"}
 INSTALL = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
+INSTALL += ["-o", "APT::Status-Fd=1"]  # its progress, in lines that can be read
 
 
 def find_program(package: str) -> str | None:
@@ -55,22 +60,18 @@ def _loads(library: str) -> bool:
     return True
 
 
-def ensure_test_packages(say: Callable[[str], None]) -> None:
+def ensure_test_packages() -> None:
     """Install missing packages as root on Debian or Ubuntu; elsewhere print them."""
     missing = _wanted_packages()
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"Installing {', '.join(missing)} with apt-get ...")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         with _no_services():
-            run = partial(subprocess.call, env=environment, stdin=subprocess.DEVNULL)
-            run(["apt-get", "update", "-q"])
             if others := [package for package in missing if package != BROWSER]:
-                run([*INSTALL, *others])
+                _install(*others)
             # By itself: not every distribution has the small one.
-            if BROWSER in missing and run([*INSTALL, BROWSER]) and not find_browser():
-                run([*INSTALL, "chromium"])
+            if BROWSER in missing and not _install(BROWSER) and not find_browser():
+                _install("chromium")
         if "mosquitto" in missing and shutil.which("systemctl"):
             # It must not use port 1883 after the next boot either.
             subprocess.run(
@@ -78,6 +79,27 @@ def ensure_test_packages(say: Callable[[str], None]) -> None:
             )
     if missing := missing_packages():
         say(f"Not installed: {', '.join(missing)}. Tests that need them are skipped.")
+
+
+def _install(*packages: str) -> bool:
+    """Install packages; where that fails, say so and return False.
+
+    What needs none of them can still be tested.
+    """
+    try:
+        run_logged(
+            f"Installing {', '.join(packages)}",
+            ["apt-get", "update", "-q"],
+            [*INSTALL, *packages],
+            log=f"apt-{packages[0]}",
+            failure="apt-get failed",
+            progress=apt_progress,
+            environment=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        )
+    except SetupError as error:
+        say(str(error))
+        return False
+    return True
 
 
 @contextmanager
