@@ -13,7 +13,7 @@ help:
 	@echo "make lint       run only the checks"
 	@echo "make bench      run the benchmarks; results go to var/bench/"
 	@echo "make clean      delete .venv, node_modules, var and caches"
-	@echo "What pip, npm and apt print while installing goes to var/log/setup/"
+	@echo "What uv, pip, npm and apt print while installing goes to var/log/setup/"
 
 demo:
 	@$(BOOTSTRAP) local -- manage.py up --demo

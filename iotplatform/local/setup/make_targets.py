@@ -28,6 +28,8 @@ CHECKS = {
         "--dry-run",
     ],
 }
+# Beside the checks, since it compiles the tests once for the processes that run them.
+COLLECTION = {"that all tests load": ["pytest", "--collect-only", "-qq"]}
 # tests/conftest.py says in which order, and what one process runs as a whole. Two
 # processes a core, since those that start a platform or kill one mostly wait.
 IN_PARALLEL = ["-n", str(min(2 * (os.cpu_count() or 1), 6))]
@@ -40,18 +42,18 @@ def _call(command: Sequence[str]) -> int:
     )
 
 
-def lint() -> int:
+def lint(checks: dict[str, list[str]] = CHECKS) -> int:
     """Run every check, side by side, also if one fails; return 1 if any failed."""
     # The checks need no database, but Django needs a key to start.
     key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
-    with ThreadPoolExecutor(len(CHECKS)) as threads:
+    with ThreadPoolExecutor(len(checks)) as threads:
         done = [
             threads.submit(_check, name, command, os.environ | {"SECRET_KEY": key})
-            for name, command in CHECKS.items()
+            for name, command in checks.items()
         ]
     outputs = {
         name: check.result()
-        for name, check in zip(CHECKS, done, strict=True)
+        for name, check in zip(checks, done, strict=True)
         if check.result()
     }
     for name, output in outputs.items():
@@ -82,7 +84,9 @@ def _check(name: str, command: Sequence[str], environment: dict[str, str]) -> st
 
 def test(arguments: Sequence[str], *options: str) -> int:
     """Run the checks first, because they take seconds, then the tests."""
-    return lint() or _call(["pytest", *IN_PARALLEL, *options, *arguments])
+    return lint(CHECKS | COLLECTION) or _call(
+        ["pytest", *IN_PARALLEL, *options, *arguments]
+    )
 
 
 def _benchmarks() -> list[str]:

@@ -1,4 +1,4 @@
-"""How far pip, npm and apt are, by what they write and by what they have installed."""
+"""How far uv, pip, npm and apt are, by what they write and have installed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,33 @@ PIP_FINDS = re.compile(r"^ *Collecting ([\w.-]+)", re.MULTILINE)
 APT_STATUS = re.compile(r"^(dl|pm)status:[^:]*:([\d.]+):", re.MULTILINE)
 
 
+UV_PREPARES = re.compile(r"^Resolved (\d+) packages", re.MULTILINE)
+
+
+def _installed(venv: Path) -> int:
+    """Each package has a folder of its own that tells its version."""
+    return sum(1 for _ in venv.glob("lib/python*/site-packages/*.dist-info"))
+
+
+def uv_progress(venv: Path) -> Callable[[str], str]:
+    """uv counts all packages before it fetches and installs them."""
+
+    def progress(output: str) -> str:
+        if found := UV_PREPARES.search(output):
+            return f"{min(_installed(venv), int(found[1]))} of {found[1]}"
+        return ""
+
+    return progress
+
+
 def pip_progress(venv: Path) -> Callable[[str], str]:
-    """pip names all packages before it installs them, each with a folder of its own."""
-
-    def installed() -> int:
-        return sum(1 for _ in venv.glob("lib/python*/site-packages/*.dist-info"))
-
-    before = installed()
+    """pip names all packages before it installs them."""
+    before = _installed(venv)
 
     def progress(output: str) -> str:
         if found := PIP_INSTALLS.search(output):
             total = found[1].count(",") + 1
-            return f"{max(0, min(installed() - before, total))} of {total}"
+            return f"{max(0, min(_installed(venv) - before, total))} of {total}"
         names = set(PIP_FINDS.findall(output))
         return f"{len(names)} found" if names else ""
 
