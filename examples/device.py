@@ -258,7 +258,8 @@ class Device:
         self.client.connect(host, port)
         self.client.loop_start()
         self.online.wait(10)
-        heartbeat_at = measure_at = time.monotonic()
+        heartbeat_at = time.monotonic()
+        measured_at = float("-inf")
         while self.is_running:
             now = time.monotonic()
             if now >= heartbeat_at and self.online.is_set():
@@ -266,9 +267,9 @@ class Device:
                 heartbeat_at = now + HEARTBEAT_SECONDS
             if self.online.is_set():
                 self.send_kept()
-            if now >= measure_at:
+            if now >= measured_at + float(self.flash.config["interval"]):
                 self.measure()
-                measure_at = now + float(self.flash.config["interval"])
+                measured_at = now
             try:
                 kind, body = self.work.get(timeout=0.5)
             except queue.Empty:
