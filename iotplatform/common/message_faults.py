@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct, ValidationError
 
+from iotplatform.common.storable import storable
+
 MAX_DETAIL = 500
 MAX_MESSAGE = 200  # of one fault: msgspec quotes the value
 MORE = len("; and 99999 more")
@@ -54,7 +56,8 @@ def fault_of(error: ValidationError, field: str) -> Fault:
     inner = place.rstrip("`").removeprefix("key in `").removeprefix("$")
     if inner.startswith("."):
         field += inner.replace("[...]", "")
-    return Fault(storable(field), storable(f"{what[:1].lower()}{what[1:]}"))
+    message = f"{what[:1].lower()}{what[1:]}"
+    return Fault(storable(field), storable(message[:MAX_MESSAGE])[:MAX_MESSAGE])
 
 
 def as_text(faults: Sequence[Fault]) -> str:
@@ -67,12 +70,6 @@ def as_text(faults: Sequence[Fault]) -> str:
             return f"{text}; and {len(faults) - position} more"
         text = f"{text}; {name}" if text else name[:room]
     return text
-
-
-def storable(text: str) -> str:
-    """Shorten a text that quotes a device, and replace what PostgreSQL cannot hold."""
-    clean = text.encode("utf-8", "backslashreplace").decode()
-    return clean.replace("\0", "\\0")[:MAX_MESSAGE]
 
 
 @cache  # the types of the protocol are few
