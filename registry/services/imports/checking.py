@@ -135,6 +135,12 @@ class Checker:
         self.serials.update(named)
         return True
 
+    def tags_of(self, row: Row) -> list[str] | None:
+        """Return the tags; None if anything is wrong with them."""
+        errors: Errors = []
+        tags = self._tags(row.line, row.given.get("tags"), errors)
+        return None if errors else tags
+
     def attributes_of(self, row: Row) -> str | None:
         """Return the attributes as JSON; None if anything is wrong with them."""
         slug = row.given.get("product")

@@ -2,14 +2,13 @@
 
 Devices of one delivery differ in uid, name and serial, and share the rest: place,
 product, build, tags, most attributes. What is each row's own is checked for a whole
-batch at once. What rows share is remembered from the full check of the first row that
-has it. A row of which anything is new or wrong gets the full check (``Checker``), which
-alone words the errors.
+batch at once. What rows share is remembered from the first row that has it. A row of
+which anything is wrong gets the full check (``Checker``), which alone words the errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import eq
 from typing import Any
 
@@ -46,9 +45,8 @@ class KnownParts:
         """Return a line for COPY of each device, and the errors of the other rows."""
         if batch.wrong or not self._own_parts_pass(batch):
             return self._check_fully(batch.rows())
-        keys = _Keys(batch)
-        copied, places = self._pass_known(batch, keys)
-        further, errors = self._check_fully(map(batch.row, places), keys, places)
+        copied, places = self._pass_known(batch)
+        further, errors = self._check_fully(map(batch.row, places))
         return copied + further, errors
 
     def _own_parts_pass(self, batch: Batch) -> bool:
@@ -69,15 +67,9 @@ class KnownParts:
             batch.lines, uids, batch.column("serial")
         )
 
-    def _pass_known(self, batch: Batch, keys: _Keys) -> tuple[list[str], list[int]]:
+    def _pass_known(self, batch: Batch) -> tuple[list[str], list[int]]:
         """Return the lines of the rows whose parts are known, and the other places."""
-        attributes = list(map(self._attributes.get, keys.attributes))
-        for place in [at for at, text in enumerate(attributes) if text is None]:
-            # Often each device's own: these get no full check.
-            text = self._checker.attributes_of(batch.row(place))
-            if text is not None:
-                attributes[place] = _escaped(text)
-                _remember(self._attributes, keys.attributes[place], _escaped(text))
+        keys = _Keys(batch)
         names, serials, gateways = map(batch.column, OWN)
         columns: list[Iterable[Any]] = [
             batch.lines,
@@ -85,9 +77,11 @@ class KnownParts:
             [_escaped(text.strip()) if text else "" for text in names],
             [_escaped(text.strip()) if text else "" for text in serials],
             [_escaped(uid) if uid else NULL for uid in gateways],
-            map(self._tags.get, keys.tags),
-            attributes,
-            map(self._shared.get, keys.shared),
+            _known_or_learnt(self._tags, keys.tags, batch, self._tags_of),
+            _known_or_learnt(
+                self._attributes, keys.attributes, batch, self._attributes_of
+            ),
+            _known_or_learnt(self._shared, keys.shared, batch, self._shared_of),
         ]
         copied: list[str] = []
         unknown: list[int] = []
@@ -98,23 +92,27 @@ class KnownParts:
                 copied.append(_line(*values))
         return copied, unknown
 
-    def _check_fully(
-        self, rows: Iterable[Row], keys: _Keys | None = None, places: Sequence[int] = ()
-    ) -> tuple[list[str], Errors]:
-        """Check rows one by one; remember by their keys what the right ones share."""
+    def _check_fully(self, rows: Iterable[Row]) -> tuple[list[str], Errors]:
         copied: list[str] = []
         errors: Errors = []
-        for order, row in enumerate(rows):
+        for row in rows:
             candidate, found = self._checker.check(row)
-            if candidate is None:
-                errors += found
-                continue
-            shared, tags = _shared_of(candidate), _tags_of(candidate)
-            if keys is not None:
-                _remember(self._shared, keys.shared[places[order]], shared)
-                _remember(self._tags, keys.tags[places[order]], tags)
-            copied.append(_line_of(candidate, tags, shared))
+            errors += found
+            if candidate is not None:
+                copied.append(_line_of(candidate))
         return copied, errors
+
+    def _tags_of(self, row: Row) -> str | None:
+        tags = self._checker.tags_of(row)
+        return None if tags is None else _array(tags)
+
+    def _attributes_of(self, row: Row) -> str | None:
+        text = self._checker.attributes_of(row)
+        return None if text is None else _escaped(text)
+
+    def _shared_of(self, row: Row) -> str | None:
+        candidate, _ = self._checker.check(row)
+        return None if candidate is None else _shared(candidate)
 
 
 class _Keys:
@@ -135,10 +133,25 @@ class _Keys:
         )
 
 
-def _remember(known: dict[Hashable, str], key: Hashable, text: str) -> None:
-    if len(known) >= MOST_KNOWN:
+def _known_or_learnt(
+    known: dict[Hashable, str],
+    keys: Sequence[Hashable],
+    batch: Batch,
+    learn: Callable[[Row], str | None],
+) -> list[str | None]:
+    """Return the texts of these keys, learning a new one from its first row."""
+    places: dict[Hashable, int] = {}
+    for place, key in enumerate(keys):
+        if key not in known:
+            places.setdefault(key, place)
+    if len(known) + len(places) > MOST_KNOWN:
         known.clear()
-    known[key] = text
+        places = {key: place for place, key in reversed(list(enumerate(keys)))}
+    for key, place in places.items():
+        text = learn(batch.row(place))
+        if text is not None:
+            known[key] = text
+    return list(map(known.get, keys))
 
 
 def _line(
@@ -158,20 +171,20 @@ def _line(
     )
 
 
-def _line_of(candidate: Candidate, tags: str, shared: str) -> str:
+def _line_of(candidate: Candidate) -> str:
     return _line(
         candidate.line,
         candidate.uid,
         _escaped(candidate.name),
         _escaped(candidate.serial),
         NULL if candidate.gateway is None else _escaped(candidate.gateway),
-        tags,
+        _array(candidate.tags),
         _escaped(candidate.attributes),
-        shared,
+        _shared(candidate),
     )
 
 
-def _shared_of(candidate: Candidate) -> str:
+def _shared(candidate: Candidate) -> str:
     ids = (
         *(candidate.project_id, candidate.site_id, candidate.space_id),
         *(candidate.product_id, candidate.hardware_revision_id, candidate.batch_id),
@@ -180,8 +193,8 @@ def _shared_of(candidate: Candidate) -> str:
     return f"{keys}\t{candidate.kind}\t{candidate.adapter}"
 
 
-def _tags_of(candidate: Candidate) -> str:
-    return "{" + ",".join(f'"{tag}"' for tag in candidate.tags) + "}"
+def _array(tags: Iterable[str]) -> str:
+    return "{" + ",".join(f'"{tag}"' for tag in tags) + "}"
 
 
 def _escaped(text: str) -> str:
