@@ -30,17 +30,18 @@ LANGUAGE sql IMMUTABLE STRICT AS $body$
 $body$;
 """
 
+# OFFSET 0 keeps the planner from copying to_jsonb(r) to each place that reads the row.
 _CREATED = """
-        SELECT to_jsonb(r) AS row, NULL::jsonb AS before, to_jsonb(r) - hidden AS after
-        FROM new_rows r"""
+        SELECT c.row, NULL::jsonb AS before, c.row - hidden AS after
+        FROM (SELECT to_jsonb(r) AS row FROM new_rows r OFFSET 0) c"""
 _DELETED = """
-        SELECT to_jsonb(r) AS row, to_jsonb(r) - hidden AS before, NULL::jsonb AS after
-        FROM old_rows r"""
+        SELECT c.row, c.row - hidden AS before, NULL::jsonb AS after
+        FROM (SELECT to_jsonb(r) AS row FROM old_rows r OFFSET 0) c"""
 # A row that goes to another tenant is told to both, to each its own side.
 _CHANGED = """
         SELECT side.row, side.before, side.after
-        FROM (SELECT to_jsonb(r) AS row FROM old_rows r) o
-        JOIN (SELECT to_jsonb(r) AS row FROM new_rows r) n
+        FROM (SELECT to_jsonb(r) AS row FROM old_rows r OFFSET 0) o
+        JOIN (SELECT to_jsonb(r) AS row FROM new_rows r OFFSET 0) n
             ON n.row ->> TG_ARGV[1] = o.row ->> TG_ARGV[1]
         CROSS JOIN LATERAL (SELECT
             registry_audit_moved(o.row - ignored, n.row) AS before,
