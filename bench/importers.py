@@ -1,7 +1,8 @@
-"""Two ways to import a CSV file of devices; each runs in its own process.
+"""Ways to import a CSV file of devices; each runs in its own process.
 
-``python -m bench.importers import|orm FILE [PERSON]`` prints seconds and peak memory as
-JSON. With the id of a person, the audit log records every device as imported by them.
+``python -m bench.importers import|dry-run|orm FILE [PERSON]`` prints seconds, those of
+its own CPU time and peak memory as JSON. With the id of a person, the audit log records
+every device as imported by them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 
 import django
 
@@ -32,11 +34,15 @@ from registry.models import (  # noqa: E402
 from registry.services.imports.importing import import_devices  # noqa: E402
 
 
-def by_import(path: str) -> None:
+def by_import(path: str, *, dry_run: bool = False) -> None:
     """The platform's import: COPY to a temporary table, then statements over sets."""
     with open(path, "rb") as stream:
         import_devices(
-            tenant=Tenant.objects.get(), stream=stream, file_format="csv", actor=None
+            tenant=Tenant.objects.get(),
+            stream=stream,
+            file_format="csv",
+            actor=None,
+            dry_run=dry_run,
         )
 
 
@@ -72,13 +78,18 @@ def by_orm(path: str) -> None:
 
 
 if __name__ == "__main__":
-    way = {"import": by_import, "orm": by_orm}[sys.argv[1]]
+    ways = {
+        "import": by_import,
+        "dry-run": partial(by_import, dry_run=True),
+        "orm": by_orm,
+    }
+    way = ways[sys.argv[1]]
     person = int(sys.argv[3]) if sys.argv[3:] else None
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     with tenant_scope.scoped(
         tenant_scope.TenantScope(tenant_scope.PLATFORM, user_id=person, door="rest")
     ):
         way(sys.argv[2])
-    seconds = time.monotonic() - started
+    seconds, cpu = time.monotonic() - started, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak}))

@@ -102,13 +102,16 @@ class Lab:
         return self._named[name]
 
     def cpu_seconds(self, *names: str) -> float:
-        """Return the CPU time that these processes and their children have used."""
+        """Return the CPU time that these processes and their children have used.
+
+        Of children, also those that have ended, as a database's connections do.
+        """
         total = 0.0
         for name in names:
             process = psutil.Process(self._named[name].pid)
             for each in (process, *process.children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):
-                    total += sum(each.cpu_times()[:2])
+                    total += sum(each.cpu_times()[:4])
         return total
 
     def stop(self) -> None:

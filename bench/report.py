@@ -28,9 +28,13 @@ def write_report(
     ratio: float,
     baseline: str,
     data_dir: Path,
+    rate: Figure | None = None,
     notes: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the figures with machine and commit, print them, and return the file."""
+    """Write the figures with machine and commit, print them, and return the file.
+
+    ``rate`` is the figure that people compare without the baseline.
+    """
     path = data_dir / "bench" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
@@ -38,6 +42,7 @@ def write_report(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratio": round(ratio, 2),
         "baseline": baseline,
+        "rate": asdict(rate) if rate else None,
         "figures": [asdict(figure) for figure in figures],
         "notes": notes or {},
         "machine": describe_machine(),
@@ -46,7 +51,8 @@ def write_report(
     path.write_text(json.dumps(document, indent=2) + "\n")
     for figure in figures:
         print(f"{figure.name:<44} {figure.value:>12,.1f} {figure.unit}")
-    print(f"{name}: {ratio:.1f} times {baseline}; written to {path}")
+    beside = f", {rate.value:,.0f} {rate.unit}" if rate else ""
+    print(f"{name}: {ratio:.1f} times {baseline}{beside}; written to {path}")
     return path
 
 
