@@ -66,6 +66,7 @@ PLATFORM_FILES = {
     "celery",  # the schedule of all periodic tasks
     "checks",  # system checks of settings
     "error_pages",  # answers to errors
+    "middleware",  # checks of requests that hold for every page
     "settings",
     "urls",
     "wsgi",
