@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import django
@@ -78,7 +79,7 @@ def by_orm(path: str) -> None:
 
 
 if __name__ == "__main__":
-    ways = {
+    ways: dict[str, Callable[[str], None]] = {
         "import": by_import,
         "dry-run": partial(by_import, dry_run=True),
         "orm": by_orm,

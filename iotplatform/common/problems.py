@@ -39,8 +39,8 @@ class Problem(Exception):
         **extra: Any,
     ) -> None:
         self.detail = storable(detail)
-        self.errors = storable_document(errors or [])
-        self.extra = storable_document(extra)
+        self.errors: list[dict[str, Any]] = storable_document(errors or [])
+        self.extra: dict[str, Any] = storable_document(extra)
         super().__init__(self.detail)
 
 

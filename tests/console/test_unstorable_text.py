@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.factories import MembershipFactory
 
@@ -35,7 +35,7 @@ def console_pages() -> list[URLPattern]:
     (console,) = (
         row
         for row in get_resolver().url_patterns
-        if getattr(row, "namespace", "") == "console"
+        if isinstance(row, URLResolver) and row.namespace == "console"
     )
     return [
         row
