@@ -31,7 +31,7 @@ def catalogue(site: Site, product: Product) -> None:
 
 def send(client: APIClient, body: bytes | str, kind: str = CSV) -> Any:
     text = body.encode() if isinstance(body, str) else body
-    return client.generic("POST", IMPORT, text, content_type=kind)  # type: ignore[arg-type]
+    return client.post(IMPORT, text, content_type=kind)
 
 
 NOT_UTF8 = [
