@@ -162,7 +162,7 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
 
     @extend_schema(request=ReasonSerializer, responses=CommandSerializer)
     def post(self, request: Request, command_id: str) -> Response:
-        """Run the action, and return the command as it is now."""
+        # The schema describes it by the docstring of the class.
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         command = get_command(tenants=self.tenants, public_id=command_id)

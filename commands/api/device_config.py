@@ -78,7 +78,7 @@ class TimelineView(TenantScopedMixin, APIView):
         responses=TimelineSerializer,
     )
     def get(self, request: Request, uid: str) -> Response:
-        """Return one page, newest entries first."""
+        """Return a page of the device's history, newest entries first."""
         device = get_device(tenants=self.tenants, uid=uid)
         limit = read_limit(request.query_params, default=100)
         entries, following = get_merged_timeline(

@@ -145,7 +145,7 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
 
     @extend_schema(request=ReasonSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
-        """Run the action, and return the job as it is now."""
+        # The schema describes it by the docstring of the class.
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         job = get_job(tenants=self.tenants, public_id=job_id)
@@ -178,7 +178,6 @@ class RetryJobView(TenantScopedMixin, APIView):
 
     @extend_schema(request=RetryJobSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
-        """Run the action, and return the job as it is now."""
         body = RetryJobSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         job = get_job(tenants=self.tenants, public_id=job_id)

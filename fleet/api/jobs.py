@@ -20,7 +20,7 @@ from registry.permissions import Right
 
 
 class JobListView(ReadOnlyJobListView):
-    """The jobs of the caller's tenants, and new ones."""
+    """List the jobs of the caller's tenants, newest first."""
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],

@@ -38,7 +38,7 @@ class FleetSearchView(TenantScopedMixin):
         responses=SearchResultSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Return one page, the facets, and how far the index is behind."""
+        """Search the fleet: one page, the facets, and how far the index is behind."""
         params = request.query_params
         found = search(
             tenants=self.tenants,

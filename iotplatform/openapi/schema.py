@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_view_model
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from iotplatform.common.etags import VersionedView
@@ -42,6 +43,23 @@ class PlatformSchema(AutoSchema):
         if self.method == "POST" or (of_one and self.method in ("GET", "PATCH")):
             found.append(ETAG)
         return found
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Name the object where views of many kinds share their words."""
+        text = str(super().get_description()).replace("``", "`")
+        if "{one}" not in text and "{many}" not in text:
+            return text
+        names = get_view_model(self.view)._meta  # type: ignore[no-untyped-call]
+        name = str(names.verbose_name)
+        article = "an" if name[0] in "aeiou" else "a"
+        one, many = f"{article} {name}", str(names.verbose_name_plural)
+        return text.replace("{one}", one).replace("{many}", many)
+
+    def get_summary(self) -> str | None:
+        """Return the first sentence: the list of operations shows nothing else."""
+        given: str | None = super().get_summary()
+        text = " ".join(self.get_description().partition("\n\n")[0].split())
+        return given or text.partition(". ")[0].removesuffix(".")
 
     def get_filter_backends(self) -> list[Any]:
         """Find the filters of a file, too: it is not a list to drf-spectacular."""

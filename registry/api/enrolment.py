@@ -74,7 +74,7 @@ class EnrolmentKeyListView(KeyView):
 
     @extend_schema(responses={201: NewEnrolmentKeySerializer})
     def post(self, request: Request) -> Response:
-        """Make a key, shown only now."""
+        """Make an enrolment key, shown only now."""
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)

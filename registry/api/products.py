@@ -62,7 +62,7 @@ class ProductViewSet(SluggedViewSet):
 
     @extend_schema(parameters=[FORCE])
     def partial_update(self, request: Request, slug: str) -> Response:
-        """Change one; its tenant stays.
+        """Change {one}; its tenant stays.
 
         409 for an `attributes_schema` that devices of the product do not match, with
         their number (`devices`) and some examples (`uids`).

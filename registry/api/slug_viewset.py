@@ -54,12 +54,12 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         return self.rows()
 
     def list(self, request: Request) -> Response:
-        """List the objects of the caller's tenants."""
+        """List the {many} of the caller's tenants."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def create(self, request: Request) -> Response:
-        """Create one; needs the right to manage in its tenant."""
+        """Create {one}; needs the right to manage in its tenant."""
         given = self._validated(request)
         given.pop("tenant", None)
         tenant = self.resolve_tenant()
@@ -68,11 +68,11 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         return self.versioned(self.get_serializer(row).data, status=201)
 
     def retrieve(self, request: Request, slug: str) -> Response:
-        """Show one."""
+        """Show {one}."""
         return self.versioned(self.get_serializer(self.row(slug)).data)
 
     def partial_update(self, request: Request, slug: str) -> Response:
-        """Change one; its tenant stays."""
+        """Change {one}; its tenant stays."""
         row = self.row(slug)
         self._require_management(row.tenant)
         given = self._validated(request, partial=True)
@@ -84,7 +84,7 @@ class SluggedViewSet(TenantScopedMixin, VersionedView, GenericViewSet[Any]):
         return self.versioned(self.get_serializer(row).data)
 
     def destroy(self, request: Request, slug: str) -> Response:
-        """Delete one; 409 while something refers to it."""
+        """Delete {one}; 409 while something refers to it."""
         row = self.row(slug)
         self._require_management(row.tenant)
         with self._as_seen(row):

@@ -114,9 +114,14 @@ class MessageSchema(DeviceSchema):
 
     def get_description(self) -> str:  # type: ignore[override]
         """Describe the kind of message, and who sends it."""
-        text = self.struct.__doc__
+        text = str(self.struct.__doc__).replace("``", "`")
         relayed = " Of a child, relayed by its gateway." if CHILD in self.path else ""
         return f"{text}{relayed} One message, or a list of up to {MOST_MESSAGES}."
+
+    def get_summary(self) -> str | None:
+        """Tell a child's message from the device's own."""
+        own = super().get_summary()
+        return f"Of a child: {own}" if CHILD in self.path else own
 
     def get_operation(self, *args: Any) -> Any:
         """Mark the request body as required."""

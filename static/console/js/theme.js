@@ -3,7 +3,10 @@
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => document.cookie.match(/(?:^|; )theme=(light|dark)/)?.[1];
-  const apply = () => { root.dataset.theme = chosen() ?? (system.matches ? "dark" : "light"); };
+  const apply = () => {
+    root.dataset.theme = chosen() ?? (system.matches ? "dark" : "light");
+    root.classList.toggle("dark-mode", root.dataset.theme === "dark"); // for Swagger UI
+  };
   apply();
   system.addEventListener("change", apply);
   document.addEventListener("click", (event) => {
