@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -67,7 +68,11 @@ def register_device(
 
 @transaction.atomic
 def register_devices(
-    *, tenant: Tenant, drafts: Sequence[DeviceDraft], actor: User | None = None
+    *,
+    tenant: Tenant,
+    drafts: Sequence[DeviceDraft],
+    actor: User | None = None,
+    now: datetime | None = None,
 ) -> list[Device]:
     """Register devices of one tenant, all or none.
 
@@ -84,7 +89,7 @@ def register_devices(
     if errors:
         raise BadInput(errors=errors)
     _insert(devices)
-    _record_birth(devices, actor=actor)
+    _record_birth(devices, actor=actor, now=now or timezone.now())
     return devices
 
 
@@ -191,8 +196,9 @@ def _insert(devices: Sequence[Device]) -> None:
         raise refusal(error) from error
 
 
-def _record_birth(devices: Sequence[Device], *, actor: User | None) -> None:
-    now = timezone.now()
+def _record_birth(
+    devices: Sequence[Device], *, actor: User | None, now: datetime
+) -> None:
     moves = [
         LifecycleMove(
             tenant_id=device.tenant_id,

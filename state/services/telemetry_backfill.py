@@ -37,7 +37,7 @@ _INSERT = f"""
     INSERT INTO state_telemetryrollup ({_COLUMNS})
     SELECT device_id, metric, {FINE}, at, tenant_id, mean - spread, mean + spread,
         mean * n, n, mean, at + interval '{FINE} seconds' * (n - 1) / n
-    FROM fine, samples
+    FROM fine, samples WHERE at >= %s
     UNION ALL
     SELECT device_id, metric, {COARSE}, to_timestamp(hour * {COARSE}), tenant_id,
         min(mean - spread), max(mean + spread), sum(mean) * n, count(*) * n,
@@ -60,21 +60,29 @@ class PastSeries:
 
 @transaction.atomic
 def backfill_rollups(
-    series: Sequence[PastSeries], *, first_at: datetime, samples: int
+    series: Sequence[PastSeries],
+    *,
+    first_at: datetime,
+    fine_from: datetime,
+    samples: int,
 ) -> int:
     """Insert rollups of five minutes and of hours; return how many.
 
     ``first_at`` is the start of the first bucket of every series, ``samples`` the
-    number of values in a bucket. A bucket that exists stays as it is: it has real
-    values. Latest values, alarms and presence do not change.
+    number of values in a bucket. Before ``fine_from`` only hours are kept. A bucket
+    that exists stays as it is: it has real values. Latest values, alarms and presence
+    do not change.
     """
     total = 0
     for start in range(0, len(series), BATCH):
-        total += _insert(series[start : start + BATCH], first_at, samples)
+        batch = series[start : start + BATCH]
+        total += _insert(batch, first_at, fine_from, samples)
     return total
 
 
-def _insert(series: Sequence[PastSeries], first_at: datetime, samples: int) -> int:
+def _insert(
+    series: Sequence[PastSeries], first_at: datetime, fine_from: datetime, samples: int
+) -> int:
     length = len(series[0].means)
     if any(len(one.means) != length for one in series):
         raise ValueError("all series must have the same number of buckets")
@@ -91,6 +99,6 @@ def _insert(series: Sequence[PastSeries], first_at: datetime, samples: int) -> i
             [one.spread for one in series],
             *(first, length, first, length),
             [mean for one in series for mean in one.means],
-            *(length, samples),
+            *(length, samples, fine_from),
         ],
     )

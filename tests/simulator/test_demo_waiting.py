@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from iotplatform.management.commands import simulate
 from iotplatform.simulator.demo.fleet import demo_devices
-from iotplatform.simulator.demo.history import load_past
 from iotplatform.simulator.demo.load import load_fleet
 from iotplatform.simulator.demo.replay import Said, hear
 from iotplatform.simulator.demo.targets import list_simulated_across_tenants
@@ -31,11 +29,6 @@ HEALTHY = next(d.uid for d in demo_devices(30) if d.profile == "healthy")
 TROUBLED = [d.uid for d in demo_devices(30) if d.is_troubled]
 
 
-@pytest.fixture(autouse=True)
-def _files(tmp_path: Path, settings: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path / "media"
-
-
 def beat_of_bridge(at: datetime, *, read_up_to: datetime | None) -> None:
     """A bridge has the slot; None: its broker has not taken its subscription yet."""
     beat([Beat(1, "bridge:1", read_up_to, 0, 0, 0, 0.0, 0.0)], now=at)
@@ -44,7 +37,6 @@ def beat_of_bridge(at: datetime, *, read_up_to: datetime | None) -> None:
 def load_and_report(*, all_but: str) -> None:
     """Every device of the fleet but one has started."""
     load_fleet(30, key=KEY)
-    load_past(demo_devices(30), heard_at=None, now=BEGAN)
     birth = {"status": "online", "boot": 1}
     uids = list_simulated_across_tenants().exclude(uid=all_but)
     fleet = uids.values_list("uid", "gateway__uid")

@@ -15,9 +15,11 @@ FIRST = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def fill(device: Device, means: list[float | None]) -> int:
+def fill(
+    device: Device, means: list[float | None], *, fine_from: datetime = FIRST
+) -> int:
     one = PastSeries(device.pk, "temperature", means, spread=0.5)
-    return backfill_rollups([one], first_at=FIRST, samples=5)
+    return backfill_rollups([one], first_at=FIRST, fine_from=fine_from, samples=5)
 
 
 def test_buckets_of_five_minutes_and_of_hours_are_inserted(db: None) -> None:
@@ -53,8 +55,18 @@ def test_a_bucket_that_has_values_stays_as_it_is(db: None) -> None:
     assert [row.last for row in fine] == [20.0, 41.0]
 
 
+def test_before_a_moment_only_hours_are_kept(db: None) -> None:
+    device = DeviceFactory.create()
+
+    fill(device, [20.0, 21.0, 22.0], fine_from=FIRST + 10 * MINUTE)
+
+    rows = TelemetryRollup.objects.filter(device=device)
+    assert [row.last for row in rows.filter(step=300)] == [22.0]
+    assert [row.count for row in rows.filter(step=3_600)] == [15]
+
+
 def test_a_start_within_a_bucket_is_refused(db: None) -> None:
     one = PastSeries(DeviceFactory.create().pk, "temperature", [20.0], spread=0.0)
 
     with pytest.raises(ValueError, match="not the start of a bucket"):
-        backfill_rollups([one], first_at=FIRST + MINUTE, samples=5)
+        backfill_rollups([one], first_at=FIRST + MINUTE, fine_from=FIRST, samples=5)

@@ -42,6 +42,8 @@ SHORTEST_GAP = timedelta(minutes=15)
 # Devices whose telemetry is kept: two thousand rows each would fill a disk for a fleet
 # of a size that nobody looks at one by one.
 MOST_MEASURED = 2_000
+# What the charts of up to 24 hours show; longer ones show hours.
+FINE_SPAN = timedelta(hours=26)
 LAST_MEASURED = timedelta(minutes=20)
 SECOND = timedelta(seconds=1)
 
@@ -191,6 +193,7 @@ def _measure(pasts: Sequence[Past], since: datetime, until: datetime) -> None:
             )
         ],
         first_at=datetime.fromtimestamp(starts.start, UTC),
+        fine_from=until - FINE_SPAN,
         samples=SAMPLES,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Manager, QuerySet
+from django.utils import timezone
 
 from iotplatform.simulator.demo.catalogue import (
     BATCHES,
@@ -23,6 +25,7 @@ from iotplatform.simulator.demo.catalogue import (
     SPACES_SITE,
     TENANTS,
 )
+from iotplatform.simulator.demo.connectivity_history import SPAN
 from iotplatform.simulator.demo.fleet import BLOCK, DemoDevice, demo_devices
 from iotplatform.simulator.demo.places import PLACES
 from iotplatform.simulator.secrets import device_secret
@@ -47,6 +50,7 @@ from registry.services.products import create_batch, create_product, create_revi
 from registry.services.spaces import create_space
 from registry.services.tenants import create_tenant
 
+REGISTERED_BEFORE = timedelta(hours=1)
 # Whole blocks, so that a gateway and its children come in one transaction.
 BATCH = 200 * BLOCK
 T = TypeVar("T")
@@ -189,7 +193,9 @@ def _load_devices(batch: list[DemoDevice]) -> set[str]:
         )
         drafts.setdefault(device.tenant, []).append(draft)
     for tenant in Tenant.objects.filter(slug__in=drafts):
-        register_devices(tenant=tenant, drafts=drafts[tenant.slug])
+        # Before their past begins.
+        at = timezone.now() - SPAN - REGISTERED_BEFORE
+        register_devices(tenant=tenant, drafts=drafts[tenant.slug], now=at)
     return set(uids) - known
 
 

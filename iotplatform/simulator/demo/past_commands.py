@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,51 +22,68 @@ from iotplatform.simulator.demo.replay import (
 from iotplatform.simulator.profiles import NEW_FIRMWARE
 
 SECOND = timedelta(seconds=1)
-# Later than any step of the commands below times out.
+# Later than any step of the commands below times out; what waits for longer stays open.
 LATER = timedelta(minutes=35)
 ONE_TRY = {"attempts": 1}
 Params = dict[str, Any]
-# What the operator asked of sensors that are well: hours ago, command, the answer.
-ASKED: tuple[tuple[float, str, Params, str], ...] = (
-    (16, "identify", {"seconds": 10}, DOES),
-    (15, "set_config", {"led": "dim"}, DOES),
-    (14, "set_config", {"interval": 0}, f"{REJECTS}: interval: 1 to 3600 seconds"),
-    (13, "update_firmware", {"version": NEW_FIRMWARE}, DOES_NOT_APPLY),
-    (12, "reboot", {}, f"{FAILS}: watchdog"),
-    (11, "reboot", {}, HANGS),
-    (10, "reboot", {}, SILENT),
+Asked = tuple[str, Params, str]  # a command, and how the device answers
+# What the operator asked of sensors that are well, one each: hours ago, and what.
+ROUNDS: tuple[tuple[float, tuple[Asked, ...]], ...] = (
+    (
+        16,
+        (
+            ("identify", {"seconds": 10}, DOES),
+            ("set_config", {"led": "dim"}, DOES),
+            ("set_config", {"interval": 0}, f"{REJECTS}: interval: 1 to 3600 seconds"),
+            ("update_firmware", {"version": NEW_FIRMWARE}, DOES_NOT_APPLY),
+        ),
+    ),
+    (
+        12,
+        (
+            ("reboot", {}, f"{FAILS}: watchdog"),
+            ("reboot", {}, HANGS),
+            ("reboot", {}, SILENT),
+        ),
+    ),
 )
-# What the operator tried on the first of the troubled; it helped nothing.
-TRIED: tuple[tuple[float, str, Params, str], ...] = (
-    (8, "reboot", {}, HANGS),
-    (7, "update_firmware", {"version": NEW_FIRMWARE}, f"{FAILS}: too_hot_to_write"),
+# What they tried on the first of the troubled; it helped nothing.
+TRIED: tuple[tuple[float, Asked], ...] = (
+    (8, ("reboot", {}, HANGS)),
+    (7, ("update_firmware", {"version": NEW_FIRMWARE}, f"{FAILS}: too_hot_to_write")),
 )
 
 
 def send_commands(cast: Cast) -> None:
     """Send them, in the order of time."""
-    for number, (hours, name, params, answer) in enumerate(ASKED):
-        _ask(cast, cast.a_well_one(number), name, params, hours, answer)
-    _supersede(cast, cast.a_well_one(len(ASKED)))
-    for hours, name, params, answer in TRIED:
-        for uid in cast.troubled[:2]:
-            _ask(cast, uid, name, params, hours, answer)
-    _cancel(cast, cast.a_well_one(len(ASKED) + 1))
+    number = 0
+    for hours, asked in ROUNDS:
+        uids = [cast.a_well_one(number + place) for place in range(len(asked))]
+        _ask(cast, list(zip(uids, asked, strict=True)), hours=hours)
+        number += len(asked)
+    _supersede(cast, cast.a_well_one(number))
+    for hours, one in TRIED:
+        _ask(cast, [(uid, one) for uid in cast.troubled[:2]], hours=hours)
+    _cancel(cast, cast.a_well_one(number + 1))
     if silent := cast.not_installed():
         _expire(cast, silent)
-        _ask(cast, silent, "set_config", {"interval": 120}, 3, SILENT)
+        _ask(cast, [(silent, ("set_config", {"interval": 120}, SILENT))], hours=3)
 
 
-def _ask(
-    cast: Cast, uid: str, name: str, params: Params, hours: float, answer: str
-) -> None:
-    """Send one command, let the device answer, and wait until its time is over."""
+def _ask(cast: Cast, asked: Sequence[tuple[str, Asked]], *, hours: float) -> None:
+    """Send commands, let the devices answer, and wait until their time is over."""
     at = cast.ago(hours=hours)
-    policy = None if answer == DOES or name == "set_config" else ONE_TRY
-    _request(cast, uid, name, params, at, policy)
-    cast.speakers.ids.setdefault(uid, cast.device(uid).pk)
-    cast.speakers.deliver([uid], at=at + SECOND, answers={uid: answer})
-    tick(at + LATER)
+    sent = []
+    for uid, (name, params, answer) in asked:
+        policy = None if answer == DOES or name == "set_config" else ONE_TRY
+        sent.append(_request(cast, uid, name, params, at, policy).pk)
+        cast.speakers.ids.setdefault(uid, cast.device(uid).pk)
+        at += 3 * SECOND
+    answers = {uid: answer for uid, (_name, _params, answer) in asked}
+    cast.speakers.deliver(list(answers), at=at, answers=answers)
+    due = Command.objects.filter(pk__in=sent, due_at__lt=at + LATER)
+    for moment in sorted({moment for (moment,) in due.values_list("due_at") if moment}):
+        tick(moment)
 
 
 def _request(

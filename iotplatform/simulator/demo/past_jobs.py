@@ -15,12 +15,10 @@ from iotplatform.simulator.demo.replay import (
     HANGS,
     REJECTS,
     SILENT,
-    tick,
 )
 from iotplatform.simulator.profiles import NEW_FIRMWARE
 
 MINUTE = timedelta(minutes=1)
-STEP = 5 * MINUTE
 MOST_STEPS = 20
 MEMBERS_OF_RESTART = 12
 NEVER_STOP: dict[str, Any] = {"failure_threshold": 1.0, "success_threshold": 0.0}
@@ -34,7 +32,7 @@ def turn_lights_off(cast: Cast) -> None:
         name="Status lights off",
         uids=uids,
         command={"name": "set_config", "params": {"led": "off"}},
-        rollout={"canary": min(2, len(uids) - 1), "wave_size": 20},
+        rollout={"canary": min(2, len(uids) - 1), "wave_size": 50},
         at=cast.ago(hours=66),
     )
 
@@ -96,9 +94,7 @@ def _run(
     at += MINUTE
     start_job(job=job, actor=cast.operator, now=at)
     for _ in range(MOST_STEPS):
-        at += MINUTE / 2
+        at += MINUTE
         if not advance_job(job.pk, now=at):
             return  # completed, or stopped
-        if cast.speakers.deliver(uids, at=at, answers=answers or {}):
-            at += STEP
-            tick(at)
+        cast.speakers.deliver(uids, at=at, answers=answers or {})

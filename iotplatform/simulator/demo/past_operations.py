@@ -75,8 +75,8 @@ def save_cohorts(cast: Cast) -> None:
         save_cohort(tenant=cast.tenant, name=name, query=query, actor=cast.operator)
 
 
-def announce_maintenance(cast: Cast) -> None:
-    """Work at a device that is over, and work at a site that goes on."""
+def replace_a_battery(cast: Cast) -> None:
+    """Work at a device, which is over."""
     open_window(
         tenant=cast.tenant,
         devices=[cast.device(cast.a_well_one(3))],
@@ -85,6 +85,10 @@ def announce_maintenance(cast: Cast) -> None:
         reason="New battery",
         by=cast.manager,
     )
+
+
+def replace_a_switch(cast: Cast) -> None:
+    """Work at a site, which goes on."""
     open_window(
         tenant=cast.tenant,
         sites=[Site.objects.get(tenant=cast.tenant, slug=MAINTAINED_SITE)],

@@ -81,7 +81,8 @@ def hear(messages: Iterable[Said], *, at: datetime) -> None:
                     uid=error.uid,
                 )
             )
-    ingest_batch(uplinks, dead, now=at)
+    if uplinks or dead:
+        ingest_batch(uplinks, dead, now=at)
 
 
 def tick(at: datetime) -> None:
@@ -132,6 +133,9 @@ class PastDevices:
             now=at,
             device_ids=[self.ids[uid] for uid in uids],
         )
+        if not sent:
+            tick(at)
+            return 0
         mark_sent([(one.command_id, one.token) for one in sent], at + SECOND)
         by_answer: dict[str, list[OutgoingCommand]] = defaultdict(list)
         for one in sent:
@@ -139,8 +143,8 @@ class PastDevices:
         heard = [one for how in by_answer.keys() - {SILENT} for one in by_answer[how]]
         hear([_acknowledgement(one, answers) for one in heard], at=at + 2 * SECOND)
         ended = [one for how in (DOES, DOES_NOT_APPLY, FAILS) for one in by_answer[how]]
-        hear([_result(one, answers) for one in ended], at=at + 8 * SECOND)
-        hear(self._apply(by_answer[DOES]), at=at + 9 * SECOND)
+        results = [_result(one, answers) for one in ended]
+        hear([*results, *self._apply(by_answer[DOES])], at=at + 8 * SECOND)
         tick(at + 10 * SECOND)
         return len(sent)
 

@@ -15,9 +15,10 @@ from iotplatform.simulator.demo.past_jobs import (
     turn_lights_off,
 )
 from iotplatform.simulator.demo.past_operations import (
-    announce_maintenance,
     keep_bad_messages,
     raise_alarms,
+    replace_a_battery,
+    replace_a_switch,
     save_cohorts,
     upload_firmware,
     watch_values,
@@ -38,11 +39,12 @@ def tell_story(
     # In the order of time: ids are given in it, and presence never goes back.
     upload_firmware(cast)
     save_cohorts(cast)
-    announce_maintenance(cast)
     turn_lights_off(cast)
     install_on_the_bad_batch(cast)
+    replace_a_battery(cast)
     watch_values(cast)
     raise_alarms(cast)
     restart_after_the_network_change(cast)
     send_commands(cast)
     keep_bad_messages(cast)
+    replace_a_switch(cast)
