@@ -159,7 +159,7 @@ def test_an_impossible_transfer_is_refused_and_changes_nothing() -> None:
     DeviceFactory(tenant=to.tenant, serial="S-1")
     command = ask(online_unit(), "reboot")
 
-    with pytest.raises(Conflict, match="gateway of 1 devices"):
+    with pytest.raises(Conflict, match="gateway of 1 device:"):
         transfer(gateway, to)
     for wrong, field in (
         (to, "serial"),
