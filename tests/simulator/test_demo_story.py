@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.test import override_settings
 
 from commands.models import Command, Job
 from commands.selectors.job_tallies import tally_jobs
 from fleet.models import Cohort
-from iotplatform.simulator.demo import history
 from iotplatform.simulator.demo.fleet import SEED, demo_devices
 from iotplatform.simulator.demo.history import load_past
 from iotplatform.simulator.demo.load import load_fleet
@@ -22,13 +23,12 @@ from iotplatform.simulator.device import SimulatedDevice
 from iotplatform.simulator.memory import Memory
 from iotplatform.simulator.profiles import PROFILES
 from iotplatform.simulator.targets import Target
-from registry.models import Device, FirmwareRelease
+from registry.models import FirmwareRelease
 from state.models import (
     Alarm,
     AlarmRule,
     DeadLetter,
     MaintenanceWindow,
-    Presence,
     Risk,
     TelemetryRollup,
     Twin,
@@ -65,9 +65,22 @@ def _files(tmp_path: Path, settings: Any) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
 
 
-def test_the_demo_has_lived_for_three_days(db: None) -> None:
-    load(50)
+@pytest.fixture(scope="module")
+def lived(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
+) -> Iterator[None]:
+    """A fleet of fifty and its past, which several tests read."""
+    with (
+        override_settings(MEDIA_ROOT=tmp_path_factory.mktemp("media")),
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+    ):
+        load(50)
+        yield
+        transaction.set_rollback(True)
 
+
+def test_the_demo_has_lived_for_three_days(lived: None, db: None) -> None:
     done = Job.objects.get(name="Status lights off")
     stopped = Job.objects.get(name__startswith="Firmware")
     restart = Job.objects.get(name__startswith="Restart")
@@ -108,9 +121,7 @@ def test_the_demo_has_lived_for_three_days(db: None) -> None:
     assert set(releases) == {"1.4.2", "1.5.0"}
 
 
-def test_live_devices_go_on_where_the_past_ended(db: None) -> None:
-    load(30)
-
+def test_live_devices_go_on_where_the_past_ended(lived: None, db: None) -> None:
     assert not has_spoken_across_tenants()
     targets = {target.uid: target for target in demo_targets_across_tenants()}
 
@@ -121,7 +132,7 @@ def test_live_devices_go_on_where_the_past_ended(db: None) -> None:
         assert reported["interval"] == 60
         assert targets[uid].firmware == reported["firmware"]
         assert targets[uid].config == {k: reported[k] for k in reported.keys() - own}
-    troubled = {device.uid for device in demo_devices(30) if device.is_troubled}
+    troubled = {device.uid for device in demo_devices(50) if device.is_troubled}
     assert troubled == {
         uid
         for uid, target in targets.items()
@@ -133,66 +144,19 @@ def test_live_devices_go_on_where_the_past_ended(db: None) -> None:
 
 
 def test_telemetry_fills_three_days_and_troubled_sensors_are_always_warmer(
-    db: None,
+    lived: None, db: None
 ) -> None:
-    load(30)
-
     rows = TelemetryRollup.objects.filter(metric="temperature", step=300)
     assert rows.filter(at__lt=NOW - timedelta(hours=25)).exists()
     assert rows.filter(at__gt=NOW - timedelta(minutes=10)).exists()
-    troubled = [device.uid for device in demo_devices(30) if device.is_troubled]
+    troubled = [device.uid for device in demo_devices(50) if device.is_troubled]
     warm = rows.filter(device__uid__in=troubled)
     others = rows.exclude(device__uid__in=troubled)
     coolest = min(warm.values_list("minimum", flat=True))
     assert max(others.values_list("maximum", flat=True)) < 31 < 32 < coolest
-    counts = set(rows.values_list("count", flat=True))
-    assert counts == {5, 6}
+    hours = timedelta(hours=1)
+    whole = rows.filter(at__range=(NOW - 25 * hours, NOW - hours))
+    assert set(whole.values_list("count", flat=True)) == {5, 6}
     hour = TelemetryRollup.objects.filter(metric="temperature", step=3_600)
     assert hour.filter(at__lt=NOW - timedelta(hours=71)).exists()
     assert hour.order_by("-count").values_list("count", flat=True).first() == 61
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-def test_a_load_that_is_killed_is_completed_by_the_next_one(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "BATCH", 20)
-    lived_through = history._live_through
-    calls = iter([lived_through, None])
-
-    def kill_the_second(*args: Any) -> int:
-        if (go_on := next(calls)) is None:
-            raise Killed
-        return go_on(*args)
-
-    monkeypatch.setattr(history, "_live_through", kill_the_second)
-    with pytest.raises(Killed):
-        load(40)
-    half = set(Presence.objects.values_list("device__uid", flat=True))
-    monkeypatch.setattr(history, "_live_through", lived_through)
-
-    heard_at = history.last_heard_at()
-    load_fleet(40, key=KEY)
-    load_past(demo_devices(40), heard_at=heard_at, now=NOW + timedelta(minutes=1))
-
-    whole = set(Presence.objects.values_list("device__uid", flat=True))
-    assert half < whole == {target.uid for target in demo_targets_across_tenants()}
-    assert Job.objects.count() == 3
-    rows = TelemetryRollup.objects.filter(metric="temperature", step=3_600)
-    hours = Counter(rows.values_list("device__uid", flat=True))
-    sensors = Device.objects.filter(uid__in=whole, product__slug="sensor-s1")
-    assert {hours[uid] for uid in sensors.values_list("uid", flat=True)} <= {72, 73}
-
-
-@pytest.mark.parametrize("size", [1, 5, 11])
-def test_a_fleet_too_small_for_a_part_of_the_story_is_loaded(
-    db: None, size: int
-) -> None:
-    load(size)
-
-    load_past(demo_devices(size), heard_at=NOW, now=NOW)
-
-    assert Presence.objects.count() == len(demo_targets_across_tenants())
