@@ -8,8 +8,17 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    from iotplatform.database.rights import refused_connection
+
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        refusal = refused_connection(error)
+        if not refusal:
+            raise
+        sys.exit(refusal)
 
 
 if __name__ == "__main__":

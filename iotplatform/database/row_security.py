@@ -67,7 +67,7 @@ BEGIN
         -- the owner is bound by row security as well. If somebody else made the role,
         -- they have granted it, or this GRANT fails and says why.
         IF NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
-                WHERE r.rolname = name AND m.member = current_user::regrole
+                WHERE r.rolname = name AND m.member = quote_ident(current_user)::regrole
                 AND (to_jsonb(m) ->> 'set_option') IS DISTINCT FROM 'false'
                 AND (to_jsonb(m) ->> 'inherit_option') IS DISTINCT FROM 'true') THEN
             EXECUTE format('GRANT %%I TO CURRENT_USER', name) || options;

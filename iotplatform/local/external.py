@@ -9,11 +9,14 @@ import psutil
 import psycopg
 import redis
 
+from iotplatform.database.rights import missing_rights
+from iotplatform.database.row_security import ROLES
 from iotplatform.local.errors import SetupError
 from iotplatform.local.ports import answers
 
 STORE_URLS = ("DATABASE_URL", "REDIS_URL", "MQTT_URL")
 SECONDS = 5
+PROBE = "iotplatform:probe"
 
 
 def original_environment() -> dict[str, str]:
@@ -61,12 +64,11 @@ def _check_database(url: str) -> None:
     host, port = _where("DATABASE_URL", url, 5432)
     try:
         with psycopg.connect(url, connect_timeout=SECONDS) as connection:
-            version = connection.info.server_version
+            refused = missing_rights(connection.cursor(), ROLES)
     except psycopg.Error as error:
         raise _refuse("DATABASE_URL", host, port, error) from error
-    if version < 150000:
-        why = f"it is PostgreSQL {version // 10000}, but 15 or newer is needed."
-        raise _refuse("DATABASE_URL", host, port, why)
+    if refused:
+        raise SetupError(f"DATABASE_URL names {host} port {port}. {refused}")
 
 
 def _check_redis(url: str) -> None:
@@ -76,6 +78,10 @@ def _check_redis(url: str) -> None:
             url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
         )
         client.ping()
+        # A replica, a full server or a user with few rights answers, but refuses these.
+        client.set(PROBE, "1", ex=1)
+        client.publish(PROBE, "")
+        client.delete(PROBE)
         client.close()
     except (redis.RedisError, ValueError) as error:
         raise _refuse("REDIS_URL", host, port, error) from error

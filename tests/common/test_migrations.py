@@ -1,23 +1,24 @@
-"""All our migrations can be reversed, and applied again with the same result."""
+"""An ordinary owner of a database migrates it, goes back, and migrates it again."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
-from django.db import connection
-from psycopg import sql
+
+from iotplatform.local.errors import SetupError
+from iotplatform.local.external import check_reachable
+from tests.common.ordinary_server import ordinary_server
 
 BASE = Path(__file__).resolve().parents[2]
 APPS = ("console", "fleet", "commands", "state", "registry")
-SCRATCH = "scratch_of_migrations"
+ROLES_OF_OURS = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'iot_%'"
 CATALOGUE = """
     SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
             || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
@@ -46,28 +47,9 @@ CATALOGUE = """
 """
 
 
-@pytest.fixture
-def scratch(db: None) -> Iterator[psycopg.Connection[Any]]:
-    """An empty database beside the database of the tests."""
-    given = connection.get_connection_params()
-    given = {k: v for k, v in given.items() if k not in ("context", "cursor_factory")}
-    name = sql.Identifier(f"{SCRATCH}_{given['dbname']}")
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
-    with psycopg.connect(**given, autocommit=True) as beside:
-        beside.execute(drop)
-        beside.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        given["dbname"] = f"{SCRATCH}_{given['dbname']}"
-        with psycopg.connect(**given, autocommit=True) as found:
-            yield found
-        beside.execute(drop)
-
-
-def manage(scratch: psycopg.Connection[Any], *words: str) -> str:
-    """Run a command on the scratch database; return its output."""
-    at, name = connection.settings_dict, scratch.info.dbname
-    account = f"{at['USER']}:{quote(at['PASSWORD'], safe='')}"
-    url = f"postgres://{account}@{at['HOST'] or 'localhost'}:{at['PORT']}/{name}"
-    done = subprocess.run(
+def manage(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as the user and on the database of a URL."""
+    return subprocess.run(
         [sys.executable, "-Wi", "manage.py", *words],
         cwd=BASE,
         env=os.environ | {"DATABASE_URL": url},
@@ -75,6 +57,11 @@ def manage(scratch: psycopg.Connection[Any], *words: str) -> str:
         text=True,
         check=False,
     )
+
+
+def migrate(url: str, *words: str) -> str:
+    """Return the output."""
+    done = manage(url, "migrate", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -88,20 +75,56 @@ def of_ours(rows: set[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return sorted(row[:3] for row in rows if row[1].split("_")[0] in APPS)
 
 
-def test_all_migrations_can_be_reversed_and_applied_again(
-    scratch: psycopg.Connection[Any],
-) -> None:
-    manage(scratch, "migrate")
-    before = catalogue(scratch)
+def test_an_owner_without_rights_gets_the_sql_and_then_migrates_there_and_back() -> (
+    None
+):
+    with ordinary_server() as (url, admin):
+        # Given a server that was closed further, and that has tables of others.
+        admin.execute("ALTER SCHEMA public OWNER TO postgres")
+        admin.execute("CREATE TABLE theirs (id int)")
+        before = catalogue(admin)
+
+        # When the owner migrates, then it is told what is missing: all of it, at once.
+        refused = manage(url, "migrate")
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        assert 'The database "scratch" cannot be used by "Some owner"' in refused.stderr
+        assert "may not create roles" in refused.stderr
+        assert "does not own 1 tables (theirs" in refused.stderr
+        assert catalogue(admin) == before
+        assert admin.execute(ROLES_OF_OURS).fetchone() == (0,)
+
+        # As `make up` says it, before it starts anything.
+        with pytest.raises(SetupError, match=r"(?s)DATABASE_URL names .* create roles"):
+            check_reachable({"DATABASE_URL": url})
+
+        # When an administrator has run the SQL of the message, then all is well.
+        for statement in re.findall(r"^    (.*;)$", refused.stderr, re.MULTILINE):
+            admin.execute(statement)
+        check_reachable({"DATABASE_URL": url})
+        assert_migrates_there_and_back(url, admin)
+
+        # No SQL helps against another encoding.
+        admin.execute(
+            "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0"
+            " LOCALE_PROVIDER libc LOCALE 'C'"
+        )
+        with pytest.raises(SetupError, match="encoding is LATIN1, but UTF8 is needed"):
+            check_reachable({"DATABASE_URL": url.replace("/scratch", "/latin")})
+
+
+def assert_migrates_there_and_back(url: str, admin: psycopg.Connection[Any]) -> None:
+    migrate(url)
+    before = catalogue(admin)
     assert len(of_ours(before)) > 500
 
-    manage(scratch, "migrate", "registry", "zero")  # and all that depends on it
-    assert of_ours(catalogue(scratch)) == []
+    migrate(url, "registry", "zero")  # and all that depends on it
+    assert of_ours(catalogue(admin)) == []
 
-    manage(scratch, "migrate")
-    again = catalogue(scratch)
+    migrate(url)
+    again = catalogue(admin)
 
     assert sorted(before - again) == []
     assert sorted(again - before) == []
-    assert "No migrations to apply" in manage(scratch, "migrate")
-    assert catalogue(scratch) == again
+    assert "No migrations to apply" in migrate(url)
+    assert catalogue(admin) == again

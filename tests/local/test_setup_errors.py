@@ -10,9 +10,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+import redis
+from django.conf import settings
+from django.db import OperationalError, connection
 
+from iotplatform.database.rights import refused_connection
 from iotplatform.local.accounts import Account, run_as
 from iotplatform.local.errors import SetupError
 from iotplatform.local.external import check_reachable, store_urls
@@ -124,6 +130,35 @@ def test_a_store_that_does_not_answer_is_reported_with_host_and_port(
 
     with pytest.raises(SetupError, match=f"{name} names 127.0.0.1 port {port}"):
         check_reachable({name: f"{scheme}://127.0.0.1:{port}/0"})
+
+
+def test_a_redis_user_that_may_not_write_is_reported_with_what_it_may_not() -> None:
+    user, url = "only-looks", urlsplit(settings.REDIS_URL)
+    server = redis.Redis.from_url(settings.REDIS_URL)
+    server.acl_setuser(
+        user, enabled=True, passwords=["+it"], keys=["*"], commands=["+@connection"]
+    )
+    address = f"redis://{user}:it@{url.hostname}:{url.port}/0"
+
+    try:
+        with pytest.raises(SetupError, match=r"REDIS_URL names .*no permissions .*set"):
+            check_reachable({"REDIS_URL": address})
+    finally:
+        server.acl_deluser(user)
+
+
+def test_a_command_whose_connection_is_refused_says_why(db: None) -> None:
+    params = connection.get_connection_params()
+    for name in ("cursor_factory", "context", "prepare_threshold"):
+        params.pop(name, None)
+
+    with pytest.raises(OperationalError) as error, connection.wrap_database_errors:
+        psycopg.connect(**params | {"options": "-c role=iot_other"})
+    refused = refused_connection(error.value)
+
+    assert "The database cannot be used" in refused
+    assert "manage.py migrate makes the roles" in refused
+    assert refused_connection(OperationalError("deadlock detected")) == ""
 
 
 def test_an_empty_address_means_the_embedded_store() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -64,6 +65,14 @@ def start(platform: Platform, *options: str, command: tuple[str, ...] = ()) -> N
 
 def nothing_runs(platform: Platform) -> bool:
     return not find_orphans(platform.data_dir)
+
+
+def test_a_start_prints_nothing_but_its_steps_and_addresses(platform: Platform) -> None:
+    shown, _, _ = platform.terminal.partition(READY)
+
+    # Ours are indented; the output of a library is not.
+    assert [line for line in shown.splitlines() if line and line[:2] != "  "] == []
+    assert re.search(r"(?m)^  Stores: \d+\.\d s$", shown)
 
 
 def test_no_file_is_readable_by_others_and_folders_above_keep_their_mode(
