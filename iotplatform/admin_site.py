@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 
 from registry.permissions import Right, tenants_where
 
+OWN_APPS = ("registry", "state", "commands", "fleet")
+
 
 class PlatformAdminSite(admin.AdminSite):
     """The default admin, for platform superusers and the tenants' own staff.
@@ -31,6 +33,12 @@ class PlatformAdminSite(admin.AdminSite):
         if user.is_superuser:
             return True
         return user.is_staff and bool(tenants_where(user, Right.MANAGE))
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Return the apps, our own first: the others are libraries."""
+        apps = super().get_app_list(request, app_label)
+        place = {label: number for number, label in enumerate(OWN_APPS)}
+        return sorted(apps, key=lambda app: place.get(app["app_label"], len(place)))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Redirect to the sign-in page of the console, which counts failed tries."""

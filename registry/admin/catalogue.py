@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -16,6 +16,20 @@ from registry.services import products
 
 class ProductForm(forms.ModelForm[Product]):
     """A product, and whether to change its schema despite unfitting devices."""
+
+    class Meta:
+        help_texts: ClassVar = {
+            "attributes_schema": "A JSON Schema of the attributes that devices of this"
+            ' product have: {"properties": {"battery_rev": {"type": "string",'
+            ' "searchable": true}}}. Searchable ones are fields of the fleet search.',
+            "metrics": 'What devices measure: a list such as [{"name": "temperature",'
+            ' "unit": "°C", "dead_band": 0.5}]. The index follows a change larger than'
+            " the dead band.",
+            "reported_keys": "Keys of the reported document that the search knows:"
+            ' a list such as ["interval", "modem.firmware"].',
+            "heartbeat_seconds": "Devices send a sign of life this often; after two"
+            " missed ones a device is suspect.",
+        }
 
     force = forms.BooleanField(
         required=False, label="Change the schema even if devices do not match it"

@@ -187,7 +187,7 @@ class MaintenanceWindowAdmin(ByDevice, OfTenants, ServiceAdmin[MaintenanceWindow
         for name, model in (("devices", Device), ("sites", Site)):
             if field := form.base_fields.get(name):
                 rows = self.admin_site._registry[model].get_queryset(request)
-                field.queryset = rows  # type: ignore[attr-defined]
+                field.queryset = rows
         return form
 
     def save_model(

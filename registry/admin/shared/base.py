@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,10 +22,36 @@ if TYPE_CHECKING:
     from registry.models import User
 
 Row = TypeVar("Row", bound=Model)
+FEWEST_LINES, MOST_LINES = 4, 24
+# What a form begins and ends with; between them, the order of the model.
+FIRST = ("uid", "slug", "username", "tenant", "name")
+LAST = ("public_id", "created_at", "updated_at")
+
+
+class DocumentWidget(forms.Textarea):
+    """A box for JSON: a fixed-width face, and as many lines as the document has."""
+
+    def __init__(self) -> None:
+        super().__init__({"class": "vLargeTextField", "spellcheck": "false"})
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        lines = str(context["widget"]["value"] or "").count("\n") + 2
+        own = context["widget"]["attrs"]
+        own["rows"] = min(max(lines, FEWEST_LINES), MOST_LINES)
+        return context
 
 
 class DocumentField(forms.JSONField):
     """A JSON document that a table can store; REST's parser has the same rules."""
+
+    widget = DocumentWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the document over several lines; refused text as it was typed."""
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False, cls=self.encoder)
 
     def to_python(self, value: Any) -> Any:
         """Return the document; refuse NUL, lone surrogates and deep nesting."""
@@ -60,11 +87,37 @@ class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Show a refusal instead of failing; nothing was written."""
+        """Show a refusal beside the fields that it names; nothing was written."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Problem as refusal:
-            return refused(self, request, refusal)
+            if request.method != "POST":
+                return refused(self, request, refusal)
+            request.refusal = refusal  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Row | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return the form; after a refusal, one that shows it and keeps the input."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        refusal = getattr(request, "refusal", None)
+        return form if refusal is None else _showing(form, refusal)
+
+    def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        """Begin with what identifies a row, also where it is fixed."""
+        given = list(super().get_fields(request, obj))
+        if self.fields:
+            return given
+        model = [
+            field.name for field in self.opts.get_fields() if field.name not in LAST
+        ]
+        order = list(dict.fromkeys([*FIRST, *model, *given]))
+        return sorted(given, key=lambda name: (name in LAST, order.index(name)))
 
     def delete_view(
         self,
@@ -83,6 +136,20 @@ class ServiceAdmin(Bounded, admin.ModelAdmin[Row]):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+
+def _showing(form: Any, refusal: Problem) -> Any:
+    """Return the form with the refusal of a service as its errors."""
+
+    class RefusedForm(form):  # type: ignore[misc]
+        def _post_clean(self) -> None:
+            super()._post_clean()
+            if refusal.errors:
+                add_errors(self, refusal.errors)
+            else:
+                self.add_error(None, refusal.detail)
+
+    return RefusedForm
 
 
 def actor_of(request: HttpRequest) -> User:
