@@ -16,6 +16,7 @@ from django.test import RequestFactory
 
 from registry.models import User
 from tests.isolation.routes import PARAMETER, Kind, kind_of, path_to, routes
+from tests.pages.full_data import TROUBLED
 from tests.pages.walk import DARK_AND_NARROW, LIGHT_AND_WIDE, Look, walk
 from tests.pages.world import World, session_of
 
@@ -50,7 +51,7 @@ ARGUMENTS: dict[str, Callable[[World], str]] = {
     "admin/registry/user/<id>/password/": lambda world: str(world.superuser.pk),
 }
 QUERIES = {
-    "fleet/": ["", "?q=tag:x"],
+    "fleet/": ["", "?q=tag:x", TROUBLED],
     "jobs/new/": ["?q=*"],
 }
 

@@ -20,6 +20,7 @@ from playwright.async_api import (
 
 from iotplatform.local.setup.test_packages import find_browser
 from tests.conftest import CHROMIUM_OPTIONS
+from tests.pages.widths import too_wide
 
 T = TypeVar("T")
 
@@ -47,6 +48,10 @@ class Look:
     width: int
     height: int
     scheme: str
+
+    @property
+    def is_light(self) -> bool:
+        return self.scheme == "light"
 
 
 LIGHT_AND_WIDE = Look("light and wide", 1440, 900, "light")
@@ -115,6 +120,7 @@ async def _walk_pages(
                     tab.faults.append(f"{beyond} px beyond {look.width}")
                 if not path.startswith(("/admin/", "/api/")):
                     tab.faults += await _barriers(tab.page)
+                    tab.faults += await too_wide(tab.page) if look.is_light else []
             except Exception as error:
                 tab.faults.append(str(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)

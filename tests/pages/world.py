@@ -36,6 +36,7 @@ from tests.console.jobs import launch
 from tests.factories import ProductFactory, SiteFactory, TenantFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_presence, make_risk, make_twin
 from tests.isolation.rows import Rows
+from tests.pages.full_data import add_full_data
 from tests.state.test_alarm_rules import rule_for
 
 PASSWORD = "a-password-of-the-walk"
@@ -111,6 +112,7 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
         )
         _measure(device, now)
     device = fleet.devices[0]
+    add_full_data(fleet, site)
     job = launch(fleet, "*")
     return {
         Device: device,

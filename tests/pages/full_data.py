@@ -1,0 +1,60 @@
+"""Long and many values, so that the pages are as wide as they ever get."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import quote
+
+from django.utils import timezone
+
+from registry.models import Site
+from tests.console.conftest import Fleet
+from tests.factories import BatchFactory, HardwareRevisionFactory, SpaceFactory
+from tests.fleet.rows import make_alarm, make_presence, make_risk, make_twin
+from tests.state.scene import announce
+
+QUERY = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
+# A search whose matches have a likely cause and shared traits.
+TROUBLED = f"?q={quote(QUERY)}"
+DEVICES = 8
+MESSAGE = "The temperature is above the limit since the door was opened. " * 3
+
+
+def add_full_data(fleet: Fleet, site: Site) -> None:
+    """Add devices of one batch with the same trouble, long names and many marks."""
+    product = fleet.devices[0].product
+    revision = HardwareRevisionFactory.create(
+        tenant=fleet.tenant, product=product, slug="rev-b-with-the-long-antenna"
+    )
+    batch = BatchFactory.create(
+        tenant=fleet.tenant, hardware_revision=revision, slug="2025-11-shenzhen-line-4"
+    )
+    space = SpaceFactory.create(
+        tenant=fleet.tenant, site=site, slug="upper-floor-cold-room-2"
+    )
+    made = [
+        fleet.add(
+            f"cold-store-{number:06}-by-the-north-door",
+            name=f"Cold store {number} by the north door, upper shelf",
+            site=site,
+            product=product,
+            hardware_revision=revision,
+            batch=batch,
+            space=space,
+        )
+        for number in range(DEVICES)
+    ]
+    for device in made:
+        make_presence(
+            device,
+            connectivity="offline",
+            cause="missed_heartbeats",
+            disconnects_72h=1_207,
+        )
+        make_twin(device, firmware="1.4.12-rc.3+build.2207", reported={"interval": 10})
+        make_risk(device, 87, flapping=40, unacked=30)
+        make_alarm(device, code="temperature-above-the-limit", message=MESSAGE)
+        fleet.command(device, "set_config", interval=30)
+    now = timezone.now()
+    reason = "Exchange of all filters of the upper floor"
+    announce(*made, begin=now, end=now + timedelta(hours=4), reason=reason)
