@@ -7,7 +7,7 @@ from typing import Any
 
 from axes.helpers import get_cool_off
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -41,7 +41,9 @@ def unknown_path(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if is_for_scripts(request):
         return problem_response(request, 400, "The request is not valid.")
-    return defaults.bad_request(request, exception)
+    # Only what our own code raises is fit to be read.
+    reason = str(exception) if isinstance(exception, BadRequest) else ""
+    return render(request, "400.html", {"reason": reason}, status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:

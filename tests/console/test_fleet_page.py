@@ -103,7 +103,7 @@ def test_a_wrong_field_is_marked_with_a_suggestion(acme: Fleet) -> None:
     assert meant.replace("%20", "+") in text
 
 
-@pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "\x00", "(" * 99])
+@pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "(" * 99])
 def test_an_invalid_query_is_answered_with_an_error(acme: Fleet, q: str) -> None:
     answer = open_fleet(acme.client(), q)
 

@@ -42,3 +42,17 @@ def console_pages() -> list[URLPattern]:
         for row in console.url_patterns
         if isinstance(row, URLPattern) and "<" not in str(row.pattern)
     ]
+
+
+@pytest.mark.django_db
+def test_a_refused_address_is_answered_with_a_page_that_says_why() -> None:
+    client = Client()
+    client.force_login(MembershipFactory.create(role="admin").user)
+
+    by_nul = client.get("/fleet/", {"q": NUL})
+    by_host = client.get("/fleet/", headers={"Host": "elsewhere.example"})
+
+    assert "cannot contain NUL" in by_nul.content.decode()
+    assert by_host.status_code == 400
+    assert "elsewhere.example" not in by_host.content.decode()
+    assert "The server cannot read it" in by_host.content.decode()

@@ -24,7 +24,11 @@ SCRIPT = """
   for (const part of document.querySelectorAll("td details, details.reveal"))
     part.open = true;
   const root = document.scrollingElement;
-  if (past(root) > 0) tell(`${past(root)} px beyond the window`, root);
+  if (past(root) > 0) {
+    const right = (node) => node.getBoundingClientRect().right;
+    const widest = nodes("body *").reduce((a, b) => (right(b) > right(a) ? b : a));
+    tell(`${past(root)} px beyond the window`, widest);
+  }
   const boxes = ".main > *, .card, .facet, :is(.fleet, .job, .device, .two) > *";
   for (const box of nodes(boxes)) {
     const style = getComputedStyle(box);
