@@ -24,13 +24,18 @@ MOST_HINTS = 3
 SIMPLE = re.compile(r"\w[\w.-]*")  # a dash in front would mean NOT
 
 
+def has_bare_word(conditions: Sequence[Clause]) -> bool:
+    """Whether a condition is words without a field."""
+    return any(_is_bare(clause) for clause in conditions)
+
+
 def value_hints(
     conditions: Sequence[Clause], facets: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> list[str]:
     """Return queries with ``field:value`` in place of a word that is such a value."""
     found = []
     for clause in conditions:
-        if not isinstance(clause.node, Words) or clause.node.field is not None:
+        if not isinstance(clause.node, Words) or not _is_bare(clause):
             continue
         for field, value in _fields_with(clause.node.words, facets):
             meant = field_clause(field, value)
@@ -49,6 +54,10 @@ def find_query(text: str) -> str:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         parts.append(f'"{escaped}"')
     return " OR ".join(parts)
+
+
+def _is_bare(clause: Clause) -> bool:
+    return isinstance(clause.node, Words) and clause.node.field is None
 
 
 def _fields_with(

@@ -1,8 +1,8 @@
-"""Search results as pages show them: rows with labels, shared traits with links."""
+"""Search results as pages show them: rows with labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -10,26 +10,13 @@ from django.urls import reverse
 
 from console.presenters.delivery_track import short_label, track_of
 from console.presenters.labels import ago, cause_label
-from console.presenters.shared_traits import find_shared_traits
-from fleet.query.clauses import Clause, field_clause, field_names, join_clauses
 from registry.selectors.products import list_searchable_attributes
 
 if TYPE_CHECKING:
     from fleet.selectors.search import SearchResult
     from registry.models import Tenant
 
-# Fields that may explain a set of devices; never the condition itself.
-TRAIT_LABELS = {
-    "gateway": "Gateway",
-    "firmware": "Firmware",
-    "site": "Site",
-    "region": "Region",
-    "product": "Product",
-    "adapter": "Adapter",
-    "cause": "Cause",
-    "lifecycle": "Lifecycle",
-}
-# Attributes that products declare come on top; more would slow the search down.
+# Attributes that products declare are facets too; more would slow the search down.
 MAX_ATTRIBUTES = 6
 
 
@@ -48,45 +35,6 @@ def attribute_fields(tenants: Sequence[Tenant]) -> dict[str, str]:
     """Return the searchable attributes: index field → label."""
     names = list_searchable_attributes(tenants=tenants)[:MAX_ATTRIBUTES]
     return {f"attr.{name}": name.replace("_", " ").capitalize() for name in names}
-
-
-def shared_trait_rows(
-    result: SearchResult,
-    whole: SearchResult,
-    conditions: Sequence[Clause],
-    sort: str = "",
-    *,
-    attributes: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """Return what the matches share, except the fields that the query names."""
-    labels = TRAIT_LABELS | dict(attributes)
-    asked = field_names(conditions)
-    here = {
-        name: rows
-        for name, rows in result.facets.items()
-        if name in labels and name not in asked
-    }
-    found = find_shared_traits(
-        here, total=result.total, fleet=whole.facets, fleet_total=whole.total
-    )
-    return [
-        {
-            "label": labels[trait.field],
-            "value": cause_label(trait.value)
-            if trait.field == "cause"
-            else trait.value,
-            "lift": trait.lift,
-            "share": trait.share,
-            "base_share": trait.base_share,
-            "width": f"{100 * trait.share:.1f}%",
-            "base_width": f"{100 * trait.base_share:.1f}%",
-            "url": fleet_url(
-                q=join_clauses([*conditions, field_clause(trait.field, trait.value)]),
-                sort=sort,
-            ),
-        }
-        for trait in found
-    ]
 
 
 def fleet_url(**state: str | None) -> str:

@@ -1,51 +1,53 @@
-"""Traits that a set of devices shares and the rest of the fleet does not."""
+"""What the matches of a search share, as rows with links."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-# A trait must be this many times as frequent as in the fleet, and hold for this share
-# of the matches. Otherwise chance and single devices fill the card.
-MIN_LIFT = 1.5
-MIN_SHARE = 0.2
-MAX_TRAITS = 6
+from console.presenters.labels import cause_label
+from console.presenters.search_results import fleet_url
+from fleet.query.clauses import Clause, field_clause, join_clauses
 
-FacetCounts = Mapping[str, Sequence[Mapping[str, Any]]]
+if TYPE_CHECKING:
+    from fleet.selectors.traits import SharedTraits, Trait
 
-
-@dataclass(frozen=True)
-class Trait:
-    """One value that is more frequent in the set than in the fleet."""
-
-    field: str
-    value: str
-    count: int
-    share: float
-    base_share: float
-
-    @property
-    def lift(self) -> float:
-        """How many times as frequent as in the whole fleet."""
-        return self.share / self.base_share
+MAX_ROWS = 8
+# Where a key is from, before its name.
+SOURCES = {"attr": "", "reported": "reported ", "metric": "metric "}
 
 
-def find_shared_traits(
-    here: FacetCounts, *, total: int, fleet: FacetCounts, fleet_total: int
-) -> list[Trait]:
-    """Return the traits that are over-represented, the strongest first."""
-    if not total or total >= fleet_total:
-        return []
-    found = []
-    for field, rows in here.items():
-        base = {str(row["value"]): int(row["count"]) for row in fleet.get(field, ())}
-        for row in rows:
-            value, count = str(row["value"]), int(row["count"])
-            if not value or not base.get(value):
-                continue
-            trait = Trait(field, value, count, count / total, base[value] / fleet_total)
-            if trait.share >= MIN_SHARE and trait.lift >= MIN_LIFT:
-                found.append(trait)
-    # Traits that explain most matches come first, weighted by how unusual they are.
-    return sorted(found, key=lambda trait: -trait.share * trait.lift)[:MAX_TRAITS]
+def shared_trait_rows(
+    found: SharedTraits, conditions: Sequence[Clause], sort: str = ""
+) -> list[dict[str, Any]]:
+    """Return the strongest traits; each links to the matches that have it."""
+    return [_row(trait, conditions, sort) for trait in found.traits[:MAX_ROWS]]
+
+
+def field_label(field: str) -> str:
+    """Return the name of a field or a key as a person would write it."""
+    source, dot, key = field.partition(".")
+    name = f"{SOURCES.get(source, '')}{key}" if dot else field
+    return name.replace("_", " ").capitalize()
+
+
+def _row(trait: Trait, conditions: Sequence[Clause], sort: str) -> dict[str, Any]:
+    counted = trait.counted
+    value = str(trait.value)
+    if isinstance(trait.value, bool):
+        value = "yes" if trait.value else "no"
+    narrowed = join_clauses([*conditions, field_clause(trait.field, trait.text)])
+    return {
+        "label": field_label(trait.field),
+        "value": cause_label(value) if trait.field == "cause" else value,
+        "count": counted.count,
+        "total": counted.total,
+        "lift": counted.lift,
+        "share": counted.share,
+        "base_share": counted.fleet_share,
+        "width": f"{100 * counted.share:.1f}%",
+        "base_width": f"{100 * counted.fleet_share:.1f}%",
+        "url": fleet_url(q=narrowed, sort=sort),
+        "at_risk": trait.at_risk,
+        "at_risk_url": fleet_url(q=trait.at_risk_query),
+    }

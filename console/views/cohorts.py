@@ -13,18 +13,14 @@ from django.urls import reverse
 
 from console.paging import page_of
 from console.presenters.diagnosis import diagnosis_of_set
-from console.presenters.search_results import (
-    TRAIT_LABELS,
-    attribute_fields,
-    device_rows,
-    fleet_url,
-    shared_trait_rows,
-)
+from console.presenters.search_results import device_rows, fleet_url
+from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
 from fleet.selectors.cohorts import get_cohort, list_cohorts
 from fleet.selectors.search import count, search
+from fleet.selectors.traits import find_traits
 from fleet.services.cohorts import save_cohort
 from iotplatform.common.problems import BadInput, Conflict
 from registry.permissions import Right
@@ -65,11 +61,10 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
 
 def _now(row: Any) -> dict[str, Any]:
     tenants = [row.tenant]
-    attributes = attribute_fields(tenants)
     conditions = split_query(row.query)
-    facets = [*TRAIT_LABELS, *attributes, "connectivity"]
+    facets = ["connectivity", "lifecycle"]
     result = search(tenants=tenants, q=row.query, limit=10, facets=facets)
-    whole = search(tenants=tenants, q="*", limit=1, facets=facets)
+    shared = find_traits(tenants=tenants, q=row.query)
     counted = {
         (field, str(value["value"])): value["count"]
         for field, values in result.facets.items()
@@ -86,11 +81,11 @@ def _now(row: Any) -> dict[str, Any]:
     ]
     return {
         "result": result,
-        "fleet_total": whole.total,
+        "fleet_total": shared.fleet_total,
         "figures": figures,
         "rows": device_rows(result),
         "diagnosis": diagnosis_of_set(tenants, row.query, total=result.total),
-        "traits": shared_trait_rows(result, whole, conditions, attributes=attributes),
+        "traits": shared_trait_rows(shared, conditions),
     }
 
 

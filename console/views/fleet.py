@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from console.presenters.diagnosis import diagnosis_of_set
-from console.presenters.query_hints import find_query, value_hints
-from console.presenters.search_results import (
-    TRAIT_LABELS,
-    attribute_fields,
-    device_rows,
-    fleet_url,
-    shared_trait_rows,
-)
+from console.presenters.query_hints import find_query, has_bare_word, value_hints
+from console.presenters.search_results import attribute_fields, device_rows, fleet_url
+from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
 from fleet.selectors.search import SearchResult, search
+from fleet.selectors.traits import find_traits
 from iotplatform.common.problems import NotFound
 from registry.permissions import Right
 from registry.selectors.devices import get_device
+
+if TYPE_CHECKING:
+    from registry.models import Tenant
 
 PAGE_SIZE = 50
 ANY_ORDER: dict[str, Any] = {"sort": None, "cursor": None, "facets": []}
@@ -102,7 +102,6 @@ def _found(
     """Return all that the page shows of a search result."""
     tenants = request.scope.tenants
     attributes = attribute_fields(tenants)
-    counted = list(dict.fromkeys([*FACETS, *TRAIT_LABELS, *attributes]))
     started = perf_counter()
     result = search(
         tenants=tenants,
@@ -110,16 +109,10 @@ def _found(
         sort=sort or None,
         cursor=cursor,
         limit=PAGE_SIZE,
-        facets=counted,
+        facets=[*FACETS, *attributes],
     )
     took_ms = round((perf_counter() - started) * 1000) or 1
-    whole = (
-        result
-        if q == "*"
-        else search(
-            tenants=tenants, q="*", sort=None, cursor=None, limit=1, facets=counted
-        )
-    )
+    shared = find_traits(tenants=tenants, q=q)
     conditions = split_query(q)
     rows = device_rows(result, names_tenant=len(tenants) > 1)
     shows_risk = any(row["risk"] is not None for row in rows)
@@ -129,7 +122,7 @@ def _found(
     return {
         "result": result,
         "took_ms": took_ms,
-        "fleet_total": whole.total,
+        "fleet_total": shared.fleet_total,
         "rows": rows,
         "shows_risk": shows_risk,
         "columns": _columns(q, sort, shows_risk=shows_risk),
@@ -138,16 +131,11 @@ def _found(
             for name, label in (FACETS | attributes).items()
         ],
         "conditions": _conditions(conditions, sort),
-        "hints": [
-            {"text": hint, "url": fleet_url(q=hint, sort=sort)}
-            for hint in value_hints(conditions, whole.facets)
-        ],
+        "hints": _hints(tenants, conditions, sort, attributes),
         "diagnosis": diagnosis_of_set(tenants, q, total=result.total)
         if q != "*"
         else None,
-        "traits": shared_trait_rows(
-            result, whole, conditions, sort, attributes=attributes
-        ),
+        "traits": shared_trait_rows(shared, conditions, sort),
         "may_operate": bool(writable),
         "writable_tenants": writable,
         "is_later_page": bool(cursor),
@@ -156,6 +144,23 @@ def _found(
         if result.next_cursor
         else None,
     }
+
+
+def _hints(
+    tenants: Sequence[Tenant],
+    conditions: list[Clause],
+    sort: str,
+    attributes: Iterable[str],
+) -> list[dict[str, str]]:
+    """Queries in which a bare word is the value that it is in some field."""
+    if not has_bare_word(conditions):
+        return []  # nothing to look up in the whole fleet
+    facets = [*FACETS, "cause", *attributes]
+    whole = search(tenants=tenants, q="*", limit=1, facets=facets)
+    return [
+        {"text": hint, "url": fleet_url(q=hint, sort=sort)}
+        for hint in value_hints(conditions, whole.facets)
+    ]
 
 
 def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:

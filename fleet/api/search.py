@@ -12,10 +12,12 @@ from rest_framework.utils.urls import replace_query_param
 from fleet.api.serializers import (
     FieldListSerializer,
     SearchResultSerializer,
+    TraitListSerializer,
 )
 from fleet.fields import FIELDS, PATTERNED, RANGED, Field
 from fleet.provenance import how_known
 from fleet.selectors.search import DEFAULT_LIMIT, search
+from fleet.selectors.traits import Trait, find_traits
 from iotplatform.common.pagination import read_limit
 from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.base import TenantScopedMixin
@@ -61,6 +63,26 @@ class FleetSearchView(TenantScopedMixin):
         )
 
 
+class FleetTraitsView(TenantScopedMixin):
+    """What the devices of a search share, and the rest of the fleet does not."""
+
+    @extend_schema(
+        operation_id="fleet_traits",
+        parameters=PARAMETERS[:1],
+        responses=TraitListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Try every field and declared key that the query does not name."""
+        found = find_traits(tenants=self.tenants, q=request.query_params.get("q", ""))
+        return Response(
+            {
+                "total": found.total,
+                "fleet_total": found.fleet_total,
+                "traits": [_trait(trait) for trait in found.traits],
+            }
+        )
+
+
 class FleetFieldsView(KnownParametersView):
     """The fields of the query language."""
 
@@ -88,4 +110,19 @@ def _field(field: Field) -> dict[str, Any]:
         "sorts": field.sorts,
         "facets": field.facets,
         "operators": operators,
+    }
+
+
+def _trait(trait: Trait) -> dict[str, Any]:
+    counted = trait.counted
+    return {
+        "conditions": [{"field": trait.field, "value": trait.value}],
+        "query": trait.query,
+        "count": counted.count,
+        "share": counted.share,
+        "fleet_count": counted.fleet_count,
+        "fleet_share": counted.fleet_share,
+        "lift": counted.lift,
+        "p_value": trait.p_value,
+        "at_risk": {"count": trait.at_risk, "query": trait.at_risk_query},
     }

@@ -41,6 +41,48 @@ class SearchResultSerializer(Plain):
     next = serializers.URLField(allow_null=True)
 
 
+class ConditionSerializer(Plain):
+    """A field, or a key like ``attr.battery_rev``, and its value."""
+
+    field = serializers.CharField()
+    value = AnyField()
+
+
+class AtRiskSerializer(Plain):
+    """The devices outside the set that have the same trait."""
+
+    count = serializers.IntegerField()
+    query = serializers.CharField()
+
+
+class TraitSerializer(Plain):
+    """A value that is much more frequent in the set than in the fleet."""
+
+    conditions = ConditionSerializer(many=True)
+    query = serializers.CharField(help_text="The condition alone.")
+    count = serializers.IntegerField()
+    share = serializers.FloatField()
+    fleet_count = serializers.IntegerField(help_text="Includes the set.")
+    fleet_share = serializers.FloatField()
+    lift = serializers.FloatField(help_text="Share divided by the fleet's share.")
+    p_value = serializers.FloatField(
+        help_text="Fisher's exact test, corrected for the number of values tried."
+    )
+    at_risk = AtRiskSerializer()
+
+
+class TraitListSerializer(Plain):
+    """What a set of devices shares, the strongest first; empty if nothing does.
+
+    What follows from a trouble, like alarms and connectivity, comes after what may
+    explain it.
+    """
+
+    total = serializers.IntegerField()
+    fleet_total = serializers.IntegerField()
+    traits = TraitSerializer(many=True)
+
+
 class FieldSerializer(Plain):
     """A field of the query language."""
 

@@ -6,6 +6,7 @@ from fleet.api import cohorts, jobs, search
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
+    path("fleet/traits/", search.FleetTraitsView.as_view()),
     path("fleet/fields/", search.FleetFieldsView.as_view()),
     path("cohorts/", cohorts.CohortListView.as_view()),
     path("cohorts/<str:cohort_id>/", cohorts.CohortDetailView.as_view()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,7 +29,11 @@ from fleet.fields import Field, FieldRef, Kind
 
 SortValue: TypeAlias = str | float | int | None
 Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
+Counted: TypeAlias = tuple[Any, int]  # a value, and how many devices have it
 FACET_VALUES = 50  # nobody reads more, and a query finds the rest
+# The counts of a column are exact up to so many values in each segment of the index.
+MOST_VALUES = {"size": 10_000, "segment_size": 10_000}
+FEW_NUMBERS = 50
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,21 @@ class Page:
 class Search:
     """One query on one reader: its count, ids, facets and pages."""
 
-    def __init__(self, reader: Reader, compiler: Compiler, query: Query) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        compiler: Compiler,
+        query: Query,
+        searcher: tantivy.Searcher | None = None,
+    ) -> None:
         self.reader = reader
         self.compiler = compiler
         self.query = query
-        self.searcher = reader.index.searcher()
+        self.searcher = searcher or reader.index.searcher()
+
+    def same_moment(self, query: Query) -> Search:
+        """Return another search of the same state of the index."""
+        return Search(self.reader, self.compiler, query, self.searcher)
 
     def count(self) -> int:
         """Return how many devices match."""
@@ -79,12 +94,8 @@ class Search:
 
     def facet(self, ref: FieldRef) -> list[dict[str, Any]]:
         """Return the most frequent values of a field within the result."""
-        columns = [ref.name]
-        if ref.kind is Kind.JSON:
-            path = json_path(ref.name, ref.path)
-            columns = [f"{path}.$s", f"{path}.$n"]
         rows: list[dict[str, Any]] = []
-        for column in columns:
+        for column in _columns_of(ref):
             request = {"x": {"terms": {"field": column, "size": FACET_VALUES}}}
             with faults():
                 answer = self.searcher.aggregate(self.query, request)
@@ -94,6 +105,30 @@ class Search:
             ]
         rows.sort(key=lambda row: (-row["count"], str(row["value"])))
         return rows[:FACET_VALUES]
+
+    def values(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Counted]]:
+        """Count the values of many fields by one pass over the result.
+
+        A column of numbers with many values is left out: it names nothing.
+        """
+        columns = [(ref, column) for ref in refs for column in _columns_of(ref)]
+        request = {
+            str(place): {"terms": {"field": column} | MOST_VALUES}
+            for place, (_, column) in enumerate(columns)
+        }
+        if not request:
+            return {}
+        with faults():
+            answer = self.searcher.aggregate(self.query, request)
+        found: dict[FieldRef, list[Counted]] = {ref: [] for ref in refs}
+        for place, (ref, _) in enumerate(columns):
+            buckets = answer[str(place)]["buckets"]
+            if len(buckets) > FEW_NUMBERS and not isinstance(buckets[0]["key"], str):
+                continue
+            found[ref] += [
+                (_shown(ref, row["key"]), row["doc_count"]) for row in buckets
+            ]
+        return found
 
     def page(
         self, field: Field, *, descending: bool, after: Place | None, limit: int
@@ -140,6 +175,14 @@ def indexed_device_ids(reader: Reader) -> list[int]:
         order_by_field=DEVICE_ID,
     ).hits
     return [device_id for device_id, _ in hits]
+
+
+def _columns_of(ref: FieldRef) -> list[str]:
+    """Return the columns of a field's values; a key may have texts and numbers."""
+    if ref.kind is not Kind.JSON:
+        return [ref.name]
+    path = json_path(ref.name, ref.path)
+    return [f"{path}.$s", f"{path}.$n"]
 
 
 def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str, Any]:

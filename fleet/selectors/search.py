@@ -15,11 +15,12 @@ from django.db import connection
 from django.utils import timezone
 
 from fleet.backends.tantivy_index import IndexFault, faults
-from fleet.backends.tantivy_query import Compiler
+from fleet.backends.tantivy_query import Compiler, Query
 from fleet.backends.tantivy_search import Place, Search
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.parser import parse
+from fleet.query.tree import Node
 from fleet.selectors.lag import current_reader, index_lag_seconds
 from registry.models import Tenant
 from registry.selectors.access import sql_within
@@ -78,7 +79,7 @@ def search(
     refs = _read_facets(facets)
     after = _read_cursor(cursor, sort or DEFAULT_SORT) if cursor else None
     limit = max(1, min(limit, LARGEST_LIMIT))
-    found = _open_search(tenants, q)
+    found = open_search(tenants, q)
     try:
         page = found.page(field, descending=descending, after=after, limit=limit)
         counted = {str(ref): found.facet(ref) for ref in refs}
@@ -91,7 +92,7 @@ def search(
 def count(*, tenants: Iterable[Tenant], q: str) -> int:
     """Return how many devices of these tenants match."""
     try:
-        return _open_search(tenants, q).count()
+        return open_search(tenants, q).count()
     except IndexFault as fault:
         raise IndexUnavailable from fault
 
@@ -101,7 +102,7 @@ def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
     tenants = list(tenants)
     lag = index_lag_seconds()
     try:
-        ids = _open_search(tenants, q).device_ids()
+        ids = open_search(tenants, q).device_ids()
     except IndexFault as fault:
         raise IndexUnavailable from fault
     return Members(check_members(tenants=tenants, device_ids=ids), lag)
@@ -142,19 +143,23 @@ def _members(
         return [Member(device_id, uid) for device_id, uid in cursor.fetchall()]
 
 
-def _open_search(tenants: Iterable[Tenant], q: str) -> Search:
+def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     """Compile a query within the tenants; its text cannot widen the access."""
     tree = parse(q)
     reader = current_reader()
     compiler = Compiler(reader.index, now=timezone.now())
+    return Search(reader, compiler, compile_within(compiler, tree, tenants))
+
+
+def compile_within(compiler: Compiler, tree: Node, tenants: Iterable[Tenant]) -> Query:
+    """Return the query of a tree within the tenants and their member limits."""
     try:
         with faults():
-            query = compiler.for_tenants(
+            return compiler.for_tenants(
                 tree, {tenant.pk: tenant.limit for tenant in tenants}
             )
     except IndexFault as fault:
         raise QueryError("The index cannot answer this query.") from fault
-    return Search(reader, compiler, query)
 
 
 def _read_sort(text: str) -> tuple[Field, bool]:

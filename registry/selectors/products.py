@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -52,11 +53,40 @@ def list_searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:
         .exclude(attributes_schema={})
         .values_list("attributes_schema", flat=True)
     )
-    return sorted(
-        {
-            name
-            for schema in schemas
-            for name, rule in schema.get("properties", {}).items()
-            if isinstance(rule, dict) and rule.get("searchable") is True
-        }
+    return sorted({name for schema in schemas for name in _searchable(schema)})
+
+
+def list_declared_keys(*, tenants: Sequence[Tenant]) -> dict[str, list[str]]:
+    """Return the keys that products declare, sorted, by where a document has them.
+
+    Inside a searchable attribute each inner property is a key of its own.
+    """
+    found: dict[str, set[str]] = {"attr": set(), "reported": set(), "metric": set()}
+    rows = Product.objects.filter(tenant__in=tenants).values_list(
+        "attributes_schema", "reported_keys", "metrics"
     )
+    for schema, reported, metrics in rows.distinct():
+        for name, rule in _searchable(schema).items():
+            found["attr"].update(_inner_keys(name, rule))
+        found["reported"].update(reported)
+        found["metric"].update(metric["name"] for metric in metrics)
+    return {where: sorted(keys) for where, keys in found.items()}
+
+
+def _searchable(schema: dict[str, Any]) -> dict[str, Any]:
+    declared = schema.get("properties")
+    rules = declared.items() if isinstance(declared, dict) else ()
+    return {
+        name: rule
+        for name, rule in rules
+        if isinstance(rule, dict) and rule.get("searchable") is True
+    }
+
+
+def _inner_keys(name: str, rule: Any) -> Iterator[str]:
+    inner = rule.get("properties") if isinstance(rule, dict) else None
+    if not isinstance(inner, dict) or not inner:
+        yield name
+        return
+    for key, below in inner.items():
+        yield from _inner_keys(f"{name}.{key}", below)

@@ -11,7 +11,7 @@ from django.test import Client
 from registry.choices import Role
 from tests.console.conftest import Fleet
 from tests.factories import MembershipFactory, UserFactory
-from tests.fleet.rows import make_twin
+from tests.fleet.rows import make_presence, make_twin
 
 pytestmark = pytest.mark.django_db
 
@@ -39,43 +39,39 @@ def test_the_reference_query_finds_the_unstable_devices(acme: Fleet) -> None:
     assert "mu-0" not in text
 
 
-def test_shared_traits_show_their_share_of_the_matches_and_of_the_fleet(
-    acme: Fleet,
-) -> None:
-    for uid in ("mu-1", "mu-2"):
-        make_twin(acme.add(uid), firmware="1.3.9")
-    acme.settle()
-
-    answer = open_fleet(acme.client(), "disconnects_72h:>=5")
-
-    traits = {trait["value"]: trait for trait in answer.context["traits"]}
-    assert traits["1.4.2"]["share"] == 1.0
-    assert traits["1.4.2"]["base_share"] == 0.5
-    assert "Shared traits" in answer.content.decode()
-
-
-def test_a_searchable_attribute_is_a_facet_and_can_be_a_shared_trait(
+def test_shared_traits_show_their_counts_and_how_many_others_are_at_risk(
     acme: Fleet,
 ) -> None:
     product = acme.devices[0].product
     product.attributes_schema = {"properties": {"battery_rev": {"searchable": True}}}
     product.save()
-    for uid in ("mu-1", "mu-2"):
-        acme.add(uid)
-    for device in acme.devices:
-        is_unstable = device.uid.startswith("sh-")
-        device.attributes = {"battery_rev": "B" if is_unstable else "A"}
-        device.save()
+    for number in range(24):
+        is_unstable = number < 12
+        device = acme.add(
+            f"more-{number}",
+            attributes={"battery_rev": "B" if number < 14 else "A"},
+        )
+        make_presence(device, disconnects_72h=9 if is_unstable else 0)
+        make_twin(device, firmware="1.4.2")
     acme.settle()
+    client = acme.client()
 
-    answer = open_fleet(acme.client(), "disconnects_72h:>=5")
+    answer = open_fleet(client, "disconnects_72h:>=9")
 
     labels = [facet["label"] for facet in answer.context["facets"]]
     assert "Battery rev" in labels
     [shared] = [t for t in answer.context["traits"] if t["label"] == "Battery rev"]
     assert (shared["value"], shared["share"]) == ("B", 1.0)
-    narrowed = acme.client().get(shared["url"])
-    assert narrowed.context["result"].total == 3
+    assert (shared["count"], shared["total"], shared["at_risk"]) == (12, 12, 2)
+    text = answer.content.decode()
+    assert "Shared traits" in text
+    assert "12 of 12 matches (100" in text
+    assert "2 more devices" in text
+    assert client.get(shared["url"]).context["result"].total == 12
+    assert client.get(shared["at_risk_url"]).context["result"].total == 2
+
+    unremarkable = open_fleet(client, "uid:more-2*").content.decode()
+    assert "Nothing stands out" in unremarkable
 
 
 def test_a_facet_adds_its_condition_and_removes_it_again(acme: Fleet) -> None:

@@ -163,8 +163,8 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(q)
         return open_search(tenants, q)
 
-    open_search = search._open_search
-    monkeypatch.setattr(search, "_open_search", ask)
+    open_search = search.open_search
+    monkeypatch.setattr(search, "open_search", ask)
     return asked
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from console.presenters.delivery_track import steps_done, track_of
 from console.presenters.labels import duration
-from console.presenters.shared_traits import find_shared_traits
+from console.presenters.shared_traits import field_label
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,17 @@ def test_a_cancelled_command_keeps_its_progress() -> None:
     assert track_of("cancelled", reached=reached).segments == ("d1", "", "", "")
 
 
-def test_a_shared_trait_is_more_frequent_among_the_matches_than_in_the_fleet() -> None:
-    here = {"firmware": [{"value": "1.4.2", "count": 9}, {"value": "1.3", "count": 1}]}
-    fleet = {
-        "firmware": [{"value": "1.4.2", "count": 30}, {"value": "1.3", "count": 70}]
-    }
-
-    [trait] = find_shared_traits(here, total=10, fleet=fleet, fleet_total=100)
-
-    assert (trait.value, trait.share, round(trait.lift, 1)) == ("1.4.2", 0.9, 3.0)
-    assert find_shared_traits(fleet, total=100, fleet=fleet, fleet_total=100) == []
+@pytest.mark.parametrize(
+    ("field", "label"),
+    [
+        ("hardware_revision", "Hardware revision"),
+        ("attr.battery_rev", "Battery rev"),
+        ("reported.mode", "Reported mode"),
+        ("metric.door_open", "Metric door open"),
+    ],
+)
+def test_a_trait_is_called_as_a_person_would_write_it(field: str, label: str) -> None:
+    assert field_label(field) == label
 
 
 @pytest.mark.parametrize(

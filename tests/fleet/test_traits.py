@@ -1,0 +1,362 @@
+"""Shared traits: what a set has more often than the fleet, among all that is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb, exp
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from fleet.backends.documents import FleetDocument
+from fleet.backends.tantivy_search import Search
+from fleet.exceptions import QueryError
+from fleet.fields import FIELDS, Kind
+from fleet.selectors.over_representation import Share, corrected
+from fleet.selectors.search import count
+from fleet.selectors.traits import MOST_KEYS, OWN, SharedTraits, find_traits
+from registry.member_limit import Limit
+from registry.models import Tenant
+from tests.factories import (
+    MembershipFactory,
+    ProductFactory,
+    SiteFactory,
+    TenantFactory,
+)
+from tests.fleet.index import fill
+
+pytestmark = pytest.mark.django_db
+REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
+KEYS = {
+    "attr": ("battery_rev", "modem.chip"),
+    "reported": ("mode",),
+    "metric": ("door_open",),
+}
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """A tenant whose product declares a key of each kind."""
+    made: Tenant = TenantFactory.create()
+    rules = {"type": "object", "properties": {"chip": {"type": "string"}}}
+    ProductFactory.create(
+        tenant=made,
+        attributes_schema={
+            "properties": {
+                "battery_rev": {"searchable": True},
+                "modem": {"searchable": True} | rules,
+                "hidden": {"type": "string"},
+            }
+        },
+        reported_keys=["mode"],
+        metrics=[{"name": "door_open", "unit": ""}],
+    )
+    return made
+
+
+def document(owner: Tenant, number: int, chance: Random, **values: Any) -> Any:
+    """Return a device of which no value depends on another one."""
+    site = chance.randrange(24)
+    revision = chance.choice("ABC")
+    made: dict[str, Any] = {
+        "uid": f"dev-{number}",
+        "tenant": owner.slug,
+        "site": f"site-{site:02}",
+        "region": ("East China", "North", "Europe")[site % 3],
+        "product": "sensor",
+        "model": "Sensor",
+        "hardware_revision": f"rev-{revision}",
+        "batch": f"{revision}{chance.randrange(4)}",
+        "gateway": f"gw-{chance.randrange(60)}",
+        "adapter": chance.choice(("mqtt", "mqtt", "http")),
+        "lifecycle": "active",
+        "tags": chance.sample(["winter", "field", "lab", "pilot"], 2),
+        "firmware": chance.choice(("1.3.9", "1.4.1", "1.4.2")),
+        "connectivity": chance.choice(("online", "online", "offline")),
+        "disconnects_72h": chance.randrange(4),
+        "rssi": -chance.random() * 60,
+        "attr": {"battery_rev": chance.choice("AB"), "modem.chip": chance.choice("xy")},
+        "reported": {"mode": chance.choice(("eco", "full"))},
+        "metric": {"door_open": chance.randrange(2)},
+    }
+    return FleetDocument(number, owner.pk, made | values)
+
+
+def fleet_of(
+    tenant: Tenant, root: Path, size: int, seed: int, plant: Callable[[int], Any]
+) -> None:
+    chance = Random(seed)
+    fill(root, [document(tenant, n, chance, **plant(n)) for n in range(1, size + 1)])
+
+
+def found(tenant: Tenant, q: str) -> SharedTraits:
+    return find_traits(tenants=[tenant], q=q)
+
+
+def named(shared: SharedTraits) -> list[tuple[str, Any]]:
+    return [(trait.field, trait.value) for trait in shared.traits]
+
+
+def test_a_batch_and_its_revision_that_fail_together_are_named_first(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        bad = {"batch": "C7", "hardware_revision": "rev-C7"}
+        if number <= 56:  # the matches, 52 of them from the batch
+            symptoms = {
+                "region": "East China",
+                "firmware": "1.4.2",
+                "disconnects_72h": 7,
+                "risk_reasons": ["flapping"],
+                "site": f"site-{3 * (number % 8):02}",
+            }
+            return symptoms | (bad if number <= 52 else {})
+        return bad if number <= 99 else {"risk_reasons": []}
+
+    fleet_of(tenant, index_dir, 500, 3, plant)
+
+    shared = found(tenant, REFERENCE)
+
+    assert (shared.total, shared.fleet_total) == (56, 500)
+    assert named(shared)[:2] == [("batch", "C7"), ("hardware_revision", "rev-C7")]
+    first = shared.traits[0]
+    assert (first.counted.count, first.counted.fleet_count) == (52, 95)
+    assert round(first.counted.lift, 1) == 4.9
+    assert first.p_value < 1e-20
+    assert first.at_risk == 43
+    assert ("risk_reasons", "flapping") in named(shared)  # a symptom: after them
+    assert not {"region", "firmware", "disconnects_72h"} & {
+        trait.field for trait in shared.traits
+    }
+
+
+def test_each_field_and_declared_key_is_tried_with_two_passes_over_the_index(
+    tenant: Tenant, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [f for f in FIELDS if f.facets and f.kind is not Kind.JSON]
+    chosen: dict[str, tuple[Any, Any]] = {
+        "attr": ({"battery_rev": "Z", "modem.chip": "z"}, {"battery_rev": "A"}),
+        "reported": ({"mode": "odd"}, {"mode": "full"}),
+        "metric": ({"door_open": 7}, {"door_open": 0}),
+    }
+    for field in plain:
+        pair: tuple[Any, Any] = ("planted", "other")
+        if field.kind is Kind.NUMBER:
+            pair = (7, 1)
+        elif field.kind is Kind.BOOLEAN:
+            pair = (True, False)
+        elif field.kind is Kind.VERSION:
+            pair = ("9.1", "9.2")
+        chosen[field.name] = ([pair[0]], [pair[1]]) if field.is_list else pair
+    chosen = {name: pair for name, pair in chosen.items() if name not in OWN}
+
+    def plant(number: int) -> dict[str, Any]:
+        is_in = number <= 40
+        values = {name: pair[0 if is_in else 1] for name, pair in chosen.items()}
+        return values | {"serial": f"{'in' if is_in else 'out'}-{number}"}
+
+    fleet_of(tenant, index_dir, 200, 1, plant)
+    passes: list[int] = []
+    original = Search.values
+
+    def values(self: Search, refs: Any) -> Any:
+        passes.append(len(refs))
+        return original(self, refs)
+
+    monkeypatch.setattr(Search, "values", values)
+
+    shared = found(tenant, "serial:in-*")
+
+    keys = {f"{name}.{key}" for name, row in KEYS.items() for key in row}
+    expected = {field.name for field in plain if field.name not in OWN} | keys
+    assert {trait.field for trait in shared.traits} == expected
+    assert ("metric.door_open", 7) in named(shared)
+    assert ("drift", True) in named(shared)
+    assert len(passes) == 2
+    for trait in shared.traits:
+        assert count(tenants=[tenant], q=trait.query) == trait.counted.fleet_count
+        within = f"({trait.query}) AND serial:in-*"
+        assert count(tenants=[tenant], q=within) == trait.counted.count
+        assert count(tenants=[tenant], q=trait.at_risk_query) == trait.at_risk
+
+
+def test_nothing_is_named_where_nothing_stands_out(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    named_by_chance = 0
+    for seed in range(3):
+        chance = Random(seed)
+        chosen = set(chance.sample(range(1, 401), 60))
+
+        def plant(number: int, chosen: set[int] = chosen) -> dict[str, Any]:
+            return {"serial": "in" if number in chosen else "out"}
+
+        fleet_of(tenant, index_dir, 400, seed, plant)
+        named_by_chance += len(found(tenant, "serial:in").traits)
+
+    assert named_by_chance == 0
+    assert found(tenant, "*").traits == []
+    assert found(tenant, "serial:nobody").traits == []
+    few = found(tenant, "uid:dev-1 OR uid:dev-2")
+    assert (few.total, few.traits) == (2, [])
+
+
+def test_spellings_that_a_query_does_not_tell_apart_are_counted_together(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        if number > 60:
+            return {"attr": {"battery_rev": "A"}, "batch": "C1", "firmware": "1.3"}
+        odd = number % 3 == 0
+        return {
+            "serial": "in" if number <= 50 else "out",
+            "batch": "b7" if odd else "B7",
+            "firmware": "v1.5.0" if odd else "1.5.0",
+            "attr": {"battery_rev": "5" if odd else 5},
+        }
+
+    fleet_of(tenant, index_dir, 300, 2, plant)
+
+    shared = {trait.field: trait for trait in found(tenant, "serial:in").traits}
+
+    assert shared["batch"].value == "B7"
+    for name in ("batch", "firmware", "attr.battery_rev"):
+        counted = shared[name].counted
+        assert (counted.count, counted.fleet_count) == (50, 60)
+        assert count(tenants=[tenant], q=shared[name].query) == 60
+
+
+def test_a_measurement_with_many_values_is_no_trait_and_a_code_is(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        is_in = number <= 40
+        metric = {"door_open": -40.5 if is_in else number / 7}
+        return {"serial": "in" if is_in else "out", "metric": metric}
+
+    fleet_of(tenant, index_dir, 300, 2, plant)
+
+    assert named(found(tenant, "serial:in")) == []
+
+
+def test_traits_compare_only_within_what_the_caller_may_see(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    stranger = TenantFactory.create()
+    ProductFactory.create(
+        tenant=stranger,
+        attributes_schema={"properties": {"secret": {"searchable": True}}},
+    )
+    site = SiteFactory.create(tenant=tenant, slug="site-00")
+
+    def plant(number: int) -> dict[str, Any]:
+        is_in = number % 4 == 0
+        return {
+            "serial": "in" if is_in else "out",
+            "site": "site-00" if number <= 160 else "site-99",
+            "attr": {"battery_rev": "Z" if is_in else "A", "secret": "x"},
+        }
+
+    chance = Random(5)
+    mine = [document(tenant, n, chance, **plant(n)) for n in range(1, 321)]
+    theirs = [document(stranger, n, chance, **plant(n)) for n in range(321, 641)]
+    fill(index_dir, [*mine, *theirs])
+
+    whole = found(tenant, "serial:in")
+    tenant.limit = Limit(projects={}, sites={site.pk: site.slug})
+    limited = found(tenant, "serial:in")
+
+    assert (whole.total, whole.fleet_total) == (80, 320)
+    assert (limited.total, limited.fleet_total) == (40, 160)
+    for shared in (whole, limited):
+        assert named(shared) == [("attr.battery_rev", "Z")]
+    assert limited.traits[0].counted.fleet_count == 40
+    both = find_traits(tenants=[tenant, stranger], q="serial:in")
+    assert both.fleet_total == 480
+
+
+def test_the_api_answers_with_counts_that_its_queries_find(
+    tenant: Tenant, index_dir: Path, django_assert_max_num_queries: Any
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        is_in = number <= 50
+        batch = "B 7" if is_in or number <= 70 else "C1"
+        return {"serial": "in" if is_in else "out", "batch": batch}
+
+    fleet_of(tenant, index_dir, 300, 2, plant)
+    client = APIClient()
+    client.force_authenticate(
+        MembershipFactory.create(tenant=tenant, role="viewer").user
+    )
+
+    with django_assert_max_num_queries(12):
+        answer = client.get("/api/v1/fleet/traits/", {"q": "serial:in"})
+
+    assert answer.status_code == 200, answer.content
+    body = answer.json()
+    [trait] = body["traits"]
+    assert (body["total"], body["fleet_total"]) == (50, 300)
+    assert trait.pop("p_value") < 1e-6
+    assert trait.pop("lift") == pytest.approx(300 / 70)
+    assert trait.pop("fleet_share") == pytest.approx(70 / 300)
+    assert trait == {
+        "conditions": [{"field": "batch", "value": "B 7"}],
+        "query": 'batch:"B 7"',
+        "count": 50,
+        "share": 1.0,
+        "fleet_count": 70,
+        "at_risk": {"count": 20, "query": 'batch:"B 7" AND NOT (serial:in)'},
+    }
+    assert client.get("/api/v1/fleet/traits/", {"q": ""}).status_code == 400
+    refused = client.get("/api/v1/fleet/traits/", {"q": "batc:B"})
+    assert refused.json()["errors"][0]["did_you_mean"] == "batch"
+    unknown = client.get("/api/v1/fleet/traits/", {"q": "*", "facets": "site"})
+    assert unknown.status_code == 400
+    assert APIClient().get("/api/v1/fleet/traits/", {"q": "*"}).status_code == 401
+
+
+def test_a_query_with_an_error_is_refused(tenant: Tenant, index_dir: Path) -> None:
+    fill(index_dir, [])
+
+    with pytest.raises(QueryError):
+        found(tenant, "batch:(")
+
+
+def test_more_declared_keys_than_can_be_tried_do_no_harm(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    ProductFactory.create(
+        tenant=tenant, reported_keys=[f"key_{n}" for n in range(MOST_KEYS + 50)]
+    )
+    fleet_of(tenant, index_dir, 60, 1, lambda n: {"serial": "in" if n < 9 else "out"})
+
+    assert found(tenant, "serial:in").traits == []
+
+
+@pytest.mark.parametrize(
+    ("counted", "total", "fleet_count", "fleet_total"),
+    [(3, 3, 3, 6), (9, 10, 30, 100), (52, 56, 95, 500), (1, 5, 1, 5), (4, 9, 30, 40)],
+)
+def test_the_chance_is_that_of_fishers_exact_test(
+    counted: int, total: int, fleet_count: int, fleet_total: int
+) -> None:
+    others = fleet_total - fleet_count
+    ways = sum(
+        comb(fleet_count, hits) * comb(others, total - hits)
+        for hits in range(counted, min(total, fleet_count) + 1)
+    )
+
+    share = Share(counted, total, fleet_count, fleet_total)
+
+    expected = ways / comb(fleet_total, total)
+    assert exp(share.log_chance()) == pytest.approx(expected, rel=1e-9)
+    assert corrected(share.log_chance(), tried=7) == pytest.approx(min(1, 7 * expected))
+
+
+def test_a_chance_too_small_for_a_float_is_still_above_zero() -> None:
+    share = Share(50_000, 50_000, 60_000, 500_000)
+
+    assert 0 < corrected(share.log_chance(), tried=100) < 1e-300
