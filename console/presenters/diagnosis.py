@@ -23,6 +23,8 @@ FIELDS = {
     "adapter": "adapter",
     "firmware": "firmware",
     "model": "product",
+    "revision": "hardware_revision",
+    "batch": "batch",
 }
 # A set is diagnosed while its page loads: more devices would take too long.
 MAX_DEVICES = 10_000

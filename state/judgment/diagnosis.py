@@ -1,10 +1,11 @@
 """Diagnose a trouble: counted evidence in, where the fault lies out. No database.
 
-For each trait of the device (gateway, site, adapter, firmware, model) the peers that
-share it are counted: how many have the same trouble, compared with the rest of the
-fleet. A trait explains the trouble if the trouble is much more frequent among these
-peers, and if most affected devices are among them. If two traits of different kinds
-explain it equally well, or there are too few peers, the verdict is "cannot tell".
+For each trait of the device (gateway, site, adapter, firmware, model, hardware
+revision, batch) the peers that share it are counted: how many have the same trouble,
+compared with the rest of the fleet. A trait explains the trouble if the trouble is much
+more frequent among these peers, and if most affected devices are among them. If two
+traits of different kinds explain it equally well, or there are too few peers, the
+verdict is "cannot tell".
 
 Each limit has two values. The last finding about the same trouble is judged by the
 lower ones: it holds until its evidence has clearly gone, and so does not come and go.
@@ -44,6 +45,8 @@ KINDS = {
     "adapter": Verdict.ADAPTER_PATH,
     "firmware": Verdict.DEVICE,
     "model": Verdict.DEVICE,
+    "revision": Verdict.DEVICE,
+    "batch": Verdict.DEVICE,
 }
 CANNOT_TELL = Finding(Verdict.CANNOT_TELL, "")
 

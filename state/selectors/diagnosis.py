@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from registry.choices import JUDGED, DeviceKind
-from registry.models import Device, Product, Site, Tenant
+from registry.models import Batch, Device, HardwareRevision, Product, Site, Tenant
 from state.choices import (
     OPEN_ALARMS,
     Cause,
@@ -186,8 +186,14 @@ def _traits_of(device: Device) -> Traits:
         "adapter": (device.adapter, device.adapter),
         "firmware": (version, version),
         "model": (str(device.product_id), device.product.slug),
+        "revision": _named(device.hardware_revision),
+        "batch": _named(device.batch),
     }
     return {trait: value for trait, value in traits.items() if value[0]}
+
+
+def _named(row: HardwareRevision | Batch | None) -> tuple[str, str]:
+    return ("", "") if row is None else (str(row.pk), row.slug)
 
 
 def _counts_near(device: Device, now: datetime) -> Counts:
@@ -208,6 +214,8 @@ def _names(keys: Mapping[str, str]) -> dict[str, str]:
         "gateway": (Device.objects.all(), "uid"),
         "site": (Site.objects.all(), "slug"),
         "model": (Product.objects.all(), "slug"),
+        "revision": (HardwareRevision.objects.all(), "slug"),
+        "batch": (Batch.objects.all(), "slug"),
     }
     for trait, (rows, name) in reads.items():
         if trait in keys:

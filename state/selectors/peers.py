@@ -33,7 +33,18 @@ LONGEST_KEPT_SECONDS = 60
 # The sample size: a trouble of half a percent then shows at a hundred devices, and
 # counting takes a fraction of a second, however large the fleet.
 MOST_COUNTED = 20_000
-TRAITS = ("gateway", "site", "adapter", "firmware", "model")
+# Trait → its column among the facts.
+COLUMNS = {
+    "gateway": "gateway_id",
+    "site": "site_id",
+    "adapter": "adapter",
+    "firmware": "firmware",
+    "model": "product_id",
+    "revision": "hardware_revision_id",
+    "batch": "batch_id",
+}
+TRAITS = tuple(COLUMNS)
+VALUES = ", ".join(f"f.{column}::text" for column in COLUMNS.values())
 FLEET = ("fleet", "")
 
 # The same conditions as selectors.diagnosis has for one device.
@@ -66,7 +77,8 @@ _GIVEN = "SELECT unnest(%(ids)s::bigint[]) AS id"
 # Devices that were never heard, or are out of service, are no evidence.
 FACTS = """
     SELECT d.id, d.tenant_id, d.kind, d.gateway_id, d.site_id, d.adapter, tw.firmware,
-        d.product_id, p.connectivity, p.cause, p.disconnects_72h,
+        d.product_id, d.hardware_revision_id, d.batch_id,
+        p.connectivity, p.cause, p.disconnects_72h,
         c.failed >= %(failed)s AND c.last_failed_at > %(failed_since)s
             AS commands_fail,
         EXISTS (SELECT FROM state_alarm a WHERE a.device_id = d.id
@@ -82,12 +94,11 @@ FACTS = """
     WHERE {access} AND d.lifecycle = ANY(%(judged)s) AND p.cause <> 'never_connected'
 """
 COUNT_FACTS = f"""
-    SELECT grouping(f.gateway_id, f.site_id, f.adapter, f.firmware, f.product_id),
-        f.tenant_id, f.gateway_id::text, f.site_id::text, f.adapter, f.firmware,
-        f.product_id::text, count(*), {_COUNTS}, {{sampled}}
+    SELECT grouping({", ".join(f"f.{column}" for column in COLUMNS.values())}),
+        f.tenant_id, {VALUES}, count(*), {_COUNTS}, {{sampled}}
     FROM facts f
     GROUP BY f.tenant_id, GROUPING SETS (
-        (f.gateway_id), (f.site_id), (f.adapter), (f.firmware), (f.product_id), ())
+        {", ".join(f"(f.{column})" for column in COLUMNS.values())}, ())
 """
 _COUNT = f"""
     WITH sampled AS MATERIALIZED ({{sample}}), facts AS MATERIALIZED ({FACTS})

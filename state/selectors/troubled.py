@@ -16,6 +16,7 @@ from state.selectors.peers import (
     FACTS,
     TRAITS,
     TROUBLED,
+    VALUES,
     Counts,
     fact_values,
     read_counts,
@@ -33,8 +34,7 @@ _ALL = FACTS.format(
 _COUNT_ALL = f"WITH facts AS MATERIALIZED ({_ALL}) {COUNT_FACTS}".format(sampled="0")
 _TROUBLED = f"""
     SELECT f.id, f.tenant_id, f.kind, f.trouble, f.cause = 'gateway_offline',
-        f.gateway_id::text, f.site_id::text, f.adapter, f.firmware, f.product_id::text,
-        l.verdict, l.trait
+        {VALUES}, l.verdict, l.trait
     FROM (
         SELECT f.*, CASE WHEN f.cause = 'platform_blind' THEN NULL {_CASES} END
             AS trouble

@@ -13,6 +13,7 @@ from registry.models import Device, Site, Tenant
 from state.models import AdapterPath, BlindSpan, CommandTally, FieldFeedback, Presence
 from state.selectors.diagnosis import diagnose_set
 from tests.factories import (
+    BatchFactory,
     DeviceFactory,
     MembershipFactory,
     ProductFactory,
@@ -277,6 +278,32 @@ def test_only_operators_of_the_devices_tenant_may_give_feedback(
     assert stranger.post(url, body, format="json").status_code == 404
     assert fleet.client("viewer").post(url, body, format="json").status_code == 403
     assert APIClient().post(url, body, format="json").status_code == 401
+
+
+def test_a_batch_that_fails_on_every_site_is_named(fleet: Fleet) -> None:
+    batch = BatchFactory.create(
+        hardware_revision__product=fleet.product,
+        hardware_revision__tenant=fleet.tenant,
+        tenant=fleet.tenant,
+    )
+    revision = batch.hardware_revision
+    bad = [*fleet.others[0][:3], *fleet.others[1][:3]]
+    pks = [device.pk for device in bad]
+    rows = Device.objects.filter(pk__in=pks)
+    rows.update(hardware_revision=revision, batch=batch)
+    others = Device.objects.filter(tenant=fleet.tenant).exclude(pk__in=pks)
+    others.update(hardware_revision=revision)
+    put(bad, "offline", "last_will")
+
+    one, of_set = fleet.diagnosis(bad[0]), diagnose_set(fleet.tenant, pks)
+
+    for found in (one, of_set):
+        assert (found["verdict"], found["where"]) == ("device", "batch")
+        [row] = [row for row in found["evidence"] if row["name"] == "batch"]
+        assert row["value"] == batch.slug
+    assert one["text"] == (
+        "5 of 5 devices with the same batch are affected, elsewhere 0 of 20"
+    )
 
 
 def test_a_set_is_diagnosed_by_the_traits_of_its_affected_devices(fleet: Fleet) -> None:

@@ -26,7 +26,7 @@ from tests.state.diagnosis_scenarios.looked_again import LOOKED_AGAIN, Looks
 from tests.state.test_diagnosis import evidence_of
 
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
-TRAITS = ("gateway", "site", "adapter", "firmware", "model")
+TRAITS = ("gateway", "site", "adapter", "firmware", "model", "revision", "batch")
 
 
 def looks_at(evidence: list[DiagnosisEvidence]) -> list[Diagnosis]:
