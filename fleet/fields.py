@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
+from commands.choices import CommandStatus, FailureClass
 from fleet.exceptions import QueryError
+from registry.choices import Adapter, DeviceKind, Lifecycle
+from state.choices import Cause, Connectivity
+from state.judgment.risk import WEIGHTS
 
 
 class Kind(StrEnum):
@@ -40,6 +45,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     is_list: bool = False
     is_exact: bool = False  # upper and lower case differ, as everywhere for uids
+    vocabulary: tuple[str, ...] = ()  # all values that there can be; empty: any value
 
     @property
     def sorts(self) -> bool:
@@ -50,6 +56,10 @@ class Field:
     def facets(self) -> bool:
         """Whether devices can be counted by its values."""
         return self.kind in FACETED
+
+
+def _words(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
 
 
 K, V, N, D, B = Kind.KEYWORD, Kind.VERSION, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN
@@ -72,23 +82,46 @@ FIELDS: tuple[Field, ...] = (
     Field("model", K, "The product's name"),
     Field("hardware_revision", K, "Hardware revision of the product"),
     Field("batch", K, "Manufacturing batch of the revision"),
-    Field("kind", K, "standalone, gateway or child"),
+    Field(
+        "kind", K, "standalone, gateway or child", vocabulary=_words(DeviceKind.values)
+    ),
     Field("gateway", K, "Gateway of a child device, its exact uid", is_exact=True),
-    Field("adapter", K, "How the device connects: mqtt or http"),
-    Field("lifecycle", K, "provisioned, active, in_repair, retired or replaced"),
+    Field(
+        "adapter",
+        K,
+        "How the device connects: mqtt or http",
+        vocabulary=_words(Adapter.values),
+    ),
+    Field(
+        "lifecycle",
+        K,
+        "provisioned, active, in_repair, retired or replaced",
+        vocabulary=_words(Lifecycle.values),
+    ),
     Field("tags", K, "Tags", aliases=("tag",), is_list=True),
     Field("firmware", V, "Reported firmware version"),
     Field("config_version", V, "Reported configuration version"),
     Field("drift", B, "Whether reported and desired settings differ"),
-    Field("connectivity", K, "online, suspect, stale or offline"),
-    Field("cause", K, "Cause of the connectivity"),
+    Field(
+        "connectivity",
+        K,
+        "online, suspect, stale or offline",
+        vocabulary=_words(Connectivity.values),
+    ),
+    Field("cause", K, "Cause of the connectivity", vocabulary=_words(Cause.values)),
     Field("since", D, "Since when it has this connectivity"),
     Field("last_activity", D, "Last valid message; exact to the hour while online"),
     Field("disconnects_72h", N, "Abnormal disconnects in the last 72 hours"),
     Field("battery", N, "Battery, %"),
     Field("rssi", N, "Signal strength, dBm"),
     Field("risk", N, "Risk, 0 to 100"),
-    Field("risk_reasons", K, "Reasons for the risk", is_list=True),
+    Field(
+        "risk_reasons",
+        K,
+        "Reasons for the risk",
+        is_list=True,
+        vocabulary=_words(WEIGHTS),
+    ),
     Field("alarms", N, "Open alarms"),
     Field("alarms_info", N, "Open alarms of severity info"),
     Field("alarms_warning", N, "Open alarms of severity warning"),
@@ -100,8 +133,18 @@ FIELDS: tuple[Field, ...] = (
     Field("last_ack_at", D, "When a command was last acknowledged"),
     Field("command_failure_rate", N, "Share of the last 20 commands that failed"),
     Field("last_command", K, "Name of the newest command"),
-    Field("last_command_status", K, "Status of the newest command"),
-    Field("last_command_failure_class", K, "Why the newest command failed"),
+    Field(
+        "last_command_status",
+        K,
+        "Status of the newest command",
+        vocabulary=_words(CommandStatus.values),
+    ),
+    Field(
+        "last_command_failure_class",
+        K,
+        "Why the newest command failed",
+        vocabulary=_words(FailureClass.values),
+    ),
     Field("attr", Kind.JSON, "Attributes that the product declares as searchable"),
     Field("reported", Kind.JSON, "Reported keys that the product declares"),
     Field("metric", Kind.JSON, "Metrics that the product declares"),

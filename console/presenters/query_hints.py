@@ -21,7 +21,7 @@ FIXED: dict[str, Iterable[str]] = {
     "adapter": Adapter.values,
 }
 MOST_HINTS = 3
-SIMPLE = re.compile(r"\w[\w.-]*")  # a dash in front would mean NOT
+SIMPLE = re.compile(r"\w[\w.-]*")  # a dash in front would be part of the value
 
 
 def has_bare_word(conditions: Sequence[Clause]) -> bool:

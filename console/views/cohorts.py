@@ -120,7 +120,7 @@ def _list(
 ) -> HttpResponse:
     found = page_of(request, list_cohorts(tenants=request.scope.tenants))
     for row in found.rows:
-        row.size = _size(row)
+        row.size, row.problem = _size(row)
     return render(
         request,
         "console/cohorts/list.html",
@@ -135,8 +135,12 @@ def _list(
     )
 
 
-def _size(row: Any) -> int | None:
+def _size(row: Any) -> tuple[int | None, str]:
+    """Return how many devices a cohort has now, or why that is not known."""
     try:
-        return count(tenants=[row.tenant], q=row.query)
-    except (QueryError, IndexUnavailable):
-        return None
+        return count(tenants=[row.tenant], q=row.query), ""
+    except QueryError as error:
+        # What it names may have been valid when it was saved: a product declared it.
+        return None, error.detail
+    except IndexUnavailable:
+        return None, ""

@@ -16,6 +16,7 @@ from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
+from fleet.query.source import written_end
 from fleet.selectors.search import SearchResult, search
 from fleet.selectors.traits import find_traits
 from iotplatform.common.problems import NotFound
@@ -232,9 +233,7 @@ def _explained(error: QueryError, q: str) -> dict[str, Any]:
         "suggestion": error.did_you_mean,
     }
     if error.did_you_mean:
-        end = error.position
-        while end < len(q) and (q[end].isalnum() or q[end] in "_."):
-            end += 1
+        end = written_end(q, error.position)
         meant = f"{q[: error.position]}{error.did_you_mean}{q[end:]}"
         explained["suggestion"] = meant
         explained["suggestion_url"] = fleet_url(q=meant)

@@ -33,8 +33,11 @@ class CohortForm(forms.ModelForm[Cohort]):
     def clean_query(self) -> str:
         """Refuse a query that a search would refuse, with the same message."""
         query: str = self.cleaned_data["query"]
+        # A cohort stays with its tenant, so a saved one has no such field.
+        is_saved = self.instance.pk is not None
+        tenant = self.instance.tenant if is_saved else self.cleaned_data.get("tenant")
         try:
-            validate_query(query)
+            validate_query(query, tenants=[tenant] if tenant else [])
         except QueryError as error:
             raise forms.ValidationError(
                 f"{error.message} (position {error.position})"

@@ -12,7 +12,8 @@ from luqum.exceptions import ParseError
 from fleet.exceptions import QueryError
 from fleet.fields import PATTERNED, RANGED, FieldRef, Kind, resolve_field, words_of
 from fleet.query import lucene
-from fleet.query.source import Source
+from fleet.query.keys import Keys
+from fleet.query.source import OPERATORS, Source
 from fleet.query.tree import (
     All,
     And,
@@ -28,7 +29,7 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.query.values import read_bound, read_pattern, read_value
+from fleet.query.values import check_pattern, read_bound, read_pattern, read_value
 
 LONGEST_QUERY = 4_000  # characters; a person's query is under 500
 DEEPEST_QUERY = 32  # levels of nested parentheses and operators
@@ -43,10 +44,13 @@ UNSUPPORTED = {
 }
 
 
-def parse(text: str) -> Node:
-    """Return the tree of a query; raises QueryError with the position."""
+def parse(text: str, keys: Keys | None = None) -> Node:
+    """Return the tree of a query; raises QueryError with the position.
+
+    With ``keys``, a key that is not among them is refused, too.
+    """
     source, root = read_source(text)
-    return Reader(source).node(root, None, 0)
+    return Reader(source, keys).node(root, None, 0)
 
 
 def read_source(text: str) -> tuple[Source, luqum_tree.Item]:
@@ -72,8 +76,9 @@ def read_source(text: str) -> tuple[Source, luqum_tree.Item]:
 class Reader:
     """Turns luqum's nodes into ours, within the bounds."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, keys: Keys | None = None) -> None:
         self.source = source
+        self.keys = keys
         self.conditions = 0
 
     def node(self, item: Any, field: FieldRef | None, depth: int) -> Node:
@@ -85,19 +90,32 @@ class Reader:
             )
         if (refusal := UNSUPPORTED.get(type(item))) is not None:
             raise QueryError(refusal, position)
+        if isinstance(item, luqum_tree.Prohibit | luqum_tree.Plus):
+            raise self.source.sign_refused(position)
         readers: dict[type, Callable[[Any, FieldRef | None, int], Node]] = {
             luqum_tree.AndOperation: self._operation,
             luqum_tree.OrOperation: self._operation,
             luqum_tree.UnknownOperation: self._operation,
             luqum_tree.Group: self._inner,
             luqum_tree.FieldGroup: self._inner,
-            luqum_tree.Plus: self._inner,
             luqum_tree.Not: self._negation,
-            luqum_tree.Prohibit: self._negation,
             luqum_tree.SearchField: self._search_field,
         }
         if (reader := readers.get(type(item))) is not None:
             return reader(item, field, depth + 1)
+        if isinstance(item, luqum_tree.Word):
+            self._refuse_operator(item.value, position)
+        return self._counted_condition(item, field, position)
+
+    def _refuse_operator(self, word: str, position: int) -> None:
+        if (meant := word.upper()) in OPERATORS:
+            raise QueryError(
+                f"Write {meant} in capitals, or the word in quotes.", position, meant
+            )
+
+    def _counted_condition(
+        self, item: Any, field: FieldRef | None, position: int
+    ) -> Node:
         self.conditions += 1
         if self.conditions > MOST_CONDITIONS:
             raise QueryError(
@@ -119,18 +137,17 @@ class Reader:
         position = self.source.position(item)
         if field is not None:
             raise QueryError(f"{field}: already names the field here.", position)
-        name = re.sub(r"\\(.)", r"\1", item.name, flags=re.DOTALL)
+        if self.source.begins_with_sign(position):
+            raise self.source.sign_refused(position)
+        name = _unescape(item.name)
         if name == "*" and _is_star(item.expr):
             return All()
         ref = resolve_field(name, position=position)
         expr = item.expr
-        if isinstance(expr, luqum_tree.Prohibit) and ref.kind in {
-            Kind.NUMBER,
-            Kind.JSON,
-        }:
-            # rssi:-70 is a negative number, not "rssi is not 70".
-            text, place = self._bound_text(expr)
-            return Equals(ref, read_value(ref, text, place), place)
+        if self.keys is not None and ref.path:
+            self.keys.check(ref, position=position, is_existence=_is_star(expr))
+        if isinstance(expr, luqum_tree.Word):  # right after the colon, "and" is a value
+            return self._counted_condition(expr, ref, self.source.position(expr))
         return self.node(expr, ref, depth)
 
     def _condition(self, item: Any, field: FieldRef | None, position: int) -> Node:
@@ -154,6 +171,8 @@ class Reader:
         raise QueryError("This cannot stand here.", position)
 
     def _word(self, raw: str, field: FieldRef | None, position: int) -> Node:
+        if field is None and self.source.begins_with_sign(position):
+            raise self.source.sign_refused(position)
         pattern = read_pattern(raw)
         if not any(isinstance(part, Wild) for part in pattern):
             return literal_condition("".join(map(str, pattern)), field, position)
@@ -171,6 +190,7 @@ class Reader:
             )
         if field.kind is Kind.TEXT:
             return WordLike(pattern, field, position)
+        check_pattern(field, pattern, position)
         return Like(field, pattern, position)
 
     def _range(
@@ -201,17 +221,14 @@ class Reader:
 
     def _bound_text(self, item: Any) -> tuple[str, int]:
         position = self.source.position(item)
-        sign = ""
-        if isinstance(item, luqum_tree.Prohibit):
-            sign, item = "-", item.children[0]
         if isinstance(item, luqum_tree.Phrase):
-            return sign + _unescape(item.value[1:-1]), position
+            return _unescape(item.value[1:-1]), position
         if not isinstance(item, luqum_tree.Word):
             raise QueryError("A single value is expected here.", position)
         pattern = read_pattern(item.value)
         if any(isinstance(part, Wild) for part in pattern):
             raise QueryError("A range takes no wildcard.", position)
-        return sign + "".join(map(str, pattern)), position
+        return "".join(map(str, pattern)), position
 
 
 def literal_condition(text: str, field: FieldRef | None, position: int) -> Node:

@@ -7,6 +7,7 @@ trees are compared.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -126,6 +127,21 @@ class Exists:
     position: int = dataclasses.field(default=0, compare=False)
 
 
+Condition: TypeAlias = "Words | WordLike | Equals | Like | Between | Exists"
 Node: TypeAlias = (
     "All | And | Or | Not | Words | WordLike | Equals | Like | Between | Exists"
 )
+
+
+def conditions_of(node: Node) -> Iterator[Condition]:
+    """Yield every condition of a tree, those under NOT as well."""
+    match node:
+        case All():
+            return
+        case And(items) | Or(items):
+            for item in items:
+                yield from conditions_of(item)
+        case Not(item):
+            yield from conditions_of(item)
+        case _:
+            yield node

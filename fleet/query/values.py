@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import NoReturn
 
 from fleet.exceptions import QueryError
-from fleet.fields import FieldRef, Kind
+from fleet.fields import FieldRef, Kind, fold
 from fleet.query.tree import Day, Moment, Pattern, RelativeTime, Value, Wild
 
 NOW = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?")
@@ -18,6 +20,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 RESERVED = frozenset({"AND", "OR", "NOT", "TO"})
 TRUTHS = {"true": True, "false": False}
+WILD_EXPRESSIONS = {Wild.MANY: ".*", Wild.ONE: "."}
 
 
 def read_value(ref: FieldRef, text: str, position: int) -> Value:
@@ -28,11 +31,34 @@ def read_value(ref: FieldRef, text: str, position: int) -> Value:
         return _moment(ref, text, position)
     if ref.kind is Kind.BOOLEAN:
         if text.lower() not in TRUTHS:
-            _refuse(ref, text, position, "true or false")
+            _refuse(ref, text, position, "true or false", near_word(text, TRUTHS))
         return TRUTHS[text.lower()]
     if ref.kind is Kind.PATH:
         return text.strip("/") or text
+    words = ref.field.vocabulary
+    if words and fold(text) not in words:
+        expected = f"one of {', '.join(words)}"
+        _refuse(ref, text, position, expected, near_word(text, words))
     return text
+
+
+def check_pattern(ref: FieldRef, pattern: Pattern, position: int) -> None:
+    """Raise QueryError if no word of a closed vocabulary fits the pattern."""
+    words = ref.field.vocabulary
+    expression = "".join(
+        WILD_EXPRESSIONS[part] if isinstance(part, Wild) else re.escape(fold(part))
+        for part in pattern
+    )
+    if words and not any(re.fullmatch(expression, word) for word in words):
+        raise QueryError(
+            f"None of {', '.join(words)} fits this pattern ({ref}).", position
+        )
+
+
+def near_word(text: str, words: Iterable[str]) -> str | None:
+    """Return the word of a closed vocabulary that was probably meant."""
+    near = get_close_matches(fold(text), list(words), n=1, cutoff=0.6)
+    return near[0] if near else None
 
 
 def read_bound(ref: FieldRef, text: str, position: int) -> Value:
@@ -77,9 +103,15 @@ def _moment(ref: FieldRef, text: str, position: int) -> Moment:
     _refuse(ref, text, position, expected)
 
 
-def _refuse(ref: FieldRef, text: str, position: int, expected: str) -> NoReturn:
+def _refuse(
+    ref: FieldRef,
+    text: str,
+    position: int,
+    expected: str,
+    meant: str | None = None,
+) -> NoReturn:
     shown = text if len(text) <= 40 else text[:39] + "…"
-    raise QueryError(f"'{shown}' is not {expected} ({ref}).", position)
+    raise QueryError(f"'{shown}' is not {expected} ({ref}).", position, meant)
 
 
 def quote(text: str) -> str:

@@ -19,15 +19,17 @@ from fleet.backends.tantivy_query import Compiler, Query
 from fleet.backends.tantivy_search import Place, Search
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import Field, FieldRef, Kind, resolve_field
+from fleet.query.keys import Keys, open_keys
 from fleet.query.parser import parse
 from fleet.query.tree import Node
+from fleet.selectors.known_keys import known_keys
 from fleet.selectors.lag import current_reader, index_lag_seconds
 from registry.models import Tenant
 from registry.selectors.access import sql_within
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000
 DEFAULT_SORT = "uid"
-MOST_FACETS = 16
+MOST_FACETS = 32  # the fleet page counts 17, and the attributes that products declare
 LARGEST_INTEGER = 2**63
 SORT_KEY = re.compile(r"[a-z0-9]+")
 
@@ -76,7 +78,8 @@ def search(
     # small.
     lag = index_lag_seconds()
     field, descending = _read_sort(sort or DEFAULT_SORT)
-    refs = _read_facets(facets)
+    tenants = list(tenants)
+    refs = _read_facets(facets, known_keys(tenants))
     after = _read_cursor(cursor, sort or DEFAULT_SORT) if cursor else None
     limit = max(1, min(limit, LARGEST_LIMIT))
     found = open_search(tenants, q)
@@ -124,9 +127,9 @@ def find_members(*, tenants: Iterable[Tenant], uids: list[str]) -> list[Member]:
     return _members("d.uid = ANY(%s)", uids, tenants)
 
 
-def validate_query(q: str) -> None:
-    """Check a query; raises QueryError."""
-    parse(q)
+def validate_query(q: str, *, tenants: Iterable[Tenant]) -> None:
+    """Check a query for use within these tenants; raises QueryError."""
+    parse(q, known_keys(list(tenants)))
 
 
 def _members(
@@ -145,10 +148,19 @@ def _members(
 
 def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     """Compile a query within the tenants; its text cannot widen the access."""
-    tree = parse(q)
+    tenants = list(tenants)
+    keys = known_keys(tenants)
+    tree = parse(q, keys)
     reader = current_reader()
     compiler = Compiler(reader.index, now=timezone.now())
-    return Search(reader, compiler, compile_within(compiler, tree, tenants))
+
+    def opened(node: Node) -> Search:
+        return Search(reader, compiler, compile_within(compiler, node, tenants))
+
+    for node in open_keys(tree, keys):
+        if not opened(node).count():
+            raise QueryError(f"No device has '{node.field}'.", node.position)
+    return opened(tree)
 
 
 def compile_within(compiler: Compiler, tree: Node, tenants: Iterable[Tenant]) -> Query:
@@ -171,9 +183,11 @@ def _read_sort(text: str) -> tuple[Field, bool]:
     return ref.field, descending
 
 
-def _read_facets(names: Sequence[str]) -> list[FieldRef]:
+def _read_facets(names: Sequence[str], keys: Keys) -> list[FieldRef]:
     refs = [resolve_field(name.strip(), source="facets") for name in names]
     for ref in refs:
+        if ref.path:
+            keys.check(ref, source="facets")
         if not ref.field.facets:
             raise QueryError(
                 f"'{ref}' is a {ref.kind} field. Its values cannot be counted.",

@@ -23,7 +23,7 @@ def save_cohort(*, tenant: Tenant, name: str, query: str, actor: User | None) ->
     or in use).
     """
     name = _checked_name(name)
-    _check_query(query)
+    _check_query(query, tenant)
     try:
         with transaction.atomic():
             return Cohort.objects.create(
@@ -43,7 +43,7 @@ def edit_cohort(
     if name is not None:
         row.name = _checked_name(name)
     if query is not None:
-        _check_query(query)
+        _check_query(query, row.tenant)
         row.query = query
     try:
         with transaction.atomic():
@@ -93,9 +93,9 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _check_query(query: str) -> None:
+def _check_query(query: str, tenant: Tenant) -> None:
     try:
-        validate_query(query)
+        validate_query(query, tenants=[tenant])
     except QueryError as error:
         raise error.about("query") from error
 

@@ -99,6 +99,27 @@ def test_a_wrong_field_is_marked_with_a_suggestion(acme: Fleet) -> None:
     assert meant.replace("%20", "+") in text
 
 
+@pytest.mark.parametrize(
+    ("q", "pointer", "meant"),
+    [
+        ("NOT connectivity:onlin", 17, "NOT connectivity:online"),
+        ('connectivity:"onlin" AND risk:1', 13, "connectivity:online AND risk:1"),
+        ("risk:1 and rssi:-2", 7, "risk:1 AND rssi:-2"),
+        ("-lifecycle:active", 0, "NOT lifecycle:active"),
+        ("NOT metric.temprature:>5", 4, "NOT metric.temperature:>5"),
+    ],
+)
+def test_a_wrong_word_is_marked_with_the_query_that_was_meant(
+    acme: Fleet, q: str, pointer: int, meant: str
+) -> None:
+    answer = open_fleet(acme.client(), q)
+
+    assert answer.status_code == 400
+    assert answer.context["error"]["pointer"] == " " * pointer
+    assert answer.context["error"]["suggestion"] == meant
+    assert open_fleet(acme.client(), meant).status_code == 200
+
+
 @pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "(" * 99])
 def test_an_invalid_query_is_answered_with_an_error(acme: Fleet, q: str) -> None:
     answer = open_fleet(acme.client(), q)

@@ -171,6 +171,20 @@ def test_a_cohort_that_cannot_be_saved_is_refused_with_the_reason(
     assert Cohort.objects.count() == 1
 
 
+def test_a_cohort_whose_query_is_no_longer_valid_says_so(acme: Fleet) -> None:
+    row = Cohort.objects.create(tenant=acme.tenant, name="old", query="NOT attr.gone:x")
+    client = acme.client()
+
+    listed = client.get("/cohorts/")
+    opened = client.get(f"/cohorts/{row.public_id}/")
+    shared = client.get("/fleet/", {"q": row.query})
+
+    assert (listed.status_code, opened.status_code) == (200, 200)
+    assert shared.status_code == 400
+    for answer in (listed, opened, shared):
+        assert "No product declares &#x27;attr.gone&#x27;" in answer.content.decode()
+
+
 def test_a_person_of_two_tenants_must_choose_the_tenant_of_a_cohort(
     acme: Fleet,
 ) -> None:

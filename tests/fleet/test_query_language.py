@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from fleet.backends.documents import FleetDocument
 from fleet.backends.tantivy_index import readers
 from fleet.backends.tantivy_query import Compiler
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
+from fleet.fields import BY_NAME
+from fleet.query.keys import Keys
 from fleet.query.parser import parse
 from fleet.version_key import version_key
 from tests.fleet.index import fill
@@ -65,7 +69,7 @@ FOUND = [
     ('last_activity:>="2026-11-23T20:30:15.25+08:00"', "pump-2"),
     ("last_activity:>=2026-11-23T20:30:15.25+08:00", "pump-2"),
     ("tag:winter AND NOT lifecycle:retired", "pump-1"),
-    ("tag:winter -lifecycle:retired", "pump-1"),
+    ("tag:winter NOT lifecycle:retired", "pump-1"),
     ("connectivity:online AND oldest_unacked_at:<now-1d", "pump-2"),
     ("attr.battery_rev:B", "pump-1"),
     ("metric.temperature:>30", "pump-1"),
@@ -80,6 +84,17 @@ FOUND = [
     ("attr.text:[-80 TO 0]", ""),
     ("rssi:<-70", "pump-1"),
     ("rssi:-80", "pump-1"),
+    ("rssi:(-80)", "pump-1"),
+    ("rssi:(-80 OR -60.5)", "pump-1 pump-2"),
+    ("NOT rssi:(-80 OR -60.5)", "meter-1"),
+    ("attr.limits:(-80 OR 3)", "meter-1"),
+    # A sign is part of the value, never a negation.
+    ("tag:-winter", ""),
+    ("tag:(-winter OR new)", "pump-2"),
+    ("name:-5", "pump-1"),
+    ("connectivity:on*", "pump-2"),
+    ("NOT connectivity:o*", "pump-1 meter-1"),
+    ("name:and", ""),
     ("rssi:[-70 TO 0]", "pump-2"),
     ("region:bavaria", "meter-1"),
     ("region:(bavaria OR nowhere)", "meter-1"),
@@ -126,6 +141,11 @@ def test_a_query_finds_the_devices_that_it_describes(
     assert search(text) == uids
 
 
+DECLARED = {
+    "attr": ["battery_rev", "x"],
+    "reported": ["modem.fw"],
+    "metric": ["temperature"],
+}
 REFUSED = [
     ("", 0, None, "empty"),
     ("   ", 0, None, "empty"),
@@ -138,6 +158,38 @@ REFUSED = [
     ('since:["2027-03-14 02:30" TO *]', 7, None, "a time with its offset"),
     ("since:20270314", 6, None, "a time with its offset"),
     ("drift:perhaps", 6, None, "true or false"),
+    ("drift:ture", 6, "true", "true or false"),
+    # A typo never means more devices.
+    ("NOT connectivity:onlin", 17, "online", "one of online, suspect"),
+    ('NOT connectivity:"onlin"', 17, "online", "one of online, suspect"),
+    ("connectivity:(online OR ofline)", 24, "offline", "one of online, suspect"),
+    ("NOT connectivity:onx*", 17, None, "fits this pattern"),
+    ("NOT cause:last_wil", 10, "last_will", "one of never_connected"),
+    ("NOT lifecycle:retird", 14, "retired", "one of provisioned"),
+    ("NOT kind:gatway", 9, "gateway", "one of standalone"),
+    ("NOT adapter:mqt", 12, "mqtt", "one of mqtt"),
+    ("NOT last_command_status:faild", 24, "failed", "one of held"),
+    ("NOT last_command_failure_class:noack", 31, "no_ack", "one of unreachable"),
+    ("NOT risk_reasons:batery", 17, "battery", "one of flapping"),
+    ("NOT attr.nonsense:x", 4, None, "No product declares 'attr.nonsense'"),
+    ("risk:1 AND attr.batery_rev:B", 11, "attr.battery_rev", "No product declares"),
+    ("NOT metric.temprature:>5", 4, "metric.temperature", "No product declares"),
+    ("NOT reported.modem.fx:1", 4, "reported.modem.fw", "No product declares"),
+    ("NOT reported.modem:1", 4, "reported.modem.fw", "No product declares"),
+    ("risk:1 and rssi:2", 7, "AND", "Write AND in capitals"),
+    ("region:(a or b)", 10, "OR", "Write OR in capitals"),
+    ("not connectivity:online", 0, "NOT", "Write NOT in capitals"),
+    ("risk:1 And rssi:2", 7, "AND", "Write AND in capitals"),
+    ("rssi:[-80 to -70]", 10, "TO", "not expected"),
+    # NOT is the only negation.
+    ("tag:winter -lifecycle:retired", 11, "NOT lifecycle", "write NOT"),
+    ("cold -store", 5, "NOT store", "write NOT"),
+    ("cold -(a OR b)", 5, "NOT", "write NOT"),
+    ("(cold)-store", 6, "NOT store", "write NOT"),
+    ('tag:-"a b"', 4, "NOT", "write NOT"),
+    ("+tag:winter", 0, "tag", "plus sign"),
+    ("rssi:+-71", 5, None, "not a number"),
+    ("rssi:(-80 OR --60)", 13, None, "not a number"),
     ("attr.x:B*", 7, None, "no wildcard"),
     ("attr:B", 0, None, "needs a key"),
     ("region:x AND", 12, None, "ends too early"),
@@ -161,12 +213,43 @@ def test_an_error_gives_its_position(
     text: str, position: int | None, meant: str | None, says: str
 ) -> None:
     with pytest.raises(QueryError) as caught:
-        parse(text)
+        parse(text, Keys(lambda: DECLARED))
 
     assert says in caught.value.message
     assert caught.value.did_you_mean == meant
     if position is not None:
         assert caught.value.position == position
+
+
+@given(
+    st.sampled_from(["connectivity", "lifecycle", "cause", "drift", "attr", "metric"]),
+    st.text("abcdefgilnorstuvw_", min_size=1, max_size=12),
+    st.sampled_from(["", "NOT ", "risk:1 OR NOT "]),
+)
+def test_a_word_that_nobody_can_mean_is_never_accepted(
+    name: str, word: str, before: str
+) -> None:
+    known = DECLARED.get(name) or BY_NAME[name].vocabulary or ("true", "false")
+    assume(word not in known)
+    query = f"{before}{name}.{word}:*" if name in DECLARED else f"{before}{name}:{word}"
+
+    with pytest.raises(QueryError) as caught:
+        parse(query, Keys(lambda: DECLARED))
+
+    assert query[caught.value.position :].startswith((word, f"{name}.{word}"))
+
+
+@given(
+    st.sampled_from(["rssi", "attr.x"]),
+    st.lists(st.integers(-99, 99), min_size=1, max_size=4),
+)
+def test_a_minus_sign_in_parentheses_belongs_to_its_number(
+    name: str, numbers: list[int]
+) -> None:
+    grouped = parse(f"{name}:({' OR '.join(map(str, numbers))})")
+    apart = parse(" OR ".join(f'{name}:"{number}"' for number in numbers))
+
+    assert grouped == apart
 
 
 def test_versions_are_ordered_as_people_read_them() -> None:

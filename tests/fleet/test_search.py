@@ -14,7 +14,7 @@ from fleet.fields import FIELDS
 from fleet.selectors.search import member_uids, search
 from fleet.services.indexing import Indexer
 from registry.models import Device, Tenant
-from tests.factories import DeviceFactory, TenantFactory
+from tests.factories import DeviceFactory, ProductFactory, TenantFactory
 from tests.fleet.index import fill
 from tests.fleet.rows import find
 
@@ -25,6 +25,8 @@ pytestmark = pytest.mark.django_db
 def tenant(index_dir: Path) -> Tenant:
     """A tenant with 200 indexed devices that share many values."""
     made: Tenant = TenantFactory.create()
+    declared = {"properties": {"rev": {"searchable": True}}}
+    ProductFactory.create(tenant=made, attributes_schema=declared)
     chance = random.Random(7)
     now = timezone.now().replace(microsecond=0)
 
@@ -119,6 +121,7 @@ def test_facets_count_within_the_result(tenant: Tenant) -> None:
         ({"sort": "nothing"}, "sort"),
         ({"facets": ["since"]}, "facets"),
         ({"facets": ["reigon"]}, "facets"),
+        ({"facets": ["attr.rve"]}, "facets"),
     ],
 )
 def test_sorting_or_counting_by_an_unsuitable_field_is_refused(
@@ -128,6 +131,38 @@ def test_sorting_or_counting_by_an_unsuitable_field_is_refused(
         find(tenant, "*", **options)
 
     assert caught.value.errors[0]["field"] == field
+
+
+def test_the_known_keys_are_those_of_the_callers_products(indexer: Indexer) -> None:
+    declared = {"properties": {"rev": {"searchable": True}}}
+    ours, theirs = (
+        DeviceFactory.create(),
+        DeviceFactory.create(product__attributes_schema=declared),
+    )
+    indexer.drain()
+
+    with pytest.raises(QueryError) as caught:
+        find(ours.tenant, "NOT attr.rev:x")
+
+    assert caught.value.did_you_mean is None
+    assert find(theirs.tenant, "NOT attr.rev:x").total == 1
+    assert search(tenants=[ours.tenant, theirs.tenant], q="NOT attr.rev:x").total == 2
+
+
+def test_below_an_open_attribute_a_key_that_no_device_has_is_refused(
+    indexer: Indexer,
+) -> None:
+    device = DeviceFactory.create(
+        product__attributes_schema={"properties": {"box": {"searchable": True}}},
+        attributes={"box": {"size": "L"}},
+    )
+    indexer.drain()
+
+    assert find(device.tenant, "attr.box.size:L").total == 1
+    with pytest.raises(QueryError) as caught:
+        find(device.tenant, "NOT attr.box.szie:L")
+
+    assert "No device has 'attr.box.szie'" in caught.value.message
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "eyJhIjoxfQ", "é", "WyJ1aWQiLDEsMV0"])
