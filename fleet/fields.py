@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -157,8 +156,6 @@ BY_ANY_NAME: dict[str, Field] = BY_NAME | {
 # A word without a field name is searched in these fields.
 WORD_FIELDS = ("uid", "name", "serial")
 
-WORD = re.compile(r"[^\W_]+")
-
 
 @dataclass(frozen=True)
 class FieldRef:
@@ -198,24 +195,3 @@ def resolve_field(name: str, *, position: int = 0, source: str = "q") -> FieldRe
         near[0] if near else None,
         field=source,
     )
-
-
-def fold(text: str) -> str:
-    """Return the form of a keyword that is compared."""
-    return text.lower()
-
-
-def compared(field: Field, text: str) -> str:
-    """Return the form in which values of this field are compared."""
-    return text if field.is_exact else fold(text)
-
-
-def places_of(path: str) -> list[str]:
-    """Return a path and every path above it; each of them finds the device."""
-    steps = path.split("/")
-    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text as they are indexed and searched."""
-    return WORD.findall(text.lower())

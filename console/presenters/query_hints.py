@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fleet.fields import words_of
+from fleet.normal_forms import words_of
 from fleet.query.clauses import Clause, field_clause, join_clauses
 from fleet.query.tree import Words
 from fleet.query.values import quote

@@ -29,6 +29,9 @@ class FacetSerializer(Plain):
 
     value = AnyField()
     count = serializers.IntegerField()
+    approximate = serializers.BooleanField(
+        required=False, help_text="Given, and true, when a field has too many values."
+    )
 
 
 class SearchResultSerializer(Plain):

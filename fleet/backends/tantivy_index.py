@@ -13,12 +13,7 @@ import tantivy
 
 from fleet.backends import generations
 from fleet.backends.documents import FleetDocument
-from fleet.backends.tantivy_schema import (
-    DEVICE_ID,
-    build_schema,
-    register_tokenizers,
-    to_tantivy,
-)
+from fleet.backends.tantivy_schema import DEVICE_ID, build_schema, to_tantivy
 from fleet.exceptions import IndexUnavailable
 
 logger = logging.getLogger(__name__)
@@ -47,7 +42,7 @@ def faults() -> Iterator[None]:
 
 
 def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
-    """Open (or create) the index of a generation, with our tokenizers."""
+    """Open (or create) the index of a generation."""
     with faults():
         if create:
             index = tantivy.Index(build_schema(), path=str(path))
@@ -55,7 +50,6 @@ def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
             index = tantivy.Index.open(str(path))
         # "manual": we reload when the file has changed; no thread watches it.
         index.config_reader(reload_policy="manual")
-        register_tokenizers(index)
         return index
 
 

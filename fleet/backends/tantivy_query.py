@@ -14,11 +14,20 @@ from fleet.backends.number_ranges import number_ranges
 from fleet.backends.tantivy_schema import (
     SORT,
     TENANT_ID,
+    WORD,
     WORDS,
+    equal_column,
     json_path,
+    pattern_column,
     sort_column,
 )
-from fleet.fields import WORD_FIELDS, FieldRef, Kind, compared, fold
+from fleet.fields import WORD_FIELDS, FieldRef, Kind
+from fleet.normal_forms import (
+    equal_form,
+    pattern_form,
+    scalar_form,
+    searched_tokens,
+)
 from fleet.query.tree import (
     All,
     And,
@@ -37,7 +46,6 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.query.values import as_number
 from fleet.version_key import version_key
 from registry.member_limit import Limit
 
@@ -51,6 +59,7 @@ FLOAT, INTEGER = tantivy.FieldType.Float, tantivy.FieldType.Integer
 # The earliest and latest moment that the index can hold: open ends of a date range.
 EARLIEST, LATEST = -(2**62), 2**62
 
+ANY_ONE_OR_NONE = r"(?s:.)?"
 SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # of a regular expression
 
 
@@ -72,12 +81,12 @@ def without(query: Query) -> Query:
     return Query.boolean_query([(MUST, Query.all_query()), (MUST_NOT, query)])
 
 
-def regex_of(pattern: Pattern, *, is_exact: bool = False) -> str:
-    """Return tantivy's regular expression of a pattern."""
+def regex_of(pattern: Pattern) -> str:
+    """Return tantivy's regular expression of a pattern in its normal form."""
     return "".join(
         {Wild.MANY: r"(?s:.)*", Wild.ONE: r"(?s:.)"}[part]
         if isinstance(part, Wild)
-        else SPECIAL.sub(r"\\\1", part if is_exact else fold(part))
+        else SPECIAL.sub(r"\\\1", part)
         for part in pattern
     )
 
@@ -105,7 +114,7 @@ class Compiler:
         places += [("site", slug) for slug in limit.sites.values()]
         return both(
             Query.term_set_query(self.schema, TENANT_ID, [tenant_id]),
-            either(*(self._term(field, fold(slug)) for field, slug in places)),
+            either(*(self._equals(FieldRef(field), slug) for field, slug in places)),
         )
 
     def compile(self, node: Node) -> Query:
@@ -120,26 +129,34 @@ class Compiler:
             case Not(item):
                 return without(self.compile(item))
             case Words(words, field):
-                return either(*(self._words(c, words) for c in _columns(field)))
+                return either(*(self._words(n + WORDS, words) for n in _names(field)))
             case WordLike(pattern, field):
-                return either(*(self._like(c, pattern) for c in _columns(field)))
+                form = pattern_form(None, pattern)
+                return either(*(self._like(n + WORD, form) for n in _names(field)))
             case Equals(field, value):
                 return self._equals(field, value)
             case Like(field, pattern):
-                return self._like(field.name, pattern, is_exact=field.field.is_exact)
+                form = pattern_form(field.field, pattern)
+                return self._like(pattern_column(field.field), form)
             case Exists(field):
                 return exists(field)
             case Between():
                 return self._between(node)
 
     def _words(self, column: str, words: tuple[str, ...]) -> Query:
-        if len(words) == 1:
-            return Query.term_query(self.schema, column, words[0])
-        return Query.phrase_query(self.schema, column, list(words))
+        tokens, is_start = searched_tokens(words)
+        if is_start:
+            expressions = [regex_of((token,)) for token in tokens]
+            expressions[-1] += ANY_ONE_OR_NONE
+            if len(tokens) == 1:
+                return Query.regex_query(self.schema, column, expressions[0])
+            return Query.regex_phrase_query(self.schema, column, list(expressions))
+        if len(tokens) == 1:
+            return Query.term_query(self.schema, column, tokens[0])
+        return Query.phrase_query(self.schema, column, list(tokens))
 
-    def _like(self, column: str, pattern: Pattern, *, is_exact: bool = False) -> Query:
-        expression = regex_of(pattern, is_exact=is_exact)
-        return Query.regex_query(self.schema, column, expression)
+    def _like(self, column: str, pattern: Pattern) -> Query:
+        return Query.regex_query(self.schema, column, regex_of(pattern))
 
     def _term(self, column: str, text: str) -> Query:
         return Query.term_query(self.schema, column, text, "basic")
@@ -148,19 +165,11 @@ class Compiler:
         if isinstance(value, bool):
             return self._term(ref.name, "true" if value else "false")
         if ref.kind is Kind.JSON:
-            return self._json_equals(ref, str(value))
-        if ref.kind is Kind.VERSION:
-            return self._term(ref.name + SORT, version_key(str(value)))
+            column = f"{json_path(ref.name, ref.path)}.$e"
+            return self._term(column, scalar_form(str(value)))
         if isinstance(value, str):
-            return self._term(ref.name, compared(ref.field, value))
+            return self._term(equal_column(ref.field), equal_form(ref.field, value))
         return self._between(Between(ref, value, value))
-
-    def _json_equals(self, ref: FieldRef, text: str) -> Query:
-        path = json_path(ref.name, ref.path)
-        queries = [self._term(f"{path}.$s", fold(f"={text}"))]
-        if (number := as_number(text)) is not None:
-            queries.append(self._json_range(ref, Between(ref, number, number)))
-        return either(*queries)
 
     def _between(self, node: Between) -> Query:
         kind = node.field.kind
@@ -255,6 +264,5 @@ def exists(ref: FieldRef) -> Query:
     return Query.exists_query(ref.name)
 
 
-def _columns(field: FieldRef | None) -> list[str]:
-    names = WORD_FIELDS if field is None else (field.name,)
-    return [name + WORDS for name in names]
+def _names(field: FieldRef | None) -> tuple[str, ...]:
+    return WORD_FIELDS if field is None else (field.name,)

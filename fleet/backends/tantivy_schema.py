@@ -1,12 +1,14 @@
 """The tantivy schema made from the field table, and the conversion of documents.
 
-For a field ``f``, the column ``f`` holds keywords, versions and booleans (terms in
-lower case, facets and the terms of exact fields as written), and paths with every path
-above them. ``f__sort`` is a text key for sorting and ranges, and is never shown.
-``f__words`` holds the words of a text. Numbers are floats, dates are milliseconds.
-Below a JSON field every key has ``$s`` (text, after a ``=`` so that tantivy does not
-read it as a date) or ``$n`` (number), so that the type of a term never depends on the
-first value.
+For a field ``f``, the column ``f`` holds keywords, versions, booleans, and paths with
+every path above them, as written: facets show them. What is compared is in ``f__eq``,
+where that may differ from the written text; for a version it is ``f__sort``, the text
+key for sorting and ranges. ``f__spelt`` holds a version's spellings, for wildcards.
+``f__words`` holds the tokens of a text in their order, ``f__word`` its whole words.
+Numbers are floats, dates are milliseconds. Below a JSON field every key has ``$e``
+(what is compared), and ``$s`` (text, after a ``=``, or tantivy reads it as a date) or
+``$n`` (number), so that the type of a term never depends on the first value. The texts
+are opaque: ``normal_forms`` makes them, and tantivy splits them only at blanks.
 """
 
 from __future__ import annotations
@@ -19,15 +21,24 @@ from typing import Any
 import tantivy
 
 from fleet.backends.documents import FleetDocument, Scalar, milliseconds
-from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind, fold, places_of, words_of
-from fleet.version_key import version_key
+from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind
+from fleet.normal_forms import (
+    FORMS_VERSION,
+    equal_form,
+    indexed_tokens,
+    pattern_forms,
+    places_of,
+    scalar_form,
+    sort_form,
+    words_of,
+)
 
-SCHEMA_VERSION = 1  # raise it when the same fields are indexed in another way
-FOLDED, RAW, BLANKS = "folded", "raw", "whitespace"
+SCHEMA_VERSION = 2  # raise it when the same fields are indexed in another way
+RAW, BLANKS = "raw", "whitespace"
 BASIC = "basic"  # no frequencies or positions: results are not ranked
-SORT, WORDS = "__sort", "__words"
+SORT, EQUAL, SPELT = "__sort", "__eq", "__spelt"
+WORDS, WORD = "__words", "__word"
 DEVICE_ID, TENANT_ID, SOURCE = "device_id__", "tenant_id__", "source__"
-LONGEST_SORT_KEY = 96  # characters of a value; the device id orders the rest
 
 TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.BOOLEAN})
 KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
@@ -36,9 +47,10 @@ KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 def fingerprint() -> str:
     """Return a hash that changes with the schema."""
     rows = [
-        [f.name, f.kind, f.is_list, f.is_exact, f.name in WORD_FIELDS] for f in FIELDS
+        [f.name, f.kind, f.is_list, equal_column(f), f.name in WORD_FIELDS]
+        for f in FIELDS
     ]
-    text = json.dumps([SCHEMA_VERSION, rows])
+    text = json.dumps([SCHEMA_VERSION, FORMS_VERSION, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -56,51 +68,41 @@ def _add_field(builder: tantivy.SchemaBuilder, field: Field) -> None:
     name, kind = field.name, field.kind
     # Positional: stored, fast (a column), tokenizer, index option.
     if kind in TERMS:
-        builder.add_text_field(
-            name,
-            fast=True,
-            tokenizer_name=RAW if field.is_exact else FOLDED,
-            index_option=BASIC,
-        )
+        builder.add_text_field(name, fast=True, tokenizer_name=RAW, index_option=BASIC)
+        for column in {equal_column(field), pattern_column(field)}:
+            if column not in (name, name + SORT):
+                builder.add_text_field(column, tokenizer_name=RAW, index_option=BASIC)
     if kind in KEYED and field.sorts:
         builder.add_text_field(
             name + SORT, fast=True, tokenizer_name=RAW, index_option=BASIC
         )
     if kind is Kind.TEXT or name in WORD_FIELDS:
         builder.add_text_field(name + WORDS, tokenizer_name=BLANKS)
+        builder.add_text_field(name + WORD, tokenizer_name=RAW, index_option=BASIC)
     if kind is Kind.NUMBER:
         builder.add_float_field(name, indexed=True, fast=True)
     if kind is Kind.DATE:
         builder.add_integer_field(name, indexed=True, fast=True)
     if kind is Kind.JSON:
-        builder.add_json_field(
-            name, fast=True, tokenizer_name=FOLDED, index_option=BASIC
-        )
+        builder.add_json_field(name, fast=True, tokenizer_name=RAW, index_option=BASIC)
 
 
-def register_tokenizers(index: tantivy.Index) -> None:
-    """Give an opened index our tokenizer; tantivy does not store it."""
-    raw = tantivy.Tokenizer.raw
-    folded = tantivy.TextAnalyzerBuilder(raw()).filter(tantivy.Filter.lowercase())
-    index.register_tokenizer(FOLDED, folded.build())
-    as_written = tantivy.TextAnalyzerBuilder(raw()).build()
-    index.register_fast_field_tokenizer(FOLDED, as_written)
+def equal_column(field: Field) -> str:
+    """Return the column of what is compared."""
+    if field.kind is Kind.VERSION:
+        return field.name + SORT
+    is_as_written = field.is_exact or field.vocabulary or field.kind is Kind.BOOLEAN
+    return field.name if is_as_written else field.name + EQUAL
+
+
+def pattern_column(field: Field) -> str:
+    """Return the column that wildcards are compared with."""
+    return field.name + SPELT if field.kind is Kind.VERSION else equal_column(field)
 
 
 def sort_column(field: Field) -> str:
     """Return the column that a field is sorted by."""
     return field.name + SORT if field.kind in KEYED else field.name
-
-
-def sort_key(field: Field, value: str) -> str:
-    """Return the text that sorts as the value does.
-
-    Hexadecimal, because ranges of text need tantivy's parser, and it accepts no other
-    characters there.
-    """
-    if field.kind is Kind.VERSION:
-        return version_key(value)
-    return "s" + fold(value)[:LONGEST_SORT_KEY].encode().hex()
 
 
 def json_path(name: str, path: str) -> str:
@@ -128,7 +130,7 @@ def to_tantivy(document: FleetDocument) -> tantivy.Document:
 def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
     name, kind = field.name, field.kind
     if kind is Kind.NUMBER:
-        made.add_float(name, float(value))
+        made.add_float(name, float(value) + 0.0)  # never -0.0
     elif kind is Kind.DATE:
         made.add_integer(name, milliseconds(value))
     elif kind is Kind.BOOLEAN:
@@ -137,15 +139,32 @@ def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
         if tree := _json_tree(value):
             made.add_json(name, tree)
     else:
-        texts = value if field.is_list else [value]
-        for text in texts:
-            if kind is not Kind.TEXT:
-                for term in places_of(text) if kind is Kind.PATH else [text]:
-                    made.add_text(name, term)
-            if field.sorts:
-                made.add_text(name + SORT, sort_key(field, text))
-            if kind is Kind.TEXT or name in WORD_FIELDS:
-                made.add_text(name + WORDS, " ".join(words_of(text)))
+        if kind is not Kind.TEXT:
+            _add_terms(made, field, value)
+        if field.sorts:
+            made.add_text(name + SORT, sort_form(field, value))
+        if kind is Kind.TEXT or name in WORD_FIELDS:
+            words = words_of(value)
+            made.add_text(name + WORDS, " ".join(indexed_tokens(words)))
+            for word in dict.fromkeys(words):
+                made.add_text(name + WORD, word)
+
+
+def _add_terms(made: tantivy.Document, field: Field, value: Any) -> None:
+    texts = value if field.is_list else [value]
+    if field.kind is Kind.PATH:
+        texts = places_of(value)
+    # A device counts once for a value, however often and in whatever case it has it.
+    terms = {equal_form(field, text): text for text in reversed(texts)}
+    for text in terms.values():
+        made.add_text(field.name, text)
+    if equal_column(field) == field.name + EQUAL:
+        for term in terms:
+            made.add_text(field.name + EQUAL, term)
+    if pattern_column(field) == field.name + SPELT:
+        for text in terms.values():
+            for spelling in pattern_forms(field, text):
+                made.add_text(field.name + SPELT, spelling)
 
 
 def _json_tree(values: dict[str, Scalar | list[Scalar]]) -> dict[str, Any]:
@@ -154,11 +173,18 @@ def _json_tree(values: dict[str, Scalar | list[Scalar]]) -> dict[str, Any]:
         leaf = tree
         for key in _safe_key(path).split("."):
             leaf = leaf.setdefault(key, {})
-        for item in value if isinstance(value, list) else [value]:
+        seen = leaf.setdefault("$e", [])
+        # Numbers first: a text that reads as one of them adds nothing.
+        items = value if isinstance(value, list) else [value]
+        for item in sorted(items, key=lambda item: isinstance(item, str | bool)):
+            form = scalar_form(item)
+            if form in seen:
+                continue
+            seen.append(form)
             if isinstance(item, bool):
                 leaf.setdefault("$s", []).append("=true" if item else "=false")
             elif isinstance(item, int | float):
-                leaf.setdefault("$n", []).append(float(item))
+                leaf.setdefault("$n", []).append(float(item) + 0.0)
             else:
                 leaf.setdefault("$s", []).append("=" + str(item))
     return tree

@@ -26,13 +26,15 @@ from fleet.backends.tantivy_schema import (
     sort_column,
 )
 from fleet.fields import Field, FieldRef, Kind
+from fleet.normal_forms import equal_form, scalar_form
 
 SortValue: TypeAlias = str | float | int | None
 Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
 Counted: TypeAlias = tuple[Any, int]  # a value, and how many devices have it
 FACET_VALUES = 50  # nobody reads more, and a query finds the rest
-# The counts of a column are exact up to so many values in each segment of the index.
-MOST_VALUES = {"size": 10_000, "segment_size": 10_000}
+# Counts are exact for a column of so many written values; beyond, a segment of the
+# index leaves the rarest out.
+MOST_COUNTED = {"size": 10_000, "segment_size": 10_000}
 FEW_NUMBERS = 50
 
 
@@ -95,16 +97,18 @@ class Search:
     def facet(self, ref: FieldRef) -> list[dict[str, Any]]:
         """Return the most frequent values of a field within the result."""
         rows: list[dict[str, Any]] = []
+        is_exact = True
         for column in _columns_of(ref):
-            request = {"x": {"terms": {"field": column, "size": FACET_VALUES}}}
+            request = {"x": {"terms": {"field": column} | MOST_COUNTED}}
             with faults():
-                answer = self.searcher.aggregate(self.query, request)
+                answer = self.searcher.aggregate(self.query, request)["x"]
             rows += [
-                {"value": _shown(ref, b["key"]), "count": b["doc_count"]}
-                for b in answer["x"]["buckets"]
+                {"value": _shown(ref, bucket["key"]), "count": bucket["doc_count"]}
+                for bucket in answer["buckets"]
             ]
-        rows.sort(key=lambda row: (-row["count"], str(row["value"])))
-        return rows[:FACET_VALUES]
+            is_exact = is_exact and not answer.get("sum_other_doc_count")
+        rows = merge_spellings(ref, rows)[:FACET_VALUES]
+        return rows if is_exact else [row | {"approximate": True} for row in rows]
 
     def values(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Counted]]:
         """Count the values of many fields by one pass over the result.
@@ -113,22 +117,26 @@ class Search:
         """
         columns = [(ref, column) for ref in refs for column in _columns_of(ref)]
         request = {
-            str(place): {"terms": {"field": column} | MOST_VALUES}
+            str(place): {"terms": {"field": column} | MOST_COUNTED}
             for place, (_, column) in enumerate(columns)
         }
         if not request:
             return {}
         with faults():
             answer = self.searcher.aggregate(self.query, request)
-        found: dict[FieldRef, list[Counted]] = {ref: [] for ref in refs}
+        rows: dict[FieldRef, list[dict[str, Any]]] = {ref: [] for ref in refs}
         for place, (ref, _) in enumerate(columns):
             buckets = answer[str(place)]["buckets"]
             if len(buckets) > FEW_NUMBERS and not isinstance(buckets[0]["key"], str):
                 continue
-            found[ref] += [
-                (_shown(ref, row["key"]), row["doc_count"]) for row in buckets
+            rows[ref] += [
+                {"value": _shown(ref, row["key"]), "count": row["doc_count"]}
+                for row in buckets
             ]
-        return found
+        return {
+            ref: [(row["value"], row["count"]) for row in merge_spellings(ref, found)]
+            for ref, found in rows.items()
+        }
 
     def page(
         self, field: Field, *, descending: bool, after: Place | None, limit: int
@@ -189,6 +197,28 @@ def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str
     stored: Any = searcher.doc(address).get_first(SOURCE)
     document: dict[str, Any] = json.loads(bytes(stored))
     return document
+
+
+def merge_spellings(ref: FieldRef, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add up the values that a query does not tell apart; the most frequent first.
+
+    The most frequent spelling is shown: its count is what a query for it finds.
+    """
+    rows.sort(key=lambda row: (-row["count"], str(row["value"])))
+    merged: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        form = _form(ref, row["value"])
+        if form in merged:
+            merged[form]["count"] += row["count"]
+        else:
+            merged[form] = dict(row)
+    return sorted(merged.values(), key=lambda row: (-row["count"], str(row["value"])))
+
+
+def _form(ref: FieldRef, value: Any) -> Any:
+    if ref.kind is Kind.JSON:
+        return scalar_form(value)
+    return equal_form(ref.field, value) if isinstance(value, str) else value
 
 
 def _shown(ref: FieldRef, key: Any) -> Any:

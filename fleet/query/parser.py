@@ -10,7 +10,8 @@ from luqum import tree as luqum_tree
 from luqum.exceptions import ParseError
 
 from fleet.exceptions import QueryError
-from fleet.fields import PATTERNED, RANGED, FieldRef, Kind, resolve_field, words_of
+from fleet.fields import PATTERNED, RANGED, FieldRef, Kind, resolve_field
+from fleet.normal_forms import words_of
 from fleet.query import lucene
 from fleet.query.keys import Keys
 from fleet.query.source import OPERATORS, Source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,13 +9,14 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from fleet.exceptions import QueryError
-from fleet.fields import FieldRef, Kind, fold
+from fleet.fields import FieldRef, Kind
+from fleet.folding import fold
+from fleet.normal_forms import as_number
 from fleet.query.tree import Day, Moment, Pattern, RelativeTime, Value, Wild
 
 NOW = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 RESERVED = frozenset({"AND", "OR", "NOT", "TO"})
 TRUTHS = {"true": True, "false": False}
@@ -66,14 +66,6 @@ def read_bound(ref: FieldRef, text: str, position: int) -> Value:
     if ref.kind is Kind.JSON:
         return _number(ref, text, position)
     return read_value(ref, text, position)
-
-
-def as_number(text: str) -> float | None:
-    """Return a text as a finite number; None if it is not one."""
-    if not NUMBER.fullmatch(text):
-        return None
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def _number(ref: FieldRef, text: str, position: int) -> float:

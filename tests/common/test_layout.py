@@ -36,6 +36,8 @@ OWN_FILES = {
     "fleet": {
         "documents",  # a device's document for the index
         "fields",  # the searchable fields
+        "folding",  # of texts before they are compared
+        "normal_forms",  # what every index keeps of a value
         "provenance",  # of each field: fact, reported or judged
         "version_key",  # the order of versions
     },

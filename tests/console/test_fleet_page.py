@@ -43,7 +43,9 @@ def test_shared_traits_show_their_counts_and_how_many_others_are_at_risk(
     acme: Fleet,
 ) -> None:
     product = acme.devices[0].product
-    product.attributes_schema = {"properties": {"battery_rev": {"searchable": True}}}
+    names = ["battery_rev", "colour", "floor", "maker", "panel", "size", "use"]
+    declared = {name: {"searchable": True} for name in names}
+    product.attributes_schema = {"properties": declared}
     product.save()
     for number in range(24):
         is_unstable = number < 12

@@ -12,6 +12,8 @@ from typing import Any
 
 from fleet.backends.documents import FleetDocument
 from fleet.fields import WORD_FIELDS, FieldRef, Kind
+from fleet.folding import fold
+from fleet.normal_forms import pattern_form, pattern_forms
 from fleet.query.tree import (
     All,
     And,
@@ -31,6 +33,8 @@ from fleet.query.tree import (
 )
 from fleet.version_key import version_key
 
+HAN = "[\u3040-\u30ff\u4e00-\u9fff]"
+
 
 def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
     """Whether a device with this document is found."""
@@ -44,14 +48,12 @@ def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
         case Not(item):
             return not matches(item, document, now)
         case Words(words, field):
-            return any(
-                list(words) == part[start : start + len(words)]
-                for part in _texts(document, field)
-                for start in range(len(part))
-            )
+            texts = _texts(document, field)
+            wanted = _spaced(words)
+            return any(wanted in _spaced(text, is_whole=True) for text in texts)
         case WordLike(pattern, field):
             return any(
-                _fits(pattern, word)
+                _fits(pattern_form(None, pattern), word)
                 for part in _texts(document, field)
                 for word in part
             )
@@ -59,8 +61,9 @@ def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
             return _exists(document, field)
         case Like(field, pattern):
             return any(
-                _fits(pattern, value, is_exact=field.field.is_exact)
+                _fits(pattern_form(field.field, pattern), text)
                 for value in _values(document, field)
+                for text in pattern_forms(field.field, value)
             )
         case Equals(field, value):
             return any(_equal(field, v, value, now) for v in _values(document, field))
@@ -71,7 +74,21 @@ def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
 def _texts(document: FleetDocument, field: FieldRef | None) -> list[list[str]]:
     names = WORD_FIELDS if field is None else (field.name,)
     texts = [document.values.get(name) or "" for name in names]
-    return [re.sub(r"[\W_]+", " ", text.lower()).split() for text in texts]
+    return [re.sub(r"[\W_]+", " ", fold(text)).split() for text in texts]
+
+
+def _spaced(words: Iterable[str], *, is_whole: bool = False) -> str:
+    """Return the words as a text in which a phrase is a part of it.
+
+    Around a word of a script with spaces there is always a blank; a phrase may begin
+    or end within a run of Han or kana.
+    """
+    text = re.sub(f"({HAN}+)", r" \1 ", f" {' '.join(words)} ")
+    text = re.sub(" +", " ", text)
+    if is_whole:
+        return text
+    begin = text.lstrip() if re.match(f" {HAN}", text) else text
+    return begin.rstrip() if re.search(f"{HAN} $", text) else begin
 
 
 def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
@@ -93,24 +110,22 @@ def _exists(document: FleetDocument, field: FieldRef) -> bool:
     return any(f"{path}.".startswith(f"{field.path}.") for path in actual)
 
 
-def _fits(pattern: Pattern, text: str, *, is_exact: bool = False) -> bool:
+def _fits(pattern: Pattern, text: str) -> bool:
     holes = {Wild.MANY: ".*", Wild.ONE: "."}
-    form = str if is_exact else str.lower
     expression = "".join(
-        holes[part] if isinstance(part, Wild) else re.escape(form(part))
-        for part in pattern
+        holes[part] if isinstance(part, Wild) else re.escape(part) for part in pattern
     )
-    return re.fullmatch(expression, form(text), re.DOTALL) is not None
+    return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
 def _equal(field: FieldRef, actual: Any, wanted: Any, now: datetime) -> bool:
     if field.kind is Kind.JSON:
         if isinstance(actual, bool):
             return bool(wanted.lower() == str(actual).lower())
-        if isinstance(actual, int | float):
-            number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", wanted)
-            return number is not None and float(wanted) == actual
-        return bool(actual.lower() == wanted.lower())
+        number = _number(wanted)
+        if number is not None and _number(str(actual)) is not None:
+            return number == float(actual)
+        return fold(str(actual)) == fold(wanted)
     if field.kind is Kind.VERSION:
         return version_key(actual) == version_key(wanted)
     if field.kind is Kind.DATE:
@@ -118,8 +133,13 @@ def _equal(field: FieldRef, actual: Any, wanted: Any, now: datetime) -> bool:
     if field.field.is_exact:
         return bool(actual == wanted)
     if isinstance(actual, str):
-        return actual.lower() == str(wanted).lower()
+        return fold(actual) == fold(str(wanted))
     return bool(actual == wanted)
+
+
+def _number(text: str) -> float | None:
+    is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text)
+    return float(text) if is_number else None
 
 
 def _between(node: Between, actual: Any, now: datetime) -> bool:

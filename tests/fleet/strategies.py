@@ -38,17 +38,24 @@ texts = st.sampled_from(
         "x.y",
         "Zürich",
         "日本",
+        "ΟΔΟΣ",
+        "οδος",
         "a*b",
         "5",
     ]
 )
 places = st.sampled_from(["hq", "hq/f-2", "HQ/f-2/r-7", "hq/f-22", "annex/f-2"])
-words = st.sampled_from(["pump", "cold", "store", "5", "zürich", "日本"])
-names = st.lists(words | st.sampled_from(["Pump", "-", "COLD"]), max_size=4).map(
-    " ".join
+words = st.sampled_from(
+    ["pump", "cold", "store", "5", "zürich", "日本", "日", "本店", "5日", "日5本"]
 )
+names = st.lists(
+    words | st.sampled_from(["Pump", "-", "COLD", "東日本店", "5日本"]), max_size=4
+).map(" ".join)
 versions = st.sampled_from(
-    ["1.4", "1.4.0", "1.4.2", "v1.4.10", "1.10", "2.0-rc1", "2.0", "2.0.0-rc.10", "x"]
+    [
+        *["1.4", "1.4.0", "1.4.2", "v1.4.10", "1.10", "2.0-rc1", "2.0", "2.0.0-rc.10"],
+        *["x", "v1.4.2", " 1.4.2 ", "1.04.2", "2.0-RC.1"],
+    ]
 )
 # Also the numbers at which the index changes the type, and one close to zero.
 numbers = st.sampled_from([-80.0, -70.5, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 5.5, 1e20]) | (
@@ -58,7 +65,9 @@ moments = st.sampled_from(
     [NOW + timedelta(hours=h, milliseconds=m) for h in (-72, -36, 0) for m in (0, 1)]
 ) | st.just(datetime(2026, 11, 21, tzinfo=UTC))
 keys = st.sampled_from(["rev", "modem.fw", "a b", "$s"])
-scalars = st.sampled_from(["B", "b", "5", "2026-01-01T00:00:00Z", "true", True, False])
+scalars = st.sampled_from(
+    ["B", "b", "5", "5.0", "2026-01-01T00:00:00Z", "true", True, False]
+)
 free = st.dictionaries(
     keys, scalars | numbers | st.lists(scalars | numbers, min_size=1, max_size=2)
 )
@@ -102,7 +111,21 @@ days = st.sampled_from([20, 21, 23]).map(
 )
 times = moments | relative | days
 parts: st.SearchStrategy[str | Wild] = st.sampled_from(
-    [Wild.MANY, Wild.ONE, "1.4", "a", "East", "dev-", "DEV-", " ", "*", "ü"]
+    [
+        Wild.MANY,
+        Wild.ONE,
+        "1.4",
+        "1.04.",
+        "rc",
+        "a",
+        "East",
+        "日",
+        "dev-",
+        "DEV-",
+        " ",
+        "*",
+        "ü",
+    ]
 )
 patterns = st.lists(parts, min_size=2, max_size=4).map(lambda made: _normal(made))
 

@@ -56,12 +56,24 @@ DEVICES: list[dict[str, Any]] = [
         "serial": "SN-77",
         "attr": {"limits": [-80.0, 5.0], "offset": 2e-7, "text": "-75"},
     },
+    {
+        "uid": "store-3",
+        "name": "上海浦东冷库 3号",
+        "site": "\u039f\u0394\u039f\u03a3",
+        "firmware": "v3.4.3",
+    },
+    {
+        "uid": "store-4",
+        "name": "浦 东",
+        "site": "\u03bf\u03b4\u03bf\u03c2",
+        "firmware": " 3.04.3 ",
+    },
 ]
 
 FOUND = [
     ('region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5', "pump-1"),
     ("firmware:<1.4.10", "pump-1"),
-    ("firmware:>1.9", "meter-1"),
+    ("firmware:>1.9", "meter-1 store-3 store-4"),
     ("firmware:1.10", "meter-1"),
     ("firmware:[1.4.2 TO 1.10}", "pump-1 pump-2"),
     ("last_activity:<now-3d", "pump-1"),
@@ -86,14 +98,14 @@ FOUND = [
     ("rssi:-80", "pump-1"),
     ("rssi:(-80)", "pump-1"),
     ("rssi:(-80 OR -60.5)", "pump-1 pump-2"),
-    ("NOT rssi:(-80 OR -60.5)", "meter-1"),
+    ("NOT rssi:(-80 OR -60.5)", "meter-1 store-3 store-4"),
     ("attr.limits:(-80 OR 3)", "meter-1"),
     # A sign is part of the value, never a negation.
     ("tag:-winter", ""),
     ("tag:(-winter OR new)", "pump-2"),
     ("name:-5", "pump-1"),
     ("connectivity:on*", "pump-2"),
-    ("NOT connectivity:o*", "pump-1 meter-1"),
+    ("NOT connectivity:o*", "pump-1 meter-1 store-3 store-4"),
     ("name:and", ""),
     ("rssi:[-70 TO 0]", "pump-2"),
     ("region:bavaria", "meter-1"),
@@ -105,7 +117,7 @@ FOUND = [
     ("pump", "pump-1 pump-2"),
     ("sn-77", "meter-1"),
     ("uid:pump-?", "pump-1 pump-2"),
-    ("NOT connectivity:*", "pump-1 meter-1"),
+    ("NOT connectivity:*", "pump-1 meter-1 store-3 store-4"),
     # Lists of devices name uids in their exact case, and so does a query.
     ("uid:Pump-1", ""),
     ("uid:PUMP-*", ""),
@@ -114,7 +126,22 @@ FOUND = [
     ("gateway:Hub*", "meter-1"),
     ("gateway:hub-1", ""),
     ("PUMP", "pump-1 pump-2"),
-    ("*", "pump-1 pump-2 meter-1"),
+    ("*", "pump-1 pump-2 meter-1 store-3 store-4"),
+    ("name:浦东", "store-3"),
+    ("name:浦", "store-3 store-4"),
+    ("冷库", "store-3"),
+    ('name:"库 3号"', "store-3"),
+    ("name:上海*", "store-3"),
+    ("name:海东", ""),
+    ('site:"\u039f\u0394\u039f\u03a3"', "store-3 store-4"),
+    ("site:\u03bf\u03b4*", "store-3 store-4"),
+    # One key for =, ranges and wildcards.
+    ("firmware:3.4.3", "store-3 store-4"),
+    ("firmware:[3.4 TO 3.5]", "store-3 store-4"),
+    ("firmware:3.4.*", "store-3 store-4"),
+    ("firmware:v3.04.?", "store-3 store-4"),
+    ("firmware:1.10.*", "meter-1"),
+    ("firmware:1.1*", "meter-1"),
 ]
 
 

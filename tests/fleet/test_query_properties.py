@@ -16,13 +16,17 @@ from fleet.backends.tantivy_index import readers
 from fleet.backends.tantivy_query import Compiler
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
+from fleet.fields import resolve_field
+from fleet.query.clauses import field_clause
 from fleet.query.parser import parse
-from fleet.query.tree import Node
+from fleet.query.tree import All, Node
 from tests.fleet.index import fill
 from tests.fleet.printer import print_query
 from tests.fleet.reference import matches
 from tests.fleet.strategies import NOW, documents, queries
 
+FACETED = ["region", "space", "tags", "firmware", "rssi", "drift"]
+FACETED += ["attr.rev", "attr.modem.fw", "attr.a b", "attr.$s"]
 PIECES = st.sampled_from(
     [
         *["region", "firmware", "since", "attr.x", "nofield", ":", "(", ")", "[", "]"],
@@ -72,6 +76,29 @@ def _one_device() -> Path:
     values = {"uid": "dev-1", "name": "5", "region": "ü", "attr": {"x": 5}}
     fill(root, [FleetDocument(1, 1, values)])
     return root
+
+
+@given(fleet=documents())
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_the_count_of_a_facet_is_the_total_after_the_click(
+    tmp_path_factory: object, fleet: list[FleetDocument]
+) -> None:
+    root: Path = tmp_path_factory.mktemp("index")  # type: ignore[attr-defined]
+    fill(root, fleet)
+    reader = readers.current(root)
+    compiler = Compiler(reader.index, now=NOW)
+
+    def search(tree: Node) -> Search:
+        return Search(reader, compiler, compiler.for_tenants(tree, {1: None}))
+
+    for name in FACETED:
+        for row in search(All()).facet(resolve_field(name)):
+            clicked = field_clause(name, str(row["value"]))
+            assert search(clicked.node).count() == row["count"], clicked.text
 
 
 @given(fleet=documents(), asked=st.lists(queries, min_size=3, max_size=8))

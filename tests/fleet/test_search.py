@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from fleet.backends import generations
 from fleet.backends.documents import FleetDocument
+from fleet.backends.tantivy_index import Writer
+from fleet.backends.tantivy_search import MOST_COUNTED
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import FIELDS
 from fleet.selectors.search import member_uids, search
@@ -111,6 +115,44 @@ def test_facets_count_within_the_result(tenant: Tenant) -> None:
     assert sum(revisions.values()) == result.total
     tagged = sum(row["count"] for row in result.facets["tags"])
     assert tagged == 2 * result.total
+
+
+def test_the_most_frequent_values_are_counted_across_the_segments_of_an_index(
+    index_dir: Path,
+) -> None:
+    tenant: Tenant = TenantFactory.create()
+    chance = random.Random(3)
+    batches = [number for number in range(700) for _ in range(number % 3 + 1)]
+    counted: Counter[str] = Counter()
+    generation = generations.new_generation(index_dir)
+    writer = Writer(index_dir, generation, create=True)
+    for segment in range(6):
+        chosen = [f"b{number:03}" for number in chance.sample(batches, 800)]
+        counted.update(chosen)
+        writer.put(
+            FleetDocument(segment * 1_000 + n, tenant.pk, {"uid": "x", "batch": value})
+            for n, value in enumerate(chosen)
+        )
+        writer.commit()
+    generations.swap_to(index_dir, generation)
+
+    rows = find(tenant, "*", facets=["batch"]).facets["batch"]
+
+    ordered = sorted(counted.items(), key=lambda row: (-row[1], row[0]))
+    assert [(row["value"], row["count"]) for row in rows] == ordered[:50]
+    writer.close()
+
+
+def test_counts_of_a_field_with_too_many_values_are_called_approximate(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in MOST_COUNTED:
+        monkeypatch.setitem(MOST_COUNTED, name, 10)
+
+    facets = find(tenant, "*", facets=["uid", "region"]).facets
+
+    assert all(row["approximate"] for row in facets["uid"])
+    assert not any("approximate" in row for row in facets["region"])
 
 
 @pytest.mark.parametrize(
