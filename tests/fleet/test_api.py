@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from fleet.models import Cohort
@@ -59,6 +61,28 @@ def operator(device: Device) -> Caller:
 def stranger(indexer: Indexer) -> Caller:
     """A manager of another tenant."""
     return Caller(Role.MANAGER, DeviceFactory.create())
+
+
+def test_a_typo_is_answered_with_its_place_and_the_word_to_put_in(
+    operator: Caller,
+) -> None:
+    answer = operator.get("fleet/search/", status=400, q="NOT connectivity:onlin")
+
+    [error] = answer["errors"]
+    assert (error["field"], error["position"]) == ("q", 17)
+    assert error["did_you_mean"] == "online"
+
+
+def test_the_declared_keys_are_read_once_in_a_request(operator: Caller) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        operator.get(
+            "fleet/search/",
+            q="metric.temperature:>1 OR metric.temperature:<0",
+            facets="metric.temperature",
+        )
+
+    reads = [row for row in captured.captured_queries if "reported_keys" in row["sql"]]
+    assert len(reads) == 1
 
 
 def test_a_search_answer_has_the_shape_of_the_contract(
