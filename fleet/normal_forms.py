@@ -10,9 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from fleet.fields import Field, Kind
+from fleet.fields import Field, FieldRef, Kind
 from fleet.folding import fold
 from fleet.version_key import normal_pattern, version_key, version_spellings
 
@@ -59,6 +59,13 @@ def scalar_form(value: str | float | bool) -> str:
         number = as_number(value)
         return f"={fold(value)}" if number is None else number_form(number)
     return number_form(value)
+
+
+def value_form(ref: FieldRef, value: Any) -> Any:
+    """Return what a query compares of a counted value: equal ones are one to it."""
+    if ref.kind is Kind.JSON:
+        return scalar_form(value)
+    return equal_form(ref.field, value) if isinstance(value, str) else value
 
 
 def as_number(text: str) -> float | None:

@@ -26,7 +26,7 @@ from fleet.backends.tantivy_schema import (
     sort_column,
 )
 from fleet.fields import Field, FieldRef, Kind
-from fleet.normal_forms import equal_form, scalar_form
+from fleet.normal_forms import value_form
 
 SortValue: TypeAlias = str | float | int | None
 Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
@@ -207,18 +207,12 @@ def merge_spellings(ref: FieldRef, rows: list[dict[str, Any]]) -> list[dict[str,
     rows.sort(key=lambda row: (-row["count"], str(row["value"])))
     merged: dict[Any, dict[str, Any]] = {}
     for row in rows:
-        form = _form(ref, row["value"])
+        form = value_form(ref, row["value"])
         if form in merged:
             merged[form]["count"] += row["count"]
         else:
             merged[form] = dict(row)
     return sorted(merged.values(), key=lambda row: (-row["count"], str(row["value"])))
-
-
-def _form(ref: FieldRef, value: Any) -> Any:
-    if ref.kind is Kind.JSON:
-        return scalar_form(value)
-    return equal_form(ref.field, value) if isinstance(value, str) else value
 
 
 def _shown(ref: FieldRef, key: Any) -> Any:

@@ -14,13 +14,12 @@ from typing import Any
 from fleet.backends.tantivy_index import IndexFault
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import IndexUnavailable, QueryError
-from fleet.fields import FIELDS, FieldRef, Kind, compared
+from fleet.fields import FIELDS, FieldRef, Kind
+from fleet.normal_forms import value_form
 from fleet.query.clauses import field_clause, field_names, split_query
 from fleet.query.tree import All
-from fleet.query.values import as_number
 from fleet.selectors.over_representation import Share, corrected
 from fleet.selectors.search import compile_within, open_search
-from fleet.version_key import version_key
 from registry.models import Tenant
 from registry.selectors.products import list_declared_keys
 
@@ -134,7 +133,7 @@ def _count(search: Search, refs: Sequence[FieldRef]) -> dict[Key, _Found]:
     found: dict[Key, _Found] = {}
     for ref, rows in search.values(refs).items():
         for value, count in rows:
-            key = ref, _same(ref, value)
+            key = ref, value_form(ref, value)
             known = found.get(key, _Found(value, 0))
             is_more = count > known.spelt
             found[key] = _Found(
@@ -178,13 +177,3 @@ def _trait(
 def _value(value: Any) -> Value:
     found: Value = value
     return int(found) if isinstance(found, float) and found.is_integer() else found
-
-
-def _same(ref: FieldRef, value: Any) -> Any:
-    """Return what a query compares; values with an equal one find the same devices."""
-    if ref.kind is Kind.VERSION:
-        return version_key(value)
-    if ref.kind is Kind.JSON:
-        number = as_number(str(value))
-        return compared(ref.field, str(value)) if number is None else number
-    return compared(ref.field, value) if isinstance(value, str) else value

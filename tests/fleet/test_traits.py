@@ -150,6 +150,8 @@ def test_each_field_and_declared_key_is_tried_with_two_passes_over_the_index(
             pair = (True, False)
         elif field.kind is Kind.VERSION:
             pair = ("9.1", "9.2")
+        elif field.vocabulary:
+            pair = field.vocabulary[0], field.vocabulary[-1]
         chosen[field.name] = ([pair[0]], [pair[1]]) if field.is_list else pair
     chosen = {name: pair for name, pair in chosen.items() if name not in OWN}
 
