@@ -81,7 +81,7 @@ class Platform:
     def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
-    def wait_for(self, path: str = "/readyz", *, seconds: float = 180.0) -> None:
+    def wait_for(self, path: str = "/readyz", *, seconds: float = 400.0) -> None:
         """Wait until a path answers 200; fail at once if the platform has ended."""
 
         def answers_or_ended() -> bool:

@@ -59,7 +59,7 @@ def start(platform: Platform, *options: str, command: tuple[str, ...] = ()) -> N
     def is_ready() -> bool:
         return platform.terminal.count(READY) > int(already) or platform.has_ended()
 
-    wait_until(is_ready, seconds=120, what="the start")
+    wait_until(is_ready, seconds=400, what="the start")
     assert not platform.has_ended(), platform.terminal
 
 
