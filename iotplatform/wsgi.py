@@ -12,6 +12,7 @@ django_application = get_wsgi_application()
 # The apps must be ready.
 from iotplatform.adapters.http.liveness import HttpHeartbeat  # noqa: E402
 from iotplatform.common.chunked_bodies import ChunkedBodies  # noqa: E402
+from iotplatform.common.query_parameters import load_extensions  # noqa: E402
 
 application = ChunkedBodies(django_application)
 
@@ -23,6 +24,7 @@ def freeze_loaded_code() -> None:
     160,000 objects. That takes about 0.1 s, in the middle of some request.
     """
     _ = get_resolver().url_patterns
+    load_extensions()
     gc.collect()
     gc.freeze()
 

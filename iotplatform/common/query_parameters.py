@@ -7,6 +7,13 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar
 
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiFilterExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+    OpenApiViewExtension,
+)
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.utils import OpenApiParameter
@@ -16,6 +23,21 @@ from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.views import APIView
 
 from iotplatform.common.problems import BadInput
+
+# What drf-spectacular loads when it is first asked.
+EXTENSIONS = (
+    OpenApiAuthenticationExtension,
+    OpenApiFilterExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+    OpenApiViewExtension,
+)
+
+
+def load_extensions() -> None:
+    """Load all of them, before there are threads: two that ask first at once fail."""
+    for kind in EXTENSIONS:
+        kind.get_match(APIView.as_view())
 
 
 class KnownParametersView(APIView):

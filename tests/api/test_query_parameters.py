@@ -9,6 +9,7 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
+from iotplatform.common.query_parameters import EXTENSIONS, load_extensions
 from registry.models import User
 from tests.adapters.http_client import http_unit
 from tests.api.test_every_operation import OPERATIONS, PARAMETER
@@ -94,3 +95,11 @@ def test_the_document_lists_the_filters_of_the_export() -> None:
     assert {"site", "lifecycle", "tag", "format", "tenant"} <= {
         row["name"] for row in listed
     }
+
+
+def test_nothing_is_left_for_two_threads_to_load_at_once() -> None:
+    load_extensions()
+
+    registered = [row for kind in EXTENSIONS for row in kind._registry]
+    assert len(registered) > 10
+    assert [row for row in registered if isinstance(row.target_class, str)] == []
