@@ -18,6 +18,7 @@ NOW = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Words that need quotes; in small letters too, which the parser refuses bare.
 RESERVED = frozenset({"AND", "OR", "NOT", "TO"})
 TRUTHS = {"true": True, "false": False}
 WILD_EXPRESSIONS = {Wild.MANY: ".*", Wild.ONE: "."}
@@ -108,7 +109,7 @@ def _refuse(
 
 def quote(text: str) -> str:
     """Return the text so that the parser reads it as one literal value."""
-    if PLAIN.fullmatch(text) and text not in RESERVED:
+    if PLAIN.fullmatch(text) and text.upper() not in RESERVED:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

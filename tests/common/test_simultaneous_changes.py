@@ -36,8 +36,10 @@ PREREQUISITES = ("projects", "sites", "products", "hardware-revisions", "devices
 # DELETE only retires or revokes these; they can still be changed.
 STAY = {"devices", "enrolment-keys"}
 WAITING = """
-    SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE NOT l.granted AND a.datname = current_database()
+    WITH RECURSIVE behind(pid) AS (
+        SELECT pg_backend_pid() UNION SELECT a.pid FROM pg_stat_activity a
+        JOIN behind ON behind.pid = ANY(pg_blocking_pids(a.pid))
+    ) SELECT count(*) - 1 FROM behind
 """
 
 
@@ -98,7 +100,7 @@ def at_once(table: str, *requests: Any) -> list[int]:
     with ThreadPoolExecutor(len(requests)) as threads:
         with held_back(table) as holder:
             sent: list[Future[int]] = [threads.submit(send, r) for r in requests]
-            wait_until(lambda: both_wait(holder), seconds=30, what=f"both at {table}")
+            wait_until(lambda: both_wait(holder), seconds=120, what=f"both at {table}")
         return sorted(future.result() for future in sent)
 
 

@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
-# As in the README.
+# As in docs/production.md.
 LISTENER = """
 listener {port} 127.0.0.1
 cafile {folder}/ca.pem

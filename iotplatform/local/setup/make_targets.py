@@ -30,9 +30,9 @@ CHECKS = {
 }
 # Beside the checks, since it compiles the tests once for the processes that run them.
 COLLECTION = {"that all tests load": ["pytest", "--collect-only", "-qq"]}
-# tests/conftest.py says in which order, and what one process runs as a whole. Two
-# processes a core, since those that start a platform or kill one mostly wait.
-IN_PARALLEL = ["-n", str(min(2 * (os.cpu_count() or 1), 6))]
+# tests/conftest.py says in which order, and what one process runs as a whole. One more
+# process than cores, since those that start a platform or kill one mostly wait.
+IN_PARALLEL = ["-n", str(min(1 + (os.cpu_count() or 1), 6))]
 
 
 def _call(command: Sequence[str]) -> int:
