@@ -30,24 +30,32 @@ document.addEventListener("keydown", (event) => {
 /** A tip floats above everything, inside the window: a card that scrolls cuts nothing. */
 const GAP = 4;
 let tip = null;
-const hideTip = () => { tip?.remove(); tip = null; };
-const showTip = (event) => {
-  const owner = event.target.closest?.("[data-tip]");
-  hideTip();
-  if (!owner) return;
-  tip = document.createElement("div");
-  tip.className = "tip-box";
-  tip.setAttribute("aria-hidden", "true"); // a hidden text beside the mark says the same
-  tip.textContent = owner.dataset.tip;
-  document.body.append(tip);
+let owner = null;
+const hideTip = () => { tip?.remove(); tip = owner = null; };
+const placeTip = () => {
+  if (!owner?.isConnected) { hideTip(); return; }
   const mark = owner.getBoundingClientRect();
   const box = tip.getBoundingClientRect();
   const below = mark.bottom + GAP + box.height <= innerHeight;
   tip.style.left = `${Math.max(GAP, Math.min(mark.left, innerWidth - box.width - GAP))}px`;
   tip.style.top = `${Math.max(GAP, below ? mark.bottom + GAP : mark.top - GAP - box.height)}px`;
 };
+const showTip = (event) => {
+  const found = event.target.closest?.("[data-tip]");
+  hideTip();
+  if (!found) return;
+  owner = found;
+  tip = document.createElement("div");
+  tip.className = "tip-box";
+  tip.setAttribute("aria-hidden", "true"); // a hidden text beside the mark says the same
+  tip.textContent = owner.dataset.tip;
+  document.body.append(tip);
+  placeTip();
+};
 for (const name of ["pointerover", "focusin"]) document.addEventListener(name, showTip);
-for (const name of ["focusout", "scroll"]) document.addEventListener(name, hideTip, true);
+document.addEventListener("focusout", hideTip);
+// The focus itself may scroll the page: the tip goes with its mark.
+document.addEventListener("scroll", placeTip, true);
 
 /** Messages can be dismissed. */
 document.addEventListener("click", (event) => {
