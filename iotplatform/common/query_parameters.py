@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
+from threading import Lock
 from typing import Any, ClassVar
 
 from drf_spectacular.extensions import (
@@ -34,10 +35,14 @@ EXTENSIONS = (
 )
 
 
+LOADING = Lock()
+
+
 def load_extensions() -> None:
-    """Load all of them, before there are threads: two that ask first at once fail."""
-    for kind in EXTENSIONS:
-        kind.get_match(APIView.as_view())
+    """Load all of them, one thread at a time: two that ask first at once fail."""
+    with LOADING:
+        for kind in EXTENSIONS:
+            kind.get_match(APIView.as_view())
 
 
 class KnownParametersView(APIView):
@@ -87,6 +92,7 @@ def whole_number(request: Request, name: str, *, most: int) -> int | None:
 @cache  # one entry for each operation of the document
 def _documented(callback: Any, route: str, method: str) -> frozenset[str]:
     """Return the query parameters that the document lists for an operation."""
+    load_extensions()
     generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]
     path = EndpointEnumerator().get_path_from_regex(route)
     view = generator.create_view(callback, method)
