@@ -85,7 +85,7 @@ def run_in_one_shell(snippets: list[str], platform: Any, folder: Path) -> str:
     python = Path(sys.executable).parent
     done = subprocess.run(
         # `timeout` also ends what the shell has started.
-        ["timeout", "90", "bash", "-euo", "pipefail", "-c", script],
+        ["timeout", "180", "bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
         env={
             **os.environ,
