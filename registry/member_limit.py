@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -13,8 +12,8 @@ class Limit:
     A device is within the limit when its project or its site is.
     """
 
-    projects: Mapping[int, str]
-    sites: Mapping[int, str]
+    projects: dict[int, str]
+    sites: dict[int, str]
 
     def holds(self, *, project_id: int | None, site_id: int | None) -> bool:
         return project_id in self.projects or site_id in self.sites

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models import F
 
 from registry.choices import Role, TokenScope
 from registry.member_limit import Limit
-from registry.models import Membership, MembershipLimit, Tenant
+from registry.models import Membership, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,27 +103,24 @@ def is_platform_admin(user: User | AnonymousUser) -> bool:
 def _tenants_of(user: User) -> list[Tenant]:
     """Read the user's tenants, each with their limit, once per user object."""
     if user.tenants is None:
-        limits = _limits_of(user)
-        rows = Tenant.objects.filter(pk__in=_roles_of(user)).order_by("slug")
-        user.tenants = list(rows)
-        for tenant in user.tenants:
-            tenant.limit = limits.get(tenant.pk)
+        rows = Membership.objects.filter(user_id=user.pk).select_related("tenant")
+        found: dict[Tenant, Limit] = {}
+        # A row for each limit, and one for a member without any.
+        for row in rows.annotate(
+            project_id=F("limits__project_id"),
+            project_slug=F("limits__project__slug"),
+            site_id=F("limits__site_id"),
+            site_slug=F("limits__site__slug"),
+        ).order_by("tenant__slug", "limits__pk"):
+            limit = found.setdefault(row.tenant, Limit(projects={}, sites={}))
+            if row.project_id is not None:
+                limit.projects[row.project_id] = row.project_slug
+            if row.site_id is not None:
+                limit.sites[row.site_id] = row.site_slug
+        for tenant, limit in found.items():
+            tenant.limit = limit if limit.projects or limit.sites else None
+        user.tenants = list(found)
     return user.tenants
-
-
-def _limits_of(user: User) -> dict[int, Limit]:
-    """Read what the user is limited to, by the key of the tenant."""
-    rows = MembershipLimit.objects.filter(membership__user=user.pk).order_by("pk")
-    columns = "tenant_id", "project_id", "project__slug", "site_id", "site__slug"
-    projects: dict[int, dict[int, str]] = defaultdict(dict)
-    sites: dict[int, dict[int, str]] = defaultdict(dict)
-    for tenant, project, project_slug, site, site_slug in rows.values_list(*columns):
-        if project is not None:
-            projects[tenant][project] = project_slug
-        else:
-            sites[tenant][site] = site_slug
-    tenants = projects.keys() | sites.keys()
-    return {pk: Limit(projects=projects[pk], sites=sites[pk]) for pk in tenants}
 
 
 def _roles_of(user: User) -> dict[int, str]:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.backends.tantivy_index import IndexFault
-from fleet.backends.tantivy_search import Search
+from fleet.backends.tantivy_search import Counted, Search
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.fields import FIELDS, FieldRef, Kind
 from fleet.normal_forms import value_form
 from fleet.query.clauses import field_clause, field_names, split_query
 from fleet.query.tree import All
+from fleet.selectors.known_keys import known_keys
 from fleet.selectors.over_representation import Share, corrected
 from fleet.selectors.search import compile_within, open_search
 from registry.models import Tenant
-from registry.selectors.products import list_declared_keys
 
 # Below this lift or share a value explains little, however sure it is.
 LEAST_LIFT = 1.5
@@ -76,13 +76,6 @@ class SharedTraits:
     traits: list[Trait]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    value: Any  # in its most frequent spelling
-    count: int
-    spelt: int = 0  # how many have this spelling
-
-
 def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
     """Return what the matches share, except by the fields that the query names.
 
@@ -100,14 +93,14 @@ def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
             return SharedTraits(total, fleet_total, [])
         found = _count(here, refs)
         common = {
-            key: row for key, row in found.items() if row.count >= LEAST_SHARE * total
+            key: row for key, row in found.items() if row[1] >= LEAST_SHARE * total
         }
         base = _count(whole, list(dict.fromkeys(ref for ref, _ in common)))
     except IndexFault as fault:
         raise IndexUnavailable from fault
     shares = {
-        key: Share(min(row.count, total), total, base[key].count, fleet_total)
-        for key, row in common.items()
+        key: Share(min(count, total), total, base[key][1], fleet_total)
+        for key, (_, count) in common.items()
         if key in base  # the numbers of a column may be few here and many in the fleet
     }
     traits = _standing_out(shares, common, q, tried=len(found))
@@ -123,34 +116,27 @@ def _tried(tenants: Sequence[Tenant]) -> list[FieldRef]:
     """Return each field and declared key whose values can be counted."""
     plain = [field for field in FIELDS if field.facets and field.kind is not Kind.JSON]
     refs = [FieldRef(field.name) for field in plain if field.name not in OWN]
-    declared = list_declared_keys(tenants=tenants)
-    keys = [FieldRef(name, key) for name in declared for key in declared[name]]
+    declared = known_keys(tenants).declared
+    keys = [FieldRef(name, key) for name in declared for key in sorted(declared[name])]
     return refs + keys[:MOST_KEYS]
 
 
-def _count(search: Search, refs: Sequence[FieldRef]) -> dict[Key, _Found]:
+def _count(search: Search, refs: Sequence[FieldRef]) -> dict[Key, Counted]:
     """Count each value; spellings that a query does not tell apart are one."""
-    found: dict[Key, _Found] = {}
-    for ref, rows in search.values(refs).items():
-        for value, count in rows:
-            key = ref, value_form(ref, value)
-            known = found.get(key, _Found(value, 0))
-            is_more = count > known.spelt
-            found[key] = _Found(
-                value if is_more else known.value,
-                known.count + count,
-                count if is_more else known.spelt,
-            )
-    return found
+    return {
+        (ref, value_form(ref, value)): (value, count)
+        for ref, rows in search.values(refs).items()
+        for value, count in rows
+    }
 
 
 def _standing_out(
-    shares: dict[Key, Share], found: dict[Key, _Found], q: str, *, tried: int
+    shares: dict[Key, Share], found: dict[Key, Counted], q: str, *, tried: int
 ) -> list[Trait]:
     """Return the traits that stand out; symptoms come last, the strongest first."""
     ranked = []
     for (ref, same), counted in shares.items():
-        value = _value(found[ref, same].value)
+        value = _value(found[ref, same][0])
         if value == "" or counted.count < LEAST_COUNT or counted.lift < LEAST_LIFT:
             continue
         chance = counted.log_chance()

@@ -83,7 +83,7 @@ def held_back(table: str) -> Iterator[psycopg.Connection[Any]]:
 
 def both_wait(watcher: psycopg.Connection[Any]) -> bool:
     (row,) = watcher.execute(WAITING).fetchall()
-    return bool(row[0] >= 2)
+    return bool(row[0] == 2)
 
 
 def at_once(table: str, *requests: Any) -> list[int]:

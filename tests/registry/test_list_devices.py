@@ -68,7 +68,7 @@ def test_a_list_costs_the_same_for_many_devices(
 ) -> None:
     DeviceFactory.create_batch(15, tenant=acme)
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(8):
         assert len(manager.get(URL).json()["results"]) == 15
 
 

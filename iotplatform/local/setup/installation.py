@@ -122,9 +122,8 @@ def uv_environment(python: Path) -> dict[str, str]:
         text=True,
         check=False,
     )
-    environment = {
-        "UV_LINK_MODE": "copy"
-    }  # .venv may be on another disk than the cache
+    # Not linked: the cache may be on another disk.
+    environment = {"UV_LINK_MODE": "copy"}
     for line in listed.stdout.splitlines():
         key, _, value = line.partition("=")
         if name := UV_NAMES.get(key.rpartition(".")[2]):
