@@ -91,7 +91,9 @@ class PathFigures:
             text = f"the only command over {name} was answered"
         else:
             text = f"all {self.tries:,} commands over {name} were answered"
-        if self.p95_ms is not None:
+        if self.p95_ms is not None and self.tries == 1:
+            text += f" within {self.p95_ms:,.0f} ms"
+        elif self.p95_ms is not None:
             answers = " of the answers came" if self.unanswered else ""
             text += f"; 95 %{answers} within {self.p95_ms:,.0f} ms"
         if self.usual_p95_ms is not None:

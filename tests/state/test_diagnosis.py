@@ -81,3 +81,17 @@ def test_a_healthy_device_gets_no_diagnosis() -> None:
     )
 
     assert diagnose(well) is None
+
+
+@pytest.mark.parametrize(
+    ("tries", "unanswered", "p95_ms", "text"),
+    [
+        (1, 0, 78.0, "the only command over MQTT was answered within 78 ms"),
+        (4, 0, 326.0, "all 4 commands over MQTT were answered; 95 % within 326 ms"),
+        (4, 4, None, "4 of 4 commands over MQTT had no answer"),
+    ],
+)
+def test_a_path_is_described_by_its_counts(
+    tries: int, unanswered: int, p95_ms: float | None, text: str
+) -> None:
+    assert PathFigures("mqtt", tries, unanswered, p95_ms, None).describe() == text
