@@ -82,6 +82,8 @@ def held_back(table: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def both_wait(watcher: psycopg.Connection[Any]) -> bool:
+    # Within one transaction PostgreSQL would show the sessions of the first look.
+    watcher.execute("SELECT pg_stat_clear_snapshot()")
     (row,) = watcher.execute(WAITING).fetchall()
     return bool(row[0] == 2)
 
