@@ -12,8 +12,10 @@ from pathlib import Path
 import tantivy
 
 from fleet.backends import generations
+from fleet.backends.columns import DEVICE_ID
 from fleet.backends.documents import FleetDocument
-from fleet.backends.tantivy_schema import DEVICE_ID, build_schema, to_tantivy
+from fleet.backends.engine import IndexFault, Turn
+from fleet.backends.tantivy_schema import build_schema, to_tantivy
 from fleet.exceptions import IndexUnavailable
 
 logger = logging.getLogger(__name__)
@@ -21,10 +23,6 @@ logger = logging.getLogger(__name__)
 # Enough for a batch of the outbox without a flush; the memory is allocated once.
 WRITER_HEAP_BYTES = 64_000_000
 META = "meta.json"
-
-
-class IndexFault(Exception):
-    """An operation of the index failed: the index is busy, broken or missing."""
 
 
 @contextmanager
@@ -56,8 +54,16 @@ def open_index(path: Path, *, create: bool = False) -> tantivy.Index:
 class Writer:
     """The one writer of a generation."""
 
-    def __init__(self, root: Path, generation: str, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        generation: str,
+        turn: Turn | None = None,
+        *,
+        create: bool = False,
+    ) -> None:
         self.generation = generation
+        self._turn = turn or Turn()
         # Created only on request: an index that lost its files must be noticed.
         self._index = open_index(root / generation, create=create)
         with faults():
@@ -81,6 +87,7 @@ class Writer:
 
     def commit(self) -> None:
         """Make all changes since the last commit searchable and durable."""
+        self._turn.check()
         with faults():
             self._writer.commit()
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 import tantivy
 
-from fleet.backends.documents import milliseconds
-from fleet.backends.number_ranges import number_ranges
-from fleet.backends.tantivy_schema import (
+from fleet.backends.columns import (
     SORT,
     TENANT_ID,
     WORD,
     WORDS,
     equal_column,
-    json_path,
     pattern_column,
     sort_column,
 )
+from fleet.backends.date_ranges import date_range
+from fleet.backends.engine import Limits
+from fleet.backends.number_ranges import number_ranges
+from fleet.backends.tantivy_index import faults
+from fleet.backends.tantivy_schema import json_path
 from fleet.fields import WORD_FIELDS, FieldRef, Kind
 from fleet.normal_forms import (
     equal_form,
@@ -32,7 +33,6 @@ from fleet.query.tree import (
     All,
     And,
     Between,
-    Day,
     Equals,
     Exists,
     Like,
@@ -40,7 +40,6 @@ from fleet.query.tree import (
     Not,
     Or,
     Pattern,
-    RelativeTime,
     Value,
     Wild,
     WordLike,
@@ -56,9 +55,6 @@ MUST, SHOULD, MUST_NOT = (
     tantivy.Occur.MustNot,
 )
 FLOAT, INTEGER = tantivy.FieldType.Float, tantivy.FieldType.Integer
-# The earliest and latest moment that the index can hold: open ends of a date range.
-EARLIEST, LATEST = -(2**62), 2**62
-
 ANY_ONE_OR_NONE = r"(?s:.)?"
 SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # of a regular expression
 
@@ -99,8 +95,12 @@ class Compiler:
         self.schema = index.schema
         self.now = now
 
-    def for_tenants(self, node: Node, tenants: Mapping[int, Limit | None]) -> Query:
+    def for_tenants(self, node: Node, tenants: Limits) -> Query:
         """Compile a tree, restricted to these tenants and their member limits."""
+        with faults():
+            return self._for_tenants(node, tenants)
+
+    def _for_tenants(self, node: Node, tenants: Limits) -> Query:
         if not tenants:
             return Query.empty_query()
         whole = [pk for pk, limit in tenants.items() if limit is None]
@@ -224,35 +224,10 @@ class Compiler:
         return both(*(self.index.parse_query(text) for text in ends))
 
     def _date_range(self, node: Between) -> Query:
-        low, has_low = self._from(node.low, node.has_low)
-        high, has_high = self._until(node.high, node.has_high)
+        low, high, has_low, has_high = date_range(node, self.now)
         return Query.range_query(
             self.schema, node.field.name, INTEGER, low, high, has_low, has_high
         )
-
-    def _from(self, value: Value | None, included: bool) -> tuple[int, bool]:
-        """Return the lower end; "after a day" means after its last moment."""
-        if value is None:
-            return EARLIEST, True
-        if isinstance(value, Day):
-            start = milliseconds(value.start)
-            return (start, True) if included else (start + 86_400_000, True)
-        return self._moment(value), included
-
-    def _until(self, value: Value | None, included: bool) -> tuple[int, bool]:
-        """Return the upper end; "until a day" means until its last moment."""
-        if value is None:
-            return LATEST, True
-        if isinstance(value, Day):
-            start = milliseconds(value.start)
-            return (start + 86_400_000 if included else start), False
-        return self._moment(value), included
-
-    def _moment(self, value: Value) -> int:
-        if isinstance(value, RelativeTime):
-            return milliseconds(self.now) + value.offset // timedelta(milliseconds=1)
-        assert isinstance(value, datetime)
-        return milliseconds(value)
 
 
 def exists(ref: FieldRef) -> Query:

@@ -1,57 +1,50 @@
 """The tantivy schema made from the field table, and the conversion of documents.
 
-For a field ``f``, the column ``f`` holds keywords, versions, booleans, and paths with
-every path above them, as written: facets show them. What is compared is in ``f__eq``,
-where that may differ from the written text; for a version it is ``f__sort``, the text
-key for sorting and ranges. ``f__spelt`` holds a version's spellings, for wildcards.
-``f__words`` holds the tokens of a text in their order, ``f__word`` its whole words.
-Numbers are floats, dates are milliseconds. Below a JSON field every key has ``$e``
-(what is compared), and ``$s`` (text, after a ``=``, or tantivy reads it as a date) or
-``$n`` (number), so that the type of a term never depends on the first value. The texts
-are opaque: ``normal_forms`` makes them, and tantivy splits them only at blanks.
+Below a JSON field every key has ``$e`` (what is compared), and ``$s`` (text, after a
+``=``, or tantivy reads it as a date) or ``$n`` (number), so that the type of a term
+never depends on the first value. The texts are opaque: ``normal_forms`` makes them, and
+tantivy splits them only at blanks.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from typing import Any
 
 import tantivy
 
-from fleet.backends.documents import FleetDocument, Scalar, milliseconds
-from fleet.fields import FIELDS, WORD_FIELDS, Field, Kind
-from fleet.normal_forms import (
-    FORMS_VERSION,
-    equal_form,
-    indexed_tokens,
-    pattern_forms,
-    places_of,
-    scalar_form,
-    sort_form,
-    words_of,
+from fleet.backends import columns
+from fleet.backends.columns import (
+    DEVICE_ID,
+    EQUAL,
+    KEYED,
+    SORT,
+    SOURCE,
+    SPELT,
+    TENANT_ID,
+    TERMS,
+    WORD,
+    WORDS,
+    equal_column,
+    has_words,
+    key_values,
+    pattern_column,
+    present_values,
+    spellings,
+    written_by_form,
 )
+from fleet.backends.documents import FleetDocument, Scalar, milliseconds
+from fleet.fields import FIELDS, Field, Kind
+from fleet.normal_forms import indexed_tokens, sort_form, words_of
 
 SCHEMA_VERSION = 2  # raise it when the same fields are indexed in another way
 RAW, BLANKS = "raw", "whitespace"
 BASIC = "basic"  # no frequencies or positions: results are not ranked
-SORT, EQUAL, SPELT = "__sort", "__eq", "__spelt"
-WORDS, WORD = "__words", "__word"
-DEVICE_ID, TENANT_ID, SOURCE = "device_id__", "tenant_id__", "source__"
-
-TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.BOOLEAN})
-KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 
 
 def fingerprint() -> str:
     """Return a hash that changes with the schema."""
-    rows = [
-        [f.name, f.kind, f.is_list, equal_column(f), f.name in WORD_FIELDS]
-        for f in FIELDS
-    ]
-    text = json.dumps([SCHEMA_VERSION, FORMS_VERSION, rows])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return columns.fingerprint(SCHEMA_VERSION)
 
 
 def build_schema() -> tantivy.Schema:
@@ -76,7 +69,7 @@ def _add_field(builder: tantivy.SchemaBuilder, field: Field) -> None:
         builder.add_text_field(
             name + SORT, fast=True, tokenizer_name=RAW, index_option=BASIC
         )
-    if kind is Kind.TEXT or name in WORD_FIELDS:
+    if has_words(field):
         builder.add_text_field(name + WORDS, tokenizer_name=BLANKS)
         builder.add_text_field(name + WORD, tokenizer_name=RAW, index_option=BASIC)
     if kind is Kind.NUMBER:
@@ -85,24 +78,6 @@ def _add_field(builder: tantivy.SchemaBuilder, field: Field) -> None:
         builder.add_integer_field(name, indexed=True, fast=True)
     if kind is Kind.JSON:
         builder.add_json_field(name, fast=True, tokenizer_name=RAW, index_option=BASIC)
-
-
-def equal_column(field: Field) -> str:
-    """Return the column of what is compared."""
-    if field.kind is Kind.VERSION:
-        return field.name + SORT
-    is_as_written = field.is_exact or field.vocabulary or field.kind is Kind.BOOLEAN
-    return field.name if is_as_written else field.name + EQUAL
-
-
-def pattern_column(field: Field) -> str:
-    """Return the column that wildcards are compared with."""
-    return field.name + SPELT if field.kind is Kind.VERSION else equal_column(field)
-
-
-def sort_column(field: Field) -> str:
-    """Return the column that a field is sorted by."""
-    return field.name + SORT if field.kind in KEYED else field.name
 
 
 def json_path(name: str, path: str) -> str:
@@ -119,10 +94,7 @@ def to_tantivy(document: FleetDocument) -> tantivy.Document:
     made.add_integer(DEVICE_ID, document.device_id)
     made.add_integer(TENANT_ID, document.tenant_id)
     made.add_bytes(SOURCE, document.encoded())
-    for field in FIELDS:
-        value = document.values.get(field.name)
-        if value is None or value == "":
-            continue
+    for field, value in present_values(document.values):
         _add_value(made, field, value)
     return made
 
@@ -143,7 +115,7 @@ def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
             _add_terms(made, field, value)
         if field.sorts:
             made.add_text(name + SORT, sort_form(field, value))
-        if kind is Kind.TEXT or name in WORD_FIELDS:
+        if has_words(field):
             words = words_of(value)
             made.add_text(name + WORDS, " ".join(indexed_tokens(words)))
             for word in dict.fromkeys(words):
@@ -151,20 +123,15 @@ def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
 
 
 def _add_terms(made: tantivy.Document, field: Field, value: Any) -> None:
-    texts = value if field.is_list else [value]
-    if field.kind is Kind.PATH:
-        texts = places_of(value)
-    # A device counts once for a value, however often and in whatever case it has it.
-    terms = {equal_form(field, text): text for text in reversed(texts)}
-    for text in terms.values():
+    written = written_by_form(field, value)
+    for text in written.values():
         made.add_text(field.name, text)
     if equal_column(field) == field.name + EQUAL:
-        for term in terms:
-            made.add_text(field.name + EQUAL, term)
+        for form in written:
+            made.add_text(field.name + EQUAL, form)
     if pattern_column(field) == field.name + SPELT:
-        for text in terms.values():
-            for spelling in pattern_forms(field, text):
-                made.add_text(field.name + SPELT, spelling)
+        for spelling in spellings(field, written):
+            made.add_text(field.name + SPELT, spelling)
 
 
 def _json_tree(values: dict[str, Scalar | list[Scalar]]) -> dict[str, Any]:
@@ -173,18 +140,12 @@ def _json_tree(values: dict[str, Scalar | list[Scalar]]) -> dict[str, Any]:
         leaf = tree
         for key in _safe_key(path).split("."):
             leaf = leaf.setdefault(key, {})
-        seen = leaf.setdefault("$e", [])
-        # Numbers first: a text that reads as one of them adds nothing.
-        items = value if isinstance(value, list) else [value]
-        for item in sorted(items, key=lambda item: isinstance(item, str | bool)):
-            form = scalar_form(item)
-            if form in seen:
-                continue
-            seen.append(form)
-            if isinstance(item, bool):
-                leaf.setdefault("$s", []).append("=true" if item else "=false")
-            elif isinstance(item, int | float):
-                leaf.setdefault("$n", []).append(float(item) + 0.0)
-            else:
-                leaf.setdefault("$s", []).append("=" + str(item))
+        found = key_values(value)
+        for column, items in (
+            ("$e", found.forms),
+            ("$s", [f"={text}" for text in found.texts]),
+            ("$n", found.numbers),
+        ):
+            if items:
+                leaf[column] = items
     return tree

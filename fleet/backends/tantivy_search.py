@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import tantivy
 
+from fleet.backends.columns import DEVICE_ID, SOURCE, TERMS, sort_column
+from fleet.backends.counted_values import (
+    MOST_COUNTED,
+    facet_rows,
+    is_left_out,
+    merge_spellings,
+)
+from fleet.backends.engine import Counted, Page, Place, Row, SortValue
 from fleet.backends.tantivy_index import Reader, faults
 from fleet.backends.tantivy_query import (
     FLOAT,
@@ -18,41 +25,12 @@ from fleet.backends.tantivy_query import (
     both,
     without,
 )
-from fleet.backends.tantivy_schema import (
-    DEVICE_ID,
-    SOURCE,
-    TERMS,
-    json_path,
-    sort_column,
-)
+from fleet.backends.tantivy_schema import json_path
 from fleet.fields import Field, FieldRef, Kind
-from fleet.normal_forms import value_form
 
-SortValue: TypeAlias = str | float | int | None
 Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
-Counted: TypeAlias = tuple[Any, int]  # a value, and how many devices have it
-FACET_VALUES = 50  # nobody reads more, and a query finds the rest
-# Counts are exact for a column of so many written values; beyond, a segment of the
-# index leaves the rarest out.
-MOST_COUNTED = {"size": 10_000, "segment_size": 10_000}
-FEW_NUMBERS = 50
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a page ended: the sorted value of its last device, and that device."""
-
-    value: SortValue
-    device_id: int
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a search."""
-
-    total: int
-    documents: list[dict[str, Any]]
-    last: Place | None  # None when nothing comes after
+# A segment of the index counts no more values than this, either.
+MOST_VALUES = {"size": MOST_COUNTED, "segment_size": MOST_COUNTED}
 
 
 class Search:
@@ -94,12 +72,12 @@ class Search:
             ).hits
             return [device_id for device_id, _ in hits]
 
-    def facet(self, ref: FieldRef) -> list[dict[str, Any]]:
+    def facet(self, ref: FieldRef) -> list[Row]:
         """Return the most frequent values of a field within the result."""
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         is_exact = True
         for column in _columns_of(ref):
-            request = {"x": {"terms": {"field": column} | MOST_COUNTED}}
+            request = {"x": {"terms": {"field": column} | MOST_VALUES}}
             with faults():
                 answer = self.searcher.aggregate(self.query, request)["x"]
             rows += [
@@ -107,8 +85,11 @@ class Search:
                 for bucket in answer["buckets"]
             ]
             is_exact = is_exact and not answer.get("sum_other_doc_count")
-        rows = merge_spellings(ref, rows)[:FACET_VALUES]
-        return rows if is_exact else [row | {"approximate": True} for row in rows]
+        return facet_rows(ref, rows, is_exact=is_exact)
+
+    def facets(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Row]]:
+        """Return the facets of several fields."""
+        return {ref: self.facet(ref) for ref in refs}
 
     def values(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Counted]]:
         """Count the values of many fields by one pass over the result.
@@ -117,17 +98,17 @@ class Search:
         """
         columns = [(ref, column) for ref in refs for column in _columns_of(ref)]
         request = {
-            str(place): {"terms": {"field": column} | MOST_COUNTED}
+            str(place): {"terms": {"field": column} | MOST_VALUES}
             for place, (_, column) in enumerate(columns)
         }
         if not request:
             return {}
         with faults():
             answer = self.searcher.aggregate(self.query, request)
-        rows: dict[FieldRef, list[dict[str, Any]]] = {ref: [] for ref in refs}
+        rows: dict[FieldRef, list[Row]] = {ref: [] for ref in refs}
         for place, (ref, _) in enumerate(columns):
             buckets = answer[str(place)]["buckets"]
-            if len(buckets) > FEW_NUMBERS and not isinstance(buckets[0]["key"], str):
+            if is_left_out([row["key"] for row in buckets]):
                 continue
             rows[ref] += [
                 {"value": _shown(ref, row["key"]), "count": row["doc_count"]}
@@ -157,9 +138,7 @@ class Search:
         return Page(self.count(), documents, last)
 
 
-def stored_documents(
-    reader: Reader, device_ids: list[int]
-) -> dict[int, list[dict[str, Any]]]:
+def stored_documents(reader: Reader, device_ids: list[int]) -> dict[int, list[Row]]:
     """Return every indexed document of these devices, by device id."""
     searcher = reader.index.searcher()
     query = Query.term_set_query(reader.index.schema, DEVICE_ID, device_ids)
@@ -167,7 +146,7 @@ def stored_documents(
     hits = searcher.search(
         query, len(device_ids) * 2 + 1, count=False, order_by_field=DEVICE_ID
     ).hits
-    found: dict[int, list[dict[str, Any]]] = {}
+    found: dict[int, list[Row]] = {}
     for device_id, address in hits:
         found.setdefault(device_id, []).append(_source(searcher, address))
     return found
@@ -197,22 +176,6 @@ def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str
     stored: Any = searcher.doc(address).get_first(SOURCE)
     document: dict[str, Any] = json.loads(bytes(stored))
     return document
-
-
-def merge_spellings(ref: FieldRef, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add up the values that a query does not tell apart; the most frequent first.
-
-    The most frequent spelling is shown: its count is what a query for it finds.
-    """
-    rows.sort(key=lambda row: (-row["count"], str(row["value"])))
-    merged: dict[Any, dict[str, Any]] = {}
-    for row in rows:
-        form = value_form(ref, row["value"])
-        if form in merged:
-            merged[form]["count"] += row["count"]
-        else:
-            merged[form] = dict(row)
-    return sorted(merged.values(), key=lambda row: (-row["count"], str(row["value"])))
 
 
 def _shown(ref: FieldRef, key: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import connection
 
-from fleet.backends.tantivy_index import Reader, readers
+from fleet.backends.choice import current_engine
+from fleet.backends.engine import Reader
 from fleet.models import IndexState, Outbox
 
 
@@ -27,7 +27,7 @@ def count_outbox() -> int:
 
 def current_reader() -> Reader:
     """Return a reader of the current index; raises IndexUnavailable."""
-    return readers.current(settings.INDEX_DIR)
+    return current_engine().reader()
 
 
 def get_index_state() -> IndexState | None:

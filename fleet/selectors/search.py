@@ -14,9 +14,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from fleet.backends.tantivy_index import IndexFault, faults
-from fleet.backends.tantivy_query import Compiler, Query
-from fleet.backends.tantivy_search import Place, Search
+from fleet.backends.engine import Compiled, Compiler, IndexFault, Place, Search
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.keys import Keys, open_keys
@@ -85,7 +83,7 @@ def search(
     found = open_search(tenants, q)
     try:
         page = found.page(field, descending=descending, after=after, limit=limit)
-        counted = {str(ref): found.facet(ref) for ref in refs}
+        counted = {str(ref): rows for ref, rows in found.facets(refs).items()}
     except IndexFault as fault:
         raise IndexUnavailable from fault
     following = _write_cursor(page.last, sort or DEFAULT_SORT) if page.last else None
@@ -152,10 +150,10 @@ def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     keys = known_keys(tenants)
     tree = parse(q, keys)
     reader = current_reader()
-    compiler = Compiler(reader.index, now=timezone.now())
+    compiler = reader.compiler(timezone.now())
 
     def opened(node: Node) -> Search:
-        return Search(reader, compiler, compile_within(compiler, node, tenants))
+        return reader.search(compiler, compile_within(compiler, node, tenants))
 
     for node in open_keys(tree, keys):
         if not opened(node).count():
@@ -163,13 +161,14 @@ def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     return opened(tree)
 
 
-def compile_within(compiler: Compiler, tree: Node, tenants: Iterable[Tenant]) -> Query:
+def compile_within(
+    compiler: Compiler, tree: Node, tenants: Iterable[Tenant]
+) -> Compiled:
     """Return the query of a tree within the tenants and their member limits."""
     try:
-        with faults():
-            return compiler.for_tenants(
-                tree, {tenant.pk: tenant.limit for tenant in tenants}
-            )
+        return compiler.for_tenants(
+            tree, {tenant.pk: tenant.limit for tenant in tenants}
+        )
     except IndexFault as fault:
         raise QueryError("The index cannot answer this query.") from fault
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.backends.tantivy_index import IndexFault
-from fleet.backends.tantivy_search import Counted, Search
+from fleet.backends.engine import Counted, IndexFault, Search
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.fields import FIELDS, FieldRef, Kind
 from fleet.normal_forms import value_form

@@ -6,8 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field
 
-from fleet.backends.tantivy_index import Reader, faults
-from fleet.backends.tantivy_search import indexed_device_ids, stored_documents
+from fleet.backends.engine import Reader
 from fleet.documents import build_documents, device_id_chunks
 from fleet.models import Outbox
 from fleet.selectors.lag import current_reader
@@ -75,14 +74,12 @@ def _compare_all() -> Differences:
         found.extra += part.extra
         seen.update(ids)
     found.devices = len(seen)
-    with faults():
-        found.extra += sorted(set(indexed_device_ids(reader)) - seen)
+    found.extra += sorted(set(reader.device_ids()) - seen)
     return found
 
 
 def _compare(reader: Reader, device_ids: list[int]) -> Differences:
-    with faults():
-        indexed = stored_documents(reader, device_ids)
+    indexed = reader.stored_documents(device_ids)
     found = Differences()
     documents = {row.device_id: row for row in build_documents(device_ids)}
     for device_id in device_ids:

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from fleet.backends.tantivy_index import IndexFault
+from fleet.backends.engine import IndexFault
 from fleet.services.indexing import Indexer, Stopped, writer_lock
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Keeps the embedded index equal to the database: drain the outbox, rebuild, swap.
+"""Keeps the index equal to the database: drain the outbox, rebuild, swap.
 
 One process does this, under a session advisory lock. Changes are indexed at least once:
 a batch is read, its documents are built from the current rows, the index is committed,
@@ -8,7 +8,6 @@ and only then are the batch's rows deleted from the outbox.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +17,8 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils import timezone
 
-from fleet.backends import generations
-from fleet.backends.tantivy_index import IndexFault, Writer
+from fleet.backends.choice import engine_at
+from fleet.backends.engine import IndexFault, Writer
 from fleet.documents import build_documents, device_id_chunks
 from fleet.models import IndexState, Outbox
 
@@ -77,8 +76,7 @@ class Indexer:
     """The only writer of the index; use it only while you own ``writer_lock``."""
 
     def __init__(self, root: Path, stop: threading.Event | None = None) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self.root = root
+        self.engine = engine_at(root)
         self._stop = stop or threading.Event()
         self._current: Writer | None = None
         self._next: Writer | None = None
@@ -86,13 +84,13 @@ class Indexer:
 
     def open(self) -> None:
         """Open the current generation; build one if it is missing or broken."""
-        generation = generations.current_generation(self.root)
+        generation = self.engine.current_generation()
         if not IndexState.objects.filter(pk=1, generation=generation).exists():
             generation = None  # it belongs to another or a restored database
-        generations.drop_others(self.root, generation)
+        self.engine.drop_others(generation)
         if generation is not None:
             try:
-                self._current = Writer(self.root, generation)
+                self._current = self.engine.writer(generation)
             except IndexFault as fault:
                 if "LockBusy" in str(fault):
                     raise  # its last writer has not closed yet; it is not broken
@@ -154,10 +152,10 @@ class Indexer:
         started_at = timezone.now()
         if self._current is None:
             self._clear_outbox()
-        name = generations.new_generation(self.root)
+        name = self.engine.new_generation()
         total = 0
         try:
-            self._next = Writer(self.root, name, create=True)
+            self._next = self.engine.writer(name, create=True)
             for ids in device_id_chunks(CHUNK):
                 documents = build_documents(ids)
                 self._next.put(documents)
@@ -170,7 +168,7 @@ class Indexer:
             self._next.commit()
         except BaseException:
             self._next = None  # dropping the object frees its lock
-            shutil.rmtree(self.root / name, ignore_errors=True)
+            self.engine.drop(name)
             raise
         self._swap(started_at, total)
         return total
@@ -184,14 +182,14 @@ class Indexer:
 
         The pointer is removed first: if the process ends here, the next one builds.
         """
-        generations.clear_current(self.root)
+        self.engine.clear_current()
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM fleet_outbox")
 
     def _swap(self, started_at: datetime, total: int) -> None:
         assert self._next is not None
         before, self._current, self._next = self._current, self._next, None
-        generations.swap_to(self.root, self._current.generation)
+        self.engine.swap_to(self._current.generation)
         state, _ = IndexState.objects.update_or_create(
             pk=1,
             defaults={
@@ -207,7 +205,7 @@ class Indexer:
         if before is not None:
             before.close()
         old = before.generation if before else None
-        generations.drop_others(self.root, state.generation, old)
+        self.engine.drop_others(state.generation, old)
         logger.info("the index was built: %d documents", total)
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from fleet.backends import generations
 from fleet.backends.documents import FleetDocument
 from fleet.backends.tantivy_index import Writer
-from fleet.backends.tantivy_search import MOST_COUNTED
+from fleet.backends.tantivy_search import MOST_VALUES
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import FIELDS
 from fleet.selectors.search import member_uids, search
@@ -146,8 +146,8 @@ def test_the_most_frequent_values_are_counted_across_the_segments_of_an_index(
 def test_counts_of_a_field_with_too_many_values_are_called_approximate(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in MOST_COUNTED:
-        monkeypatch.setitem(MOST_COUNTED, name, 10)
+    for name in MOST_VALUES:
+        monkeypatch.setitem(MOST_VALUES, name, 10)
 
     facets = find(tenant, "*", facets=["uid", "region"]).facets
 

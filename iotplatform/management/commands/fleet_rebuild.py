@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from fleet.backends.tantivy_index import IndexFault
+from fleet.backends.engine import IndexFault
 from fleet.models import IndexState
 from fleet.services.indexing import Indexer, request_rebuild, writer_lock
 

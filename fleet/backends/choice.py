@@ -1,0 +1,20 @@
+"""Which engine keeps the index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from fleet.backends.engine import Engine
+from fleet.backends.tantivy_engine import TantivyEngine
+
+
+def current_engine() -> Engine:
+    """Return the engine that the settings choose."""
+    return engine_at(settings.INDEX_DIR)
+
+
+def engine_at(root: Path) -> Engine:
+    """Return the chosen engine; the embedded one keeps its index in this folder."""
+    return TantivyEngine(root)
