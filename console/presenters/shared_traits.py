@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from console.presenters.labels import cause_label
 from console.presenters.search_results import fleet_url
-from fleet.query.clauses import Clause, field_clause, join_clauses
+from fleet.query.clauses import Clause, join_clauses
 
 if TYPE_CHECKING:
-    from fleet.selectors.traits import SharedTraits, Trait
+    from fleet.selectors.traits import Condition, SharedTraits, Trait
 
 MAX_ROWS = 8
 # Where a key is from, before its name.
@@ -33,13 +33,9 @@ def field_label(field: str) -> str:
 
 def _row(trait: Trait, conditions: Sequence[Clause], sort: str) -> dict[str, Any]:
     counted = trait.counted
-    value = str(trait.value)
-    if isinstance(trait.value, bool):
-        value = "yes" if trait.value else "no"
-    narrowed = join_clauses([*conditions, field_clause(trait.field, trait.text)])
+    narrowed = join_clauses([*conditions, *(each.clause for each in trait.conditions)])
     return {
-        "label": field_label(trait.field),
-        "value": cause_label(value) if trait.field == "cause" else value,
+        "text": " and ".join(_condition_text(each) for each in trait.conditions),
         "count": counted.count,
         "total": counted.total,
         "lift": counted.lift,
@@ -51,3 +47,12 @@ def _row(trait: Trait, conditions: Sequence[Clause], sort: str) -> dict[str, Any
         "at_risk": trait.at_risk,
         "at_risk_url": fleet_url(q=trait.at_risk_query),
     }
+
+
+def _condition_text(condition: Condition) -> str:
+    value = str(condition.value)
+    if isinstance(condition.value, bool):
+        value = "yes" if condition.value else "no"
+    if condition.field == "cause":
+        value = cause_label(value)
+    return f"{field_label(condition.field)} {value}"

@@ -116,7 +116,9 @@ def _field(field: Field) -> dict[str, Any]:
 def _trait(trait: Trait) -> dict[str, Any]:
     counted = trait.counted
     return {
-        "conditions": [{"field": trait.field, "value": trait.value}],
+        "conditions": [
+            {"field": each.field, "value": each.value} for each in trait.conditions
+        ],
         "query": trait.query,
         "count": counted.count,
         "share": counted.share,

@@ -59,17 +59,17 @@ class AtRiskSerializer(Plain):
 
 
 class TraitSerializer(Plain):
-    """A value that is much more frequent in the set than in the fleet."""
+    """A value, or a pair, that is much more frequent in the set than in the fleet."""
 
     conditions = ConditionSerializer(many=True)
-    query = serializers.CharField(help_text="The condition alone.")
+    query = serializers.CharField(help_text="The conditions alone.")
     count = serializers.IntegerField()
     share = serializers.FloatField()
     fleet_count = serializers.IntegerField(help_text="Includes the set.")
     fleet_share = serializers.FloatField()
     lift = serializers.FloatField(help_text="Share divided by the fleet's share.")
     p_value = serializers.FloatField(
-        help_text="Fisher's exact test, corrected for the number of values tried."
+        help_text="Fisher's exact test, corrected for all that was tried."
     )
     at_risk = AtRiskSerializer()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log, log1p
+from math import exp, log
 from sys import float_info
-
-# Terms that add less than this share to the sum end it.
-NEGLIGIBLE = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +30,28 @@ class Share:
         """Return how many times as frequent the value is as in the whole fleet."""
         return self.share / self.fleet_share
 
-    def log_chance(self) -> float:
-        """Return the logarithm of the chance that a random set has as many, or more.
 
-        That is the upper tail of the hypergeometric distribution (Fisher's exact test).
-        """
-        others = self.fleet_total - self.fleet_count
-        first = (
-            _log_choices(self.fleet_count, self.count)
-            + _log_choices(others, self.total - self.count)
-            - _log_choices(self.fleet_total, self.total)
-        )
-        term = total = 1.0  # relative to the first
-        for count in range(self.count, min(self.total, self.fleet_count)):
-            term *= (self.total - count) * (self.fleet_count - count)
-            term /= (count + 1) * (others - self.total + count + 1)
-            total += term
-            if term < NEGLIGIBLE * total:
-                break
-        return min(0.0, first + log1p(total - 1))
+def log_chances(shares: Sequence[Share]) -> list[float]:
+    """Return the logarithms of the chances that a random set has as many, or more.
+
+    That is the upper tail of the hypergeometric distribution (Fisher's exact test).
+    Where it is too small for a float, its first and largest term stands for it.
+    """
+    # Imported here: it takes a second, and most processes never ask.
+    import numpy
+    from scipy.stats import hypergeom
+
+    if not shares:
+        return []
+    given = [(s.count, s.fleet_total, s.fleet_count, s.total) for s in shares]
+    count, fleet_total, fleet_count, total = numpy.array(given).T
+    tail = hypergeom.sf(count - 1, fleet_total, fleet_count, total)
+    first = hypergeom.logpmf(count, fleet_total, fleet_count, total)
+    with numpy.errstate(divide="ignore"):
+        logarithms = numpy.where(tail > 0, numpy.log(tail), first)
+    return [min(0.0, float(each)) for each in logarithms]
 
 
 def corrected(log_chance: float, *, tried: int) -> float:
     """Return the p-value after so many tries: the chance that any is as surprising."""
     return max(float_info.min, exp(min(0.0, log_chance + log(max(1, tried)))))
-
-
-def _log_choices(whole: int, part: int) -> float:
-    return lgamma(whole + 1) - lgamma(part + 1) - lgamma(whole - part + 1)

@@ -1,25 +1,34 @@
 """What the devices of a search share, and the rest of the fleet does not.
 
-Every field whose values can be counted is tried, and every key that a product declares.
-A value stands out if it is much more frequent than in the fleet, and if chance explains
-that hardly, however many values were tried.
+Every field whose values can be counted is tried, every key that a product declares, and
+pairs of the values that the set has often. One stands out if it is much more frequent
+than in the fleet, and if chance explains that hardly, however many were tried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from fleet.backends.engine import Counted, IndexFault, Search
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.fields import FIELDS, FieldRef, Kind
 from fleet.normal_forms import value_form
-from fleet.query.clauses import field_clause, field_names, split_query
-from fleet.query.tree import All
+from fleet.query.clauses import (
+    Clause,
+    field_clause,
+    field_names,
+    join_clauses,
+    split_query,
+)
+from fleet.query.parser import parse
+from fleet.query.tree import All, Node
 from fleet.selectors.known_keys import known_keys
-from fleet.selectors.over_representation import Share, corrected
+from fleet.selectors.over_representation import Share, corrected, log_chances
 from fleet.selectors.search import compile_within, open_search
+from fleet.selectors.trait_pairs import Pair, Sides, Single, find_pairs
 from registry.models import Tenant
 
 # Below this lift or share a value explains little, however sure it is.
@@ -46,20 +55,23 @@ Key = tuple[FieldRef, Any]  # values with equal keys are the same to a query
 
 
 @dataclass(frozen=True, slots=True)
-class Trait:
-    """A value that stands out in a set of devices."""
+class Condition:
+    """A field, and the value that it has."""
 
     field: str
     value: Value
+    clause: Clause
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A value, or a pair of values, that stands out in a set of devices."""
+
+    conditions: tuple[Condition, ...]
     query: str  # finds the devices that have it
     counted: Share
     p_value: float
     at_risk_query: str  # finds those of them that are not in the set
-
-    @property
-    def text(self) -> str:
-        """Return the value as a query writes it."""
-        return value_text(self.value)
 
     @property
     def at_risk(self) -> int:
@@ -85,25 +97,28 @@ def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
     asked = field_names(split_query(q))
     refs = [ref for ref in _tried(tenants) if str(ref) not in asked]
     here = open_search(tenants, q)
-    whole = here.same_moment(compile_within(here.compiler, All(), tenants))
+
+    def within(node: Node) -> Any:
+        return compile_within(here.compiler, node, tenants)
+
+    whole = here.same_moment(within(All()))
     try:
         total, fleet_total = here.count(), whole.count()
         if not total or total >= fleet_total:
             return SharedTraits(total, fleet_total, [])
         found = _count(here, refs)
-        common = {
-            key: row for key, row in found.items() if row[1] >= LEAST_SHARE * total
-        }
-        base = _count(whole, list(dict.fromkeys(ref for ref, _ in common)))
+        singles = _singles(whole, found, total, fleet_total)
+        least = max(LEAST_COUNT, ceil(LEAST_SHARE * total))
+        pairs, tried = find_pairs(
+            Sides(here, whole, within, parse(q, known_keys(tenants))),
+            [single for single in singles if single.ref.name not in SYMPTOMS],
+            tried=len(found),
+            least=least,
+            chance=MOST_CHANCE,
+        )
     except IndexFault as fault:
         raise IndexUnavailable from fault
-    shares = {
-        key: Share(min(count, total), total, base[key][1], fleet_total)
-        for key, (_, count) in common.items()
-        if key in base  # the numbers of a column may be few here and many in the fleet
-    }
-    traits = _standing_out(shares, common, q, tried=len(found))
-    return SharedTraits(total, fleet_total, traits)
+    return SharedTraits(total, fleet_total, _standing_out(singles, pairs, q, tried))
 
 
 def value_text(value: Value) -> str:
@@ -129,34 +144,72 @@ def _count(search: Search, refs: Sequence[FieldRef]) -> dict[Key, Counted]:
     }
 
 
+def _singles(
+    whole: Search, found: dict[Key, Counted], total: int, fleet_total: int
+) -> list[Single]:
+    """Return the values that are frequent in the set, with the fleet's counts."""
+    common = {
+        key: row
+        for key, row in found.items()
+        if row[1] >= max(LEAST_COUNT, LEAST_SHARE * total)
+    }
+    base = _count(whole, list(dict.fromkeys(ref for ref, _ in common)))
+    rows = []
+    for key, (value, count) in common.items():
+        clause = _clause(key[0], value)
+        # The numbers of a column may be few here and many in the fleet.
+        if clause is None or key not in base:
+            continue
+        counted = Share(min(count, total), total, base[key][1], fleet_total)
+        rows.append((key, value, clause, counted))
+    chances = log_chances([row[-1] for row in rows])
+    return [
+        Single(ref, _value(value), same, clause, counted, chance)
+        for ((ref, same), value, clause, counted), chance in zip(
+            rows, chances, strict=True
+        )
+    ]
+
+
+def _clause(ref: FieldRef, value: Any) -> Clause | None:
+    """Return the condition that finds a value; None if no query does."""
+    try:
+        return (
+            None if value == "" else field_clause(str(ref), value_text(_value(value)))
+        )
+    except QueryError:
+        return None
+
+
 def _standing_out(
-    shares: dict[Key, Share], found: dict[Key, Counted], q: str, *, tried: int
+    singles: Sequence[Single], pairs: Sequence[Pair], q: str, tried: int
 ) -> list[Trait]:
     """Return the traits that stand out; symptoms come last, the strongest first."""
+    candidates: list[tuple[float, Share, tuple[Single, ...]]] = [
+        (each.log_chance, each.counted, (each,)) for each in singles
+    ]
+    candidates += [
+        (each.log_chance, each.counted, (each.first, each.second)) for each in pairs
+    ]
     ranked = []
-    for (ref, same), counted in shares.items():
-        value = _value(found[ref, same][0])
-        if value == "" or counted.count < LEAST_COUNT or counted.lift < LEAST_LIFT:
-            continue
-        chance = counted.log_chance()
+    for chance, counted, parts in candidates:
         p_value = corrected(chance, tried=tried)
-        if p_value > MOST_CHANCE:
+        if counted.lift < LEAST_LIFT or p_value > MOST_CHANCE:
             continue
-        rank = (ref.name in SYMPTOMS, chance, -counted.lift, str(ref), str(value))
-        ranked.append((rank, _trait(ref, value, counted, p_value, q)))
+        names = [(str(part.ref), str(part.value)) for part in parts]
+        is_symptom = any(part.ref.name in SYMPTOMS for part in parts)
+        rank = (is_symptom, chance, -counted.lift, names)
+        ranked.append((rank, _trait(parts, counted, p_value, q)))
     ranked.sort(key=lambda row: row[0])
-    return [trait for _, trait in ranked if trait is not None][:MOST_TRAITS]
+    return [trait for _, trait in ranked][:MOST_TRAITS]
 
 
-def _trait(
-    ref: FieldRef, value: Value, counted: Share, p_value: float, q: str
-) -> Trait | None:
-    try:
-        query = field_clause(str(ref), value_text(value)).text
-    except QueryError:
-        return None  # no query finds such a value
-    others = f"{query} AND NOT ({q})"
-    return Trait(str(ref), value, query, counted, p_value, others)
+def _trait(parts: Sequence[Single], counted: Share, p_value: float, q: str) -> Trait:
+    conditions = tuple(
+        Condition(str(part.ref), part.value, part.clause) for part in parts
+    )
+    query = join_clauses(part.clause for part in parts)
+    return Trait(conditions, query, counted, p_value, f"{query} AND NOT ({q})")
 
 
 def _value(value: Any) -> Value:

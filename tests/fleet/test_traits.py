@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import comb, exp
 from pathlib import Path
 from random import Random
@@ -15,8 +16,9 @@ from fleet.backends.documents import FleetDocument
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
 from fleet.fields import FIELDS, Kind
-from fleet.selectors.over_representation import Share, corrected
+from fleet.selectors.over_representation import Share, corrected, log_chances
 from fleet.selectors.search import count
+from fleet.selectors.trait_pairs import MOST_PAIRED
 from fleet.selectors.traits import MOST_KEYS, OWN, SharedTraits, find_traits
 from registry.member_limit import Limit
 from registry.models import Tenant
@@ -97,7 +99,19 @@ def found(tenant: Tenant, q: str) -> SharedTraits:
 
 
 def named(shared: SharedTraits) -> list[tuple[str, Any]]:
-    return [(trait.field, trait.value) for trait in shared.traits]
+    """Return the single values that stand out."""
+    return [
+        (trait.conditions[0].field, trait.conditions[0].value)
+        for trait in shared.traits
+        if len(trait.conditions) == 1
+    ]
+
+
+def paired(shared: SharedTraits) -> list[dict[str, Any]]:
+    """Return the values of each trait by field."""
+    return [
+        {each.field: each.value for each in trait.conditions} for trait in shared.traits
+    ]
 
 
 def test_a_batch_and_its_revision_that_fail_together_are_named_first(
@@ -129,11 +143,11 @@ def test_a_batch_and_its_revision_that_fail_together_are_named_first(
     assert first.at_risk == 43
     assert ("risk_reasons", "flapping") in named(shared)  # a symptom: after them
     assert not {"region", "firmware", "disconnects_72h"} & {
-        trait.field for trait in shared.traits
+        each.field for trait in shared.traits for each in trait.conditions
     }
 
 
-def test_each_field_and_declared_key_is_tried_with_two_passes_over_the_index(
+def test_each_field_and_declared_key_is_tried_with_few_passes_over_the_index(
     tenant: Tenant, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = [f for f in FIELDS if f.facets and f.kind is not Kind.JSON]
@@ -174,10 +188,12 @@ def test_each_field_and_declared_key_is_tried_with_two_passes_over_the_index(
 
     keys = {f"{name}.{key}" for name, row in KEYS.items() for key in row}
     expected = {field.name for field in plain if field.name not in OWN} | keys
-    assert {trait.field for trait in shared.traits} == expected
+    assert {field for field, _ in named(shared)} == expected
+    assert len(shared.traits) == len(expected)  # no pair says more than its values
     assert ("metric.door_open", 7) in named(shared)
     assert ("drift", True) in named(shared)
-    assert len(passes) == 2
+    # Two for the values, and one for each value that is paired.
+    assert len(passes) <= 2 + MOST_PAIRED
     for trait in shared.traits:
         assert count(tenants=[tenant], q=trait.query) == trait.counted.fleet_count
         within = f"({trait.query}) AND serial:in-*"
@@ -206,6 +222,77 @@ def test_nothing_is_named_where_nothing_stands_out(
     assert (few.total, few.traits) == (2, [])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_planted_pair_comes_first(seed: int, tenant: Tenant, index_dir: Path) -> None:
+    pair_comes_first(tenant, index_dir, seed)
+
+
+@pytest.mark.long
+def test_a_planted_pair_comes_first_for_every_seed(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    for seed in range(50):
+        pair_comes_first(tenant, index_dir, seed)
+
+
+def pair_comes_first(tenant: Tenant, root: Path, seed: int) -> None:
+    """Let one firmware fail on one battery, and little else."""
+    chance = Random(f"pair {seed}")
+    bad = {"firmware": "1.4.2", "attr.battery_rev": "B"}
+
+    def plant(number: int) -> dict[str, Any]:
+        firmware = chance.choice(("1.3.9", "1.4.1", "1.4.2"))
+        battery = chance.choice("AB")
+        is_bad = (firmware, battery) == ("1.4.2", "B")
+        fails = chance.random() < (0.6 if is_bad else 0.01)
+        return {
+            "firmware": firmware,
+            "attr": {"battery_rev": battery, "modem.chip": chance.choice("xy")},
+            "serial": "in" if fails else "out",
+        }
+
+    fleet_of(tenant, root, 600, seed, plant)
+
+    shared = found(tenant, "serial:in")
+
+    assert paired(shared)[0] == bad
+    first = shared.traits[0]
+    assert count(tenants=[tenant], q=first.query) == first.counted.fleet_count
+    within = f"({first.query}) AND serial:in"
+    assert count(tenants=[tenant], q=within) == first.counted.count
+    assert count(tenants=[tenant], q=first.at_risk_query) == first.at_risk
+
+
+@pytest.mark.long
+def test_a_random_set_shows_something_in_five_percent_at_most(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    fleet_of(tenant, index_dir, 1_000, 1, lambda number: {})
+    shown = 0
+    for seed in range(200):
+        chosen = Random(seed).sample(range(1, 1_001), 40)
+        query = " OR ".join(f"dev-{number}" for number in chosen)
+        shown += bool(found(tenant, f"uid:({query})").traits)
+
+    assert shown <= 10
+
+
+def test_a_set_that_is_wholly_at_one_of_many_sites_shows_it(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        is_in = number % 2_000 == 7
+        return {
+            "site": f"site-{number % 2_000:04}",
+            "region": "North",
+            "serial": "in" if is_in else "out",
+        }
+
+    fleet_of(tenant, index_dir, 8_000, 4, plant)
+
+    assert named(found(tenant, "serial:in")) == [("site", "site-0007")]
+
+
 def test_spellings_that_a_query_does_not_tell_apart_are_counted_together(
     tenant: Tenant, index_dir: Path
 ) -> None:
@@ -222,9 +309,10 @@ def test_spellings_that_a_query_does_not_tell_apart_are_counted_together(
 
     fleet_of(tenant, index_dir, 300, 2, plant)
 
-    shared = {trait.field: trait for trait in found(tenant, "serial:in").traits}
+    traits = found(tenant, "serial:in").traits
+    shared = {trait.conditions[0].field: trait for trait in traits}
 
-    assert shared["batch"].value == "B7"
+    assert shared["batch"].conditions[0].value == "B7"
     for name in ("batch", "firmware", "attr.battery_rev"):
         counted = shared[name].counted
         assert (counted.count, counted.fleet_count) == (50, 60)
@@ -354,11 +442,14 @@ def test_the_chance_is_that_of_fishers_exact_test(
     share = Share(counted, total, fleet_count, fleet_total)
 
     expected = ways / comb(fleet_total, total)
-    assert exp(share.log_chance()) == pytest.approx(expected, rel=1e-9)
-    assert corrected(share.log_chance(), tried=7) == pytest.approx(min(1, 7 * expected))
+    [chance] = log_chances([share])
+    assert exp(chance) == pytest.approx(expected, rel=1e-9)
+    assert corrected(chance, tried=7) == pytest.approx(min(1, 7 * expected))
 
 
 def test_a_chance_too_small_for_a_float_is_still_above_zero() -> None:
     share = Share(50_000, 50_000, 60_000, 500_000)
 
-    assert 0 < corrected(share.log_chance(), tried=100) < 1e-300
+    [chance, other] = log_chances([share, replace(share, fleet_count=70_000)])
+    assert chance < other
+    assert 0 < corrected(chance, tried=100) < 1e-300
