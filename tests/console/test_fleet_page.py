@@ -62,8 +62,8 @@ def test_shared_traits_show_their_counts_and_how_many_others_are_at_risk(
 
     labels = [facet["label"] for facet in answer.context["facets"]]
     assert "Battery rev" in labels
-    [shared] = [t for t in answer.context["traits"] if t["label"] == "Battery rev"]
-    assert (shared["value"], shared["share"]) == ("B", 1.0)
+    [shared] = [t for t in answer.context["traits"] if t["text"] == "Battery rev B"]
+    assert shared["share"] == 1.0
     assert (shared["count"], shared["total"], shared["at_risk"]) == (12, 12, 2)
     text = answer.content.decode()
     assert "Shared traits" in text
