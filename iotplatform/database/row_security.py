@@ -39,7 +39,13 @@ RIGHTS: dict[str, dict[str, str]] = {
 }
 ROLES = tuple(RIGHTS)
 # Written only by triggers, or by migrate.
-ONLY_READ = {"registry_auditentry", "django_migrations"}
+ONLY_READ = {
+    "registry_auditentry",
+    "registry_pastdevice",
+    "state_pasttwin",
+    "state_paststart",
+    "django_migrations",
+}
 # Rows are added and never changed; old days are dropped as whole partitions.
 ONLY_ADDED = {"state_alarmchange"}
 WEB_ROLE = "iot_web"

@@ -11,6 +11,7 @@ from registry.models.firmware import (
     FirmwareRelease,
 )
 from registry.models.imports import DeviceImport
+from registry.models.past import PastDevice
 from registry.models.people import ApiToken, Membership, MembershipLimit, User
 from registry.models.places import Project, Site, Space, Tenant
 
@@ -30,6 +31,7 @@ __all__ = [
     "LifecycleMove",
     "Membership",
     "MembershipLimit",
+    "PastDevice",
     "Product",
     "Project",
     "Site",

@@ -11,6 +11,7 @@ from state.models.ingest import (
 )
 from state.models.judged import AdapterPath, CommandTally, LastFinding, Risk, RiskMark
 from state.models.maintenance import HeldAlarm, MaintenancePlace, MaintenanceWindow
+from state.models.past import PastStart, PastTwin
 from state.models.presence import ConnectivityTransition, ExpectedDisconnect, Presence
 from state.models.rules import AlarmRule
 from state.models.telemetry import TelemetryRollup, TelemetrySummary
@@ -34,6 +35,8 @@ __all__ = [
     "ListeningSlot",
     "MaintenancePlace",
     "MaintenanceWindow",
+    "PastStart",
+    "PastTwin",
     "Presence",
     "Risk",
     "RiskMark",

@@ -111,6 +111,10 @@ class ConnectivityTransition(models.Model):
     moved_from = models.CharField(max_length=8, choices=Connectivity)
     moved_to = models.CharField(max_length=8, choices=Connectivity)
     cause = models.CharField(max_length=24, choices=Cause, blank=True)
+    # The cause before; empty also in rows from before it was kept.
+    cause_from = models.CharField(
+        max_length=24, choices=Cause, db_default=Cause.NONE, blank=True
+    )
     session = models.CharField(max_length=64, blank=True)
     is_abnormal = models.BooleanField(default=False)
 

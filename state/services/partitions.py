@@ -1,4 +1,4 @@
-"""Partitions of the tables of state: created ahead, dropped when old."""
+"""Partitions of the tables of state, and of past devices: made ahead, dropped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ KEPT = {
     "state_twinchange": timedelta(days=400),
     # Five-minute buckets are many; charts and rules read a quarter of a year at most.
     "state_telemetryrollup": timedelta(days=92),
+    # What the fleet was is asked for up to 30 days back (`fleet.selectors.moments`).
+    "state_pasttwin": timedelta(days=31),
+    "registry_pastdevice": timedelta(days=31),
 }
 
 

@@ -13,6 +13,15 @@ from registry.models import Device
 # not deleted: a running batch writes into the row that it finds. The desired version
 # keeps counting, because a device ignores one that is older than its last.
 _ANEW = (
+    # The old owner's last transition: their past ends with it.
+    """WITH old AS (
+            SELECT * FROM state_presence WHERE device_id = %(device)s FOR UPDATE
+        )
+        INSERT INTO state_connectivitytransition (tenant_id, device_id, at, moved_from,
+            moved_to, cause, cause_from, session, is_abnormal)
+        SELECT tenant_id, device_id, %(at)s, connectivity, 'offline', 'never_connected',
+            cause, session, false
+        FROM old WHERE (connectivity, cause) <> ('offline', 'never_connected')""",
     """UPDATE state_presence SET tenant_id = %(tenant)s, connectivity = 'offline',
         cause = 'never_connected', since = %(at)s, last_seen_at = NULL,
         last_activity_at = NULL, session = '', session_seq = NULL, boot = NULL,

@@ -13,11 +13,14 @@ HISTORY = {
     "registry_auditentry",
     "registry_deviceimport",
     "registry_lifecyclemove",
+    "registry_pastdevice",
     "commands_commandevent",
     "commands_jobevent",
     "django_admin_log",
     "state_alarmchange",
     "state_connectivitytransition",
+    "state_paststart",
+    "state_pasttwin",
     "state_twinchange",
 }
 # Written by devices, adapters and sweeps: the actor is logged elsewhere, or none.

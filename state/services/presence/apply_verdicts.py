@@ -51,6 +51,7 @@ class Transition(NamedTuple):
     moved_from: str
     moved_to: str
     cause: str
+    cause_from: str
     session: str
     is_abnormal: bool
 
@@ -235,6 +236,7 @@ def _enter(
                 moved_from=row.connectivity,
                 moved_to=verdict.connectivity,
                 cause=verdict.cause,
+                cause_from=row.cause,
                 session=row.session,
                 is_abnormal=is_abnormal,
             )

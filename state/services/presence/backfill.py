@@ -15,7 +15,10 @@ from state.services.presence.apply_verdicts import count_again
 from state.services.presence.locked_rows import lock_rows
 from state.services.risk_marks import mark_for_risk
 
-_COLUMNS = ("device_id", "at", "moved_from", "moved_to", "cause", "is_abnormal")
+_COLUMNS = (
+    *("device_id", "at", "moved_from", "moved_to", "cause", "cause_from"),
+    "is_abnormal",
+)
 _INSERT = f"""
     INSERT INTO state_connectivitytransition
         (tenant_id, session, {", ".join(_COLUMNS)})
@@ -58,15 +61,27 @@ def backfill_history(past: Sequence[PastTransition], *, now: datetime) -> None:
     """Insert past transitions, and count the disconnects of the devices again."""
     if not past:
         return
-    rows = [
-        (p.device_id, p.at, p.moved_from, p.moved_to, p.cause, p.is_abnormal)
-        for p in past
-    ]
+    latest: dict[int, PastTransition] = {}
+    rows = []
+    for p in sorted(past, key=lambda p: p.at):
+        cause_from = _cause_before(p, latest.get(p.device_id))
+        rows.append(
+            (
+                *(p.device_id, p.at, p.moved_from, p.moved_to, p.cause, cause_from),
+                p.is_abnormal,
+            )
+        )
+        latest[p.device_id] = p
     bulk_sql.run(_INSERT, bulk_sql.columns_of(rows, len(_COLUMNS)))
-    latest = {p.device_id: p for p in sorted(past, key=lambda p: p.at)}
     created = [(p.device_id, p.at, p.moved_to, p.cause) for p in latest.values()]
     bulk_sql.run(_CREATE, [now, *bulk_sql.columns_of(created, 4)])
     locked = lock_rows(latest.keys())
     count_again(locked.rows.values(), now=now)
     locked.write()
     mark_for_risk(latest.keys())
+
+
+def _cause_before(move: PastTransition, earlier: PastTransition | None) -> str:
+    """Return the cause before a move; none if the other system did not record it."""
+    is_known = earlier is not None and earlier.moved_to == move.moved_from
+    return earlier.cause if earlier is not None and is_known else ""
