@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from fleet.api.past import AS_OF, read_moments
 from fleet.api.serializers import (
     FieldListSerializer,
     SearchResultSerializer,
@@ -16,6 +17,7 @@ from fleet.api.serializers import (
 )
 from fleet.fields import FIELDS, PATTERNED, RANGED, Field
 from fleet.provenance import how_known
+from fleet.selectors.as_of import search_as_of
 from fleet.selectors.search import DEFAULT_LIMIT, search
 from fleet.selectors.traits import Trait, find_traits
 from iotplatform.common.pagination import read_limit
@@ -36,20 +38,25 @@ class FleetSearchView(TenantScopedMixin):
 
     @extend_schema(
         operation_id="fleet_search",
-        parameters=PARAMETERS,
+        parameters=[*PARAMETERS, AS_OF],
         responses=SearchResultSerializer,
     )
     def get(self, request: Request) -> Response:
         """Search the fleet: one page, the facets, and how far the index is behind."""
         params = request.query_params
-        found = search(
-            tenants=self.tenants,
-            q=params.get("q", ""),
-            sort=params.get("sort") or None,
-            cursor=params.get("cursor") or None,
-            limit=read_limit(params, default=DEFAULT_LIMIT),
-            facets=[name for name in params.get("facets", "").split(",") if name],
-        )
+        asked: dict[str, Any] = {
+            "tenants": self.tenants,
+            "q": params.get("q", ""),
+            "sort": params.get("sort") or None,
+            "cursor": params.get("cursor") or None,
+            "limit": read_limit(params, default=DEFAULT_LIMIT),
+            "facets": [name for name in params.get("facets", "").split(",") if name],
+        }
+        if "as_of" in params:
+            [at] = read_moments(request, "as_of")
+            found = search_as_of(at=at, **asked)
+        else:
+            found = search(**asked)
         url = request.build_absolute_uri()
         cursor = found.next_cursor
         return Response(
