@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from fleet.api import cohorts, jobs, search
+from fleet.api import cohorts, jobs, past, search
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
+    path("fleet/changes/", past.FleetChangesView.as_view()),
     path("fleet/traits/", search.FleetTraitsView.as_view()),
     path("fleet/fields/", search.FleetFieldsView.as_view()),
     path("cohorts/", cohorts.CohortListView.as_view()),
