@@ -112,13 +112,17 @@ def _nothing(params: Params) -> Params | None:
     return None
 
 
-def _patch_without_removals(params: Params) -> Params:
+def patch_without_removals(params: Params) -> Params:
     """Return what a merge patch sets; a removed key need not be reported."""
-    return {
-        key: _patch_without_removals(value) if isinstance(value, dict) else value
-        for key, value in params.items()
-        if value is not None
-    }
+    kept: Params = {}
+    for key, value in params.items():
+        if isinstance(value, dict) and value:
+            # An object with removals only sets nothing.
+            if inner := patch_without_removals(value):
+                kept[key] = inner
+        elif value is not None:
+            kept[key] = value
+    return kept
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ DEFINITIONS: dict[str, Definition] = {
             is_repeatable=True,
             params_schema={"type": "object", "minProperties": 1},
             policy=CONFIG_POLICY,
-            expectation=_patch_without_removals,
+            expectation=patch_without_removals,
         ),
         Definition(
             name="update_firmware",

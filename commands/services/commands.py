@@ -29,7 +29,7 @@ from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
-from state.selectors import deliverability_of, desired_of
+from state.selectors import deliverability_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
@@ -86,8 +86,6 @@ def request_command(
         command.desired_version = merge_desired(
             device.pk, params, expected_version=expected_version, at=now
         )
-        # It includes superseded patches: the device must report the whole document.
-        command.expectation = desired_of([device.pk])[device.pk][0]
         supersede_configs([device.pk], moves)
     save_new([command], moves, actor=actor_name(actor), cause="requested")
     return command, True

@@ -33,11 +33,7 @@ from commands.validation import complete_policy
 from registry.choices import JOINS_JOBS
 from registry.models import Device, LifecycleMove, User
 from registry.services.replacement import Replaced, replace_in_registry
-from state.judgment.twin_documents import (
-    Document,
-    merge_patch,
-    patch_between,
-)
+from state.judgment.twin_documents import Document, patch_between
 from state.selectors import deliverability_of
 from state.services.twin import lock_desired, merge_desired
 
@@ -205,7 +201,6 @@ class _Handover:
     ) -> Command:
         """Merge the old device's desired document into the successor's, and send it."""
         definition = DEFINITIONS[SET_CONFIG]
-        before = lock_desired([self.new.pk])[self.new.pk]
         made = new_command(
             device=self.new,
             definition=definition,
@@ -215,7 +210,6 @@ class _Handover:
             now=self.moves.now,
         )
         made.desired_version = merge_desired(self.new.pk, patch, at=self.moves.now)
-        made.expectation = merge_patch(before, patch)
         made.retry_of, made.requested_by = earlier, self.actor
         supersede_configs([self.new.pk], self.moves)
         return made

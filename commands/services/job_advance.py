@@ -26,7 +26,7 @@ from iotplatform.common import bulk_sql
 from iotplatform.common.counts import counted
 from registry.models import Device
 from state.choices import Connectivity
-from state.selectors import deliverability_of, desired_of
+from state.selectors import deliverability_of
 from state.services.twin import merge_desired_many
 
 logger = logging.getLogger(__name__)
@@ -182,7 +182,6 @@ def _create_commands(
     ids = [device.pk for _, device, _ in members]
     is_config = job.command_class == CommandClass.CONFIG
     versions = merge_desired_many(sorted(ids), job.params, at=now) if is_config else {}
-    desired = desired_of(ids) if is_config else {}
     moves = Moves(now=now)
     if is_config:
         supersede_configs(ids, moves)
@@ -199,8 +198,6 @@ def _create_commands(
             deadline=job.deadline,
         )
         command.desired_version = versions.get(device.pk)
-        if is_config:
-            command.expectation = desired[device.pk][0]
         command.requested_by_id = job.created_by_id
         commands.append(command)
     save_new(commands, moves, actor=PLATFORM, cause=f"released by job {job.name}")

@@ -193,20 +193,6 @@ def test_the_latest_configuration_wins() -> None:
     assert fresh(older).status == "superseded"
 
 
-def test_a_configuration_includes_the_changes_it_supersedes() -> None:
-    unit = online_unit()
-    ask(unit, "set_config", {"interval": 5})
-    deliver()
-    newer = ask(unit, "set_config", {"mode": "eco"})
-    deliver()
-
-    unit.report(1, {"mode": "eco"})
-
-    assert fresh(newer).status == "sent"
-    unit.report(2, {"mode": "eco", "interval": 5, "other": 1})
-    assert fresh(newer).status == "verified"
-
-
 def test_a_configuration_for_another_version_is_refused_and_changes_nothing() -> None:
     unit = online_unit()
     ask(unit, "set_config", {"interval": 5})
