@@ -60,12 +60,14 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT
         count(*) AS pending_commands,
-        min(sent_at) FILTER (WHERE received_at IS NULL) AS oldest_unacked_at
+        min(sent_at) FILTER (
+            WHERE coalesce(received_at, running_at, succeeded_at) IS NULL
+        ) AS oldest_unacked_at
     FROM commands_command WHERE device_id = d.id AND ended_at IS NULL
 ) o ON true
 LEFT JOIN LATERAL (
     SELECT
-        max(received_at) AS last_ack_at,
+        max(greatest(received_at, running_at, succeeded_at)) AS last_ack_at,
         (array_agg(name ORDER BY id DESC))[1] AS last_command,
         (array_agg(status ORDER BY id DESC))[1] AS last_command_status,
         (array_agg(failure_class ORDER BY id DESC))[1] AS last_command_failure_class,

@@ -72,6 +72,8 @@ class Command(PublicIdModel):
     # device deferred them or was offline, or a person retried the command.
     uncounted_attempts = models.PositiveIntegerField(default=0)
 
+    # Each is null until somebody says so: the broker, a poll or the device. A step that
+    # is only inferred from a later one has no time.
     sent_at = models.DateTimeField(null=True, blank=True)
     received_at = models.DateTimeField(null=True, blank=True)
     running_at = models.DateTimeField(null=True, blank=True)
@@ -142,6 +144,17 @@ class Command(PublicIdModel):
     def is_open(self) -> bool:
         """Whether it has no outcome yet."""
         return self.ended_at is None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the device has said anything about it."""
+        said = (self.received_at, self.running_at, self.succeeded_at, self.result)
+        return any(each is not None for each in said)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it has certainly left: the broker took it, or the device answered."""
+        return self.sent_at is not None or self.is_answered
 
 
 class Attempt(models.Model):

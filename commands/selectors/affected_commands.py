@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -10,6 +11,10 @@ from django.db import connection
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.models import Command
 from iotplatform.common.bulk_sql import array_of
+
+# A report names no command: later it is rather the effect of something else, as of a
+# technician's change. A result names its command, and corrects a verdict at any time.
+CORRECTS_FOR = timedelta(days=7)
 
 # Every batch of messages runs these two; the ORM takes ten times as long to write an IN
 # of hundreds. The second SELECT repeats the condition of the index of correctable ones.
@@ -20,7 +25,7 @@ _VERIFIABLE_BY_REPORTS = f"""
     UNION ALL
     SELECT c.id FROM commands_command c
     WHERE c.device_id = ANY(%s::bigint[]) AND c.expectation IS NOT NULL
-        AND c.attempt_count > 0
+        AND c.attempt_count > 0 AND c.ended_at > %s
         AND c.status IN ('timed_out', 'unknown', 'expired', 'failed')
         AND (c.status <> '{CommandStatus.FAILED}'
             OR c.failure_class = '{FailureClass.UNVERIFIED}')
@@ -44,17 +49,19 @@ def commands_named_by(public_ids: Iterable[UUID | None]) -> set[int]:
     )
 
 
-def commands_verifiable_by_reports(device_ids: Collection[int]) -> set[int]:
+def commands_verifiable_by_reports(
+    device_ids: Collection[int], *, now: datetime
+) -> set[int]:
     """Return the commands of these devices that a reported document may verify.
 
-    Open ones, and those that the platform ended, unless a newer command of the same
-    name exists: the effect of a newer command proves nothing about an older one.
+    Open ones, and those that the platform ended lately, unless a newer command of the
+    same name exists: the effect of a newer command proves nothing about an older one.
     """
     if not device_ids:
         return set()
     ids = array_of(list(device_ids))
     with connection.cursor() as cursor:
-        cursor.execute(_VERIFIABLE_BY_REPORTS, [ids, ids])
+        cursor.execute(_VERIFIABLE_BY_REPORTS, [ids, ids, now - CORRECTS_FOR])
         return {pk for (pk,) in cursor.fetchall()}
 
 

@@ -174,8 +174,11 @@ def supersede_configs(device_ids: Sequence[int], moves: Moves) -> None:
         command_class=CommandClass.CONFIG,
         ended_at__isnull=True,
     ).values_list("pk", flat=True)
-    for command in lock_commands(list(ids)).values():
+    locked = list(lock_commands(list(ids)).values())
+    claimed = [command for command in locked if command.status == S.QUEUED]
+    for command in locked:
         moves.move(command, S.SUPERSEDED, cause="a newer configuration was requested")
+    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED)
 
 
 def withdraw_command(

@@ -14,13 +14,7 @@ from commands.choices import (
 from commands.lifecycle import UNSENT, is_verdict
 from commands.models import Command
 from commands.services import retry_policy
-from commands.services.transitions import (
-    DEVICE,
-    Moves,
-    fill_times,
-    seconds,
-)
-from state.judgment.twin_documents import is_met
+from commands.services.transitions import DEVICE, Moves, seconds
 
 S = CommandStatus
 NOT_YET_RUNNING = UNSENT | {S.SENT, S.RECEIVED}
@@ -45,7 +39,7 @@ def apply_acknowledgement(
     elif status == "deferred":
         _defer(command, moves, reason=reason, until=until, at=at)
     elif command.status in UNSENT or command.status == S.SENT:
-        fill_times(command, at=at, upto=S.RECEIVED)
+        command.received_at = command.received_at or at
         moves.move(
             command,
             S.RECEIVED,
@@ -54,7 +48,7 @@ def apply_acknowledgement(
             due_at=moves.now + seconds(command, "execute_timeout"),
         )
     elif command.received_at is None:
-        fill_times(command, at=at, upto=S.RECEIVED)
+        command.received_at = at
         moves.touch(command)
 
 
@@ -66,11 +60,11 @@ def apply_progress(
         _record_late_acknowledgement(command, moves, status="progress", at=at)
         return
     if command.status in NOT_YET_RUNNING:
-        fill_times(command, at=at, upto=S.RUNNING)
+        command.running_at = command.running_at or at
         moves.move(
             command,
             S.RUNNING,
-            cause="the device has started it",
+            cause=f"the device has started it{_inferred(command)}",
             actor=DEVICE,
             due_at=moves.now + seconds(command, "execute_timeout"),
         )
@@ -87,7 +81,6 @@ def apply_result(
     code: str | int | None,
     payload: Any,
     at: datetime,
-    reported: dict[str, Any] | None,
 ) -> None:
     """Apply ``succeeded`` or ``failed``; a second result changes nothing."""
     result = {"status": status, "code": code, "payload": payload}
@@ -95,6 +88,7 @@ def apply_result(
         if command.status == S.SUCCEEDED:
             return  # the device has reported its end already
         cause = "the device failed" + (f": {code}" if code is not None else "")
+        cause += _inferred(command)
         if moves.move(
             command,
             S.FAILED,
@@ -102,40 +96,24 @@ def apply_result(
             actor=DEVICE,
             failure_class=FailureClass.EXECUTION_FAILED,
         ):
-            fill_times(command, at=at, upto=S.RUNNING)
             command.result = result
             retry_policy.follow_device_failure(command, moves)
         return
+    cause = f"the device executed it{_inferred(command)}"
     moved = moves.move(
         command,
         S.SUCCEEDED,
-        cause="the device executed it",
+        cause=cause,
         actor=DEVICE,
         due_at=moves.now + seconds(command, "verify_timeout"),
     )
     if not moved:
-        return
-    fill_times(command, at=at, upto=S.SUCCEEDED)
+        # The device reported the new state before its result: the result is kept.
+        if command.status != S.VERIFIED or command.succeeded_at is not None:
+            return
+        moves.note(command, cause, actor=DEVICE)
+    command.succeeded_at = command.succeeded_at or at
     command.result = result
-    if reported is not None:
-        verify_if_met(command, moves, reported=reported, at=at)
-
-
-def verify_if_met(
-    command: Command,
-    moves: Moves,
-    *,
-    reported: dict[str, Any],
-    at: datetime,
-    cause: str = "the reported state confirms it",
-) -> bool:
-    """Verify a command whose expectation the reported document meets."""
-    if command.expectation is None or not is_met(command.expectation, reported):
-        return False
-    moved = moves.move(command, S.VERIFIED, cause=cause, actor=DEVICE)
-    if moved:
-        fill_times(command, at=at, upto=S.VERIFIED)
-    return moved
 
 
 def release_at_birth(command: Command, moves: Moves) -> bool:
@@ -158,7 +136,7 @@ def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> Non
         actor=DEVICE,
         failure_class=FailureClass.REJECTED,
     ):
-        fill_times(command, at=at, upto=S.RECEIVED)
+        command.received_at = command.received_at or at
         command.result = {"status": "rejected", "reason": reason}
         retry_policy.follow_device_failure(command, moves)
 
@@ -176,7 +154,7 @@ def _defer(
     wanted = until or moves.now + DEFERRED_FOR
     if command.command_class == CommandClass.CONTROL:
         wanted = min(wanted, command.expires_at)
-    fill_times(command, at=at, upto=S.RECEIVED)
+    command.received_at = command.received_at or at
     # A deferred attempt is not a failed one.
     command.uncounted_attempts += 1
     moves.move(
@@ -193,7 +171,13 @@ def _defer(
 def _record_late_acknowledgement(
     command: Command, moves: Moves, *, status: str, at: datetime
 ) -> None:
-    if command.received_at is not None:
+    step = "running_at" if status == "progress" else "received_at"
+    if getattr(command, step) is not None:
         return  # recorded already; repeats add nothing
-    fill_times(command, at=at, upto=S.RECEIVED)
+    setattr(command, step, at)
     moves.note(command, f"late acknowledgement: {status}", actor=DEVICE)
+
+
+def _inferred(command: Command) -> str:
+    """Return the remark for a response to a command that was not acknowledged."""
+    return "" if command.received_at is not None else "; its receipt is inferred"

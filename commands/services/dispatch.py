@@ -1,4 +1,4 @@
-"""How an adapter delivers commands: claim, check again, publish, mark."""
+"""How an adapter delivers commands: claim, check again, publish or release, mark."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from commands.choices import (
 from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Attempt, Command
-from commands.services import job_maintenance, retry_policy
+from commands.services import job_maintenance, retry_policy, verification
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.retained_config import remember_retained
-from commands.services.transitions import Moves, lock_commands, seconds
+from commands.services.transitions import Moves, lock_claims, seconds
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
 from state.choices import Connectivity
@@ -36,6 +36,8 @@ from state.services.presence.expected_disconnects import expect_disconnect
 # Devices that certainly cannot be reached; suspect and stale ones may still listen.
 AWAY = frozenset({Connectivity.OFFLINE.value})
 S = CommandStatus
+# Stopped too: it was cancelled while the adapter published it.
+UNPUBLISHED = (AttemptOutcome.CLAIMED, AttemptOutcome.STOPPED)
 # Only commands of the devices that poll; ended_at lets an index of open commands help.
 OF_DEVICES = "AND c.device_id = ANY(%(devices)s) AND c.ended_at IS NULL"
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
@@ -143,9 +145,29 @@ def find_publishable(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
 
 
 @transaction.atomic
+def release_claims(claims: Collection[Claim], *, now: datetime) -> None:
+    """Give back claims that were not published; they count as no attempt.
+
+    For what ``find_publishable`` left out: a command of a paused job is queued as
+    before, and is sent when the job goes on.
+    """
+    commands = lock_claims(claims)
+    moves = Moves(now=now)
+    for command in commands:
+        command.claim_token, command.claimed_until = None, None
+        command.uncounted_attempts += 1
+        moves.touch(command)
+        if command.status == S.QUEUED:
+            command.due_at = now
+            moves.note(command, "released before the publish")
+    moves.write()
+    retry_policy.close_attempts(commands, AttemptOutcome.STOPPED)
+
+
+@transaction.atomic
 def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
     """Record that the broker accepted them; return the ids whose claim was valid."""
-    commands = _locked_claims(claims)
+    commands = lock_claims(claims)
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
     connectivity = deliverability_of([c.device_id for c in configs])
     moves = Moves(now=at)
@@ -167,6 +189,7 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
             retry_policy.wait_for_device(
                 command, moves, cause="retained for the device"
             )
+    verification.verify_reported_meanwhile(commands, moves)
     moves.write()
     _mark_attempts(commands, at)
     return {command.public_id for command in commands}
@@ -175,7 +198,7 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
 @transaction.atomic
 def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
     """Record that they could not be sent; they are retried as their policy says."""
-    commands = [c for c in _locked_claims(claims) if c.status == S.QUEUED]
+    commands = [c for c in lock_claims(claims) if c.status == S.QUEUED]
     retry_policy.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
     losses = retry_policy.count_losses(commands)
     moves = Moves(now=at)
@@ -300,21 +323,13 @@ def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
         )
 
 
-def _locked_claims(claims: Collection[Claim]) -> list[Command]:
-    """Lock the commands whose token is still the claim's."""
-    wanted = dict(claims)
-    ids = Command.objects.filter(public_id__in=wanted).values_list("pk", flat=True)
-    locked = lock_commands(list(ids)).values()
-    return [c for c in locked if c.claim_token == wanted[c.public_id]]
-
-
 def _mark_attempts(commands: Sequence[Command], at: datetime) -> None:
     for attempts in retry_policy.newest_attempts(commands):
         attempts.update(
             sent_at=Coalesce("sent_at", Value(at)),
             # If the device has answered already, that outcome stays.
             outcome=Case(
-                When(outcome=AttemptOutcome.CLAIMED, then=Value(AttemptOutcome.SENT)),
+                When(outcome__in=UNPUBLISHED, then=Value(AttemptOutcome.SENT)),
                 default=F("outcome"),
             ),
         )

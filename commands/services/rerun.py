@@ -40,7 +40,7 @@ def rerun_refusal(command: Command, *, is_outdated: bool) -> str:
         return f"The command is {status}: there is nothing to retry."
     if command.status == S.SUPERSEDED or is_outdated:
         return "A newer configuration has replaced this one."
-    may_have_run = not ended_by_device(command) and command.received_at is not None
+    may_have_run = not ended_by_device(command) and command.is_answered
     if may_have_run and not is_repeatable(command):
         return (
             f"'{command.name}' is not repeatable, and the device may have run it."

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -35,7 +34,7 @@ from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
 from registry.models import Device
-from state.selectors import deliverability_of, reported_of
+from state.selectors import deliverability_of
 
 # Rows of one transaction: enough to be worth its commit, and so few that a device's
 # response to one of them waits a few hundredths of a second at most.
@@ -99,9 +98,7 @@ def cancel_for_ended_devices_across_tenants(
     """Cancel unsent commands of devices that no longer take any; return how many."""
     commands = _lock(open_of_ended_devices(), limit)
     moves = Moves(now=now)
-    for command in commands:
-        moves.move(command, S.CANCELLED, cause="the device was taken out of service")
-    moves.write()
+    _cancel(commands, moves, cause="the device was taken out of service")
     return len(commands)
 
 
@@ -110,10 +107,17 @@ def cancel_for_ended_jobs_across_tenants(*, now: datetime, limit: int = BATCH) -
     """Cancel the unsent commands of cancelled jobs; return how many."""
     commands = _lock(unsent_of_cancelled_jobs(), limit)
     moves = Moves(now=now)
-    for command in commands:
-        moves.move(command, S.CANCELLED, cause="its job was cancelled")
-    moves.write()
+    _cancel(commands, moves, cause="its job was cancelled")
     return len(commands)
+
+
+def _cancel(commands: Sequence[Command], moves: Moves, *, cause: str) -> None:
+    """Cancel locked commands; a claim that is not published yet ends with them."""
+    claimed = [command for command in commands if command.status == S.QUEUED]
+    for command in commands:
+        moves.move(command, S.CANCELLED, cause=cause)
+    moves.write()
+    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED)
 
 
 class _Context:
@@ -124,16 +128,7 @@ class _Context:
         self.losses = retry_policy.count_losses(lost)
         unanswered = [c for c in commands if c.status == S.SENT]
         self.connectivity = deliverability_of([c.device_id for c in unanswered])
-        checked = [
-            c
-            for c in commands
-            if c.expectation is not None
-            and (c.status == S.SUCCEEDED or c.command_class == CommandClass.CONFIG)
-        ]
-        self.reported: dict[int, dict[str, Any]] = reported_of(
-            {c.device_id for c in checked}
-        )
-        executed = [c for c in checked if c.status == S.SUCCEEDED]
+        executed = [c for c in commands if c.status == S.SUCCEEDED]
         self.outdated = rerun.find_outdated(executed)
 
 
@@ -150,14 +145,6 @@ def _load_context(commands: Sequence[Command]) -> _Context:
 
 def _decide(command: Command, moves: Moves, context: _Context) -> None:
     """Move one command that is due."""
-    reported = context.reported.get(command.device_id)
-    # The device may have reported it before the command was sent: that is enough.
-    if reported is not None and command.attempt_count:
-        cause = "the reported state confirmed it already"
-        if device_responses.verify_if_met(
-            command, moves, reported=reported, at=moves.now, cause=cause
-        ):
-            return
     _DECISIONS[CommandStatus(command.status)](command, moves, context)
 
 
@@ -223,7 +210,7 @@ def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
     # The device may have acknowledged an earlier attempt of the same command.
     unanswered = (
         F.EXECUTION_TIMEOUT
-        if command.received_at is not None and is_repeatable(command)
+        if command.is_answered and is_repeatable(command)
         else F.NO_ACK
     )
     retry_policy.retry_or_end(

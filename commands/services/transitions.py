@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import FINAL, is_verdict, may_enter
@@ -60,6 +61,14 @@ def lock_commands(
         .select_for_update(skip_locked=skip_locked)
     )
     return {command.pk: command for command in rows}
+
+
+def lock_claims(claims: Collection[tuple[UUID, UUID]]) -> list[Command]:
+    """Lock the commands whose token is still the claim's; by public id and token."""
+    wanted = dict(claims)
+    ids = Command.objects.filter(public_id__in=wanted).values_list("pk", flat=True)
+    locked = lock_commands(list(ids)).values()
+    return [c for c in locked if c.claim_token == wanted[c.public_id]]
 
 
 @dataclass
@@ -146,18 +155,6 @@ class Moves:
             if ended:
                 wake_end_waiters()
         CommandEvent.objects.bulk_create(self.events)
-
-
-def fill_times(command: Command, *, at: datetime, upto: CommandStatus) -> None:
-    """Set the times of all steps up to ``upto`` that a device's response implies."""
-    command.sent_at = command.sent_at or at
-    command.received_at = command.received_at or at
-    if upto in (S.RUNNING, S.SUCCEEDED, S.VERIFIED):
-        command.running_at = command.running_at or at
-    if upto in (S.SUCCEEDED, S.VERIFIED):
-        command.succeeded_at = command.succeeded_at or at
-    if upto == S.VERIFIED:
-        command.verified_at = command.verified_at or at
 
 
 def seconds(command: Command, name: str) -> timedelta:

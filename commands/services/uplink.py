@@ -16,13 +16,12 @@ from commands.selectors.affected_commands import (
     commands_verifiable_by_reports,
     commands_waiting_for,
 )
-from commands.services import device_responses, retry_policy
+from commands.services import device_responses, retry_policy, verification
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common.deadlocks import repeat_on_deadlock
 from registry.choices import CONNECTS
 from registry.selectors.devices import IngestDevice, get_ingest_devices_across_tenants
-from state.selectors import reported_of
 from state.services.dead_letters import DeadLetterDraft, record_dead_letters
 from state.services.ingest import Arrival, Judged, judge
 
@@ -126,13 +125,12 @@ def _apply(
     """Move the commands that this batch is about; return whether any became due."""
     responses = [a for a in judged.fresh if a.uplink.kind in RESPONSE_KINDS]
     ids = commands_named_by([a.uplink.command_id for a in responses])
-    ids |= commands_verifiable_by_reports(judged.reported.keys())
+    ids |= commands_verifiable_by_reports(judged.reported.keys(), now=now)
     ids |= commands_waiting_for(judged.born)
     if not ids and not responses:
         return False
     commands = lock_commands(ids)
     moves = Moves(now=now)
-    reports = reported_of({a.device.id for a in responses if a.uplink.kind == "result"})
     by_public_id = {command.public_id: command for command in commands.values()}
     answered = []
     for arrival in responses:
@@ -143,16 +141,16 @@ def _apply(
             dead.append(letter)
             continue
         answered.append(command)
-        _apply_one(command, moves, arrival.uplink, reports.get(arrival.device.id))
+        _apply_one(command, moves, arrival.uplink)
     due = False
     for command in commands.values():
         twin = judged.reported.get(command.device_id)
-        if twin is not None and command.attempt_count:
-            device_responses.verify_if_met(
-                command, moves, reported=twin.reported, at=now
-            )
+        if twin is not None:
+            verification.verify_if_met(command, moves, reported=twin.reported)
         if command.device_id in judged.born:
             due |= device_responses.release_at_birth(command, moves)
+    unmarked = [command for command in answered if command.sent_at is None]
+    verification.verify_reported_meanwhile(unmarked, moves)
     moves.write()
     retry_policy.mark_attempts_answered(answered, now)
     return due
@@ -171,9 +169,7 @@ def _response_refusal(command: Command | None, arrival: Arrival) -> str:
     return ""
 
 
-def _apply_one(
-    command: Command, moves: Moves, uplink: Uplink, reported: dict[str, Any] | None
-) -> None:
+def _apply_one(command: Command, moves: Moves, uplink: Uplink) -> None:
     message: Any = uplink.message
     if uplink.kind == "ack":
         device_responses.apply_acknowledgement(
@@ -196,7 +192,6 @@ def _apply_one(
             code=message.code,
             payload=message.payload,
             at=moves.now,
-            reported=reported,
         )
 
 

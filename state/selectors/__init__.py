@@ -6,7 +6,7 @@ from state.selectors.by_device_ids import (
     count_by_connectivity,
     deliverability_of,
     desired_of,
-    reported_of,
+    reports_of,
 )
 from state.selectors.device import get_state, latest_telemetry
 from state.selectors.platform import dead_letter_figures
@@ -23,6 +23,6 @@ __all__ = [
     "latest_telemetry",
     "list_alarms",
     "list_slots",
-    "reported_of",
+    "reports_of",
     "timeline_entries",
 ]

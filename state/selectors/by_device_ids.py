@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -54,6 +55,12 @@ def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], i
     return {device_id: (desired, version) for device_id, desired, version in found}
 
 
-def reported_of(device_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return the reported document of the devices that have a twin."""
-    return dict(Twin.objects.filter(pk__in=device_ids).values_list("pk", "reported"))
+def reports_of(
+    device_ids: Collection[int],
+) -> dict[int, tuple[dict[str, Any], datetime]]:
+    """Return the reported document of devices that have one, and when it arrived."""
+    if not device_ids:
+        return {}
+    rows = Twin.objects.filter(pk__in=device_ids, reported_at__isnull=False)
+    found = rows.values_list("pk", "reported", "reported_at")
+    return {device_id: (reported, at) for device_id, reported, at in found if at}

@@ -209,17 +209,6 @@ def test_a_configuration_for_another_version_is_refused_and_changes_nothing() ->
     assert Twin.objects.get(device=unit.device).desired == {"interval": 5}
 
 
-def test_a_configuration_reported_before_is_verified_without_a_response() -> None:
-    unit = online_unit()
-    unit.report(1, {"interval": 5})
-    command = ask(unit, "set_config", {"interval": 5})
-    deliver()
-
-    sweep(now() + timedelta(minutes=2))
-
-    assert fresh(command).status == "verified"
-
-
 def test_a_received_command_cannot_be_cancelled() -> None:
     unit = online_unit()
     command = ask(unit)

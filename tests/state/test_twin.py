@@ -20,7 +20,7 @@ from state.judgment.twin_documents import (
     merge_patch,
     patch_between,
 )
-from state.selectors import desired_of, get_state, reported_of, timeline_entries
+from state.selectors import desired_of, get_state, reports_of, timeline_entries
 from state.services.twin import merge_desired, merge_desired_many
 from tests.factories import DeviceFactory
 from tests.state.scene import arrive, be_born, presence, say, t, twin, uplink
@@ -234,7 +234,7 @@ def test_a_patch_that_makes_one_document_too_large_changes_no_twin() -> None:
         small.pk: 1,
         large.pk: 2,
     }
-    assert reported_of([small.pk]) == {small.pk: {}}
+    assert reports_of([small.pk]) == {}
 
 
 @pytest.mark.django_db

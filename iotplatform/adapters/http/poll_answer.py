@@ -61,6 +61,8 @@ def claim_commands(device_ids: Collection[int]) -> list[dict[str, Any]]:
         return []
     claims = [(downlink.command_id, downlink.token) for downlink in due]
     mine = dispatch.find_publishable(claims, now=timezone.now())
+    if others := [claim for claim in claims if claim[0] not in mine]:
+        dispatch.release_claims(others, now=timezone.now())
     sent = dispatch.mark_sent([c for c in claims if c[0] in mine], timezone.now())
     return [
         {"topic": downlink.topic, "body": json.loads(downlink.payload)}

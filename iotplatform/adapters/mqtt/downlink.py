@@ -69,6 +69,8 @@ class Downlink:
                         retain=downlink.retain,
                         expiry=downlink.message_expiry_seconds,
                     )
+            if others := [claim for claim in claims if claim[0] not in mine]:
+                dispatch.release_claims(others, now=datetime.now(UTC))
         return len(due) == CLAIMED_AT_ONCE
 
     def clear(self, links: Sequence[BridgeLink]) -> None:
