@@ -72,7 +72,8 @@ class AttemptOutcome(models.TextChoices):
     NO_ACK = "no_ack", "no acknowledgement"  # the device did not answer in time
     NOT_SENT = "not_sent", "not sent"  # the adapter could not send it
     LOST = "lost", "lost"  # the adapter's lease ended without a report
-    STOPPED = "stopped", "stopped"  # cancelled before the publish
+    INTERRUPTED = "interrupted", "interrupted"  # nothing else got through either
+    STOPPED = "stopped", "stopped"  # cancelled or paused before the publish
 
 
 class KeyKind(models.TextChoices):

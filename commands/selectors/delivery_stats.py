@@ -54,7 +54,8 @@ DELIVERIES = """
     FROM (SELECT unnest(%(adapters)s::text[]) AS adapter) p
     LEFT JOIN (
         SELECT adapter, count(*) AS tries,
-            count(*) FILTER (WHERE outcome IN ('no_ack', 'not_sent', 'lost'))
+            count(*) FILTER (WHERE
+                outcome IN ('no_ack', 'not_sent', 'lost', 'interrupted'))
                 AS unanswered
         FROM commands_attempt
         WHERE claimed_at >= %(since)s AND outcome NOT IN ('claimed', 'sent', 'stopped')

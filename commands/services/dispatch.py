@@ -18,13 +18,11 @@ from commands.choices import (
     AttemptOutcome,
     CommandClass,
     CommandStatus,
-    FailureClass,
 )
 from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Attempt, Command
 from commands.services import job_maintenance, retry_policy, verification
-from commands.services.adapter_wakeup import wake_adapters
 from commands.services.retained_config import remember_retained
 from commands.services.transitions import Moves, lock_claims, seconds
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
@@ -199,21 +197,16 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
 def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
     """Record that they could not be sent; they are retried as their policy says."""
     commands = [c for c in lock_claims(claims) if c.status == S.QUEUED]
-    retry_policy.close_attempts(commands, AttemptOutcome.NOT_SENT, error=error)
-    losses = retry_policy.count_losses(commands)
+    losses = retry_policy.close_lost(commands, AttemptOutcome.NOT_SENT, error=error)
     moves = Moves(now=at)
     for command in commands:
-        command.uncounted_attempts += 1
-        retry_policy.retry_or_end(
+        retry_policy.retry_after_loss(
             command,
             moves,
-            FailureClass.ADAPTER_ERROR,
             cause=f"not sent: {error}",
             losses=losses.get(command.pk, 0),
         )
     moves.write()
-    if any(c.status == S.QUEUED for c in commands):
-        wake_adapters()
     return {command.public_id for command in commands}
 
 

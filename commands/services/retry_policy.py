@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from commands.choices import (
     AttemptOutcome,
@@ -19,10 +19,14 @@ from commands.choices import (
 )
 from commands.models import Attempt, Command
 from commands.services.transitions import Moves, seconds
+from iotplatform.common import bulk_sql
 
 S = CommandStatus
-# A message that makes its adapter crash must not do so for ever.
+# A message that makes its adapter crash must not do so for ever: it ends after so many
+# losses in a row, while other messages got through.
 MAX_LOSSES = 5
+# An adapter that refuses at once must not be asked again in a loop.
+LOSS_PAUSE = timedelta(seconds=1)
 MAX_BACKOFF = timedelta(hours=1)
 
 RETRIES = frozenset({OnFailure.RETRY_NOW, OnFailure.RETRY_LATER})
@@ -39,6 +43,40 @@ END_STATUS = {
 # Escalated to a person when their attempts are used up (design, the class table).
 ESCALATED_AT_THE_END = frozenset({CommandClass.OPERATION})
 
+# The newest attempts of these commands whose adapter sent nothing claimed since. Whole
+# batches are claimed at one instant, so the adapter is looked at once a batch.
+_INTERRUPTED = """
+    WITH newest AS MATERIALIZED (
+        SELECT v.id, a.adapter, a.claimed_at
+        FROM unnest(%s::bigint[], %s::int[]) AS v(id, number)
+        CROSS JOIN LATERAL (
+            SELECT adapter, claimed_at FROM commands_attempt
+            WHERE command_id = v.id AND number = v.number OFFSET 0
+        ) a
+    ), claims AS MATERIALIZED (
+        SELECT c.adapter, c.claimed_at, EXISTS (
+            SELECT FROM commands_attempt o
+            WHERE o.claimed_at >= c.claimed_at AND o.adapter = c.adapter
+                AND o.sent_at IS NOT NULL
+        ) AS got_through
+        FROM (SELECT DISTINCT adapter, claimed_at FROM newest) c
+    )
+    SELECT id FROM newest JOIN claims USING (adapter, claimed_at)
+    WHERE NOT got_through
+"""
+_LOSSES_IN_A_ROW = """
+    SELECT v.id, count(*) FROM unnest(%s::bigint[]) AS v(id)
+    CROSS JOIN LATERAL (
+        SELECT number, outcome FROM commands_attempt WHERE command_id = v.id OFFSET 0
+    ) a
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(number), 0) AS number FROM commands_attempt
+        WHERE command_id = v.id AND outcome IN ('sent', 'received', 'no_ack')
+    ) sent
+    WHERE a.outcome IN ('lost', 'not_sent') AND a.number > sent.number
+    GROUP BY v.id
+"""
+
 
 def retry_or_end(
     command: Command,
@@ -46,11 +84,10 @@ def retry_or_end(
     failure: FailureClass,
     *,
     cause: str,
-    losses: int = 0,
 ) -> None:
     """Queue another attempt if the policy and the time left allow it, else end."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
-    if answer in RETRIES and _has_attempts_left(command, failure, losses):
+    if answer in RETRIES and attempts_left(command) > 0:
         due_at = moves.now
         if answer == OnFailure.RETRY_LATER:
             due_at += backoff(command)
@@ -63,6 +100,31 @@ def retry_or_end(
             )
             return
     end(command, moves, failure, cause=cause)
+
+
+def retry_after_loss(
+    command: Command, moves: Moves, *, cause: str, losses: int
+) -> None:
+    """Queue a command again that an adapter could not send; it counts as no attempt.
+
+    An interruption ends nothing: only ``losses`` of this message alone do, or expiry.
+    """
+    command.uncounted_attempts += 1
+    if losses >= MAX_LOSSES:
+        end(command, moves, FailureClass.ADAPTER_ERROR, cause=cause)
+        return
+    if command.expires_at <= moves.now:
+        end(command, moves, FailureClass.EXPIRED, cause=f"{cause}; it expired")
+        return
+    answer = command.policy["on_failure"].get(FailureClass.ADAPTER_ERROR)
+    pause = timedelta() if answer == OnFailure.RETRY_NOW else backoff(command)
+    due_at = moves.now + max(pause, LOSS_PAUSE)
+    moves.move(
+        command,
+        S.QUEUED,
+        cause=f"{cause}; sent again",
+        due_at=due_at if due_at < command.expires_at else moves.now,
+    )
 
 
 def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) -> None:
@@ -124,18 +186,24 @@ def backoff(command: Command) -> timedelta:
     return timedelta(seconds=full.total_seconds() * random.uniform(0.5, 1.0))
 
 
-def count_losses(commands: Collection[Command]) -> dict[int, int]:
-    """Return how many attempts of each command were never sent."""
-    rows = (
-        Attempt.objects.filter(
-            command__in=commands,
-            outcome__in=[AttemptOutcome.LOST, AttemptOutcome.NOT_SENT],
-        )
-        .values("command_id")
-        .annotate(losses=Count("id"))
-        .values_list("command_id", "losses")
-    )
-    return dict(rows)
+def close_lost(
+    commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
+) -> dict[int, int]:
+    """Close attempts that were not sent; return each command's losses in a row.
+
+    While nothing got through the adapter since the claim, it is an interruption, which
+    is no loss of the message.
+    """
+    if not commands:
+        return {}
+    ids = [command.pk for command in commands]
+    numbers = [command.attempt_count for command in commands]
+    interrupted = {pk for (pk,) in bulk_sql.fetch(_INTERRUPTED, [ids, numbers])}
+    alone = [command for command in commands if command.pk not in interrupted]
+    others = [command for command in commands if command.pk in interrupted]
+    close_attempts(alone, outcome, error=error)
+    close_attempts(others, AttemptOutcome.INTERRUPTED, error=error)
+    return dict(bulk_sql.fetch(_LOSSES_IN_A_ROW, [ids]))
 
 
 def newest_attempts(commands: Collection[Command]) -> Iterator[QuerySet[Attempt]]:
@@ -167,9 +235,3 @@ def mark_attempts_answered(commands: Collection[Command], at: datetime) -> None:
         attempts.filter(received_at__isnull=True).update(
             outcome=AttemptOutcome.RECEIVED, received_at=at
         )
-
-
-def _has_attempts_left(command: Command, failure: FailureClass, losses: int) -> bool:
-    if failure == FailureClass.ADAPTER_ERROR:
-        return losses < MAX_LOSSES
-    return attempts_left(command) > 0

@@ -125,7 +125,7 @@ class _Context:
 
     def __init__(self, commands: Sequence[Command]) -> None:
         lost = [c for c in commands if c.status == S.QUEUED]
-        self.losses = retry_policy.count_losses(lost)
+        self.losses = retry_policy.close_lost(lost, AttemptOutcome.LOST)
         unanswered = [c for c in commands if c.status == S.SENT]
         self.connectivity = deliverability_of([c.device_id for c in unanswered])
         executed = [c for c in commands if c.status == S.SUCCEEDED]
@@ -134,9 +134,6 @@ class _Context:
 
 def _load_context(commands: Sequence[Command]) -> _Context:
     context = _Context(commands)
-    retry_policy.close_attempts(
-        [c for c in commands if c.status == S.QUEUED], AttemptOutcome.LOST
-    )
     retry_policy.close_attempts(
         [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK
     )
@@ -187,13 +184,11 @@ def _held(command: Command, moves: Moves, context: _Context) -> None:
 
 
 def _lost_lease(command: Command, moves: Moves, context: _Context) -> None:
-    command.uncounted_attempts += 1
-    retry_policy.retry_or_end(
+    retry_policy.retry_after_loss(
         command,
         moves,
-        F.ADAPTER_ERROR,
         cause="the adapter's lease ended without a report",
-        losses=context.losses.get(command.pk, 0) + 1,
+        losses=context.losses.get(command.pk, 0),
     )
 
 
