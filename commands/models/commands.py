@@ -63,6 +63,9 @@ class Command(PublicIdModel):
     # only once it has ended.
     due_at = models.DateTimeField(null=True, blank=True)
 
+    # Its device sleeps since then: neither its expiry nor a timeout draws nearer.
+    clock_stopped_at = models.DateTimeField(null=True, blank=True)
+
     # The fence: a new claim makes a new token, and an adapter whose lease is over can
     # change nothing with the old one.
     claim_token = models.UUIDField(null=True, blank=True)

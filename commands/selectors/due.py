@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from commands.choices import CommandStatus, JobStatus, WaitsFor
 from commands.lifecycle import JOB_HOLDS_BACK
-from commands.models import Command
+from commands.models import Command, Job
 from registry.choices import TAKES_COMMANDS, Lifecycle
 from state.choices import Connectivity
 from state.models import Presence
@@ -49,9 +49,19 @@ def expired_in_queue(*, now: datetime) -> QuerySet[Command]:
     return queued.order_by("expires_at", "pk")
 
 
+def find_jobs_past_deadline(job_ids: Collection[int], *, now: datetime) -> set[int]:
+    """Return those of these jobs whose deadline has passed."""
+    if not job_ids:
+        return set()
+    over = Job.objects.filter(pk__in=job_ids, deadline__lte=now)
+    return set(over.values_list("pk", flat=True))
+
+
 def held_for_devices_online() -> QuerySet[Command]:
-    """Return the held commands whose device is online."""
-    online = Presence.objects.filter(connectivity=Connectivity.ONLINE)
+    """Return the held commands whose device is online and awake."""
+    online = Presence.objects.filter(
+        connectivity=Connectivity.ONLINE, sleeping_until__isnull=True
+    )
     return Command.objects.filter(
         ended_at__isnull=True,
         status=S.HELD,

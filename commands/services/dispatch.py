@@ -28,11 +28,11 @@ from commands.services.transitions import Moves, lock_claims, seconds
 from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
 from registry.models import Device
 from state.choices import Connectivity
-from state.selectors import deliverability_of, desired_of
+from state.selectors import ASLEEP, deliverability_of, desired_of
 from state.services.presence.expected_disconnects import expect_disconnect
 
 # Devices that certainly cannot be reached; suspect and stale ones may still listen.
-AWAY = frozenset({Connectivity.OFFLINE.value})
+AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP})
 S = CommandStatus
 # Stopped too: it was cancelled while the adapter published it.
 UNPUBLISHED = (AttemptOutcome.CLAIMED, AttemptOutcome.STOPPED)

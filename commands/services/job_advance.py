@@ -19,7 +19,6 @@ from commands.selectors.job_members import (
 )
 from commands.selectors.job_tallies import Tally, has_open_commands, tally_waves
 from commands.services.commands import new_command, save_new, supersede_configs
-from commands.services.dispatch import AWAY
 from commands.services.jobs import move_job
 from commands.services.transitions import PLATFORM, Moves
 from iotplatform.common import bulk_sql
@@ -208,7 +207,7 @@ def _create_commands(
 def _skip_reason(job: Job, connectivity: str) -> str:
     if job.command_class == CommandClass.CONTROL and connectivity != "online":
         return f"is {connectivity}: real-time commands need an online device"
-    if job.rollout["offline"] == "skip" and connectivity in AWAY:
+    if job.rollout["offline"] == "skip" and connectivity == Connectivity.OFFLINE:
         return "is offline"
     return ""
 
@@ -229,6 +228,11 @@ def _allowance(job: Job, now: datetime) -> int:
 
 def _close_at_deadline(job: Job, now: datetime) -> None:
     """Skip the members without a command, end the waves; open commands expire now."""
+    # A sleep of the device, or a retry, may have moved the expiry beyond it.
+    later = Q(expires_at__gt=now) | Q(clock_stopped_at__isnull=False)
+    Command.objects.filter(later, job=job, ended_at__isnull=True).update(
+        expires_at=now, due_at=now, clock_stopped_at=None
+    )
     JobTarget.objects.filter(job=job, command__isnull=True, skip_reason="").update(
         skip_reason="the job's deadline has passed"
     )

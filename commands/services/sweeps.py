@@ -24,6 +24,7 @@ from commands.models import Command
 from commands.selectors.due import (
     due_commands,
     expired_in_queue,
+    find_jobs_past_deadline,
     held_for_devices_online,
     open_of_ended_devices,
     unsent_of_cancelled_jobs,
@@ -34,7 +35,7 @@ from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
 from registry.models import Device
-from state.selectors import deliverability_of
+from state.selectors import Sleep, deliverability_of, sleeps_of
 
 # Rows of one transaction: enough to be worth its commit, and so few that a device's
 # response to one of them waits a few hundredths of a second at most.
@@ -51,7 +52,7 @@ def process_due_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
         return 0
     ended = [command for command in commands if command.ended_at is not None]
     still_open = [command for command in commands if command.ended_at is None]
-    context = _load_context(still_open)
+    context = _load_context(still_open, now)
     moves = Moves(now=now)
     for command in still_open:
         _decide(command, moves, context)
@@ -67,7 +68,11 @@ def expire_queued_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
     """End queued commands that no adapter claimed in time; return how many."""
     commands = _lock(expired_in_queue(now=now), limit)
     moves = Moves(now=now)
+    sleeps = _sleeps(commands, now)
     for command in commands:
+        if command.pk in sleeps:
+            retry_policy.wait_for_device(command, moves, cause="it sleeps")
+            continue
         retry_policy.end(command, moves, F.EXPIRED, cause="it expired in the queue")
     moves.write()
     return len(commands)
@@ -123,17 +128,35 @@ def _cancel(commands: Sequence[Command], moves: Moves, *, cause: str) -> None:
 class _Context:
     """What the decisions about a batch need from other tables, read once."""
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[Command], now: datetime) -> None:
         lost = [c for c in commands if c.status == S.QUEUED]
         self.losses = retry_policy.close_lost(lost, AttemptOutcome.LOST)
         unanswered = [c for c in commands if c.status == S.SENT]
         self.connectivity = deliverability_of([c.device_id for c in unanswered])
+        self.sleeps = _sleeps(commands, now)
         executed = [c for c in commands if c.status == S.SUCCEEDED]
         self.outdated = rerun.find_outdated(executed)
 
 
-def _load_context(commands: Sequence[Command]) -> _Context:
-    context = _Context(commands)
+def _sleeps(commands: Sequence[Command], now: datetime) -> dict[int, Sleep]:
+    """Return the sleep of each command's device, by the command's key.
+
+    A real-time command was meant for that moment: its clock never stops. Nothing of a
+    job outlives the job's deadline.
+    """
+    jobs = {command.job_id for command in commands if command.job_id is not None}
+    over = find_jobs_past_deadline(jobs, now=now)
+    waiting = [
+        command
+        for command in commands
+        if command.command_class != CommandClass.CONTROL and command.job_id not in over
+    ]
+    sleeps = sleeps_of({c.device_id for c in waiting}, now=now)
+    return {c.pk: sleeps[c.device_id] for c in waiting if c.device_id in sleeps}
+
+
+def _load_context(commands: Sequence[Command], now: datetime) -> _Context:
+    context = _Context(commands, now)
     retry_policy.close_attempts(
         [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK
     )
@@ -141,8 +164,21 @@ def _load_context(commands: Sequence[Command]) -> _Context:
 
 
 def _decide(command: Command, moves: Moves, context: _Context) -> None:
-    """Move one command that is due."""
+    """Move one command that is due, or let it wait while its device sleeps."""
+    sleep = context.sleeps.get(command.pk)
+    if sleep is not None and command.status != S.QUEUED:
+        _let_sleep(command, moves, sleep)
+        return
+    moves.start_clock(command)
     _DECISIONS[CommandStatus(command.status)](command, moves, context)
+
+
+def _let_sleep(command: Command, moves: Moves, sleep: Sleep) -> None:
+    if command.status == S.SENT:
+        retry_policy.wait_for_device(command, moves, cause="no acknowledgement, asleep")
+    elif command.status == S.HELD:
+        command.waits_for = WaitsFor.DEVICE
+    moves.stop_clock(command, sleep)
 
 
 def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
@@ -178,6 +214,11 @@ def _held(command: Command, moves: Moves, context: _Context) -> None:
             else "it expired before the time that the device deferred it to"
         )
         retry_policy.end(command, moves, F.EXPIRED, cause=cause)
+        return
+    if command.waits_for == WaitsFor.DEVICE:
+        # It slept, and was not heard when it should have woken.
+        command.due_at = command.expires_at
+        moves.touch(command)
         return
     cause = "the time that it waited for has come"
     moves.move(command, S.QUEUED, cause=cause, due_at=moves.now)

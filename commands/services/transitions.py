@@ -19,6 +19,7 @@ from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
 from commands.services.end_wakeup import wake_end_waiters
 from iotplatform.common import bulk_sql
+from state.selectors import Sleep, sleeps_of
 
 PLATFORM = "platform"
 DEVICE = "device"
@@ -34,6 +35,7 @@ COLUMNS = (
     "late",
     "expires_at",
     "due_at",
+    "clock_stopped_at",
     "claim_token",
     "claimed_until",
     "attempt_count",
@@ -132,6 +134,8 @@ class Moves:
         # member was never online.
         if to != S.EXPIRED:
             command.waits_for = waits_for
+        if to != S.HELD:
+            self.start_clock(command)
         is_final = to in FINAL or (to == S.SUCCEEDED and command.expectation is None)
         command.ended_at = self.now if is_final else None
         command.due_at = None if is_final else due_at
@@ -142,8 +146,23 @@ class Moves:
         self.note(command, cause, actor=actor, detail=detail)
         return True
 
+    def stop_clock(self, command: Command, sleep: Sleep) -> None:
+        """Let no time pass for a command until its device must have woken."""
+        since = command.clock_stopped_at or max(sleep.since, command.created_at)
+        command.clock_stopped_at = since
+        command.due_at = sleep.wakes_at
+        self.touch(command)
+
+    def start_clock(self, command: Command) -> None:
+        """Go on after a sleep: the time that it took does not count."""
+        if command.clock_stopped_at is not None:
+            command.expires_at += max(timedelta(), self.now - command.clock_stopped_at)
+            command.clock_stopped_at = None
+            self.touch(command)
+
     def write(self) -> None:
         """Write every changed row and every event."""
+        self._stop_clocks_of_sleepers()
         if self.changed:
             rows = [self.changed[pk] for pk in sorted(self.changed)]
             values = [(row.pk, *_values(row)) for row in rows]
@@ -155,6 +174,20 @@ class Moves:
             if ended:
                 wake_end_waiters()
         CommandEvent.objects.bulk_create(self.events)
+
+    def _stop_clocks_of_sleepers(self) -> None:
+        """Stop the clocks of the commands that now wait for a device that sleeps."""
+        waiting = [
+            command
+            for command in self.changed.values()
+            if command.status == S.HELD
+            and command.waits_for == WaitsFor.DEVICE
+            and command.clock_stopped_at is None
+        ]
+        sleeps = sleeps_of({c.device_id for c in waiting}, now=self.now)
+        for command in waiting:
+            if sleep := sleeps.get(command.device_id):
+                self.stop_clock(command, sleep)
 
 
 def seconds(command: Command, name: str) -> timedelta:

@@ -3,16 +3,21 @@
 from state.selectors.adapter_liveness import ingest_figures, list_slots
 from state.selectors.alarms import get_alarm, list_alarms
 from state.selectors.by_device_ids import (
+    ASLEEP,
+    Sleep,
     count_by_connectivity,
     deliverability_of,
     desired_of,
     reports_of,
+    sleeps_of,
 )
 from state.selectors.device import get_state, latest_telemetry
 from state.selectors.platform import dead_letter_figures
 from state.selectors.timeline import timeline_entries
 
 __all__ = [
+    "ASLEEP",
+    "Sleep",
     "count_by_connectivity",
     "dead_letter_figures",
     "deliverability_of",
@@ -24,5 +29,6 @@ __all__ = [
     "list_alarms",
     "list_slots",
     "reports_of",
+    "sleeps_of",
     "timeline_entries",
 ]

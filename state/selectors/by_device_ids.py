@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from state.choices import Cause, Connectivity
+from state.judgment.connectivity import SUSPECT_AFTER
 from state.models import Presence, Twin
 
 # One array parameter: a job may ask for 100,000. A device never heard is offline.
@@ -18,12 +19,19 @@ COUNT = """
     LEFT JOIN state_presence p ON p.device_id = d.id GROUP BY 1
 """
 
-
-def connectivity_of(device_ids: Collection[int]) -> dict[int, str]:
-    """Return the connectivity of each device; offline if it was never heard."""
-    found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
-    rows = Presence.objects.filter(pk__in=device_ids)
-    return found | dict(rows.values_list("pk", "connectivity"))
+_SLEEPS = """
+    SELECT * FROM (
+        SELECT p.device_id, coalesce(p.last_activity_at, p.since),
+            p.sleeping_until + make_interval(secs => %s * coalesce(
+                nullif(p.heartbeat_seconds, 0), r.heartbeat_seconds)) AS wakes_at
+        FROM state_presence p
+        JOIN registry_device d ON d.id = p.device_id
+        JOIN registry_product r ON r.id = d.product_id
+        WHERE p.device_id = ANY(%s) AND p.sleeping_until IS NOT NULL
+    ) s WHERE wakes_at > %s
+"""
+# Of a device that announced when it will wake.
+ASLEEP = str(Cause.SLEEPING.value)
 
 
 def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
@@ -36,16 +44,39 @@ def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
 def deliverability_of(device_ids: Collection[int]) -> dict[int, str]:
     """Return the connectivity of each device for delivery.
 
-    A child whose gateway is away counts as offline: no command can reach it.
+    A child whose gateway is away counts as offline: no command can reach it. A device
+    that announced its sleep is ASLEEP.
     """
-    found = connectivity_of(device_ids)
-    cut_off = Presence.objects.filter(
-        pk__in=device_ids,
-        connectivity=Connectivity.STALE,
-        cause=Cause.GATEWAY_OFFLINE,
-    )
     offline = str(Connectivity.OFFLINE.value)
-    return found | dict.fromkeys(cut_off.values_list("pk", flat=True), offline)
+    found = dict.fromkeys(device_ids, offline)
+    rows = Presence.objects.filter(pk__in=device_ids)
+    for device_id, connectivity, cause in rows.values_list(
+        "pk", "connectivity", "cause"
+    ):
+        if cause == Cause.GATEWAY_OFFLINE:
+            connectivity = offline
+        found[device_id] = ASLEEP if cause == Cause.SLEEPING else connectivity
+    return found
+
+
+class Sleep(NamedTuple):
+    """Since when a device sleeps, and when it must have woken."""
+
+    since: datetime
+    wakes_at: datetime
+
+
+def sleeps_of(device_ids: Collection[int], *, now: datetime) -> dict[int, Sleep]:
+    """Return the announced sleeps that are not over.
+
+    A device has two more intervals to be heard again. It said nothing since it
+    announced its sleep, so its last activity is when that began.
+    """
+    if not device_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_SLEEPS, [SUSPECT_AFTER, list(device_ids), now])
+        return {pk: Sleep(since, wakes_at) for pk, since, wakes_at in cursor}
 
 
 def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], int]]:

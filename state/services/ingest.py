@@ -38,7 +38,8 @@ class Judged:
     """What was new in a batch."""
 
     fresh: list[Arrival] = field(default_factory=list)  # no repeats, none retained
-    born: set[int] = field(default_factory=set)  # devices that came (back) online
+    # Devices that came (back) online, or were heard again after a sleep.
+    born: set[int] = field(default_factory=set)
     reported: dict[int, TwinNow] = field(default_factory=dict)
 
 
@@ -79,6 +80,8 @@ def judge(
     _apply_turn(last, rows, judged, reports)
     changes = judge_rows(rows.values(), rows, now=now, exact=False, listening=listening)
     judged.born |= changes.came_online
+    # Who announces its sleep counts as online, but nothing can be sent to it.
+    judged.born -= {pk for pk in judged.born if rows[pk].sleeping_until is not None}
     locked.write()
     judged.reported = twin.apply_reports(reports)
     late = telemetry.apply_measurements(judged.fresh, now=now)
@@ -117,6 +120,7 @@ def _apply_turn(
     for arrival in arrivals:
         device, uplink = arrival.device, arrival.uplink
         row = rows[device.id]
+        slept = row.sleeping_until is not None
         if not evidence.apply_message(row, uplink):
             continue
         judged.fresh.append(arrival)
@@ -124,5 +128,6 @@ def _apply_turn(
             reports.append(Report(uplink, device, row.session))
         if uplink.gateway_uid is not None and device.gateway_id is not None:
             evidence.note_activity(rows[device.gateway_id], uplink.at)
-        if evidence.is_birth(uplink):
+        woke = slept and not evidence.is_leaving(uplink)
+        if woke or evidence.is_birth(uplink):
             judged.born.add(device.id)
