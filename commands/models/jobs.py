@@ -1,5 +1,7 @@
 """Jobs: the same instruction to a frozen set of devices, released in waves."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -46,6 +48,9 @@ class Job(PublicIdModel):
         related_name="+",
     )
     created_at = models.DateTimeField()
+    # When a person started it; until then its creation counts. Of two changes of one
+    # key the later ask wins, however late its command is created.
+    started_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=24, choices=JobStatus, default=JobStatus.DRAFT)
     status_since = models.DateTimeField()
     # A sentence: why it is stopped or paused; empty otherwise.
@@ -66,6 +71,11 @@ class Job(PublicIdModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def asked_at(self) -> datetime:
+        """When people asked for what it changes."""
+        return self.started_at or self.created_at
 
 
 class JobWave(models.Model):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from commands.choices import (
@@ -29,10 +31,13 @@ from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
+from state.judgment.desired_asks import Ask
 from state.selectors import deliverability_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
+# When people asked for a command: a job's is created long after that.
+ASKED_AT = Coalesce("job__started_at", "job__created_at", "created_at")
 
 
 @transaction.atomic
@@ -84,9 +89,14 @@ def request_command(
     moves = Moves(now=now)
     if definition.command_class == CommandClass.CONFIG:
         command.desired_version = merge_desired(
-            device.pk, params, expected_version=expected_version, at=now
+            device.pk,
+            params,
+            expected_version=expected_version,
+            at=now,
+            ask=Ask(now, "person", actor_name(actor)),
+            command=public_id,
         )
-        supersede_configs([device.pk], moves)
+        supersede_configs([device.pk], moves, asked_at=now)
     save_new([command], moves, actor=actor_name(actor), cause="requested")
     return command, True
 
@@ -151,30 +161,43 @@ def new_command(
 
 
 def save_new(
-    commands: Sequence[Command], moves: Moves, *, actor: str, cause: str
+    commands: Sequence[Command],
+    moves: Moves,
+    *,
+    actor: str,
+    cause: str,
+    remarks: Mapping[UUID, str] | None = None,
 ) -> None:
-    """Insert new commands with their first events, and wake the adapters once."""
+    """Insert new commands with their first events, and wake the adapters once.
+
+    ``remarks`` are added to the cause of single commands, by their public id.
+    """
     Command.objects.bulk_create(commands)
     for command in commands:
         waits = "; waits for the device" if command.status == S.HELD else ""
-        moves.note(command, f"{cause}{waits}", actor=actor)
+        remark = (remarks or {}).get(command.public_id, "")
+        moves.note(command, f"{cause}{waits}{remark}", actor=actor)
     moves.write()
     if any(command.status == S.QUEUED for command in commands):
         wake_adapters()
 
 
-def supersede_configs(device_ids: Sequence[int], moves: Moves) -> None:
-    """End the devices' open config commands: the latest wins.
+def supersede_configs(
+    device_ids: Sequence[int], moves: Moves, *, asked_at: datetime
+) -> None:
+    """End the devices' open config commands that were asked for earlier.
 
     The caller has locked the twins of these devices, so no newer command can be created
     meanwhile.
     """
-    ids = Command.objects.filter(
+    still_open = Command.objects.filter(
         device_id__in=device_ids,
         command_class=CommandClass.CONFIG,
         ended_at__isnull=True,
-    ).values_list("pk", flat=True)
-    locked = list(lock_commands(list(ids)).values())
+    )
+    earlier = still_open.annotate(asked_at=ASKED_AT).filter(asked_at__lte=asked_at)
+    ids = list(earlier.values_list("pk", flat=True))
+    locked = list(lock_commands(ids).values())
     claimed = [command for command in locked if command.status == S.QUEUED]
     for command in locked:
         moves.move(command, S.SUPERSEDED, cause="a newer configuration was requested")

@@ -33,6 +33,7 @@ from commands.validation import complete_policy
 from registry.choices import JOINS_JOBS
 from registry.models import Device, LifecycleMove, User
 from registry.services.replacement import Replaced, replace_in_registry
+from state.judgment.desired_asks import Ask
 from state.judgment.twin_documents import Document, patch_between
 from state.selectors import deliverability_of
 from state.services.twin import lock_desired, merge_desired
@@ -209,9 +210,15 @@ class _Handover:
             connectivity=connectivity,
             now=self.moves.now,
         )
-        made.desired_version = merge_desired(self.new.pk, patch, at=self.moves.now)
+        made.desired_version = merge_desired(
+            self.new.pk,
+            patch,
+            at=self.moves.now,
+            ask=Ask(self.moves.now, "person", self.name),
+            command=made.public_id,
+        )
         made.retry_of, made.requested_by = earlier, self.actor
-        supersede_configs([self.new.pk], self.moves)
+        supersede_configs([self.new.pk], self.moves, asked_at=self.moves.now)
         return made
 
     def _follow(self, pairs: Sequence[tuple[Command, Command]]) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Max, Q
@@ -25,6 +26,7 @@ from iotplatform.common import bulk_sql
 from iotplatform.common.counts import counted
 from registry.models import Device
 from state.choices import Connectivity
+from state.judgment.desired_asks import Ask, named
 from state.selectors import deliverability_of
 from state.services.twin import merge_desired_many
 
@@ -178,17 +180,12 @@ def _create_commands(
     job: Job, members: Sequence[tuple[JobTarget, Device, str]], now: datetime
 ) -> None:
     """Create a command for each member, given with its device and connectivity."""
-    ids = [device.pk for _, device, _ in members]
-    is_config = job.command_class == CommandClass.CONFIG
-    versions = merge_desired_many(sorted(ids), job.params, at=now) if is_config else {}
-    moves = Moves(now=now)
-    if is_config:
-        supersede_configs(ids, moves)
-    commands = []
-    for _, device, connectivity in members:
+    definition = DEFINITIONS[job.command_name]
+    made: list[tuple[JobTarget, Command]] = []
+    for target, device, connectivity in members:
         command = new_command(
             device=device,
-            definition=DEFINITIONS[job.command_name],
+            definition=definition,
             params=job.params,
             policy=job.policy,
             connectivity=connectivity,
@@ -196,12 +193,56 @@ def _create_commands(
             job=job,
             deadline=job.deadline,
         )
-        command.desired_version = versions.get(device.pk)
         command.requested_by_id = job.created_by_id
-        commands.append(command)
-    save_new(commands, moves, actor=PLATFORM, cause=f"released by job {job.name}")
-    links = [(m[0].pk, c.pk) for m, c in zip(members, commands, strict=True)]
+        made.append((target, command))
+    moves = Moves(now=now)
+    remarks: dict[UUID, str] = {}
+    if job.command_class == CommandClass.CONFIG:
+        made, remarks = _merge_config(job, made, moves)
+    commands = [command for _, command in made]
+    cause = f"released by job {job.name}"
+    save_new(commands, moves, actor=PLATFORM, cause=cause, remarks=remarks)
+    links = [(target.pk, command.pk) for target, command in made]
     bulk_sql.run(LINK, bulk_sql.columns_of(links, 2))
+
+
+def _merge_config(
+    job: Job, made: Sequence[tuple[JobTarget, Command]], moves: Moves
+) -> tuple[list[tuple[JobTarget, Command]], dict[UUID, str]]:
+    """Merge the job's patch into the desired documents; the later ask wins.
+
+    Keys that somebody changed after the job was asked for stay as they are: a command
+    is sent without them, and a member of whom nothing is left is skipped. Return what
+    is sent, and the remark on each command that lost a key.
+    """
+    ids = sorted(command.device_id for _, command in made)
+    merged = merge_desired_many(
+        ids,
+        job.params,
+        at=moves.now,
+        ask=Ask(job.asked_at, "job", job.name),
+        commands={command.device_id: command.public_id for _, command in made},
+    )
+    sent, skipped = [], []
+    remarks: dict[UUID, str] = {}
+    for target, command in made:
+        own = merged[command.device_id]
+        if own.later:
+            changed = [f"{named(p)} by {ask['who']}" for p, ask in own.later.items()]
+            remark = f"changed later: {', '.join(changed)}"
+            remarks[command.public_id] = f"; left out, {remark}"
+            target.skip_reason = "" if own.patch else remark[:200]
+        if not own.patch:
+            skipped.append(target)
+            continue
+        command.desired_version, command.params = own.version, own.patch
+        command.expectation = DEFINITIONS[job.command_name].expectation(own.patch)
+        sent.append((target, command))
+    JobTarget.objects.bulk_update(skipped, ["skip_reason"])
+    supersede_configs(
+        [command.device_id for _, command in sent], moves, asked_at=job.asked_at
+    )
+    return sent, remarks
 
 
 def _skip_reason(job: Job, connectivity: str) -> str:

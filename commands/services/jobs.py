@@ -117,6 +117,7 @@ def create_job(
     return draft, True
 
 
+@transaction.atomic
 def start_job(
     *, job: Job, actor: User | None, reason: str = "", now: datetime | None = None
 ) -> Job:
@@ -125,7 +126,10 @@ def start_job(
     later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
     to = J.SCHEDULED if later else J.RUNNING
     sources = frozenset({J.DRAFT, J.SCHEDULED})
-    return _move(job, to, sources, actor, reason, "started", now)
+    moved = _move(job, to, sources, actor, reason, "started", now)
+    moved.started_at = now
+    moved.save(update_fields=["started_at"])
+    return moved
 
 
 def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:

@@ -17,7 +17,12 @@ from commands.definitions import DEFINITIONS
 from commands.lifecycle import is_verdict
 from commands.models import Command
 from commands.services import retry_policy
-from commands.services.commands import is_repeatable, new_command, save_new
+from commands.services.commands import (
+    ASKED_AT,
+    is_repeatable,
+    new_command,
+    save_new,
+)
 from commands.services.dispatch import AWAY
 from commands.services.transitions import PLATFORM, Moves
 from registry.models import User
@@ -61,12 +66,14 @@ def find_outdated(commands: Collection[Command]) -> set[int]:
     configs = [c.pk for c in commands if c.command_class == CommandClass.CONFIG]
     if not configs:
         return set()
-    newer = Command.objects.filter(
+    newer = Command.objects.annotate(asked_at=ASKED_AT).filter(
         device_id=OuterRef("device_id"),
         command_class=CommandClass.CONFIG,
         pk__gt=OuterRef("pk"),
+        asked_at__gte=OuterRef("asked_at"),
     )
-    outdated = Command.objects.filter(Exists(newer), pk__in=configs)
+    asked = Command.objects.annotate(asked_at=ASKED_AT)
+    outdated = asked.filter(Exists(newer), pk__in=configs)
     return set(outdated.values_list("pk", flat=True))
 
 

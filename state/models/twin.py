@@ -18,6 +18,8 @@ class Twin(models.Model):
     desired = models.JSONField(default=dict)
     desired_version = models.BigIntegerField(default=0)
     desired_at = models.DateTimeField(null=True)
+    # By path: who asked for the value (or its removal), when, and by which command.
+    desired_asks = models.JSONField(default=dict)
     reported = models.JSONField(default=dict)
     reported_version = models.BigIntegerField(default=0)
     # The boot and the session within which reported_version counts.

@@ -33,7 +33,8 @@ _ANEW = (
         WHERE device_id = %(device)s""",
     "DELETE FROM state_expecteddisconnect WHERE device_id = %(device)s",
     """UPDATE state_twin SET tenant_id = %(tenant)s, desired = '{}',
-        desired_version = desired_version + 1, desired_at = %(at)s, reported = '{}',
+        desired_version = desired_version + 1, desired_at = %(at)s, desired_asks = '{}',
+        reported = '{}',
         reported_version = 0, reported_boot = NULL, reported_session = '',
         reported_at = NULL, delta = '{}', firmware = '', config_version = ''
         WHERE device_id = %(device)s""",

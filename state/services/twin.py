@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import msgspec
 from django.db import transaction
@@ -13,6 +14,7 @@ from django.db import transaction
 from iotplatform.common import bulk_sql
 from state.choices import TwinSide
 from state.exceptions import DesiredRefused, DesiredVersionMoved
+from state.judgment.desired_asks import Ask, Asks, leave_out_later, with_asks
 from state.judgment.twin_documents import (
     DESIRED_BYTES,
     Document,
@@ -41,6 +43,15 @@ class TwinNow:
     config_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What was merged into one desired document."""
+
+    version: int
+    patch: Document  # without what was changed by a later ask; empty: nothing is left
+    later: Asks  # the asks that came later, by the path that was left out
+
+
 @dataclass(slots=True)
 class _TwinRow:
     device_id: int
@@ -59,9 +70,10 @@ _LOCK = """
     FROM state_twin WHERE device_id = ANY(%s) ORDER BY device_id FOR UPDATE
 """
 _CREATE = """
-    INSERT INTO state_twin (device_id, tenant_id, desired, desired_version, reported,
-        reported_version, reported_session, delta, firmware, config_version)
-    SELECT d.id, d.tenant_id, '{}', 0, '{}', 0, '', '{}', '', ''
+    INSERT INTO state_twin (device_id, tenant_id, desired, desired_asks,
+        desired_version, reported, reported_version, reported_session, delta, firmware,
+        config_version)
+    SELECT d.id, d.tenant_id, '{}', '{}', 0, '{}', 0, '', '{}', '', ''
     FROM registry_device d WHERE d.id = ANY(%s) ORDER BY d.id
     ON CONFLICT (device_id) DO NOTHING
 """
@@ -76,13 +88,15 @@ _WRITE_REPORTED = bulk_sql.update_by_key(
     "firmware",
     "config_version",
 )
+_DESIRED_COLUMNS = ("device_id", "desired", "desired_version", "delta", "desired_asks")
 _WRITE_DESIRED = f"""
     UPDATE state_twin AS t
     SET desired = v.desired, desired_version = v.desired_version, desired_at = %s,
-        delta = v.delta
-    FROM {bulk_sql.unnest(Twin, "device_id", "desired", "desired_version", "delta")}
+        delta = v.delta, desired_asks = v.desired_asks
+    FROM {bulk_sql.unnest(Twin, *_DESIRED_COLUMNS)}
     WHERE t.device_id = v.device_id
 """
+_ASKS = "SELECT device_id, desired_asks::text FROM state_twin WHERE device_id = ANY(%s)"
 _CHANGE_COLUMNS = ("tenant_id", "device_id", "at", "version", "changes")
 _REMEMBER_REPORTED = f"""
     INSERT INTO state_twinchange (tenant_id, device_id, at, version, changes, side)
@@ -140,6 +154,8 @@ def merge_desired(
     *,
     expected_version: int | None = None,
     at: datetime,
+    ask: Ask | None = None,
+    command: UUID | None = None,
 ) -> int:
     """Merge a patch into one desired document; return its new version.
 
@@ -151,23 +167,46 @@ def merge_desired(
             row = _lock_or_create({device_id})[device_id]
             if row.desired_version != expected_version:
                 raise DesiredVersionMoved(current=row.desired_version)
-        return merge_desired_many([device_id], patch, at=at)[device_id]
+        commands = {device_id: command} if command else None
+        merged = merge_desired_many(
+            [device_id], patch, at=at, ask=ask, commands=commands
+        )
+        return merged[device_id].version
 
 
 def merge_desired_many(
-    device_ids: Collection[int], patch: Document, *, at: datetime
-) -> dict[int, int]:
-    """Merge one patch into many desired documents; return the new versions.
+    device_ids: Collection[int],
+    patch: Document,
+    *,
+    at: datetime,
+    ask: Ask | None = None,
+    commands: Mapping[int, UUID] | None = None,
+) -> dict[int, Merged]:
+    """Merge one patch into many desired documents, without what was asked for later.
 
-    Raises DesiredRefused if it is no JSON object, or if a document would be too large.
+    ``ask`` says who asked and when, ``commands`` by which command of each device. If
+    nothing of the patch is left, the document keeps its version. Raises DesiredRefused
+    if the patch is no JSON object, or if a document would be too large.
     """
     if not isinstance(patch, dict):
         raise DesiredRefused(desired="A merge patch must be a JSON object.")
     with transaction.atomic():
         rows = _lock_or_create(device_ids)
+        asks = {pk: msgspec.json.decode(text) for pk, text in _asks_of(device_ids)}
         written, history = [], []
+        merged: dict[int, Merged] = {}
         for row in sorted(rows.values(), key=lambda row: row.device_id):
-            desired = merge_patch(row.desired, patch)
+            own: Asks = asks[row.device_id]
+            later: Asks = {}
+            mine = patch
+            if ask is not None:
+                mine, later = leave_out_later(patch, own, at=ask.at)
+                command = (commands or {}).get(row.device_id)
+                own = with_asks(own, mine, ask.stored(command))
+            if later and not mine:
+                merged[row.device_id] = Merged(row.desired_version, {}, later)
+                continue
+            desired = merge_patch(row.desired, mine)
             differing = changes_of(row.desired, desired, {**row.desired, **desired})
             text = _encode(desired)
             if len(text.encode()) > DESIRED_BYTES:
@@ -176,16 +215,22 @@ def merge_desired_many(
                 )
             delta = _encode(delta_of(desired, row.reported))
             version = row.desired_version + 1
-            written.append((row.device_id, text, version, delta))
+            merged[row.device_id] = Merged(version, mine, later)
+            written.append((row.device_id, text, version, delta, _encode(own)))
             history.append((row.device_id, version, _encode(differing)))
-        bulk_sql.run(_WRITE_DESIRED, [at, *bulk_sql.columns_of(written, 4)])
+        bulk_sql.run(_WRITE_DESIRED, [at, *bulk_sql.columns_of(written, 5)])
         bulk_sql.run(_REMEMBER_DESIRED, [at, *bulk_sql.columns_of(history, 3)])
-    return {device_id: version for device_id, _, version, _ in written}
+    return merged
 
 
 def lock_desired(device_ids: Collection[int]) -> dict[int, Document]:
     """Lock the twins of these devices in key order; return their desired documents."""
     return {pk: row.desired for pk, row in _lock_or_create(device_ids).items()}
+
+
+def _asks_of(device_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Return the stored asks of the devices whose twins the caller has locked."""
+    return bulk_sql.fetch(_ASKS, [sorted(device_ids)])
 
 
 def _is_current(row: _TwinRow, message: Reported, session: str) -> bool:
@@ -229,5 +274,5 @@ def _lock_or_create(device_ids: Collection[int]) -> dict[int, _TwinRow]:
     }
 
 
-def _encode(document: Document) -> str:
+def _encode(document: Document | Asks) -> str:
     return msgspec.json.encode(document).decode()
