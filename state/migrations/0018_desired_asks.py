@@ -20,7 +20,7 @@ OLD = audit_changes("state_twin", kind="twin", key="device_id", ignored=BY_THEMS
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("state", "0016_last_finding"),
+        ("state", "0017_past_twins"),
     ]
 
     operations = [
