@@ -7,6 +7,7 @@ opaque keywords and run no analyzer of their own.
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -25,6 +26,8 @@ UNSPACED = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+SIGN_BIT, ALL_BITS = 1 << 63, (1 << 64) - 1
+LOWEST_NUMBER, HIGHEST_NUMBER = "0" * 16, "f" * 16  # below and above every number
 ASCII_WORD = re.compile(r"[a-z0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
@@ -49,6 +52,24 @@ def sort_form(field: Field, text: str) -> str:
 def number_form(number: float) -> str:
     """Return the text by which numbers are compared; 0 and -0 are one."""
     return f"#{float(number) + 0.0!r}"
+
+
+def sortable_number(number: float) -> str:
+    """Return text that sorts as the number does; 0 and -0 are one.
+
+    These are the bits of the float: a positive number gets the first one, and of a
+    negative one all are turned round.
+    """
+    (bits,) = struct.unpack(">Q", struct.pack(">d", float(number) + 0.0))
+    return f"{bits ^ ALL_BITS if bits & SIGN_BIT else bits | SIGN_BIT:016x}"
+
+
+def number_of(text: str) -> float:
+    """Return the number of a sortable text."""
+    bits = int(text, 16)
+    bits = bits ^ SIGN_BIT if bits & SIGN_BIT else bits ^ ALL_BITS
+    (number,) = struct.unpack(">d", struct.pack(">Q", bits))
+    return float(number)
 
 
 def scalar_form(value: str | float | bool) -> str:
@@ -116,6 +137,14 @@ def indexed_tokens(words: Iterable[str]) -> list[str]:
     the one after it, if there is one (上海浦 → 上海 海浦 浦). All else is one token.
     """
     return [token for run in _runs(words) for token in _tokens(run)]
+
+
+def first_tokens(tokens: Iterable[str]) -> list[str]:
+    """Return the tokens, those of scripts without spaces cut to their first character.
+
+    That is what a token is compared with of which only the start is known.
+    """
+    return [token[0] if UNSPACED.match(token) else token for token in tokens]
 
 
 def searched_tokens(words: Iterable[str]) -> tuple[list[str], bool]:

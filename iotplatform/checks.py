@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 # The tag of those below: a process that works for long asks them when it starts.
@@ -155,13 +155,20 @@ def _is_secure(address: str) -> bool:
 
 @register(OF_SETTINGS)
 def check_search_index(**kwargs: Any) -> list[CheckMessage]:
-    """Warn that ELASTICSEARCH_URL has no effect yet."""
+    """ELASTICSEARCH_URL is empty, or names scheme, host and port."""
     if not settings.ELASTICSEARCH_URL:
         return []
+    try:
+        url = urlsplit(settings.ELASTICSEARCH_URL)
+        is_whole = url.scheme in ("http", "https") and url.hostname and url.port
+    except ValueError:
+        is_whole = False
+    if is_whole:
+        return []
     return [
-        Warning(
-            "ELASTICSEARCH_URL is set, but this version does not use it yet: searches"
-            " use the embedded index.",
-            id="iotplatform.W001",
+        Error(
+            "ELASTICSEARCH_URL must name scheme, host and port.",
+            hint="For example: https://iot:secret@search.example.com:9200",
+            id="iotplatform.E009",
         )
     ]

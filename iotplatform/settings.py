@@ -126,7 +126,11 @@ if env.bool("DATABASE_POOL", default=False):
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 MQTT_URL = env.str("MQTT_URL", default="mqtt://127.0.0.1:1883?version=5&share=bridge")
+# Without a URL the search index is the embedded one, in IOT_DATA_DIR. Its indices in
+# Elasticsearch begin with the name, so that several installations can share a cluster.
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
+ELASTICSEARCH_INDEX = env.str("ELASTICSEARCH_INDEX", default="iot-fleet")
+ELASTICSEARCH_CA_FILE = env.str("ELASTICSEARCH_CA_FILE", default="")
 BRIDGE_SLOTS = env.int("BRIDGE_SLOTS", default=1)
 # A bridge that processes none of its waiting messages for this long exits, and its
 # supervisor restarts it. Longer than any batch, and than any time-out of a store.

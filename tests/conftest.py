@@ -17,6 +17,7 @@ from iotplatform.local.setup.test_packages import BROWSER, missing_packages
 from tests.broker_process import BrokerProcess
 from tests.emptying import empty_quickly
 from tests.identity_process import provider, provider_address  # noqa: F401
+from tests.stores import ELASTICSEARCH
 
 # The longest first, so that at the end no process waits long for another. What starts
 # a platform mostly waits, and stands between what mostly computes.
@@ -166,6 +167,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("counted")
         for what, count in sorted(counts.items()):
             terminalreporter.line(f"{count:>8,}  {what}")
+        if ELASTICSEARCH not in os.environ:
+            terminalreporter.line(
+                "       0  queries compared on two engines: no ELASTICSEARCH_URL"
+            )
     skipped = _skipped(config)
     if not skipped:
         return

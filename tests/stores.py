@@ -26,6 +26,8 @@ from iotplatform.local.valkey import Valkey
 from tests.waiting import wait_until
 
 SECONDS = 30
+# Where the parity suite finds Elasticsearch; all other tests use the embedded index.
+ELASTICSEARCH = "IOT_TEST_ELASTICSEARCH_URL"
 _stores: list[TemporaryStore] = []
 
 
@@ -71,6 +73,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))
     # Empty: pages are drawn from the sources, and WhiteNoise warns of a missing folder.
     Path(os.environ["IOT_DATA_DIR"], "static").mkdir(parents=True, exist_ok=True)
+    if url := os.environ.pop("ELASTICSEARCH_URL", ""):
+        os.environ[ELASTICSEARCH] = url
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("DEBUG", "1")  # no manifest of static files is wanted
     os.environ.setdefault("LOG_LEVEL", "WARNING")

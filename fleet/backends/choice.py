@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from fleet.backends.elastic_engine import ElasticEngine
 from fleet.backends.engine import Engine
 from fleet.backends.tantivy_engine import TantivyEngine
 
@@ -17,4 +18,10 @@ def current_engine() -> Engine:
 
 def engine_at(root: Path) -> Engine:
     """Return the chosen engine; the embedded one keeps its index in this folder."""
-    return TantivyEngine(root)
+    if not settings.ELASTICSEARCH_URL:
+        return TantivyEngine(root)
+    return ElasticEngine(
+        settings.ELASTICSEARCH_URL,
+        alias=settings.ELASTICSEARCH_INDEX,
+        ca_file=settings.ELASTICSEARCH_CA_FILE,
+    )

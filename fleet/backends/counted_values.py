@@ -37,6 +37,13 @@ def merge_spellings(ref: FieldRef, rows: list[Row]) -> list[Row]:
     return sorted(merged.values(), key=_rank)
 
 
+def shown_number(number: float) -> float:
+    """Return a counted number as people write it: 5, not 5.0."""
+    number = float(number)  # engines write whole ones as they like
+    is_exact = number.is_integer() and abs(number) < 2**53
+    return int(number) if is_exact else number
+
+
 def is_left_out(values: list[Any]) -> bool:
     """Whether a column has too many numbers to name what devices share."""
     return len(values) > FEW_NUMBERS and not isinstance(values[0], str | bool)

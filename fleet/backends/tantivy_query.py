@@ -180,7 +180,8 @@ class Compiler:
         if kind is Kind.DATE:
             return self._date_range(node)
         low, high = (
-            None if end is None else float(str(end)) for end in (node.low, node.high)
+            None if end is None else float(str(end)) + 0.0  # -0 is 0
+            for end in (node.low, node.high)
         )
         return Query.range_query(
             self.schema, node.field.name, FLOAT, low, high, node.has_low, node.has_high
@@ -197,7 +198,8 @@ class Compiler:
 
     def _json_range(self, ref: FieldRef, node: Between) -> Query:
         low, high = (
-            None if end is None else float(str(end)) for end in (node.low, node.high)
+            None if end is None else float(str(end)) + 0.0  # -0 is 0
+            for end in (node.low, node.high)
         )
         column = f"{json_path(ref.name, ref.path)}.$n"
         return either(

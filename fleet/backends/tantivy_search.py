@@ -14,6 +14,7 @@ from fleet.backends.counted_values import (
     facet_rows,
     is_left_out,
     merge_spellings,
+    shown_number,
 )
 from fleet.backends.engine import Counted, Page, Place, Row, SortValue
 from fleet.backends.tantivy_index import Reader, faults
@@ -160,6 +161,7 @@ def indexed_device_ids(reader: Reader) -> list[int]:
         max(1, searcher.num_docs),
         count=False,
         order_by_field=DEVICE_ID,
+        order=tantivy.Order.Asc,
     ).hits
     return [device_id for device_id, _ in hits]
 
@@ -183,7 +185,7 @@ def _shown(ref: FieldRef, key: Any) -> Any:
         return key == "true"
     if ref.kind is Kind.JSON and isinstance(key, str):
         return key.removeprefix("=")
-    return key
+    return key if isinstance(key, str) else shown_number(key)
 
 
 class _Pager:

@@ -7,14 +7,22 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from fleet.backends.engine import Compiled, Compiler, IndexFault, Place, Search
+from fleet.backends.engine import (
+    BadIndexQuery,
+    Compiled,
+    Compiler,
+    IndexFault,
+    Place,
+    Search,
+)
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.keys import Keys, open_keys
@@ -29,6 +37,7 @@ DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1_000
 DEFAULT_SORT = "uid"
 MOST_FACETS = 32  # the fleet page counts 17, and the attributes that products declare
 LARGEST_INTEGER = 2**63
+CANNOT = "The index cannot answer this query."
 SORT_KEY = re.compile(r"[a-z0-9]+")
 
 
@@ -80,32 +89,26 @@ def search(
     refs = _read_facets(facets, known_keys(tenants))
     after = _read_cursor(cursor, sort or DEFAULT_SORT) if cursor else None
     limit = max(1, min(limit, LARGEST_LIMIT))
-    found = open_search(tenants, q)
-    try:
+    with answering():
+        found = open_search(tenants, q)
         page = found.page(field, descending=descending, after=after, limit=limit)
         counted = {str(ref): rows for ref, rows in found.facets(refs).items()}
-    except IndexFault as fault:
-        raise IndexUnavailable from fault
     following = _write_cursor(page.last, sort or DEFAULT_SORT) if page.last else None
     return SearchResult(page.total, lag, page.documents, counted, following)
 
 
 def count(*, tenants: Iterable[Tenant], q: str) -> int:
     """Return how many devices of these tenants match."""
-    try:
+    with answering():
         return open_search(tenants, q).count()
-    except IndexFault as fault:
-        raise IndexUnavailable from fault
 
 
 def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
     """Return every device that matches; PostgreSQL checks its tenant again."""
     tenants = list(tenants)
     lag = index_lag_seconds()
-    try:
+    with answering():
         ids = open_search(tenants, q).device_ids()
-    except IndexFault as fault:
-        raise IndexUnavailable from fault
     return Members(check_members(tenants=tenants, device_ids=ids), lag)
 
 
@@ -144,6 +147,17 @@ def _members(
         return [Member(device_id, uid) for device_id, uid in cursor.fetchall()]
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn a fault of the index into a refusal: the query's, or that there is none."""
+    try:
+        yield
+    except BadIndexQuery as fault:
+        raise QueryError(CANNOT) from fault
+    except IndexFault as fault:
+        raise IndexUnavailable from fault
+
+
 def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     """Compile a query within the tenants; its text cannot widen the access."""
     tenants = list(tenants)
@@ -170,7 +184,7 @@ def compile_within(
             tree, {tenant.pk: tenant.limit for tenant in tenants}
         )
     except IndexFault as fault:
-        raise QueryError("The index cannot answer this query.") from fault
+        raise QueryError(CANNOT) from fault
 
 
 def _read_sort(text: str) -> tuple[Field, bool]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from fleet.backends.engine import Counted, IndexFault, Search
-from fleet.exceptions import IndexUnavailable, QueryError
+from fleet.backends.engine import Counted, Search
+from fleet.exceptions import QueryError
 from fleet.fields import FIELDS, FieldRef, Kind
 from fleet.normal_forms import value_form
 from fleet.query.clauses import (
@@ -27,7 +27,7 @@ from fleet.query.parser import parse
 from fleet.query.tree import All, Node
 from fleet.selectors.known_keys import known_keys
 from fleet.selectors.over_representation import Share, corrected, log_chances
-from fleet.selectors.search import compile_within, open_search
+from fleet.selectors.search import answering, compile_within, open_search
 from fleet.selectors.trait_pairs import Pair, Sides, Single, find_pairs
 from registry.models import Tenant
 
@@ -96,13 +96,13 @@ def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
     tenants = list(tenants)
     asked = field_names(split_query(q))
     refs = [ref for ref in _tried(tenants) if str(ref) not in asked]
-    here = open_search(tenants, q)
+    with answering():
+        here = open_search(tenants, q)
 
-    def within(node: Node) -> Any:
-        return compile_within(here.compiler, node, tenants)
+        def within(node: Node) -> Any:
+            return compile_within(here.compiler, node, tenants)
 
-    whole = here.same_moment(within(All()))
-    try:
+        whole = here.same_moment(within(All()))
         total, fleet_total = here.count(), whole.count()
         if not total or total >= fleet_total:
             return SharedTraits(total, fleet_total, [])
@@ -116,8 +116,6 @@ def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
             least=least,
             chance=MOST_CHANCE,
         )
-    except IndexFault as fault:
-        raise IndexUnavailable from fault
     return SharedTraits(total, fleet_total, _standing_out(singles, pairs, q, tried))
 
 

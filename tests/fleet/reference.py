@@ -6,6 +6,7 @@ It is slow and simple on purpose: tests compare the index with it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +34,7 @@ from fleet.query.tree import (
 )
 from fleet.version_key import version_key
 
-HAN = "[\u3040-\u30ff\u4e00-\u9fff]"
+HAN = "[\u0e00-\u0eff\u3040-\u30ff\u4e00-\u9fff]"  # and kana, Thai, Lao
 
 
 def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
@@ -74,7 +75,14 @@ def matches(node: Node, document: FleetDocument, now: datetime) -> bool:
 def _texts(document: FleetDocument, field: FieldRef | None) -> list[list[str]]:
     names = WORD_FIELDS if field is None else (field.name,)
     texts = [document.values.get(name) or "" for name in names]
-    return [re.sub(r"[\W_]+", " ", fold(text)).split() for text in texts]
+    return [_words(fold(text)) for text in texts]
+
+
+def _words(text: str) -> list[str]:
+    """Return the runs of letters, digits and marks."""
+    kinds = (unicodedata.category(char)[0] in "LNM" for char in text)
+    chars = zip(text, kinds, strict=True)
+    return "".join(char if is_part else " " for char, is_part in chars).split()
 
 
 def _spaced(words: Iterable[str], *, is_whole: bool = False) -> str:

@@ -7,10 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.folding import fold
-from fleet.normal_forms import indexed_tokens, scalar_form, searched_tokens, words_of
+from fleet.normal_forms import (
+    HIGHEST_NUMBER,
+    LOWEST_NUMBER,
+    indexed_tokens,
+    number_of,
+    scalar_form,
+    searched_tokens,
+    sortable_number,
+    words_of,
+)
 from fleet.query.tree import Wild
 from fleet.version_key import normal_pattern, version_key, version_spellings
 
+numbers = st.floats(allow_nan=False, allow_infinity=False)
 VERSIONS = st.text("0123.v-rc ", max_size=10)
 
 
@@ -74,3 +84,12 @@ def test_a_part_of_a_run_without_spaces_is_found() -> None:
     assert searched_tokens(["浦东"]) == (["浦东"], False)
     assert searched_tokens(["浦"]) == (["浦"], True)
     assert searched_tokens(["3号"]) == (["3", "号"], True)
+
+
+@given(first=numbers, second=numbers)
+def test_sortable_numbers_sort_as_the_numbers_do(first: float, second: float) -> None:
+    low, high = sortable_number(first), sortable_number(second)
+
+    assert (low < high, low == high) == (first < second, first == second)
+    assert number_of(low) == first
+    assert LOWEST_NUMBER < low < HIGHEST_NUMBER
