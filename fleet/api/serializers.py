@@ -11,6 +11,7 @@ from rest_framework import serializers
 from commands.api.serializers.commands import ObjectField
 from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
+from fleet.selectors.suggestions import OptionKind
 from fleet.services.targets import MOST_DEVICES
 from iotplatform.common.flags import FlagField
 from iotplatform.common.serializers import StrictSerializer
@@ -105,6 +106,30 @@ class FieldListSerializer(Plain):
     """The query language's fields."""
 
     results = FieldSerializer(many=True)
+
+
+class OptionSerializer(Plain):
+    """A text that may stand at the position."""
+
+    text = serializers.CharField(
+        help_text="A value brings what it needs to be valid, as a closing parenthesis."
+    )
+    kind = serializers.ChoiceField(choices=[kind.value for kind in OptionKind])
+    count = serializers.IntegerField(
+        required=False, help_text="Of a value: the total of the query with it."
+    )
+    help = serializers.CharField(required=False)
+
+
+class SuggestionsSerializer(Plain):
+    """What may stand at a position of a query."""
+
+    to = serializers.IntegerField()
+    options = OptionSerializer(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add ``from``, which is a keyword of Python."""
+        return {"from": serializers.IntegerField(), **super().get_fields()}
 
 
 class CohortSerializer(Plain):

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from fleet.api import cohorts, jobs, past, search
+from fleet.api import cohorts, jobs, past, search, suggest
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
     path("fleet/changes/", past.FleetChangesView.as_view()),
     path("fleet/traits/", search.FleetTraitsView.as_view()),
+    path("fleet/suggest/", suggest.FleetSuggestView.as_view()),
     path("fleet/fields/", search.FleetFieldsView.as_view()),
     path("cohorts/", cohorts.CohortListView.as_view()),
     path("cohorts/<str:cohort_id>/", cohorts.CohortDetailView.as_view()),

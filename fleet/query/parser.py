@@ -140,7 +140,7 @@ class Reader:
             raise QueryError(f"{field}: already names the field here.", position)
         if self.source.begins_with_sign(position):
             raise self.source.sign_refused(position)
-        name = _unescape(item.name)
+        name = unescaped(item.name)
         if name == "*" and _is_star(item.expr):
             return All()
         ref = resolve_field(name, position=position)
@@ -155,7 +155,7 @@ class Reader:
         if isinstance(item, luqum_tree.Word):
             return self._word(item.value, field, position)
         if isinstance(item, luqum_tree.Phrase):
-            return literal_condition(_unescape(item.value[1:-1]), field, position)
+            return literal_condition(unescaped(item.value[1:-1]), field, position)
         if field is None:
             raise QueryError("A range or comparison needs a field: risk:>50.", position)
         if isinstance(item, luqum_tree.Range):
@@ -223,7 +223,7 @@ class Reader:
     def _bound_text(self, item: Any) -> tuple[str, int]:
         position = self.source.position(item)
         if isinstance(item, luqum_tree.Phrase):
-            return _unescape(item.value[1:-1]), position
+            return unescaped(item.value[1:-1]), position
         if not isinstance(item, luqum_tree.Word):
             raise QueryError("A single value is expected here.", position)
         pattern = read_pattern(item.value)
@@ -246,5 +246,6 @@ def _is_star(item: Any) -> bool:
     return isinstance(item, luqum_tree.Word) and item.value == "*"
 
 
-def _unescape(text: str) -> str:
+def unescaped(text: str) -> str:
+    """Return the text without the backslashes that make characters literal."""
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from fleet.exceptions import QueryError
@@ -92,3 +93,18 @@ def written_end(text: str, position: int) -> int:
     """Return where the word or quoted value ends that begins at the position."""
     match = WRITTEN_VALUE.match(text, position)
     return match.end() if match else position
+
+
+def written_values(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each word and quoted text begins and ends.
+
+    A quoted text that is not closed ends with the text.
+    """
+    position = 0
+    while position < len(text):
+        end = written_end(text, position)
+        if end == position and text[position] == '"':
+            end = len(text)
+        if end > position:
+            yield position, end
+        position = max(end, position + 1)
