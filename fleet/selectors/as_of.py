@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from fleet.backends.tantivy_search import FACET_VALUES, merge_spellings
+from fleet.backends.counted_values import facet_rows
 from fleet.exceptions import BadCursor
 from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.parser import parse
@@ -154,10 +154,7 @@ def _read_facets(names: Sequence[str]) -> list[FieldRef]:
 
 def _facet(ref: FieldRef, pairs: list[list[Any]]) -> list[dict[str, Any]]:
     rows = [{"value": value, "count": count} for value, count in pairs[:MOST_COUNTED]]
-    rows = merge_spellings(ref, rows)[:FACET_VALUES]
-    if len(pairs) > MOST_COUNTED:
-        return [row | {"approximate": True} for row in rows]
-    return rows
+    return facet_rows(ref, rows, is_exact=len(pairs) <= MOST_COUNTED)
 
 
 def _write_cursor(order: _Order, row: dict[str, Any]) -> str:
