@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from console.views import (
     alarms,
     audit,
+    cohort_change,
     cohorts,
     commands,
     dead_letters,
@@ -41,6 +42,12 @@ urlpatterns = [
     path("devices/<str:uid>/commands/", device.send, name="device-send"),
     path("cohorts/", cohorts.cohorts, name="cohorts"),
     path("cohorts/<uuid:cohort_id>/", cohorts.cohort, name="cohort"),
+    path(
+        "cohorts/<uuid:cohort_id>/change/", cohort_change.change, name="cohort-change"
+    ),
+    path(
+        "cohorts/<uuid:cohort_id>/delete/", cohort_change.delete, name="cohort-delete"
+    ),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", wizard.new_job, name="new-job"),
     path("jobs/<uuid:job_id>/", jobs.job, name="job"),

@@ -54,8 +54,10 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
     }
     try:
         context |= _now(row)
-    except (QueryError, IndexUnavailable) as error:
-        context["error"] = error.detail
+    except QueryError as error:
+        context["invalid"] = error.detail
+    except IndexUnavailable as error:
+        context["unavailable"] = error.detail
     return render(request, "console/cohorts/page.html", context)
 
 
@@ -100,7 +102,8 @@ def _save(request: ConsoleRequest) -> HttpResponse:
     if not chosen:
         raise Http404("You cannot save a cohort in this tenant.")
     if len(chosen) > 1:
-        return _list(request, error="Choose the tenant for the cohort.", status=422)
+        error = "Choose the tenant for the cohort."
+        return _list(request, error=error, status=422, q=request.POST.get("q", ""))
     try:
         row = save_cohort(
             tenant=chosen[0],
@@ -110,17 +113,25 @@ def _save(request: ConsoleRequest) -> HttpResponse:
         )
     except (BadInput, Conflict) as error:
         text = "; ".join(entry["message"] for entry in error.errors) or error.detail
-        return _list(request, error=text, status=422)
+        return _list(request, error=text, status=422, q=request.POST.get("q", ""))
     messages.success(request, f"The cohort “{row.name}” is saved.")
     return redirect("console:cohort", row.public_id)
 
 
 def _list(
-    request: ConsoleRequest, *, error: str = "", status: int = 200
+    request: ConsoleRequest, *, error: str = "", status: int = 200, q: str = ""
 ) -> HttpResponse:
     found = page_of(request, list_cohorts(tenants=request.scope.tenants))
+    unavailable = ""
     for row in found.rows:
-        row.size, row.problem = _size(row)
+        row.size = None
+        try:
+            row.size = count(tenants=[row.tenant], q=row.query)
+        except QueryError as refused:
+            # It may have been valid when it was saved: a product declared its key.
+            row.problem = refused.detail
+        except IndexUnavailable as absent:
+            unavailable = absent.detail
     return render(
         request,
         "console/cohorts/list.html",
@@ -130,17 +141,8 @@ def _list(
             "next_url": found.next_url,
             "first_url": found.first_url,
             "error": error,
+            "back_url": fleet_url(q=q) if q else "",
+            "unavailable": unavailable,
         },
         status=status,
     )
-
-
-def _size(row: Any) -> tuple[int | None, str]:
-    """Return how many devices a cohort has now, or why that is not known."""
-    try:
-        return count(tenants=[row.tenant], q=row.query), ""
-    except QueryError as error:
-        # What it names may have been valid when it was saved: a product declared it.
-        return None, error.detail
-    except IndexUnavailable:
-        return None, ""

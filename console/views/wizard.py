@@ -59,6 +59,8 @@ def new_job(request: ConsoleRequest) -> HttpResponse:
         size = target.count() if asked == "command" else len(target.resolved.members)
     except (NoTarget, BadInput, IndexUnavailable) as error:
         messages.error(request, getattr(error, "detail", str(error)))
+        if data.get("cohort"):  # its page says what is wrong with its query
+            return redirect("console:cohort", data["cohort"])
         return redirect(fleet_url(q=data.get("q")))
     if not size:
         messages.error(request, "No devices match any more.")

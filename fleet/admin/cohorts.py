@@ -26,9 +26,21 @@ from registry.selectors.access import sets_within
 class CohortForm(forms.ModelForm[Cohort]):
     """A cohort with a valid query."""
 
+    owned_by = forms.CharField(
+        label="Owner",
+        required=False,
+        max_length=150,
+        help_text="The user name of a member; empty: whoever saves it first.",
+    )
+
     class Meta:
         model = Cohort
-        fields = ("tenant", "name", "query")
+        fields = ("tenant", "name", "query", "description")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.owner:
+            self.initial["owned_by"] = self.instance.owner.get_username()
 
     def clean_query(self) -> str:
         """Refuse a query that a search would refuse, with the same message."""
@@ -50,10 +62,10 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
     """Saved queries."""
 
     form = CohortForm
-    list_display = ("name", "tenant", "query", "created_by", "created_at")
+    list_display = ("name", "tenant", "query", "owner", "created_at")
     list_filter = (TenantFilter,)
     search_fields = ("name", "query")
-    list_select_related = ("tenant", "created_by")
+    list_select_related = ("tenant", "owner")
     autocomplete_fields = ("tenant",)
     ordering = ("-pk",)
 
@@ -71,13 +83,17 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
         self, request: HttpRequest, obj: Cohort, form: Any, change: bool
     ) -> None:
         """Save through the service that API and console use, too."""
+        given: dict[str, Any] = {
+            "name": obj.name,
+            "query": obj.query,
+            "description": obj.description,
+            "owner": form.cleaned_data.get("owned_by") or None,
+        }
         if change:
-            edit_cohort(cohort=obj, name=obj.name, query=obj.query)
+            edit_cohort(cohort=obj, **given)
             return
         actor = request.user if isinstance(request.user, User) else None
-        saved = save_cohort(
-            tenant=obj.tenant, name=obj.name, query=obj.query, actor=actor
-        )
+        saved = save_cohort(tenant=obj.tenant, actor=actor, **given)
         obj.pk = saved.pk
 
 

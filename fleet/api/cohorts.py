@@ -55,12 +55,8 @@ class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
         body.is_valid(raise_exception=True)
         tenant = self.resolve_tenant()
         self.require(Right.OPERATE, tenant.pk)
-        cohort = save_cohort(
-            tenant=tenant,
-            name=body.validated_data["name"],
-            query=body.validated_data["query"],
-            actor=self.caller,
-        )
+        given = {k: v for k, v in body.validated_data.items() if k != "tenant"}
+        cohort = save_cohort(tenant=tenant, actor=self.caller, **given)
         return self.versioned(CohortSerializer(cohort).data, status=201)
 
 
@@ -74,7 +70,7 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
 
     @extend_schema(request=CohortChangeSerializer, responses=CohortSerializer)
     def patch(self, request: Request, cohort_id: str) -> Response:
-        """Change the name or the query."""
+        """Change what is given: name, query, owner or description."""
         cohort = self._cohort(cohort_id, Right.OPERATE)
         body = CohortChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)

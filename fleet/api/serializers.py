@@ -12,6 +12,7 @@ from commands.api.serializers.commands import ObjectField
 from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.selectors.suggestions import OptionKind
+from fleet.services.cohorts import LONGEST_DESCRIPTION
 from fleet.services.targets import MOST_DEVICES
 from iotplatform.common.flags import FlagField
 from iotplatform.common.serializers import StrictSerializer
@@ -139,9 +140,15 @@ class CohortSerializer(Plain):
     tenant = serializers.CharField(source="tenant.slug")
     name = serializers.CharField()
     query = serializers.CharField()
+    owner = serializers.SerializerMethodField()
+    description = serializers.CharField()
     created_by = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+    def get_owner(self, cohort: Cohort) -> str | None:
+        """Return the user name of the person whom to ask about it."""
+        return cohort.owner.get_username() if cohort.owner else None
 
     def get_created_by(self, cohort: Cohort) -> str | None:
         """Return the user name of the person who saved it."""
@@ -154,6 +161,14 @@ class CohortRequestSerializer(StrictSerializer):
     tenant = serializers.CharField(required=False)
     name = serializers.CharField(max_length=200)
     query = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    owner = serializers.CharField(
+        max_length=150,
+        required=False,
+        help_text="A user name; by default the caller's.",
+    )
+    description = serializers.CharField(
+        max_length=LONGEST_DESCRIPTION, allow_blank=True, required=False
+    )
 
 
 class CohortChangeSerializer(StrictSerializer):
@@ -162,6 +177,10 @@ class CohortChangeSerializer(StrictSerializer):
     name = serializers.CharField(max_length=200, required=False)
     query = serializers.CharField(
         allow_blank=True, trim_whitespace=False, required=False
+    )
+    owner = serializers.CharField(max_length=150, required=False)
+    description = serializers.CharField(
+        max_length=LONGEST_DESCRIPTION, allow_blank=True, required=False
     )
 
 

@@ -13,6 +13,15 @@ class Cohort(PublicIdModel):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=200)
     query = models.TextField()
+    description = models.TextField(blank=True, default="", max_length=2_000)
+    # Whom to ask about it; at first the person who saved it.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

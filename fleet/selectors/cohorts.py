@@ -16,7 +16,7 @@ from registry.selectors.access import attach_caller_tenant, sets_within
 
 def list_cohorts(*, tenants: Sequence[Tenant]) -> QuerySet[Cohort]:
     cohorts = Cohort.objects.filter(tenant__in=tenants)
-    return cohorts.select_related("tenant", "created_by").order_by("pk")
+    return cohorts.select_related("tenant", "owner", "created_by").order_by("pk")
 
 
 def get_cohort(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Cohort:

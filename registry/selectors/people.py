@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from iotplatform.common.problems import BadInput, NotFound
 from registry.exceptions import NoSuchObject
@@ -52,6 +52,17 @@ def find_user_across_tenants(username: str) -> User:
     if "\0" not in username and (row := User.objects.filter(username=username).first()):
         return row
     raise NoSuchObject("account: ask a superuser for one")
+
+
+def find_person(*, tenant: Tenant, username: str) -> User:
+    """Return a person who may see this tenant; raises NoSuchObject."""
+    member = Membership.objects.filter(tenant=tenant, user=OuterRef("pk"))
+    rows = User.objects.filter(
+        Q(is_superuser=True) | Exists(member), username=username, is_active=True
+    )
+    if "\0" not in username and (row := rows.first()):
+        return row
+    raise NoSuchObject("member")
 
 
 def find_places(

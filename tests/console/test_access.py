@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 UNUSED_ID = "01890000-0000-7000-8000-000000000000"
 VALUES = {"uid": "nobody", "action": "cancel"}
 # Pages that a viewer may not see.
-NOT_FOR_VIEWERS = {"platform", "audit", "members", "new-rule"}
+NOT_FOR_VIEWERS = {"platform", "audit", "members", "new-rule", "cohort-change"}
 
 
 def address(pattern: URLPattern, **values: Any) -> str:
@@ -124,6 +124,8 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
         "device-lifecycle": {"to": "retired", "reason": "no"},
         "device-send": {"command": "reboot"},
         "cohorts": {"name": "mine", "q": "*"},
+        "cohort-change": {"name": "mine", "q": "*"},
+        "cohort-delete": {},
         "new-job": {"q": "*", "step": "command"},
         "job-act": {},
         "command-act": {},

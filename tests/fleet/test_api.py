@@ -173,7 +173,8 @@ def test_a_cohort_is_saved_changed_frozen_and_deleted(
     operator.send("delete", path, None, 204)
 
     assert cohort["tenant"] == device.tenant.slug
-    assert cohort["created_by"] == operator.user.username
+    assert cohort["created_by"] == cohort["owner"] == operator.user.username
+    assert cohort["description"] == ""
     assert snapshot["size"] == 1
     assert len(snapshot["target_hash"]) == 64
     assert changed["query"] == "uid:none"
@@ -193,6 +194,8 @@ def test_a_cohort_is_saved_changed_frozen_and_deleted(
         ({"name": "taken", "query": "*"}, "name"),
         ({"query": "*"}, "name"),
         ({"name": "x", "query": "*", "colour": "red"}, "colour"),
+        ({"name": "x", "query": "*", "owner": "nobody"}, "owner"),
+        ({"name": "x", "query": "*", "description": "d" * 2_001}, "description"),
         ({"name": "x", "query": "*", "tenant": "nobody"}, "tenant"),
     ],
 )
@@ -205,6 +208,25 @@ def test_an_invalid_cohort_is_refused_with_its_field(
 
     assert [error["field"] for error in answer["errors"]] == [field]
     assert Cohort.objects.count() == 1
+
+
+def test_a_cohort_is_handed_over_to_a_member_with_a_description(
+    operator: Caller, stranger: Caller, device: Device
+) -> None:
+    heir = Caller(Role.VIEWER, device)
+    cohort = operator.send("post", "cohorts/", {"name": "all", "query": "*"}, 201)
+    path = f"cohorts/{cohort['id']}/"
+
+    changed = operator.send(
+        "patch", path, {"owner": heir.user.username, "description": " Cold. "}, 200
+    )
+    refused = operator.send("patch", path, {"owner": stranger.user.username}, 400)
+    heir.user.delete()
+
+    assert (changed["owner"], changed["description"]) == (heir.user.username, "Cold.")
+    assert changed["created_by"] == operator.user.username
+    assert refused["errors"][0]["field"] == "owner"
+    assert operator.get(path)["owner"] is None
 
 
 def test_objects_of_another_tenant_are_not_found(

@@ -23,6 +23,7 @@ BODIES: dict[str, Any] = {
     "api/v1/alarm-rules/<rule_id>/": SLUGGED,
     "api/v1/jobs/<job_id>/retry/": {"failure_class": "no_ack"},
     "api/v1/cohorts/<cohort_id>/": SLUGGED,
+    "cohorts/<cohort_id>/change/": {"name": "Ours now", "q": "*"},
     "devices/<uid>/lifecycle/": {"to": "retired", **REASON},
     "devices/<uid>/commands/": {"name": "reboot"},
     "devices/<uid>/feedback/": {"finding": "power", "note": "a cable"},

@@ -103,7 +103,8 @@ TABLE: dict[Kind, str] = {
         api/v1/snapshots/<snapshot_id>/ api/v1/snapshots/<snapshot_id>/members/
         devices/<uid>/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
         devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
-        cohorts/<cohort_id>/ jobs/<job_id>/ jobs/<job_id>/progress/
+        cohorts/<cohort_id>/ cohorts/<cohort_id>/change/ cohorts/<cohort_id>/delete/
+        jobs/<job_id>/ jobs/<job_id>/progress/
         jobs/<job_id>/<action>/ commands/<command_id>/ commands/<command_id>/now/
         commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
         alarms/rules/<rule_id>/ alarms/rules/<rule_id>/<action>/
