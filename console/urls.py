@@ -7,6 +7,7 @@ from console.views import (
     alarms,
     audit,
     cohort_change,
+    cohort_snapshots,
     cohorts,
     commands,
     dead_letters,
@@ -47,6 +48,11 @@ urlpatterns = [
     ),
     path(
         "cohorts/<uuid:cohort_id>/delete/", cohort_change.delete, name="cohort-delete"
+    ),
+    path(
+        "cohorts/<uuid:cohort_id>/snapshots/",
+        cohort_snapshots.snapshots,
+        name="cohort-snapshots",
     ),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", wizard.new_job, name="new-job"),

@@ -18,7 +18,7 @@ from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
-from fleet.selectors.cohorts import get_cohort, list_cohorts
+from fleet.selectors.cohorts import get_cohort, list_cohorts, list_snapshots
 from fleet.selectors.search import count, search
 from fleet.selectors.traits import find_traits
 from fleet.services.cohorts import save_cohort
@@ -31,6 +31,8 @@ FIGURES = (
     ("unknown (stale)", "connectivity", "stale", "warn"),
     ("active", "lifecycle", "active", ""),
 )
+
+SNAPSHOTS_SHOWN = 4
 
 
 @page
@@ -51,6 +53,7 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
         "search_url": search_url,
         "send_url": send_url,
         "may_operate": request.scope.may(Right.OPERATE, row.tenant_id),
+        "snapshots": _newest_snapshots(row),
     }
     try:
         context |= _now(row)
@@ -59,6 +62,11 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
     except IndexUnavailable as error:
         context["unavailable"] = error.detail
     return render(request, "console/cohorts/page.html", context)
+
+
+def _newest_snapshots(row: Any) -> list[Any]:
+    rows = list_snapshots(tenants=[row.tenant]).filter(cohort=row)
+    return list(rows.order_by("-pk")[:SNAPSHOTS_SHOWN])
 
 
 def _now(row: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""REST API: cohorts (saved queries) and their snapshots."""
+"""REST API: cohorts (saved queries)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from fleet.api.serializers import (
     CohortChangeSerializer,
     CohortRequestSerializer,
     CohortSerializer,
-    MemberSerializer,
-    SnapshotSerializer,
 )
-from fleet.models import Cohort, SnapshotMember
-from fleet.selectors.cohorts import (
-    get_cohort,
-    get_snapshot,
-    list_cohorts,
-    list_snapshot_members,
-)
-from fleet.services.cohorts import (
-    delete_cohort,
-    edit_cohort,
-    save_cohort,
-    take_snapshot,
-)
+from fleet.models import Cohort
+from fleet.selectors.cohorts import get_cohort, list_cohorts
+from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.etags import VersionedView
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api.base import TenantScopedMixin
@@ -96,39 +83,3 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
         cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)
         self.require(right, cohort.tenant_id)
         return cohort
-
-
-class CohortSnapshotView(TenantScopedMixin, APIView):
-    """New snapshots of a cohort."""
-
-    @extend_schema(request=None, responses={201: SnapshotSerializer})
-    def post(self, request: Request, cohort_id: str) -> Response:
-        """Freeze the devices that the query finds now."""
-        cohort = get_cohort(tenants=self.tenants, public_id=cohort_id)
-        self.require(Right.OPERATE, cohort.tenant_id)
-        snapshot = take_snapshot(cohort=cohort, actor=self.caller)
-        return Response(SnapshotSerializer(snapshot).data, status=201)
-
-
-class SnapshotDetailView(TenantScopedMixin, APIView):
-    """One snapshot."""
-
-    @extend_schema(responses=SnapshotSerializer)
-    def get(self, request: Request, snapshot_id: str) -> Response:
-        """Return query, time, size and hash, and how far the index was behind."""
-        snapshot = get_snapshot(tenants=self.tenants, public_id=snapshot_id)
-        return Response(SnapshotSerializer(snapshot).data)
-
-
-class SnapshotMemberListView(TenantScopedMixin, ListAPIView[SnapshotMember]):
-    """The devices of a snapshot."""
-
-    serializer_class = MemberSerializer
-    pagination_class = OpaqueCursorPagination
-    queryset = SnapshotMember.objects.none()  # names the model to the schema
-
-    def get_queryset(self) -> Any:
-        snapshot = get_snapshot(
-            tenants=self.tenants, public_id=self.kwargs["snapshot_id"]
-        )
-        return list_snapshot_members(snapshot)

@@ -213,6 +213,14 @@ class MemberSerializer(Plain):
     device = serializers.CharField(source="uid")
 
 
+class DifferenceSerializer(Plain):
+    """How the devices of one snapshot differ from those of another."""
+
+    gone = serializers.ListField(child=serializers.CharField())
+    added = serializers.ListField(child=serializers.CharField())
+    kept = serializers.IntegerField()
+
+
 class JobCommandSerializer(StrictSerializer):
     """The command for every device."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fleet.api import cohorts, jobs, past, search, suggest
+from fleet.api import cohorts, jobs, past, search, snapshots, suggest
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
@@ -12,11 +12,16 @@ urlpatterns = [
     path("fleet/fields/", search.FleetFieldsView.as_view()),
     path("cohorts/", cohorts.CohortListView.as_view()),
     path("cohorts/<str:cohort_id>/", cohorts.CohortDetailView.as_view()),
-    path("cohorts/<str:cohort_id>/snapshot/", cohorts.CohortSnapshotView.as_view()),
-    path("snapshots/<str:snapshot_id>/", cohorts.SnapshotDetailView.as_view()),
+    path("cohorts/<str:cohort_id>/snapshot/", snapshots.CohortSnapshotView.as_view()),
+    path("snapshots/", snapshots.SnapshotListView.as_view()),
+    path("snapshots/<str:snapshot_id>/", snapshots.SnapshotDetailView.as_view()),
     path(
         "snapshots/<str:snapshot_id>/members/",
-        cohorts.SnapshotMemberListView.as_view(),
+        snapshots.SnapshotMemberListView.as_view(),
+    ),
+    path(
+        "snapshots/<str:snapshot_id>/difference/",
+        snapshots.SnapshotDifferenceView.as_view(),
     ),
     path("jobs/", jobs.JobListView.as_view()),
 ]

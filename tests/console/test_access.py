@@ -126,6 +126,7 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
         "cohorts": {"name": "mine", "q": "*"},
         "cohort-change": {"name": "mine", "q": "*"},
         "cohort-delete": {},
+        "cohort-snapshots": {},
         "new-job": {"q": "*", "step": "command"},
         "job-act": {},
         "command-act": {},

@@ -12,8 +12,10 @@ from django.test import Client
 
 from fleet.models import Cohort
 from registry.choices import Role
+from state.models import Presence
 from tests.console.conftest import Fleet
 from tests.factories import UserFactory
+from tests.fleet.rows import make_presence
 
 pytestmark = pytest.mark.django_db
 SHARED = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
@@ -151,3 +153,24 @@ def test_a_shared_link_keeps_its_query_through_the_sign_in(
     # The button of the identity provider leads back to the same page.
     [action] = re.findall(r'action="(/accounts/oidc/login/[^"]*)"', gate)
     assert parse_qs(urlsplit(unescape(action)).query)["next"] == [unescape(kept)]
+
+
+def test_snapshots_of_a_cohort_are_taken_and_compared(acme: Fleet) -> None:
+    row = make_cohort(acme, query="connectivity:online")
+    path, client = f"/cohorts/{row.public_id}/snapshots/", acme.client()
+    client.post(path)
+    make_presence(acme.add("new-1"))
+    Presence.objects.filter(device__uid="sh-1").update(connectivity="offline")
+    acme.settle()
+
+    taken = client.post(path, follow=True)
+    ids = [snapshot.public_id for snapshot in taken.context["snapshots"]]
+    page = client.get(path, {"from": ids[1], "to": ids[0]})
+    shown = client.get(f"/cohorts/{row.public_id}/").content.decode()
+
+    assert "The snapshot has 3 devices." in taken.content.decode()
+    compared = page.context["compared"]
+    assert (compared["gone"], compared["added"]) == (["sh-1"], ["new-1"])
+    assert "1 left, 1 joined, 2 stayed" in page.content.decode()
+    assert str(ids[1]) in shown
+    assert acme.client(Role.VIEWER).post(path).status_code == 403

@@ -247,6 +247,44 @@ def test_objects_of_another_tenant_are_not_found(
     stranger.get("fleet/search/", 404, q="*", tenant=cohort["tenant"])
 
 
+def test_two_snapshots_are_listed_and_compared(
+    operator: Caller, stranger: Caller, device: Device, indexer: Indexer
+) -> None:
+    ids = {}
+    for name in ("mine", "other"):
+        made = operator.send("post", "cohorts/", {"name": name, "query": "*"}, 201)
+        ids[name] = made["id"]
+    leaver = DeviceFactory.create(tenant=device.tenant, uid="leaver")
+    indexer.drain()
+    path = f"cohorts/{ids['mine']}/snapshot/"
+    before = operator.send("post", path, None, 201)["id"]
+    leaver.delete()
+    for uid in ("joiner-b", "joiner-a"):
+        DeviceFactory.create(tenant=device.tenant, uid=uid)
+    indexer.drain()
+    after = operator.send("post", path, None, 201)["id"]
+    operator.send("post", f"cohorts/{ids['other']}/snapshot/", None, 201)
+
+    listed = operator.get("snapshots/", cohort=ids["mine"], limit=1)
+    second = operator.client.get(listed["next"]).json()
+    changed = operator.get(f"snapshots/{before}/difference/", to=after)
+    back = operator.get(f"snapshots/{after}/difference/", to=before)
+
+    assert [row["id"] for row in listed["results"] + second["results"]] == [
+        before,
+        after,
+    ]
+    assert second["next"] is None
+    assert len(operator.get("snapshots/")["results"]) == 3
+    assert changed == {"gone": ["leaver"], "added": ["joiner-a", "joiner-b"], "kept": 1}
+    assert back == {"gone": changed["added"], "added": changed["gone"], "kept": 1}
+    assert stranger.get("snapshots/")["results"] == []
+    stranger.get(f"snapshots/{before}/difference/", 404, to=after)
+    operator.get(f"snapshots/{before}/difference/", 404, to=ids["mine"])
+    for wrong in ({}, {"to": ""}, {"too": after}):
+        operator.get(f"snapshots/{before}/difference/", 400, **wrong)
+
+
 def test_a_viewer_can_read_but_not_change(operator: Caller, device: Device) -> None:
     cohort = operator.send("post", "cohorts/", {"name": "all", "query": "*"}, 201)
     viewer = Caller(Role.VIEWER, device)

@@ -71,7 +71,7 @@ TABLE: dict[Kind, str] = {
         api/v1/alarm-rules/try/ api/v1/dead-letters/ api/v1/dead-letters/replay/
         api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
         api/v1/fleet/fields/ api/v1/fleet/traits/ api/v1/fleet/changes/
-        api/v1/fleet/suggest/
+        api/v1/fleet/suggest/ api/v1/snapshots/
         api/v1/cohorts/ api/v1/jobs/
         / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
         alarms/rules/new/ maintenance/ audit/ keys/
@@ -101,6 +101,7 @@ TABLE: dict[Kind, str] = {
         api/v1/jobs/<job_id>/retry/ api/v1/jobs/<job_id>/cancel/
         api/v1/cohorts/<cohort_id>/ api/v1/cohorts/<cohort_id>/snapshot/
         api/v1/snapshots/<snapshot_id>/ api/v1/snapshots/<snapshot_id>/members/
+        api/v1/snapshots/<snapshot_id>/difference/ cohorts/<cohort_id>/snapshots/
         devices/<uid>/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
         devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
         cohorts/<cohort_id>/ cohorts/<cohort_id>/change/ cohorts/<cohort_id>/delete/
