@@ -100,4 +100,15 @@ app.conf.beat_schedule = {
         "last_run_at": AT_START,
         "options": {"expires": 3_600},
     },
+    "fleet.record_sizes": {
+        "task": "fleet.record_sizes",
+        "schedule": every(60),
+        "options": {"expires": 60},
+    },
+    "fleet.keep_history": {
+        "task": "fleet.keep_history",
+        "schedule": every(3_600),
+        "last_run_at": AT_START,
+        "options": {"expires": 3_600},
+    },
 }

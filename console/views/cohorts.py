@@ -10,8 +10,10 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from console.paging import page_of
+from console.presenters.cohort_sizes import build_size_chart
 from console.presenters.diagnosis import diagnosis_of_set
 from console.presenters.search_results import device_rows, fleet_url
 from console.presenters.shared_traits import shared_trait_rows
@@ -53,6 +55,9 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
         "search_url": search_url,
         "send_url": send_url,
         "may_operate": request.scope.may(Right.OPERATE, row.tenant_id),
+        "chart": build_size_chart(
+            row, window=request.GET.get("window", ""), now=timezone.now()
+        ),
         "snapshots": _newest_snapshots(row),
     }
     try:

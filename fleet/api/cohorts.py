@@ -17,6 +17,7 @@ from fleet.api.serializers import (
     CohortSerializer,
 )
 from fleet.models import Cohort
+from fleet.selectors.cohort_sizes import attach_sizes
 from fleet.selectors.cohorts import get_cohort, list_cohorts
 from fleet.services.cohorts import delete_cohort, edit_cohort, save_cohort
 from iotplatform.common.etags import VersionedView
@@ -25,7 +26,17 @@ from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 
 
-class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
+class CohortBase(TenantScopedMixin, VersionedView):
+    """Show cohorts with their sizes, which change by themselves."""
+
+    moving_fields = frozenset({"sizes"})
+
+    def shown(self, cohort: Cohort) -> Mapping[str, Any]:
+        attach_sizes([cohort], tenants=self.tenants)
+        return CohortSerializer(cohort).data
+
+
+class CohortListView(CohortBase, ListAPIView[Cohort]):
     """The cohorts of the caller's tenants."""
 
     serializer_class = CohortSerializer
@@ -34,6 +45,12 @@ class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
 
     def get_queryset(self) -> Any:
         return list_cohorts(tenants=self.tenants)
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Add the sizes of one page."""
+        page = super().paginate_queryset(queryset)
+        attach_sizes(page or [], tenants=self.tenants)
+        return page
 
     @extend_schema(request=CohortRequestSerializer, responses={201: CohortSerializer})
     def post(self, request: Request) -> Response:
@@ -44,16 +61,16 @@ class CohortListView(TenantScopedMixin, VersionedView, ListAPIView[Cohort]):
         self.require(Right.OPERATE, tenant.pk)
         given = {k: v for k, v in body.validated_data.items() if k != "tenant"}
         cohort = save_cohort(tenant=tenant, actor=self.caller, **given)
-        return self.versioned(CohortSerializer(cohort).data, status=201)
+        return self.versioned(self.shown(cohort), status=201)
 
 
-class CohortDetailView(TenantScopedMixin, VersionedView):
+class CohortDetailView(CohortBase):
     """One cohort."""
 
     @extend_schema(responses=CohortSerializer)
     def get(self, request: Request, cohort_id: str) -> Response:
         """Return the cohort."""
-        return self.versioned(CohortSerializer(self._cohort(cohort_id)).data)
+        return self.versioned(self.shown(self._cohort(cohort_id)))
 
     @extend_schema(request=CohortChangeSerializer, responses=CohortSerializer)
     def patch(self, request: Request, cohort_id: str) -> Response:
@@ -63,7 +80,7 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
         body.is_valid(raise_exception=True)
         with self._as_seen(cohort):
             edited = edit_cohort(cohort=cohort, **body.validated_data)
-        return self.versioned(CohortSerializer(edited).data)
+        return self.versioned(self.shown(edited))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, cohort_id: str) -> Response:
@@ -75,7 +92,7 @@ class CohortDetailView(TenantScopedMixin, VersionedView):
 
     def _as_seen(self, cohort: Cohort) -> AbstractContextManager[None]:
         def shown() -> Mapping[str, Any]:
-            return CohortSerializer(self._cohort(str(cohort.public_id))).data
+            return self.shown(self._cohort(str(cohort.public_id)))
 
         return self.as_seen(cohort, shown)
 

@@ -133,6 +133,13 @@ class SuggestionsSerializer(Plain):
         return {"from": serializers.IntegerField(), **super().get_fields()}
 
 
+class SizeSerializer(Plain):
+    """How many devices a cohort had at one time."""
+
+    at = serializers.DateTimeField()
+    size = serializers.IntegerField()
+
+
 class CohortSerializer(Plain):
     """A saved query."""
 
@@ -142,6 +149,11 @@ class CohortSerializer(Plain):
     query = serializers.CharField()
     owner = serializers.SerializerMethodField()
     description = serializers.CharField()
+    sizes = SizeSerializer(
+        many=True,
+        help_text="Of the last week: one an hour, one a minute lately. None while the "
+        "search was away or behind, and for members of a part of the tenant.",
+    )
     created_by = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

@@ -43,6 +43,29 @@ class Cohort(PublicIdModel):
         return self.name
 
 
+class CohortSize(models.Model):
+    """How many devices a cohort had at one time; a gap where nobody could know."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    cohort = models.ForeignKey(
+        Cohort, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    at = models.DateTimeField()
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cohort", "at"], name="fleet_cohort_size_once_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.size} at {self.at:%F %T}"
+
+
 class Snapshot(PublicIdModel):
     """The exact devices of a cohort at one time, with a hash as proof."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from fleet.models import Cohort
+from fleet.models import Cohort, CohortSize
 from registry.choices import Role
 from state.models import Presence
 from tests.console.conftest import Fleet
@@ -174,3 +177,25 @@ def test_snapshots_of_a_cohort_are_taken_and_compared(acme: Fleet) -> None:
     assert "1 left, 1 joined, 2 stayed" in page.content.decode()
     assert str(ids[1]) in shown
     assert acme.client(Role.VIEWER).post(path).status_code == 403
+
+
+def test_the_size_over_time_is_a_chart_with_a_table_and_gaps(acme: Fleet) -> None:
+    row = make_cohort(acme)
+    now = timezone.now()
+    for hours, size in ((6, 4), (5, 5), (1, 7)):
+        CohortSize.objects.create(
+            tenant=acme.tenant, cohort=row, at=now - timedelta(hours=hours), size=size
+        )
+    client = acme.client()
+
+    page = client.get(f"/cohorts/{row.public_id}/", {"window": "24h"})
+    other = client.get(f"/cohorts/{row.public_id}/", {"window": "nonsense"})
+
+    points = page.context["chart"]["points"]
+    assert [point["size"] for point in points] == [4, 5, 7]
+    # Old sizes are an hour apart, so the line breaks before the last one only.
+    apart = [b["at"] - a["at"] for a, b in itertools.pairwise(points)]
+    holds = [timedelta(seconds=point["step"]) for point in points[:2]]
+    assert [gap > hold for gap, hold in zip(apart, holds, strict=True)] == [False, True]
+    assert "latest 7 devices, between 4 and 7" in page.content.decode()
+    assert other.context["chart"]["label"] == "7 days"

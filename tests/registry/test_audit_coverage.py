@@ -44,6 +44,7 @@ MACHINES = {
     "commands_idempotencykey",
     "commands_outcometotell",
     "commands_retaineddesired",
+    "fleet_cohortsize",
     "fleet_indexstate",
     "fleet_outbox",
 }

@@ -1,4 +1,4 @@
-// Charts of a device's metrics, drawn from the tables below them.
+// Charts of metrics and sizes, drawn from the tables below them.
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 
 const HEIGHT = 170;
@@ -21,7 +21,7 @@ const withOpacity = (text, share) => text.replace(/^rgba?\(([^)]+?)(,[^,]+)?\)$/
 
 /** The rows of the table as columns; a missing bucket breaks the line. */
 const columns = (figure) => {
-  const step = Number(figure.dataset.step);
+  let step = Number(figure.dataset.step);
   const [at, mean, low, high] = [[], [], [], []];
   for (const { dataset } of figure.querySelectorAll("tbody tr")) {
     const time = Number(dataset.at);
@@ -30,9 +30,11 @@ const columns = (figure) => {
       for (const values of [mean, low, high]) values.push(null);
     }
     at.push(time);
+    // A row may say by itself how long its value holds.
+    if (dataset.step) step = Number(dataset.step);
     mean.push(Number(dataset.mean));
-    low.push(Number(dataset.min));
-    high.push(Number(dataset.max));
+    low.push(Number(dataset.min ?? dataset.mean));
+    high.push(Number(dataset.max ?? dataset.mean));
   }
   return [at, mean, high, low];
 };
@@ -50,6 +52,13 @@ const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" }
 const moment = (seconds) => new Date(seconds * 1000);
 const rounded = (value) => (value == null ? "–" : `${Math.round(value * 100) / 100}`);
 
+/** Counts have one line, whole numbers, and none below zero. */
+const countRange = (chart, low, high) => {
+  const [from, to] = yRange(chart, low, high);
+  return [Math.max(0, from), Math.max(1, to)];
+};
+const WHOLE = [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5, 6].map((e) => n * 10 ** e)).sort((a, b) => a - b);
+
 const draw = (figure) => {
   const box = figure.querySelector(".plot");
   if (!box) return;
@@ -62,21 +71,21 @@ const draw = (figure) => {
   const [from, to] = [figure.dataset.from, figure.dataset.to].map(Number);
   const times = (_, splits) => splits.map((at) => (to - from > DAY ? date : clock).format(moment(at)));
   const isSparse = data[0].length < 3;
+  const counted = figure.dataset.label;
   drawn.set(box, new uPlot({
     width: Math.max(240, box.clientWidth),
     height: HEIGHT,
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { range: [from, to] }, y: { range: yRange } },
+    scales: { x: { range: [from, to] }, y: { range: counted ? countRange : yRange } },
     series: [
       { label: "at", value: (_, at) => (at == null ? "–" : `${date.format(moment(at))} ${clock.format(moment(at))}`) },
-      { label: "mean", stroke: accent, width: 2, value: (_, v) => rounded(v), points: isSparse ? { show: true } : { size: 4 } },
-      { label: "highest", ...edge },
-      { label: "lowest", ...edge },
+      { label: counted ?? "mean", stroke: accent, width: 2, value: (_, v) => rounded(v), points: isSparse ? { show: true } : { size: 4 } },
+      ...(counted ? [] : [{ label: "highest", ...edge }, { label: "lowest", ...edge }]),
     ],
-    bands: [{ series: [2, 3], fill: withOpacity(accent, 0.16) }],
-    axes: [{ ...axis, values: times }, { ...axis, size: 52 }],
-  }, data, box));
+    bands: counted ? [] : [{ series: [2, 3], fill: withOpacity(accent, 0.16) }],
+    axes: [{ ...axis, values: times }, { ...axis, size: 52, ...(counted && { incrs: WHOLE }) }],
+  }, counted ? data.slice(0, 2) : data, box));
 };
 
 const drawAll = () => {
