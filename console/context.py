@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # URL name (also the icon), label, prefixes of the paths that belong to the entry
 PAGES = (
+    ("queue", "Queue", ("/queue/",)),
     ("fleet", "Fleet", ("/fleet/", "/devices/")),
     ("cohorts", "Cohorts", ("/cohorts/",)),
     ("jobs", "Jobs", ("/jobs/",)),

@@ -19,6 +19,7 @@ from console.views import (
     maintenance,
     members,
     platform,
+    queue,
     rules,
     wizard,
 )
@@ -28,6 +29,8 @@ app_name = "console"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:fleet"), name="home"),
     path("fleet/", fleet.fleet, name="fleet"),
+    path("queue/", queue.queue, name="queue"),
+    path("queue/<uuid:item_id>/<slug:action>/", queue.act, name="queue-act"),
     path("find/", fleet.find, name="find"),
     path("trust/", platform.status, name="platform-status"),
     path("devices/<str:uid>/", device.device, name="device"),
@@ -54,6 +57,7 @@ urlpatterns = [
         cohort_snapshots.snapshots,
         name="cohort-snapshots",
     ),
+    path("cohorts/<uuid:cohort_id>/calls/", queue.cohort_calls, name="cohort-calls"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", wizard.new_job, name="new-job"),
     path("jobs/<uuid:job_id>/", jobs.job, name="job"),

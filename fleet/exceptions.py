@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from fleet.models import CohortCall
 
 
 class QueryError(BadInput):
@@ -54,6 +57,26 @@ class NoSuchCohort(NotFound):
 
 class NoSuchSnapshot(NotFound):
     """The caller sees no snapshot with this id."""
+
+
+class NoSuchCall(NotFound):
+    """The caller sees no call of a cohort with this id."""
+
+
+class CallTaken(Conflict):
+    """Somebody was first: the call is theirs, or closed; says which."""
+
+    def __init__(self, call: CohortCall) -> None:
+        who = call.assignee.get_username() if call.assignee else None
+        if call.closed_at is not None:
+            detail = "It is closed."
+        else:
+            detail = f"{who} has claimed it." if who else "Nobody has claimed it."
+        super().__init__(
+            detail,
+            assignee=who,
+            closed_at=call.closed_at and call.closed_at.isoformat(),
+        )
 
 
 class TargetMoved(Conflict):

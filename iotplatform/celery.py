@@ -100,6 +100,11 @@ app.conf.beat_schedule = {
         "last_run_at": AT_START,
         "options": {"expires": 3_600},
     },
+    "fleet.watch_cohorts": {
+        "task": "fleet.watch_cohorts",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
     "fleet.record_sizes": {
         "task": "fleet.record_sizes",
         "schedule": every(60),

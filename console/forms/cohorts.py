@@ -6,14 +6,18 @@ from typing import Any
 
 from django import forms
 
-from fleet.services.cohorts import LONGEST_DESCRIPTION, LONGEST_NAME
+from fleet.services.cohorts import (
+    LARGEST_NUMBER,
+    LONGEST_DESCRIPTION,
+    LONGEST_NAME,
+)
 from iotplatform.common.problems import BadInput
 
 FIELD_OF = {"query": "q"}  # what the services call it → what pages call it
 
 
 class CohortForm(forms.Form):
-    """Name, query, owner and description; the service checks what they say."""
+    """What people change of a cohort; the service checks what it says."""
 
     name = forms.CharField(label="Name", max_length=LONGEST_NAME)
     owner = forms.CharField(
@@ -28,12 +32,25 @@ class CohortForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text="The devices that match it now are the cohort.",
     )
+    calls_at = forms.IntegerField(
+        label="Call when the size crosses",
+        required=False,
+        min_value=1,
+        max_value=LARGEST_NUMBER,
+        help_text="A number of devices; empty: no call. One item, until it is back.",
+    )
     description = forms.CharField(
         label="Description",
         required=False,
         max_length=LONGEST_DESCRIPTION,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="What it is for, and what to do about its devices.",
+    )
+
+    calls_each = forms.BooleanField(
+        label="Call for each device that enters or leaves",
+        required=False,
+        help_text="A work item for each, grouped in the queue.",
     )
 
     def changes(self) -> dict[str, Any]:

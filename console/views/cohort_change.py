@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -54,10 +54,12 @@ def _cohort(request: ConsoleRequest, cohort_id: UUID) -> Cohort:
     return row
 
 
-def _shown(row: Cohort) -> dict[str, str]:
+def _shown(row: Cohort) -> dict[str, Any]:
     return {
         "name": row.name,
         "q": row.query,
         "owner": row.owner.get_username() if row.owner else "",
         "description": row.description,
+        "calls_at": row.calls_at,
+        "calls_each": row.calls_each,
     }

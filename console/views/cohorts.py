@@ -20,6 +20,7 @@ from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
+from fleet.selectors.calls import list_open_calls
 from fleet.selectors.cohorts import get_cohort, list_cohorts, list_snapshots
 from fleet.selectors.search import count, search
 from fleet.selectors.traits import find_traits
@@ -58,6 +59,7 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
         "chart": build_size_chart(
             row, window=request.GET.get("window", ""), now=timezone.now()
         ),
+        "open_calls": list_open_calls(tenants=[row.tenant]).filter(cohort=row).count(),
         "snapshots": _newest_snapshots(row),
     }
     try:

@@ -35,7 +35,9 @@ class CohortForm(forms.ModelForm[Cohort]):
 
     class Meta:
         model = Cohort
-        fields = ("tenant", "name", "query", "description")
+        fields = (
+            *("tenant", "name", "query", "description", "calls_at", "calls_each"),
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -87,6 +89,8 @@ class CohortAdmin(OfTenants, ServiceAdmin[Cohort]):
             "name": obj.name,
             "query": obj.query,
             "description": obj.description,
+            "calls_at": obj.calls_at,
+            "calls_each": obj.calls_each,
             "owner": form.cleaned_data.get("owned_by") or None,
         }
         if change:

@@ -12,7 +12,7 @@ from commands.api.serializers.commands import ObjectField
 from fleet.fields import Kind
 from fleet.models import Cohort, Snapshot
 from fleet.selectors.suggestions import OptionKind
-from fleet.services.cohorts import LONGEST_DESCRIPTION
+from fleet.services.cohorts import LARGEST_NUMBER, LONGEST_DESCRIPTION
 from fleet.services.targets import MOST_DEVICES
 from iotplatform.common.flags import FlagField
 from iotplatform.common.serializers import StrictSerializer
@@ -149,6 +149,12 @@ class CohortSerializer(Plain):
     query = serializers.CharField()
     owner = serializers.SerializerMethodField()
     description = serializers.CharField()
+    calls_at = serializers.IntegerField(
+        allow_null=True, help_text="A work item is opened when the size crosses it."
+    )
+    calls_each = serializers.BooleanField(
+        help_text="Whether each device that enters or leaves is a work item."
+    )
     sizes = SizeSerializer(
         many=True,
         help_text="Of the last week: one an hour, one a minute lately. None while the "
@@ -181,6 +187,10 @@ class CohortRequestSerializer(StrictSerializer):
     description = serializers.CharField(
         max_length=LONGEST_DESCRIPTION, allow_blank=True, required=False
     )
+    calls_at = serializers.IntegerField(
+        min_value=1, max_value=LARGEST_NUMBER, allow_null=True, required=False
+    )
+    calls_each = FlagField(required=False)
 
 
 class CohortChangeSerializer(StrictSerializer):
@@ -194,6 +204,10 @@ class CohortChangeSerializer(StrictSerializer):
     description = serializers.CharField(
         max_length=LONGEST_DESCRIPTION, allow_blank=True, required=False
     )
+    calls_at = serializers.IntegerField(
+        min_value=1, max_value=LARGEST_NUMBER, allow_null=True, required=False
+    )
+    calls_each = FlagField(required=False)
 
 
 class SnapshotSerializer(Plain):

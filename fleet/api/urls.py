@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from fleet.api import cohorts, jobs, past, search, snapshots, suggest
+from fleet.api import (
+    cohorts,
+    jobs,
+    past,
+    search,
+    snapshots,
+    suggest,
+    work_items,
+)
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
@@ -23,5 +31,10 @@ urlpatterns = [
         "snapshots/<str:snapshot_id>/difference/",
         snapshots.SnapshotDifferenceView.as_view(),
     ),
+    path("work-items/", work_items.WorkItemListView.as_view()),
+    path("work-items/<str:item_id>/", work_items.WorkItemView.as_view()),
+    path("work-items/<str:item_id>/claim/", work_items.WorkItemClaimView.as_view()),
+    path("work-items/<str:item_id>/release/", work_items.WorkItemReleaseView.as_view()),
+    path("work-items/<str:item_id>/close/", work_items.WorkItemCloseView.as_view()),
     path("jobs/", jobs.JobListView.as_view()),
 ]

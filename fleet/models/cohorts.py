@@ -22,6 +22,9 @@ class Cohort(PublicIdModel):
         blank=True,
         related_name="+",
     )
+    # A call is work for a person: the size crosses a number, a device comes or goes.
+    calls_at = models.PositiveIntegerField(null=True, blank=True)
+    calls_each = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils import timezone
 from fleet.exceptions import QueryError
 from fleet.models import Cohort, Snapshot, SnapshotMember
 from fleet.selectors.search import list_members, validate_query
+from fleet.services.cohort_watch import restart_watch
 from fleet.services.targets import hash_of
 from iotplatform.common import bulk_sql
 from iotplatform.common.problems import BadInput, NotFound
@@ -18,6 +20,23 @@ from registry.models import Tenant, User
 from registry.selectors.people import find_person
 
 LONGEST_NAME, LONGEST_DESCRIPTION = 200, 2_000
+LARGEST_NUMBER = 10_000_000  # devices; no tenant has as many
+
+
+class CohortDetails(TypedDict, total=False):
+    """What a cohort may have besides name and query."""
+
+    owner: str | None  # a user name; None: as it is
+    description: str
+    calls_at: int | None  # None: no number calls
+    calls_each: bool
+
+
+class CohortChanges(CohortDetails, total=False):
+    """What may change of a cohort; what is left out stays."""
+
+    name: str
+    query: str
 
 
 def save_cohort(
@@ -26,59 +45,67 @@ def save_cohort(
     name: str,
     query: str,
     actor: User | None,
-    owner: str | None = None,
-    description: str = "",
+    **details: Unpack[CohortDetails],
 ) -> Cohort:
     """Save a query under a name; it is the actor's unless ``owner`` names another.
 
     Raises QueryError (the query is not valid) and BadInput (the name is empty, too long
-    or in use, the description is too long, nobody of the tenant is called ``owner``).
+    or in use, the description is too long, the number is none, nobody of the tenant is
+    called ``owner``).
     """
-    name = _checked_name(name)
-    _check_query(query, tenant)
-    row = Cohort(
-        tenant=tenant,
-        name=name,
-        query=query,
-        created_by=actor,
-        owner=actor if owner is None else _owner(tenant, owner),
-        description=_checked_description(description),
-    )
-    with _name_free():
-        row.save(force_insert=True)
+    row = Cohort(tenant=tenant, created_by=actor, owner=actor)
+    with transaction.atomic():
+        _apply(row, {"name": name, "query": query, **details})
     return row
 
 
 @transaction.atomic
-def edit_cohort(
-    *,
-    cohort: Cohort,
-    name: str | None = None,
-    query: str | None = None,
-    owner: str | None = None,
-    description: str | None = None,
-) -> Cohort:
-    """Change what is given; raises what ``save_cohort`` raises."""
+def edit_cohort(*, cohort: Cohort, **changes: Unpack[CohortChanges]) -> Cohort:
+    """Change what is given; raises what ``save_cohort`` raises.
+
+    A changed query, and a call that is switched on, begin with what is so now: only
+    what happens afterwards calls.
+    """
     rows = Cohort.objects.select_related("tenant", "owner", "created_by")
     row = rows.select_for_update(no_key=True, of=("self",)).get(pk=cohort.pk)
-    if name is not None:
-        row.name = _checked_name(name)
-    if query is not None:
-        _check_query(query, row.tenant)
-        row.query = query
-    # The owner may have left since; only another one is looked up.
-    if owner is not None and owner != (row.owner and row.owner.get_username()):
-        row.owner = _owner(row.tenant, owner)
-    if description is not None:
-        row.description = _checked_description(description)
-    with _name_free():
-        row.save()
+    _apply(row, changes)
     return row
 
 
+@transaction.atomic
 def delete_cohort(*, cohort: Cohort) -> None:
-    """Delete the saved query; its snapshots stay."""
+    """Delete the saved query with its calls; its snapshots stay."""
+    # First the row that a look at the cohort locks first, too.
+    list(Cohort.objects.filter(pk=cohort.pk).select_for_update().values_list("pk"))
     cohort.delete()
+
+
+def _apply(row: Cohort, changes: CohortChanges) -> None:
+    before = (row.query, row.calls_each, row.calls_at)
+    if "name" in changes:
+        row.name = _checked_name(changes["name"])
+    if "query" in changes:
+        _check_query(changes["query"], row.tenant)
+        row.query = changes["query"]
+    owner = changes.get("owner")
+    # The owner may have left since; only another one is looked up.
+    if owner is not None and owner != (row.owner and row.owner.get_username()):
+        row.owner = _owner(row.tenant, owner)
+    if "description" in changes:
+        row.description = _checked_description(changes["description"])
+    if "calls_at" in changes:
+        row.calls_at = _checked_number(changes["calls_at"])
+    row.calls_each = changes.get("calls_each", row.calls_each)
+    with _name_free():
+        row.save()
+    query, each, number = before
+    is_another = query != row.query
+    members, size = (
+        is_another or each != row.calls_each,
+        is_another or number != row.calls_at,
+    )
+    if (members or size) and (each or row.calls_each or number or row.calls_at):
+        restart_watch(row, members=members, number=size)
 
 
 INSERT_MEMBERS = f"""
@@ -128,6 +155,12 @@ def _checked_description(text: str) -> str:
     if len(text) > LONGEST_DESCRIPTION or "\0" in text:
         raise BadInput(description=f"At most {LONGEST_DESCRIPTION} characters.")
     return text
+
+
+def _checked_number(number: int | None) -> int | None:
+    if number is not None and not 1 <= number <= LARGEST_NUMBER:
+        raise BadInput(calls_at=f"1 to {LARGEST_NUMBER:,}, or null.")
+    return number
 
 
 def _owner(tenant: Tenant, username: str) -> User:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-from fleet.models import Cohort
+from fleet.models import Cohort, CohortWatch
 from registry.models import (
     Batch,
     Credential,
@@ -31,7 +31,7 @@ from tests.isolation.walk import everything_of
 # Rows of the whole tenant: both our places share them.
 SHARED = (
     *(Product, HardwareRevision, Batch, AlarmRule, Cohort, DeviceImport),
-    *(FirmwareRelease, FirmwareProduct, FirmwareHardware),
+    *(FirmwareRelease, FirmwareProduct, FirmwareHardware, CohortWatch),
 )
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from rest_framework.test import APIClient
 
+from fleet.services.cohort_watch import watch_cohorts_across_tenants
 from registry.choices import Role, TokenScope
 from registry.models import Device, Tenant
 from registry.services.tokens import create_token
@@ -125,7 +126,7 @@ WITH_SECRETS = ("dev-1", "dev-2", "hub-2")
 DEVICE_API = "/device/v1/"
 # Fields that are files.
 UPLOADS = {"firmware-releases": ["file"]}
-# Collections without a list: their objects come from an action on another one.
+# Objects that come from an action on another one.
 MADE_FROM = {"snapshots": ("cohorts", "snapshot")}
 
 
@@ -203,10 +204,19 @@ def build_world(drain: Callable[[], object]) -> World:
         world.secrets[uid] = made["secret"]
     _send_device_messages(world)
     drain()
+    _let_a_cohort_call(world, drain)
     for collection, (parent, action) in MADE_FROM.items():
         first = world.list(parent)[0]["id"]
         world.objects[collection] = [world.post(f"{parent}/{first}/{action}", {})]
     return world
+
+
+def _let_a_cohort_call(world: World, drain: Callable[[], object]) -> None:
+    """Let a device enter a cohort that calls for each."""
+    world.post("cohorts", {"name": "Loud", "query": "tag:loud", "calls_each": True})
+    world.client().patch(f"{API}devices/dev-1/", {"tags": ["loud"]}, format="json")
+    drain()
+    assert watch_cohorts_across_tenants() == 1
 
 
 def _key(tenant: Tenant, role: str, *scopes: str) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from commands.models import Job
 from console.urls import urlpatterns
-from fleet.models import Cohort
+from fleet.models import Cohort, CohortCall
 from registry.choices import Role
 from state.models import Alarm
 from tests.console.conftest import Fleet
@@ -50,6 +50,10 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
     return {
         "uid": device.uid,
         "cohort_id": cohort.public_id,
+        "item_id": CohortCall.objects.create(
+            **{"tenant": fleet.tenant, "cohort": cohort, "kind": "reached"},
+            opened_at=timezone.now(),
+        ).public_id,
         "job_id": job.public_id,
         "command_id": fleet.command(device).public_id,
         "alarm_id": alarm.public_id,
@@ -127,6 +131,8 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
         "cohort-change": {"name": "mine", "q": "*"},
         "cohort-delete": {},
         "cohort-snapshots": {},
+        "cohort-calls": {"action": "close"},
+        "queue-act": {},
         "new-job": {"q": "*", "step": "command"},
         "job-act": {},
         "command-act": {},

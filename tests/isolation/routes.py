@@ -71,8 +71,8 @@ TABLE: dict[Kind, str] = {
         api/v1/alarm-rules/try/ api/v1/dead-letters/ api/v1/dead-letters/replay/
         api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
         api/v1/fleet/fields/ api/v1/fleet/traits/ api/v1/fleet/changes/
-        api/v1/fleet/suggest/ api/v1/snapshots/
-        api/v1/cohorts/ api/v1/jobs/
+        api/v1/fleet/suggest/ api/v1/snapshots/ queue/
+        api/v1/work-items/ api/v1/cohorts/ api/v1/jobs/
         / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
         alarms/rules/new/ maintenance/ audit/ keys/
         dead-letters/ dead-letters/replay/
@@ -101,6 +101,9 @@ TABLE: dict[Kind, str] = {
         api/v1/jobs/<job_id>/retry/ api/v1/jobs/<job_id>/cancel/
         api/v1/cohorts/<cohort_id>/ api/v1/cohorts/<cohort_id>/snapshot/
         api/v1/snapshots/<snapshot_id>/ api/v1/snapshots/<snapshot_id>/members/
+        api/v1/work-items/<item_id>/ api/v1/work-items/<item_id>/claim/
+        api/v1/work-items/<item_id>/release/ api/v1/work-items/<item_id>/close/
+        queue/<item_id>/<action>/ cohorts/<cohort_id>/calls/
         api/v1/snapshots/<snapshot_id>/difference/ cohorts/<cohort_id>/snapshots/
         devices/<uid>/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
         devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
@@ -132,6 +135,7 @@ MODEL_OF = {
     "command_id": "commands.Command",
     "job_id": "commands.Job",
     "cohort_id": "fleet.Cohort",
+    "item_id": "fleet.CohortCall",
     "letter_id": "state.DeadLetter",
     "snapshot_id": "fleet.Snapshot",
 }
@@ -179,7 +183,8 @@ def path_to(route: str, rows: Rows) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name == "action":
-            return "delete" if "rules/" in route else "cancel"
+            actions = {"rules/": "delete", "queue/": "close"}
+            return next((a for part, a in actions.items() if part in route), "cancel")
         if name == "slug":
             collection = route[: match.start()].rstrip("/").split("/")[-1]
             return str(_row(rows, MODEL_OF_SLUG[collection]).slug)

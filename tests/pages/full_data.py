@@ -7,6 +7,10 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from fleet.choices import CallKind
+from fleet.models import Cohort, CohortCall, CohortSize, Snapshot
+from fleet.services.cohorts import take_snapshot
+from registry.choices import Role
 from registry.models import Site
 from tests.console.conftest import Fleet
 from tests.factories import BatchFactory, HardwareRevisionFactory, SpaceFactory
@@ -17,7 +21,47 @@ QUERY = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
 # A search whose matches have a likely cause and shared traits.
 TROUBLED = f"?q={quote(QUERY)}"
 DEVICES = 8
+HOUR = timedelta(hours=1)
 MESSAGE = "The temperature is above the limit since the door was opened. " * 3
+
+
+NAME = "Cold stores of East China that keep disconnecting since the new firmware"
+
+
+def add_full_cohort(fleet: Fleet) -> Cohort:
+    """Add a cohort with all that its pages can show."""
+    now = timezone.now()
+    tenant = fleet.tenant
+    owner = fleet.person(Role.OPERATOR)
+    row: Cohort = Cohort.objects.create(
+        **{"tenant": tenant, "name": NAME, "query": QUERY, "owner": owner},
+        **{"description": MESSAGE, "calls_at": 12_000, "calls_each": True},
+    )
+    CohortSize.objects.bulk_create(
+        CohortSize(
+            tenant=tenant, cohort=row, size=11_900 + 7 * hour, at=now - hour * HOUR
+        )
+        for hour in (*range(40), *range(60, 160))
+    )
+    for number in range(2):
+        taken = take_snapshot(cohort=row, actor=owner)
+        Snapshot.objects.filter(pk=taken.pk).update(taken_at=now - (1 - number) * HOUR)
+    devices = fleet.devices[-DEVICES:]
+    CohortCall.objects.bulk_create(
+        CohortCall(
+            **{"tenant": tenant, "cohort": row, "device": device, "uid": device.uid},
+            kind=CallKind.LEFT if number % 3 == 0 else CallKind.ENTERED,
+            opened_at=now - number * HOUR,
+            assignee=owner if number % 2 else None,
+            closed_at=None if number % 4 else now,
+        )
+        for number, device in enumerate(devices)
+    )
+    CohortCall.objects.create(
+        **{"tenant": tenant, "cohort": row, "kind": CallKind.REACHED},
+        **{"number": 12_000, "size": 12_173, "opened_at": now - HOUR, "back_at": now},
+    )
+    return row
 
 
 def add_full_data(fleet: Fleet, site: Site) -> None:

@@ -31,7 +31,7 @@ NO_PAGES = set(
     commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
     alarms/rules/<rule_id>/<action>/ maintenance/<window_id>/end/
     members/<membership_id>/change/ members/<membership_id>/remove/
-    cohorts/<cohort_id>/delete/
+    cohorts/<cohort_id>/delete/ queue/<item_id>/<action>/
     keys/<key_id>/revoke/ dead-letters/replay/ accounts/2fa/recovery-codes/download/
     accounts/oidc/callback/ healthz readyz metrics favicon.ico device/
     admin/jsi18n/ admin/autocomplete/ admin/<url> admin/logout/

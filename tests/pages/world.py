@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from commands.models import Command, Job
+from fleet.models import Cohort
 from fleet.services.indexing import Indexer
 from registry.models import Device, Tenant, User
 from registry.services.tokens import create_token
@@ -36,7 +37,7 @@ from tests.console.jobs import launch
 from tests.factories import ProductFactory, SiteFactory, TenantFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_presence, make_risk, make_twin
 from tests.isolation.rows import Rows
-from tests.pages.full_data import add_full_data
+from tests.pages.full_data import add_full_cohort, add_full_data
 from tests.state.test_alarm_rules import rule_for
 
 PASSWORD = "a-password-of-the-walk"
@@ -115,6 +116,7 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
     add_full_data(fleet, site)
     job = launch(fleet, "*")
     return {
+        Cohort: add_full_cohort(fleet),
         Device: device,
         Job: job,
         Command: fleet.command(device),

@@ -44,7 +44,9 @@ MACHINES = {
     "commands_idempotencykey",
     "commands_outcometotell",
     "commands_retaineddesired",
+    "fleet_cohortmember",
     "fleet_cohortsize",
+    "fleet_cohortwatch",
     "fleet_indexstate",
     "fleet_outbox",
 }
