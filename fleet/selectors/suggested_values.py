@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fleet.backends.tantivy_search import Search
+from fleet.backends.engine import Search
 from fleet.exceptions import QueryError
 from fleet.fields import BY_NAME, FIELDS, PATTERNED, FieldRef, Kind
 from fleet.folding import fold

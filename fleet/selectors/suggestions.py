@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleet.backends.tantivy_index import IndexFault
+from fleet.backends.engine import IndexFault
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.fields import FIELDS, RANGED, FieldRef, Kind
 from fleet.folding import fold
