@@ -82,10 +82,10 @@ def queue(request: ConsoleRequest) -> HttpResponse:
 @page
 def act(request: ConsoleRequest, item_id: UUID, action: str) -> HttpResponse:
     """Claim, release or close one item; somebody else may have been first."""
-    if action not in ACTIONS:
-        raise Http404(f"There is no action {action}.")
     call = get_call(tenants=request.scope.all_tenants, public_id=item_id)
     request.scope.require(Right.OPERATE, call.tenant_id)
+    if action not in ACTIONS:
+        raise Http404(f"There is no action {action}.")
     try:
         ACTIONS[action](call, by=request.user)
     except CallTaken as error:

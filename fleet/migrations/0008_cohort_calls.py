@@ -81,10 +81,10 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("reached", "reached its number"),
-                            ("fell", "fell below its number"),
                             ("entered", "a device entered"),
                             ("left", "a device left"),
+                            ("reached", "reached its number"),
+                            ("fell", "fell below its number"),
                         ],
                         max_length=8,
                     ),

@@ -24,7 +24,7 @@ from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id_text
 
 # A run ends after so long, and the next one begins with the cohorts that waited.
-RUN_SECONDS = 20.0
+RUN_SECONDS = 10.0
 # How long a person's change waits until the index has what was changed before it.
 FIRST_LOOK_SECONDS = 3.0
 POLL_SECONDS = 0.1

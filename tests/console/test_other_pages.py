@@ -257,6 +257,7 @@ def test_error_pages_keep_the_frame_for_signed_in_people(
         ("/jobs/", 14),
         ("/alarms/", 12),
         ("/cohorts/", 14),
+        ("/queue/", 12),
     ],
 )
 def test_more_rows_of_a_list_need_no_more_queries(
