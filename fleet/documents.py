@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from django.db import connection
 
 from fleet.backends.documents import FleetDocument, Scalar
+from state.judgment.risk import HEARTBEAT_REASONS
 
 # Failure rate and last acknowledgement are computed from this many of a device's newest
 # commands. So the rate falls when the device recovers, and old commands cost nothing.
@@ -30,7 +31,18 @@ SELECT
     p.attributes_schema, p.metrics, p.reported_keys,
     pr.connectivity, pr.cause, pr.since, pr.activity_bucket, pr.disconnects_72h,
     tw.firmware, tw.config_version, tw.reported, tw.delta <> '{}' AS drift,
-    ts.indexed, rk.score AS risk,
+    ts.indexed, rk.score AS risk, CASE WHEN rk.device_id IS NOT NULL THEN (
+        SELECT coalesce(sum((reason ->> 'points')::int), 0)
+        FROM jsonb_array_elements(rk.reasons) reason
+        WHERE reason ->> 'name' = ANY(%(heartbeat)s)
+    ) END AS heartbeat_risk,
+    EXISTS (
+        SELECT FROM state_maintenanceplace
+        WHERE is_in_force AND device_id = d.id AND tenant_id = d.tenant_id
+    ) OR EXISTS (
+        SELECT FROM state_maintenanceplace
+        WHERE is_in_force AND site_id = d.site_id AND tenant_id = d.tenant_id
+    ) AS in_maintenance,
     jsonb_path_query_array(rk.reasons, '$[*].name') AS risk_reasons, a.*, o.*, c.*
 FROM registry_device d
 JOIN registry_tenant t ON t.id = d.tenant_id
@@ -91,7 +103,12 @@ def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
     """Return the documents of these devices; a deleted device has none."""
     with connection.cursor() as cursor:
         cursor.execute(
-            DOCUMENTS_SQL, {"ids": list(device_ids), "recent": RECENT_COMMANDS}
+            DOCUMENTS_SQL,
+            {
+                "ids": list(device_ids),
+                "recent": RECENT_COMMANDS,
+                "heartbeat": list(HEARTBEAT_REASONS),
+            },
         )
         names = [column.name for column in cursor.description or ()]
         return [_document(_decoded(names, row)) for row in cursor]
@@ -132,8 +149,9 @@ PLAIN = (
     "uid", "name", "serial", "tenant", "project", "site", "region", "product", "model",
     "hardware_revision", "batch", "kind", "gateway", "adapter", "lifecycle", "tags",
     "firmware", "config_version",
-    "since", "disconnects_72h", "risk", "alarms", "alarms_info", "alarms_warning",
-    "alarms_critical", "last_alarm", "last_alarm_at", "pending_commands",
+    "in_maintenance", "since", "disconnects_72h", "heartbeat_risk", "risk",
+    "alarms", "alarms_info", "alarms_warning", "alarms_critical",
+    "last_alarm", "last_alarm_at", "pending_commands",
     "oldest_unacked_at", "last_ack_at", "last_command", "last_command_status",
     "last_command_failure_class",
 )  # fmt: skip

@@ -16,7 +16,7 @@ JUDGED = {
     **dict.fromkeys(
         ("connectivity", "cause", "since", "disconnects_72h"), CONNECTIVITY_RULE
     ),
-    **dict.fromkeys(("risk", "risk_reasons"), RISK_RULE),
+    **dict.fromkeys(("risk", "risk_reasons", "heartbeat_risk"), RISK_RULE),
     "drift": DELTA_RULE,
 }
 # The device itself reports these.

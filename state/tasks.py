@@ -20,7 +20,10 @@ from state.services.alarms.held_back import (
     restart_future_holds_across_tenants,
 )
 from state.services.dead_letters import trim_dead_letters_across_tenants
-from state.services.maintenance import forget_windows_across_tenants
+from state.services.maintenance import (
+    forget_windows_across_tenants,
+    settle_places_across_tenants,
+)
 from state.services.presence.adapter_liveness import forget_old_spans
 from state.services.presence.sweep import (
     sweep_across_tenants,
@@ -42,6 +45,7 @@ def sweep() -> int:
     total = sweep_across_tenants(now=now)
     if wake_children_across_tenants(now=now):  # of gateways that this run changed
         total += sweep_across_tenants(now=now)
+    settle_places_across_tenants(now=now)
     raise_held_back_across_tenants(now=now)
     settle_across_tenants(now=now)
     return total

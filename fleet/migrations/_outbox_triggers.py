@@ -8,7 +8,7 @@ path: a role that may write a device need not be able to write the outbox.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OUTBOX = "INSERT INTO fleet_outbox (device_id, at) SELECT DISTINCT"
 
@@ -23,6 +23,7 @@ class Watched:
     changed: str  # what tells that a row n differs from its old row o in a document
     # A new row concerns devices at once; a new site has none yet.
     inserts: bool = True
+    counts: str = ""  # which of the inserted and deleted rows are in a document
     join: str = ""  # what `changed` needs besides the rows
 
     def create(self) -> str:
@@ -38,8 +39,16 @@ class Watched:
             )
         ]
         if self.inserts:
-            parts.append(self._trigger("insert", "new_rows", "NEW TABLE AS new_rows"))
-            parts.append(self._trigger("delete", "old_rows", "OLD TABLE AS old_rows"))
+            for event, rows in (("insert", "new"), ("delete", "old")):
+                table = f"{rows}_rows"
+                counted = f"(SELECT * FROM {table} WHERE {self.counts})"
+                parts.append(
+                    self._trigger(
+                        event,
+                        counted if self.counts else table,
+                        f"{rows.upper()} TABLE AS {table}",
+                    )
+                )
         return "\n".join(parts)
 
     def drop(self) -> str:
@@ -205,6 +214,26 @@ PLACES = (
     Watched(
         "registry_batch", "id", devices_by("batch_id"), differs("slug"), inserts=False
     ),
+)
+
+# The points of these reasons add up to the heartbeat risk; an equal score may hide that
+# they moved.
+HEARTBEAT_POINTS = (
+    'jsonb_path_query_array({row}.reasons, \'$[*] ? (@.name == "flapping"'
+    ' || @.name == "offline" || @.name == "stale").points\')'
+)
+HEARTBEAT_RISK = replace(
+    RISK,
+    changed=f"{RISK.changed} OR {HEARTBEAT_POINTS.format(row='n')}"
+    f" <> {HEARTBEAT_POINTS.format(row='o')}",
+)
+MAINTENANCE = Watched(
+    "state_maintenanceplace",
+    "id",
+    "SELECT c.device_id FROM {c} WHERE c.device_id IS NOT NULL UNION"
+    " SELECT d.id FROM {c} JOIN registry_device d ON d.site_id = c.site_id",
+    differs("is_in_force"),
+    counts="is_in_force",
 )
 
 CREATE = "\n".join(watched.create() for watched in WATCHED)

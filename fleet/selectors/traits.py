@@ -44,6 +44,7 @@ OWN = frozenset({"uid", "serial"})
 SYMPTOMS = frozenset(
     {
         *("connectivity", "cause", "drift", "disconnects_72h", "risk", "risk_reasons"),
+        "heartbeat_risk",
         *("alarms", "alarms_info", "alarms_warning", "alarms_critical", "last_alarm"),
         *("pending_commands", "command_failure_rate", "last_command"),
         *("last_command_status", "last_command_failure_class"),

@@ -33,6 +33,8 @@ WEIGHTS: dict[str, tuple[tuple[float, int], ...]] = {
     # Percent used.
     "battery": ((70, 2), (80, 5), (90, 10)),
 }
+# The reasons that come from heartbeats and how connections ended.
+HEARTBEAT_REASONS = ("flapping", "offline", "stale")
 MOST = {name: steps[-1][1] for name, steps in WEIGHTS.items()}
 
 

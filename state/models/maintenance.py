@@ -73,6 +73,8 @@ class MaintenancePlace(models.Model):
     )
     from_at = models.DateTimeField()
     until = models.DateTimeField()
+    # Set by a trigger when a row is written, and by the sweep when time changes it.
+    is_in_force = models.BooleanField(db_default=False, editable=False)
 
     class Meta:
         constraints = [
@@ -99,6 +101,26 @@ class MaintenancePlace(models.Model):
             models.Index(fields=["device", "until"], name="state_place_device"),
             models.Index(fields=["site", "until"], name="state_place_site"),
             models.Index(fields=["window", "until"], name="state_place_window"),
+            models.Index(
+                fields=["device"],
+                name="state_place_device_in_force",
+                condition=Q(is_in_force=True),
+            ),
+            models.Index(
+                fields=["site"],
+                name="state_place_site_in_force",
+                condition=Q(is_in_force=True),
+            ),
+            models.Index(
+                fields=["until"],
+                name="state_place_ends",
+                condition=Q(is_in_force=True),
+            ),
+            models.Index(
+                fields=["until"],
+                name="state_place_begins",
+                condition=Q(is_in_force=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 
 from iotplatform.common import bulk_sql
+from iotplatform.common.batches import until_drained
 from iotplatform.common.ids import new_public_id
 from state.exceptions import WindowNotFound, WindowRefused
 from state.models import MaintenancePlace, MaintenanceWindow
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # As long as the change logs that the windows explain.
 KEPT = timedelta(days=400)
 FORGOTTEN_AT_ONCE = 1_000
+SETTLED_AT_ONCE = 1_000
 
 # One window per tenant and origin, however often devices join and leave it.
 _OPEN = f"""
@@ -75,6 +78,20 @@ _HELD_AT_WINDOW = """
 """
 _FORGET_PLACES = "DELETE FROM state_maintenanceplace WHERE window_id = ANY(%s)"
 _FORGET = "DELETE FROM state_maintenancewindow WHERE id = ANY(%s)"
+# Begun or ended since the last look; also after the clock was set back.
+_SETTLE = """
+    UPDATE state_maintenanceplace SET is_in_force = (from_at <= %s AND until > %s)
+    WHERE id IN (
+        SELECT p.id FROM state_maintenanceplace p WHERE p.id IN (
+            SELECT id FROM state_maintenanceplace
+            WHERE is_in_force AND (until <= %s OR from_at > %s)
+            UNION ALL
+            SELECT id FROM state_maintenanceplace
+            WHERE NOT is_in_force AND until > %s AND from_at <= %s
+        )
+        ORDER BY p.id LIMIT %s FOR UPDATE SKIP LOCKED
+    )
+"""
 _OLD = """
     SELECT id FROM state_maintenancewindow WHERE until < %s
     ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED
@@ -209,6 +226,15 @@ def end_for_devices(
         bulk_sql.run(_FOLLOW, [sorted({row[0] for row in ended})])
         bulk_sql.run(_LOOK_AGAIN, [sorted(row[1] for row in ended)])
     return len(ended)
+
+
+def settle_places_across_tenants(*, now: datetime) -> int:
+    """Mark the places whose work began or ended by time; return how many.
+
+    Places that another sweep or a person has locked are left to the next second.
+    """
+    step = partial(bulk_sql.run, _SETTLE, [*[now] * 6, SETTLED_AT_ONCE])
+    return until_drained(step, batch=SETTLED_AT_ONCE)
 
 
 @transaction.atomic

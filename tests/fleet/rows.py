@@ -14,6 +14,8 @@ from state.models import (
     Alarm,
     AlarmChange,
     DeadLetter,
+    MaintenancePlace,
+    MaintenanceWindow,
     Presence,
     Risk,
     TelemetrySummary,
@@ -52,6 +54,24 @@ def make_risk(device: Device, score: int, **points: int) -> Risk:
         score=score,
         reasons=reasons,
         at=timezone.now(),
+    )
+
+
+def make_maintenance(
+    device: Device, *, begins: float, ends: float, at_site: bool = False
+) -> MaintenancePlace:
+    """Announce maintenance of a device or its site; the times in hours from now."""
+    now = timezone.now()
+    span = {
+        "from_at": now + timedelta(hours=begins),
+        "until": now + timedelta(hours=ends),
+    }
+    window = MaintenanceWindow.objects.create(
+        tenant=device.tenant, reason="work", **span
+    )
+    where = {"site": device.site} if at_site else {"device": device}
+    return MaintenancePlace.objects.create(
+        tenant=device.tenant, window=window, **where, **span
     )
 
 

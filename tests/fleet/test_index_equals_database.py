@@ -15,10 +15,13 @@ from commands.models import Command
 from fleet.services.index_check import verify_index
 from fleet.services.indexing import Indexer
 from registry.models import Device, Product, Site, Space
-from state.models import Alarm, Presence
+from state.models import Alarm, MaintenancePlace, Presence
+from state.services.maintenance import settle_places_across_tenants
 from state.services.presence.sweep import sweep_across_tenants
+from state.services.rescoring import rescore_across_tenants
 from tests.commands.units import Unit, ask, deliver, sweep
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, SpaceFactory
+from tests.fleet.rows import make_maintenance
 
 Chance = random.Random
 
@@ -66,6 +69,29 @@ def time_passed(chance: Chance) -> None:
     sweep(later)
 
 
+def maintenance_is_announced(chance: Chance) -> None:
+    """People announce, change, end and withdraw maintenance, and its time comes."""
+    device = Device.objects.get(pk=some_id(chance))
+    begins = chance.randrange(-2, 3)
+    acts: list[Callable[[], object]] = [
+        lambda: make_maintenance(
+            device,
+            begins=begins,
+            ends=begins + chance.randrange(1, 4),
+            at_site=chance.random() < 0.3,
+        ),
+        lambda: MaintenancePlace.objects.update(
+            until=timezone.now() + timedelta(hours=9)
+        ),
+        lambda: MaintenancePlace.objects.all().delete(),
+        lambda: settle_places_across_tenants(
+            now=timezone.now() + timedelta(hours=chance.randrange(4))
+        ),
+        lambda: rescore_across_tenants(now=timezone.now()),
+    ]
+    chance.choice(acts)()
+
+
 def writes_without_services(chance: Chance) -> None:
     """Something writes without a service: a bulk update, raw SQL."""
     word = f"w{chance.randrange(9)}"
@@ -75,7 +101,9 @@ def writes_without_services(chance: Chance) -> None:
             tags=[word], attributes={"rev": word}, lifecycle="in_repair"
         ),
         lambda: Site.objects.filter(pk=some_id(chance, Site)).update(region=word),
-        lambda: Site.objects.filter(pk=some_id(chance, Site)).update(slug=word + "-s"),
+        lambda: Site.objects.filter(pk=some_id(chance, Site)).update(
+            slug=f"{word}-{chance.random()}"
+        ),
         lambda: device_moves_to_space(chance),
         lambda: space_changes(chance, word),
         lambda: Product.objects.update(name=word, reported_keys=["modem.fw"]),
@@ -123,6 +151,7 @@ def raw(statement: str, *values: str) -> None:
 ACTS: list[Callable[[Chance], None]] = [
     *([device_sends] * 6),
     *([person_commands] * 3),
+    *([maintenance_is_announced] * 3),
     time_passed,
     *([writes_without_services] * 3),
 ]

@@ -26,6 +26,7 @@ from tests.fleet.rows import (
     find,
     make_alarm,
     make_command,
+    make_maintenance,
     make_presence,
     make_risk,
     make_telemetry,
@@ -78,6 +79,7 @@ def test_a_document_has_the_values_of_registry_state_and_commands(
     make_risk(device, 35, alarms=20, flapping=15)
     make_alarm(device, code="hot", severity="critical")
     make_alarm(device, code="wet", severity="info", state="cleared")
+    make_maintenance(device, begins=-1, ends=1, at_site=True)
     make_command(device, status="failed", ended_at=now, failure_class="rejected")
     make_command(device, status="sent", sent_at=now - timedelta(days=2))
 
@@ -104,10 +106,13 @@ def test_a_document_has_the_values_of_registry_state_and_commands(
         "command_failure_rate": 1.0,
         "last_command_status": "sent",
         "risk": 35,
+        "heartbeat_risk": 15,
+        "in_maintenance": True,
         "risk_reasons": ["alarms", "flapping"],
     }
     assert {name: document[name] for name in expected} == expected
     query = "connectivity:online AND oldest_unacked_at:<now-1d AND alarms_critical:>0"
+    query += " AND heartbeat_risk:15 AND in_maintenance:true"
     query += " AND risk:>=35 AND risk_reasons:flapping AND NOT risk_reasons:battery"
     assert uids_of(device.tenant, query) == ["whole"]
 

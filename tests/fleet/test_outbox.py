@@ -16,7 +16,15 @@ from fleet.models import Outbox
 from fleet.selectors.lag import index_lag_seconds
 from fleet.services.indexing import Indexer
 from registry.models import Batch, Device, HardwareRevision, Product, Site, Space
-from state.models import Alarm, Presence, Risk, TelemetrySummary, Twin
+from state.models import (
+    Alarm,
+    MaintenancePlace,
+    Presence,
+    Risk,
+    TelemetrySummary,
+    Twin,
+)
+from state.services.maintenance import settle_places_across_tenants
 from tests.factories import (
     BatchFactory,
     DeviceFactory,
@@ -29,6 +37,7 @@ from tests.fleet.rows import (
     find,
     make_alarm,
     make_command,
+    make_maintenance,
     make_presence,
     make_risk,
     make_telemetry,
@@ -63,7 +72,8 @@ def full_device() -> Device:
     make_twin(device, reported={"modem": {"fw": "1"}, "uptime": 5})
     make_telemetry(device, temperature=20.0)
     make_alarm(device)
-    make_risk(device, 5, alarms=5)
+    make_risk(device, 25, alarms=20, flapping=5)
+    make_maintenance(device, begins=1, ends=2)
     make_command(device)
     return device
 
@@ -82,6 +92,21 @@ def space(slug: str) -> QuerySet[Space]:
 def move(slug: str, parent: str | None) -> None:
     """Move a space without its service."""
     space(slug).update(parent=space(parent).get() if parent else None)
+
+
+def risk_points(**points: int) -> None:
+    """Give the reasons of all risks these points."""
+    reasons = [{"name": n, "points": p, "text": n} for n, p in points.items()]
+    Risk.objects.update(reasons=reasons)
+
+
+def maintain(begins: float, *, at_site: bool) -> None:
+    make_maintenance(Device.objects.get(), begins=begins, ends=3, at_site=at_site)
+
+
+def settle_maintenance(hours: float) -> None:
+    """Let the sweep see a later time."""
+    settle_places_across_tenants(now=timezone.now() + timedelta(hours=hours))
 
 
 HOUR_AGO = timezone.now() - timedelta(hours=1)
@@ -150,9 +175,30 @@ WRITES: list[tuple[str, Callable[[], Any], bool]] = [
     ),
     (
         "the text of a risk's reason",
-        lambda: Risk.objects.update(reasons=[{"name": "alarms", "text": "more"}]),
+        lambda: Risk.objects.update(
+            reasons=[
+                {"name": "alarms", "points": 20, "text": "more"},
+                {"name": "flapping", "points": 5, "text": "more"},
+            ]
+        ),
         False,
     ),
+    (
+        "points that moved within a risk",
+        lambda: risk_points(alarms=10, flapping=15),
+        True,
+    ),
+    ("maintenance announced", lambda: maintain(1, at_site=False), False),
+    ("maintenance of the device", lambda: maintain(-1, at_site=False), True),
+    ("maintenance of the site", lambda: maintain(-1, at_site=True), True),
+    (
+        "maintenance moved to now",
+        lambda: MaintenancePlace.objects.update(from_at=HOUR_AGO),
+        True,
+    ),
+    ("maintenance that begins by the clock", lambda: settle_maintenance(1.5), True),
+    ("time before maintenance", lambda: settle_maintenance(0.5), False),
+    ("maintenance withdrawn", lambda: MaintenancePlace.objects.all().delete(), False),
     ("an alarm's end", lambda: Alarm.objects.update(state="cleared"), True),
     ("an alarm's repeat", lambda: Alarm.objects.update(count=9), False),
     ("an alarm's removal", lambda: Alarm.objects.all().delete(), True),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from registry.models import Device, Membership, MembershipLimit
+from registry.models import AuditEntry, Device, Membership, MembershipLimit
 from state.models import Alarm, HeldAlarm, MaintenancePlace, MaintenanceWindow
 from state.services.alarms.held_back import raise_held_back_across_tenants
 from state.services.maintenance import (
@@ -18,6 +18,7 @@ from state.services.maintenance import (
     end_window,
     forget_windows_across_tenants,
     open_for_devices,
+    settle_places_across_tenants,
 )
 from tests.factories import DeviceFactory, SiteFactory
 from tests.state.scene import announce, say, t
@@ -295,6 +296,34 @@ def test_devices_of_a_job_join_and_leave_one_window() -> None:
     assert (one.from_at, one.until) == (t(0), t(6))
     ends = MaintenancePlace.objects.order_by("device").values_list("until", flat=True)
     assert list(ends) == [t(2), t(6)]
+
+
+def test_a_place_is_in_force_from_its_begin_to_its_end_by_the_clock() -> None:
+    device, now = DeviceFactory.create(), timezone.now()
+    begin, end = now + timedelta(hours=1), now + timedelta(hours=2)
+    open_for_devices([device.pk], from_at=begin, until=end, reason="filters")
+
+    seen = []
+    for minutes in (30, 90, 91, 150):
+        moved = settle_places_across_tenants(now=now + timedelta(minutes=minutes))
+        seen.append((moved, MaintenancePlace.objects.get().is_in_force))
+
+    assert seen == [(0, False), (1, True), (0, True), (1, False)]
+    # Time is no person, so the audit log has nothing to say of it.
+    logged = AuditEntry.objects.filter(kind="maintenance_place")
+    assert not logged.filter(action="changed").exists()
+
+
+def test_work_that_begins_or_ends_now_is_in_force_or_not_at_once() -> None:
+    device, now = DeviceFactory.create(), timezone.now()
+    begin, end = now - timedelta(hours=1), now + timedelta(hours=1)
+
+    open_for_devices([device.pk], from_at=begin, until=end, reason="filters")
+    begun = MaintenancePlace.objects.get().is_in_force
+    end_for_devices([device.pk], reason="filters", at=now)
+
+    assert begun
+    assert not MaintenancePlace.objects.get().is_in_force
 
 
 def test_windows_that_ended_long_ago_are_deleted() -> None:
