@@ -148,7 +148,8 @@ DEVICE_MQTT_URL = env.str(
 # How many long polls of devices may wait in one web process: each uses a thread, and
 # the console needs threads too.
 DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)
-# The same for requests of scripts that wait for the end of a command or job.
+# The same for requests of scripts that wait: for the end of a command or job, and (as
+# many again) for the index.
 API_WAITS = env.int("API_WAITS", default=4)
 
 CACHES = {

@@ -20,16 +20,25 @@ from fleet.provenance import how_known
 from fleet.selectors.as_of import search_as_of
 from fleet.selectors.search import DEFAULT_LIMIT, search
 from fleet.selectors.traits import Trait, find_traits
+from fleet.selectors.wait_indexed import wait_until_indexed
+from iotplatform.common.flags import read_flag
 from iotplatform.common.pagination import read_limit
 from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.base import TenantScopedMixin
 
+QUERY = OpenApiParameter("q", str, required=True, description="The query; * finds all.")
+WAIT_INDEXED = OpenApiParameter(
+    "wait_indexed",
+    bool,
+    description="First wait, up to 10 s, until earlier changes are in the index.",
+)
 PARAMETERS = [
-    OpenApiParameter("q", str, required=True, description="The query; * finds all."),
+    QUERY,
     OpenApiParameter("sort", str, description="`field` or `-field`; default `uid`."),
     OpenApiParameter("cursor", str, description="From `next` of the previous page."),
     OpenApiParameter("limit", int, description="1 to 1,000; default 100."),
     OpenApiParameter("facets", str, description="Fields to count, comma-separated."),
+    WAIT_INDEXED,
 ]
 
 
@@ -52,10 +61,13 @@ class FleetSearchView(TenantScopedMixin):
             "limit": read_limit(params, default=DEFAULT_LIMIT),
             "facets": [name for name in params.get("facets", "").split(",") if name],
         }
+        waits = read_flag(params, "wait_indexed")
         if "as_of" in params:
             [at] = read_moments(request, "as_of")
             found = search_as_of(at=at, **asked)
         else:
+            if waits:
+                wait_until_indexed()
             found = search(**asked)
         url = request.build_absolute_uri()
         cursor = found.next_cursor
@@ -75,7 +87,7 @@ class FleetTraitsView(TenantScopedMixin):
 
     @extend_schema(
         operation_id="fleet_traits",
-        parameters=PARAMETERS[:1],
+        parameters=[QUERY],
         responses=TraitListSerializer,
     )
     def get(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from fleet.api import (
     cohorts,
+    export,
     jobs,
     past,
     search,
@@ -16,6 +17,7 @@ urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
     path("fleet/changes/", past.FleetChangesView.as_view()),
     path("fleet/traits/", search.FleetTraitsView.as_view()),
+    path("fleet/export/", export.FleetExportView.as_view()),
     path("fleet/suggest/", suggest.FleetSuggestView.as_view()),
     path("fleet/fields/", search.FleetFieldsView.as_view()),
     path("cohorts/", cohorts.CohortListView.as_view()),

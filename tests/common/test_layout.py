@@ -35,6 +35,7 @@ OWN_FILES = {
     },
     "fleet": {
         "documents",  # a device's document for the index
+        "file_responses",  # answers that hand out files
         "fields",  # the searchable fields
         "folding",  # of texts before they are compared
         "normal_forms",  # what every index keeps of a value

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fleet.backends import generations
+from fleet.backends.tantivy_index import Writer
 from fleet.services.indexing import Indexer
 
 
@@ -25,3 +27,14 @@ def indexer(index_dir: Path, db: None) -> Iterator[Indexer]:
     indexer.open()
     yield indexer
     indexer.close()
+
+
+@pytest.fixture
+def writer(index_dir: Path) -> Iterator[Writer]:
+    """The writer of an index that is searched already."""
+    generation = generations.new_generation(index_dir)
+    writer = Writer(index_dir, generation, create=True)
+    writer.commit()
+    generations.swap_to(index_dir, generation)
+    yield writer
+    writer.close()
