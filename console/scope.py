@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.functional import cached_property
 from django.views.decorators.vary import vary_on_headers
 
@@ -90,7 +90,7 @@ class ConsoleRequest(HttpRequest):
 class View(Protocol):
     def __call__(
         self, request: ConsoleRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponse: ...
+    ) -> HttpResponseBase: ...
 
 
 def scope_of(request: HttpRequest) -> ConsoleScope:

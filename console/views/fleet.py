@@ -6,20 +6,30 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from console.presenters.diagnosis import diagnosis_of_set
+from console.presenters.fleet_columns import (
+    export_links,
+    sort_choices,
+    sorted_by,
+    sorted_value,
+    table_columns,
+)
 from console.presenters.query_hints import find_query, has_bare_word, value_hints
 from console.presenters.search_results import attribute_fields, device_rows, fleet_url
 from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
+from fleet.file_responses import export_response, read_format
 from fleet.query.clauses import Clause, field_clause, join_clauses, split_query
 from fleet.query.source import written_end
+from fleet.selectors.exports import open_export
 from fleet.selectors.search import SearchResult, search
-from fleet.selectors.traits import find_traits
-from iotplatform.common.problems import NotFound
+from fleet.selectors.suggestions import Suggestions, suggest
+from fleet.selectors.traits import find_traits, value_text
+from iotplatform.common.problems import BadInput, NotFound
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 
@@ -38,17 +48,9 @@ FACETS = {
     "hardware_revision": "Hardware revision",
     "batch": "Batch",
     "lifecycle": "Lifecycle",
+    "in_maintenance": "In maintenance",
 }
 SHOWN_VALUES = 8
-COLUMNS = (
-    ("uid", "Device", False),
-    ("site", "Site", False),
-    ("firmware", "Firmware", False),
-    ("connectivity", "Condition", False),
-    ("disconnects_72h", "Disc. 72 h", True),
-    ("risk", "Risk", True),
-    ("last_command", "Last command", False),
-)
 EXAMPLES = (
     'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5',
     "connectivity:offline AND lifecycle:active",
@@ -97,6 +99,34 @@ def find(request: ConsoleRequest) -> HttpResponseRedirect:
     return redirect(fleet_url(q=q))
 
 
+@page
+def export(request: ConsoleRequest) -> HttpResponseBase:
+    """Stream the devices that match as a file; the page explains a wrong query."""
+    q, fields = request.GET.get("q", "*"), request.GET.get("fields", "")
+    try:
+        name = read_format(request.GET.get("format"))
+        found = open_export(
+            tenants=request.scope.tenants,
+            q=q,
+            fields=fields.split(",") if fields else [],
+        )
+    except (BadInput, IndexUnavailable):
+        return redirect(fleet_url(q=q))
+    return export_response(found, name)
+
+
+@page
+def completions(request: ConsoleRequest) -> HttpResponse:
+    """Draw what may be typed at a position of the query; nothing without an index."""
+    q, at = request.GET.get("q", ""), request.GET.get("at", "")
+    place = int(at) if at.isascii() and at.isdigit() and len(at) < 6 else len(q)
+    try:
+        found = suggest(tenants=request.scope.tenants, q=q, at=min(place, len(q)))
+    except IndexUnavailable:
+        found = Suggestions(0, 0, [])
+    return render(request, "console/fleet/_completions.html", {"found": found})
+
+
 def _found(
     request: ConsoleRequest, *, q: str, sort: str, cursor: str | None
 ) -> dict[str, Any]:
@@ -116,7 +146,10 @@ def _found(
     shared = find_traits(tenants=tenants, q=q)
     conditions = split_query(q)
     rows = device_rows(result, names_tenant=len(tenants) > 1)
+    for row, document in zip(rows, result.results, strict=True):
+        row["sorted_value"] = sorted_value(document, sort)
     shows_risk = any(row["risk"] is not None for row in rows)
+    columns = table_columns(q, sort, shows_risk=shows_risk)
     writable = [
         tenant for tenant in tenants if request.scope.may(Right.OPERATE, tenant.pk)
     ]
@@ -126,7 +159,13 @@ def _found(
         "fleet_total": shared.fleet_total,
         "rows": rows,
         "shows_risk": shows_risk,
-        "columns": _columns(q, sort, shows_risk=shows_risk),
+        "columns": columns,
+        "sorted_by": sorted_by(sort),
+        "sorted_is_number": columns[-1]["is_number"],
+        "order": sort_choices(q, sort),
+        "exports": export_links(
+            q, sort, shows_risk=shows_risk, names_tenant=len(tenants) > 1
+        ),
         "facets": [
             _facet(name, label, result, conditions, sort)
             for name, label in (FACETS | attributes).items()
@@ -164,25 +203,6 @@ def _hints(
     ]
 
 
-def _columns(q: str, sort: str, *, shows_risk: bool) -> list[dict[str, Any]]:
-    """Column heads: a click sorts, numbers descending; a second click reverses."""
-    columns = []
-    for field, label, is_number in COLUMNS:
-        if field == "risk" and not shows_risk:
-            continue
-        first, second = (f"-{field}", field) if is_number else (field, f"-{field}")
-        columns.append(
-            {
-                "label": label,
-                "is_number": is_number,
-                "url": fleet_url(q=q, sort=second if sort == first else first),
-                "arrow": {field: "▴", f"-{field}": "▾"}.get(sort, ""),
-                "aria_sort": {field: "ascending", f"-{field}": "descending"}.get(sort),
-            }
-        )
-    return columns
-
-
 def _facet(
     name: str,
     label: str,
@@ -193,14 +213,15 @@ def _facet(
     counted = [row for row in result.facets.get(name, []) if row["value"] != ""]
     values = []
     for row in counted[:SHOWN_VALUES]:
-        extra = field_clause(name, str(row["value"]))
+        text = value_text(row["value"])
+        extra = field_clause(name, text)
         is_on = extra in conditions
         changed = [clause for clause in conditions if clause != extra]
         if not is_on:
             changed.append(extra)
         values.append(
             {
-                "text": str(row["value"]),
+                "text": text,
                 "count": row["count"],
                 "width": f"{100 * row['count'] / max(result.total, 1):.1f}%",
                 "url": fleet_url(q=join_clauses(changed), sort=sort),

@@ -176,6 +176,8 @@ def test_no_page_needs_an_inline_script_or_style(acme: Fleet) -> None:
 
     for pattern in urlpatterns:
         answer = client.get(address(pattern, **ours))
+        if answer.streaming:
+            continue  # a file, no page
         text = answer.content.decode()
         assert " style=" not in text, pattern.name
         assert "<style" not in text, pattern.name

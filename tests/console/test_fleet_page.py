@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from django.test import Client
 from registry.choices import Role
 from tests.console.conftest import Fleet
 from tests.factories import MembershipFactory, UserFactory
-from tests.fleet.rows import make_presence, make_twin
+from tests.fleet.rows import make_presence, make_telemetry, make_twin
 
 pytestmark = pytest.mark.django_db
 
@@ -149,6 +150,68 @@ def test_a_column_head_sorts_and_the_url_keeps_the_order(acme: Fleet) -> None:
     assert sorted_page.context["sort"] == "-disconnects_72h"
     assert sorted_page.context["rows"][-1]["uid"] == "mu-0"
     assert 'aria-sort="descending"' in sorted_page.content.decode()
+
+
+def test_any_field_with_one_value_sorts_and_is_shown(acme: Fleet) -> None:
+    make_telemetry(acme.devices[1], battery=15)
+    acme.settle()
+    client = acme.client()
+    order = open_fleet(client, "*").context["order"]["options"]
+    [battery] = [row["value"] for row in order if row["label"] == "Battery"]
+
+    page = open_fleet(client, "*", sort=battery)
+    reverse = client.get(page.context["order"]["reverse_url"])
+    by_time = open_fleet(client, "*", sort="-since")
+
+    assert {row["value"] for row in order} >= {
+        "uid",
+        "name",
+        "-since",
+        "in_maintenance",
+    }
+    assert not {row["label"] for row in order} & {"Tags", "Attr"}
+    assert page.context["columns"][-1]["label"] == "Battery"
+    assert page.context["rows"][0]["uid"] == "sh-1"
+    assert [row["sorted_value"] for row in page.context["rows"]] == ["15", "", "", ""]
+    assert (battery, reverse.context["sort"]) == ("-battery", "battery")
+    assert by_time.status_code == 200
+    assert by_time.context["rows"][0]["sorted_value"]
+
+
+def test_the_matches_are_exported_with_the_columns_that_are_shown(acme: Fleet) -> None:
+    client = acme.client(Role.VIEWER)
+    page = open_fleet(client, "site:shanghai-01", sort="-battery")
+    shown, every, objects = (row["url"] for row in page.context["exports"])
+
+    def read(url: str) -> bytes:
+        answer: Any = client.get(url)
+        return b"".join(answer.streaming_content)
+
+    lines = [read(url) for url in (shown, every)]
+    rows = [json.loads(line) for line in read(objects).splitlines()]
+
+    head = b"uid,site,firmware,connectivity,cause,since,disconnects_72h,battery"
+    assert lines[0].splitlines()[0] == head
+    assert [len(text.splitlines()) for text in lines] == [4, 4]
+    assert rows[0]["uid"] == "sh-0"
+    wrong = client.get("/fleet/export/", {"q": "regin:x"}, follow=True)
+    assert wrong.status_code == 400  # the page, which says what is wrong
+    assert "There is no field" in wrong.content.decode()
+
+
+def test_the_query_is_completed_within_the_chosen_tenants(
+    acme: Fleet, globex: Fleet
+) -> None:
+    client = acme.client()
+
+    found = client.get("/fleet/completions/", {"q": "site:", "at": "5"})
+    odd = client.get("/fleet/completions/", {"q": "😀 AND sit", "at": "99999999"})
+
+    text = found.content.decode()
+    assert 'data-text="shanghai-01" data-kind="value"' in text
+    assert "3 devices" in text
+    assert globex.devices[0].site.slug not in text
+    assert 'data-from="6"' in odd.content.decode()
 
 
 def test_the_second_page_continues_the_first_by_cursor(

@@ -35,7 +35,7 @@ def pages_of(fleet: Fleet, client: Client) -> dict[str, str]:
     for pattern in urlpatterns:
         path = address(pattern, **objects)
         answer = client.get(path)
-        if answer.status_code == 200:
+        if answer.status_code == 200 and not answer.streaming:  # no file
             found[path] = unescape(answer.content.decode())
     return found
 

@@ -73,6 +73,7 @@ ALSO_ASKED = {
     "api/v1/fleet/search/": [f"q=*&limit=1&facets={names}" for names in FACETS],
     "api/v1/fleet/suggest/": ["q=attr.", "q=site:", "q=* OR tags:"],
     "api/v1/fleet/export/": ["q=*", "q=*&format=ndjson", "q=*&fields=attr.{key}"],
+    "fleet/export/": ["q=*&fields=uid,attr"],
     "api/v1/devices/export/": ["format=csv", "format=ndjson"],
     "api/v1/devices/<uid>/telemetry/": ["metric={key}"],
     "api/v1/devices/<uid>/timeline/": ["before=2099-01-01T00:00:00Z"],

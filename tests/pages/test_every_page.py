@@ -25,8 +25,10 @@ pytestmark = pytest.mark.browser
 # Routes without a page: polls, actions and downloads. Other tests cover them.
 NO_PAGES = set(
     """
-    trust/ find/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
-    devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
+    trust/ find/ fleet/completions/ fleet/export/ devices/<uid>/now/
+    devices/<uid>/story/ devices/<uid>/course/ devices/<uid>/feedback/
+    devices/<uid>/lifecycle/
+    devices/<uid>/commands/
     jobs/<job_id>/progress/ jobs/<job_id>/<action>/ commands/<command_id>/now/
     commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
     alarms/rules/<rule_id>/<action>/ maintenance/<window_id>/end/
@@ -52,7 +54,7 @@ ARGUMENTS: dict[str, Callable[[World], str]] = {
     "admin/registry/user/<id>/password/": lambda world: str(world.superuser.pk),
 }
 QUERIES = {
-    "fleet/": ["", "?q=tag:x", TROUBLED],
+    "fleet/": ["", "?q=tag:x", TROUBLED, "?q=*&sort=-since"],
     "jobs/new/": ["?q=*"],
 }
 

@@ -20,6 +20,7 @@ from playwright.async_api import (
 
 from iotplatform.local.setup.test_packages import find_browser
 from tests.conftest import CHROMIUM_OPTIONS
+from tests.pages.completions import completion_faults, open_completions
 from tests.pages.widths import too_wide
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ document.addEventListener('securitypolicyviolation', (event) => console.error(
 TWO_FRAMES = (
     "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
 )
+COMPLETED = "/fleet/"  # also checked with its completions open
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OVERFLOW = """() => document.scrollingElement.scrollWidth
     - document.scrollingElement.clientWidth"""
@@ -118,9 +120,13 @@ async def _walk_pages(
                 await tab.open(base + path)
                 if (beyond := await tab.page.evaluate(OVERFLOW)) > 0:
                     tab.faults.append(f"{beyond} px beyond {look.width}")
+                if path == COMPLETED:
+                    await open_completions(tab.page)
                 if not path.startswith(("/admin/", "/api/")):
                     tab.faults += await _barriers(tab.page)
                     tab.faults += await too_wide(tab.page) if look.is_light else []
+                if path == COMPLETED:
+                    tab.faults += await completion_faults(tab.page)
             except Exception as error:
                 tab.faults.append(str(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     """More of a risk, and triggers on the places of maintenance."""
 
     dependencies = [
-        ("fleet", "0005_spaces_and_batches"),
+        ("fleet", "0008_cohort_calls"),
         ("state", "0019_maintenance_in_force"),
     ]
     operations = [
