@@ -102,7 +102,7 @@ def test_a_missing_index_is_not_called_an_invalid_query(
     page = client.get(f"/cohorts/{good.public_id}/")
     listed = client.get("/cohorts/").content.decode()
     # The way to a job says the same, and leads back to the cohort.
-    wizard = client.get("/jobs/new/", {"cohort": good.public_id}, follow=True)
+    wizard = client.get("/jobs/new/", {"cohort": str(good.public_id)}, follow=True)
     search = client.get("/fleet/", {"q": SHARED})
 
     assert "is not valid" in invalid

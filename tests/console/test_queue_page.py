@@ -41,7 +41,7 @@ def lines_of(page: str) -> int:
 def until_of(page: str) -> str:
     """Return the time up to which the page shows calls, as its forms send it."""
     [until] = set(re.findall(r'name="until" value="([^"]+)"', page))
-    return until
+    return str(until)
 
 
 def test_a_flood_of_devices_is_one_line_and_a_number_is_one(

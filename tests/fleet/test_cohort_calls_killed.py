@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from kombu import Connection
 
 from fleet.models import CohortCall
 from fleet.services.cohorts import save_cohort
@@ -70,11 +69,11 @@ class Worker:
 
     def ask(self) -> None:
         """Queue a look, as beat does."""
-        with Connection(self._broker) as broker:
+        with app.connection_for_write(self._broker) as broker:
             app.send_task("fleet.watch_cohorts", connection=broker, expires=5)
 
     def clear(self) -> None:
-        with Connection(self._broker) as broker:
+        with app.connection_for_write(self._broker) as broker:
             broker.default_channel.queue_purge("celery")
 
 
