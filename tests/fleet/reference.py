@@ -108,7 +108,12 @@ def _values(document: FleetDocument, field: FieldRef) -> Iterable[Any]:
         value = (value or {}).get(field.path)
     if value is None or value == "":
         return []
-    return value if isinstance(value, list) else [value]
+    return map(_as_precise_as_an_index, value if isinstance(value, list) else [value])
+
+
+def _as_precise_as_an_index(value: Any) -> Any:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole else value
 
 
 def _exists(document: FleetDocument, field: FieldRef) -> bool:
