@@ -75,6 +75,15 @@ def test_a_search_finds_and_counts_within_the_limit(access: LimitedAccess) -> No
     ]
 
 
+def test_an_export_has_the_devices_within_the_limit(access: LimitedAccess) -> None:
+    path = "/api/v1/fleet/export/?q=*&fields=uid"
+
+    files: list[Any] = [access.limited.get(path), access.whole.get(path)]
+
+    uids = [sorted(b"".join(file.streaming_content).split()[1:]) for file in files]
+    assert uids == [[b"inside"], [b"beyond", b"inside"]]
+
+
 def test_no_query_text_bypasses_the_limit(access: LimitedAccess) -> None:
     for q in ("uid:beyond", "NOT uid:inside", f"site:{access.beyond.site.slug}"):
         assert access.get(f"fleet/search/?q={q}")["total"] == 0
