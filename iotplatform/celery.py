@@ -8,6 +8,7 @@ from time import monotonic
 
 from celery import Celery
 from celery.schedules import schedule
+from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 
@@ -32,10 +33,16 @@ def every(seconds: float) -> schedule:
     return schedule(timedelta(seconds=seconds), nowfun=steady_now)
 
 
+# A long import must not delay a timeout, nor a mail wait for either: a worker process
+# for each queue. One that names no queue serves them all.
+CLOCK, BULK, NOTIFY = "clock", "bulk", "notify"
+app.conf.task_queues = [Queue(name) for name in (CLOCK, BULK, NOTIFY)]  # type: ignore[no-untyped-call]
+app.conf.task_default_queue = CLOCK
+app.conf.task_routes = {"registry.run_imports": {"queue": BULK}}
 # Rare tasks are due at the start. Beat keeps no file of last runs: those times would be
 # from another clock.
 AT_START = STARTED_AT - timedelta(days=1)
-app.conf.beat_scheduler = "celery.beat:Scheduler"
+app.conf.beat_scheduler = "iotplatform.beat:OnlyOneSends"
 # A late task is useless when the next one is due, so each entry expires by then.
 app.conf.beat_schedule = {
     "registry.run_imports": {

@@ -101,8 +101,10 @@ def app_programs(
     ]
     web += ["--threads", str(WEB_THREADS), "--graceful-timeout", "4", "--timeout", "60"]
     web += ["--no-control-socket", "--keep-alive", "5"]
-    worker = [*celery, "worker", "--concurrency", "2", "--hostname", "worker@local"]
-    worker += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+    worker = [*celery, "worker", "--without-gossip", "--without-mingle"]
+    worker += ["--loglevel", "WARNING", "--hostname"]
+    clock = [*worker, "clock@local", "--queues", "clock", "--concurrency", "2"]
+    bulk = [*worker, "bulk@local", "--queues", "bulk,notify", "--concurrency", "1"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/database/process_roles.py
     programs = [
@@ -111,7 +113,8 @@ def app_programs(
         Program("indexer", manage("fleet_indexer")),
         # QUIT stops at once. A warm shutdown sometimes waits forever, and the work of
         # an interrupted task is still in its table.
-        Program("worker", worker, stop_signal="QUIT"),
+        Program("worker", clock, stop_signal="QUIT"),
+        Program("worker-bulk", bulk, stop_signal="QUIT"),
         Program("beat", beat),
     ]
     if files_broker is not None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import time_machine
 from celery.beat import ScheduleEntry, Scheduler
+from django.db import connection
 
+from iotplatform.beat import BEAT_LOCK, SPARE_LOOKS_EVERY, OnlyOneSends
 from iotplatform.celery import app
 from tests.waiting import wait_until
+
+ALL_TASKS = sorted({entry["task"] for entry in app.conf.beat_schedule.values()})
 
 
 class Noting(Scheduler):  # type: ignore[misc]
@@ -49,3 +54,43 @@ def test_rare_tasks_run_at_the_start_and_not_again_when_the_clock_changes() -> N
         wait_until(lambda: beat.sends("state.sweep"), what="a sweep")
 
     assert not {"state.keep_history", "commands.keep_history"} & set(beat.sent)
+
+
+class Spare(OnlyOneSends):
+    """The scheduler of another beat process, but it records what it would send."""
+
+    sent: list[str]
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        self.sent.append(entry.task)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_beat_sends_nothing_until_the_first_is_gone() -> None:
+    spare = Spare(app)
+    spare.sent = []
+    first = psycopg.connect(**connection.get_connection_params())
+    with first:
+        first.execute("SELECT pg_advisory_lock(%s)", [BEAT_LOCK])
+        first.commit()
+
+        assert spare.tick() == SPARE_LOOKS_EVERY
+        assert spare.sent == []
+    first.close()
+
+    def takes_over() -> bool:
+        spare.tick()
+        return "state.sweep" in spare.sent
+
+    wait_until(takes_over, what="the spare's first sweep")
+    spare.close()
+
+
+def test_an_import_has_a_queue_of_its_own() -> None:
+    route = app.amqp.router.route
+
+    queues = {name: route({}, name)["queue"].name for name in ALL_TASKS}
+
+    assert queues == dict.fromkeys(ALL_TASKS, "clock") | {
+        "registry.run_imports": "bulk"
+    }

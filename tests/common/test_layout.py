@@ -67,6 +67,7 @@ PLATFORM_FILES = {
     "admin_site",  # the site of the admin
     "apps",
     "celery",  # the schedule of all periodic tasks
+    "beat",  # the scheduler, of which one sends
     "checks",  # system checks of settings
     "error_pages",  # answers to errors
     "middleware",  # checks of requests that hold for every page
