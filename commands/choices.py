@@ -55,12 +55,22 @@ class OnFailure(models.TextChoices):
     NONE = "none", "nothing"  # ends
 
 
+class Lane(models.IntegerChoices):
+    """Which queued commands are sent first: the lower lane."""
+
+    CONTROL = 0, "control"  # real time, of a person
+    PERSON = 1, "person"  # any other that a person or script asked for
+    RETRY = 2, "retry"  # sent before, without success
+    JOB = 3, "job"  # handed out by a job
+
+
 class WaitsFor(models.TextChoices):
     """What a held command waits for."""
 
     NOTHING = "", "nothing"  # it is not held
     DEVICE = "device", "the device"  # released when the device is online again
     TIME = "time", "a time"  # released at the time that the device deferred it to
+    GATEWAY = "gateway", "its gateway"  # released when there is room behind it
 
 
 class AttemptOutcome(models.TextChoices):

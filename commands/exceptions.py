@@ -1,10 +1,14 @@
 """Refusals of the command plane."""
 
-from iotplatform.common.problems import BadInput, Conflict, NotFound
+from iotplatform.common.problems import BadInput, Conflict, NotFound, TooMany
 
 
 class CommandRefused(Conflict):
     """The device cannot get this command now."""
+
+
+class TooManyPending(TooMany):
+    """The device has as many commands without an end as it may have."""
 
 
 class TransitionRefused(Conflict):

@@ -16,6 +16,9 @@ from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 DAY = 86_400
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
+# So many members of a job may be without an answer: a failure threshold is overshot by
+# no more, and a real-time command has no longer queue in front of it.
+MAX_IN_FLIGHT = 500
 # The database can store earlier ones, but Python cannot read them back.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
@@ -42,6 +45,7 @@ ROLLOUT_SCHEMA: dict[str, Any] = {
         "deadline": {"type": ["string", "null"]},
         "window": {"type": "null"},  # no windows yet
         "offline": {"enum": ["wait", "skip"]},
+        "max_in_flight": {"type": "integer", "minimum": 1, "maximum": 5_000},
     },
     "additionalProperties": False,
 }
@@ -58,6 +62,7 @@ DEFAULTS: dict[str, Any] = {
     "deadline": None,
     "window": None,
     "offline": "wait",
+    "max_in_flight": MAX_IN_FLIGHT,
 }
 
 

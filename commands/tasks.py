@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from celery import shared_task
 from django.utils import timezone
 
 from commands.services import (
+    delivery_minutes,
+    gateway_windows,
     idempotency,
     job_advance,
     outcome_reports,
@@ -28,6 +31,12 @@ def _drain(sweep: Callable[..., int], *, batch: int) -> int:
     )
 
 
+def _release_behind_gateways(*, now: datetime) -> int:
+    return gateway_windows.release_behind_gateways_across_tenants(
+        now=now, limit=sweeps.BATCH
+    )
+
+
 @shared_task(name="commands.look_at_due")
 def process_due() -> int:
     """Apply timeouts, retries, expiry, ended leases and deferrals."""
@@ -36,6 +45,7 @@ def process_due() -> int:
         for sweep in (
             sweeps.process_due_across_tenants,
             sweeps.expire_queued_across_tenants,
+            _release_behind_gateways,
             sweeps.cancel_for_ended_jobs_across_tenants,
         )
     )
@@ -55,6 +65,7 @@ def tidy() -> int:
         for sweep in (
             sweeps.release_waiting_across_tenants,
             sweeps.cancel_for_ended_devices_across_tenants,
+            sweeps.follow_adapters_across_tenants,
             retained_config.mark_retained_to_clear_across_tenants,
         )
     )
@@ -76,8 +87,9 @@ def report_deliveries() -> int:
 
 @shared_task(name="commands.keep_history")
 def keep_partitions() -> int:
-    """Make the next days' partitions, drop the oldest, delete old idempotency keys."""
+    """Make the next days' partitions, drop the oldest, delete old keys and counts."""
     deleted = _drain(
         idempotency.delete_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
     )
+    deleted += delivery_minutes.delete_old_minutes(now=timezone.now())
     return partitions.keep_partitions(now=timezone.now()) + deleted

@@ -8,12 +8,14 @@ from commands.models.commands import (
     OutcomeToTell,
     RetainedDesired,
 )
+from commands.models.deliveries import DeliveryMinute
 from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 
 __all__ = [
     "Attempt",
     "Command",
     "CommandEvent",
+    "DeliveryMinute",
     "FrozenCohort",
     "IdempotencyKey",
     "Job",

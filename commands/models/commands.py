@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from commands.choices import (
     AttemptOutcome,
@@ -10,6 +11,7 @@ from commands.choices import (
     CommandStatus,
     FailureClass,
     KeyKind,
+    Lane,
     WaitsFor,
 )
 from commands.models.jobs import Job
@@ -25,15 +27,25 @@ class Command(PublicIdModel):
     reads and writes: a dispatcher, a sweep and a device's response meet on this row.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
+    # Indexes of their own would repeat the first column of others below.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    device = models.ForeignKey(
+        Device, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     name = models.CharField(max_length=64)
     command_class = models.CharField(max_length=16, choices=CommandClass)
     params = models.JSONField(default=dict, blank=True)
     # Complete: the definition's defaults with the request's own values over them.
     policy = models.JSONField(default=dict)
     job = models.ForeignKey(
-        Job, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Job,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
     )
     # A command that the device ended stays ended: a retry of it is a new command.
     retry_of = models.ForeignKey(
@@ -63,6 +75,21 @@ class Command(PublicIdModel):
     # only once it has ended.
     due_at = models.DateTimeField(null=True, blank=True)
 
+    # The queue in which it waits for an adapter; a sweep follows a device that changes
+    # its adapter.
+    adapter = models.CharField(
+        max_length=16, choices=Adapter, db_default=Adapter.MQTT, default=Adapter.MQTT
+    )
+    lane = models.PositiveSmallIntegerField(
+        choices=Lane, db_default=Lane.PERSON, default=Lane.PERSON
+    )
+    # The job's key, or 0. Row security keeps an index from being searched by such an
+    # expression, so it is a column.
+    job_queue = models.GeneratedField(
+        expression=Coalesce("job", 0, output_field=models.BigIntegerField()),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+    )
     # Its device sleeps since then: neither its expiry nor a timeout draws nearer.
     clock_stopped_at = models.DateTimeField(null=True, blank=True)
 
@@ -101,10 +128,16 @@ class Command(PublicIdModel):
             ),
         ]
         indexes = [
+            # The queues of commands that wait for an adapter, each by due time.
             models.Index(
-                fields=["due_at", "id"],
-                name="commands_to_dispatch",
+                fields=["adapter", "lane", "tenant", "job_queue", "due_at", "id"],
+                name="commands_to_claim",
                 condition=Q(status="queued", claim_token__isnull=True),
+            ),
+            models.Index(
+                fields=["id"],
+                name="commands_behind_gateway",
+                condition=Q(status="held", waits_for="gateway"),
             ),
             models.Index(
                 fields=["due_at", "id"],

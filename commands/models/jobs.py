@@ -53,6 +53,9 @@ class Job(PublicIdModel):
     started_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=24, choices=JobStatus, default=JobStatus.DRAFT)
     status_since = models.DateTimeField()
+    # Since then no clock of its commands runs: it is paused, or it was and they have
+    # not been moved on yet.
+    paused_at = models.DateTimeField(null=True, blank=True)
     # A sentence: why it is stopped or paused; empty otherwise.
     stop_reason = models.TextField(blank=True)
     start_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,8 @@ from django.db import connection
 from django.db.models import Count
 
 from commands.choices import CommandStatus
-from commands.models import Command
+from commands.latency_buckets import BUCKET_SQL, percentile
+from commands.models import Command, DeliveryMinute
 from registry.choices import Adapter
 
 S = CommandStatus
@@ -19,17 +21,25 @@ LATENCY_WINDOW = timedelta(hours=1)
 # day before.
 DELIVERY_WINDOW = timedelta(minutes=15)
 USUAL_WINDOW = timedelta(hours=24)
+MINUTES_KEPT = timedelta(hours=48)
 RECENT_COMMANDS = 20  # the newest of a device: a device that recovers shows it soon
 
-LATENCY = """
-    SELECT adapter,
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
-               ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000
-           )
-    FROM commands_attempt
-    WHERE received_at >= %s AND sent_at IS NOT NULL AND received_at >= sent_at
-    GROUP BY adapter
+_TALLIES = """
+    SELECT adapter, sum(answered + unanswered), sum(unanswered)
+    FROM commands_deliveryminute WHERE minute >= %s GROUP BY adapter
 """
+_COUNTED = """
+    SELECT m.adapter, l.key::int, sum(l.value::int)
+    FROM commands_deliveryminute m CROSS JOIN LATERAL jsonb_each_text(m.latencies) l
+    WHERE m.minute >= %s AND m.minute < %s GROUP BY 1, 2
+"""
+# The answers of the last seconds, which are in no minute yet.
+_UNCOUNTED = f"""
+    SELECT adapter, {BUCKET_SQL}, count(*) FROM commands_attempt
+    WHERE received_at > %s AND received_at >= sent_at GROUP BY 1, 2
+"""
+Histogram = dict[int, int]
+
 # A cancelled or superseded command is no failure.
 OUTCOMES = """
     SELECT d.id, count(*) FILTER (WHERE c.is_counted),
@@ -47,47 +57,19 @@ OUTCOMES = """
     ) c ON true
     GROUP BY d.id
 """
-# An attempt without an answer has no received_at: it is found by its claim.
-DELIVERIES = """
-    SELECT p.adapter, coalesce(lately.tries, 0), coalesce(lately.unanswered, 0),
-        answered.quantiles[1], answered.quantiles[2], usual.p95
-    FROM (SELECT unnest(%(adapters)s::text[]) AS adapter) p
-    LEFT JOIN (
-        SELECT adapter, count(*) AS tries,
-            count(*) FILTER (WHERE
-                outcome IN ('no_ack', 'not_sent', 'lost', 'interrupted'))
-                AS unanswered
-        FROM commands_attempt
-        WHERE claimed_at >= %(since)s AND outcome NOT IN ('claimed', 'sent', 'stopped')
-        GROUP BY adapter
-    ) lately USING (adapter)
-    LEFT JOIN (
-        SELECT adapter, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
-            ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS quantiles
-        FROM commands_attempt
-        WHERE received_at >= %(since)s AND received_at >= sent_at GROUP BY adapter
-    ) answered USING (adapter)
-    LEFT JOIN (
-        SELECT adapter, percentile_cont(0.95) WITHIN GROUP (
-            ORDER BY EXTRACT(EPOCH FROM received_at - sent_at) * 1000) AS p95
-        FROM commands_attempt
-        WHERE received_at >= %(usual_since)s AND received_at < %(since)s
-            AND received_at >= sent_at
-        GROUP BY adapter
-    ) usual USING (adapter)
-    ORDER BY p.adapter
-"""
 
 
 def adapter_latencies(*, now: datetime) -> dict[str, dict[str, float | None]]:
     """Return for each adapter how long sent → received took in the last hour."""
-    with connection.cursor() as cursor:
-        cursor.execute(LATENCY, [now - LATENCY_WINDOW])
-        measured = dict(cursor.fetchall())
+    measured = _histograms(_UNCOUNTED, counted_until(now=now))
+    for adapter, counts in _histograms(_COUNTED, now - LATENCY_WINDOW, now).items():
+        for bucket, attempts in counts.items():
+            own = measured[adapter]
+            own[bucket] = own.get(bucket, 0) + attempts
     return {
         adapter.value: {
-            "latency_p50_ms": _rounded(measured, adapter, 0),
-            "latency_p95_ms": _rounded(measured, adapter, 1),
+            "latency_p50_ms": _rounded(measured[adapter.value], 0.5),
+            "latency_p95_ms": _rounded(measured[adapter.value], 0.95),
         }
         for adapter in Adapter
     }
@@ -114,20 +96,46 @@ def get_command_outcomes(device_ids: Collection[int]) -> list[tuple[Any, ...]]:
 
 
 def get_delivery_stats(*, now: datetime) -> list[tuple[Any, ...]]:
-    """Return (adapter, attempts, unanswered, p50, p95, usual p95) of each adapter."""
-    since = now - DELIVERY_WINDOW
+    """Return (adapter, attempts, unanswered, p50, p95, usual p95) of each adapter.
+
+    An attempt counts in the minute in which it was answered, or given up.
+    """
+    since = (now - DELIVERY_WINDOW).replace(second=0, microsecond=0)
     with connection.cursor() as cursor:
-        cursor.execute(
-            DELIVERIES,
-            {
-                "since": since,
-                "usual_since": since - USUAL_WINDOW,
-                "adapters": [adapter.value for adapter in Adapter],
-            },
+        cursor.execute(_TALLIES, [since])
+        tallies = {adapter: (total, missed) for adapter, total, missed in cursor}
+    lately = _histograms(_COUNTED, since, now)
+    usual = _histograms(_COUNTED, since - USUAL_WINDOW, since)
+    return [
+        (
+            adapter.value,
+            *tallies.get(adapter.value, (0, 0)),
+            percentile(lately[adapter.value], 0.5),
+            percentile(lately[adapter.value], 0.95),
+            percentile(usual[adapter.value], 0.95),
         )
-        return list(cursor.fetchall())
+        for adapter in sorted(Adapter, key=str)
+    ]
 
 
-def _rounded(measured: dict[str, Any], adapter: Adapter, index: int) -> float | None:
-    row = measured.get(adapter.value)
-    return None if row is None else round(float(row[index]), 1)
+def counted_until(*, now: datetime) -> datetime:
+    """Return until when the answers of attempts are counted in minutes."""
+    counted = DeliveryMinute.objects.filter(
+        minute__gte=now - MINUTES_KEPT, counted_until__isnull=False
+    )
+    newest = counted.order_by("-counted_until").values_list("counted_until", flat=True)
+    return newest.first() or now - MINUTES_KEPT
+
+
+def _histograms(statement: str, *params: datetime) -> dict[str, Histogram]:
+    found: dict[str, Histogram] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        for adapter, bucket, attempts in cursor:
+            found[adapter][bucket] = attempts
+    return found
+
+
+def _rounded(counts: Histogram, share: float) -> float | None:
+    found = percentile(counts, share)
+    return None if found is None else round(found, 1)

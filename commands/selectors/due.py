@@ -19,11 +19,18 @@ TAKES_NO_COMMANDS = sorted(set(Lifecycle) - TAKES_COMMANDS)
 IN_QUEUE = Q(status=S.QUEUED, claim_token__isnull=True)
 
 
+def _clock_runs(now: datetime) -> Q:
+    """Return the condition that no pause of its job stops a command's clock."""
+    return Q(job__paused_at__isnull=True) | Q(job__deadline__lte=now)
+
+
 def due_commands(*, now: datetime) -> QuerySet[Command]:
     """Return the commands that are due, except those that only wait for an adapter."""
     # In the index's order: by key, the planner may walk the whole table to find some.
     return Command.objects.filter(
-        ~Q(status=S.QUEUED) | Q(claim_token__isnull=False), due_at__lte=now
+        ~Q(status=S.QUEUED) | Q(claim_token__isnull=False),
+        _clock_runs(now),
+        due_at__lte=now,
     ).order_by("due_at", "pk")
 
 
@@ -45,7 +52,7 @@ def devices_with_due(
 
 def expired_in_queue(*, now: datetime) -> QuerySet[Command]:
     """Return the commands that no adapter claimed before they expired."""
-    queued = Command.objects.filter(IN_QUEUE, expires_at__lte=now)
+    queued = Command.objects.filter(IN_QUEUE, _clock_runs(now), expires_at__lte=now)
     return queued.order_by("expires_at", "pk")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, Q, Value, When
+from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
 
 from commands.choices import CommandStatus, WaitsFor
-from commands.models import Command, JobTarget
+from commands.lifecycle import JOB_FINAL, UNDERWAY
+from commands.models import Command, Job, JobTarget
 
 S = CommandStatus
 PENDING, SKIPPED = "pending", "skipped"
@@ -76,6 +77,23 @@ def tally_jobs(job_ids: Collection[int]) -> dict[int, dict[int | None, Tally]]:
 def has_open_commands(job_id: int) -> bool:
 
     return Command.objects.filter(job_id=job_id, ended_at__isnull=True).exists()
+
+
+def count_unanswered(*, job_id: int) -> int:
+    """Return how many members of a job have a command that is not answered yet."""
+    return _unanswered(Command.objects.filter(job_id=job_id))
+
+
+def count_unanswered_of_tenant(*, tenant_id: int) -> int:
+    """Return how many members of all the tenant's jobs are not answered yet."""
+    jobs = Job.objects.filter(tenant_id=tenant_id).exclude(status__in=JOB_FINAL)
+    ids = list(jobs.values_list("pk", flat=True))
+    return _unanswered(Command.objects.filter(job_id__in=ids))
+
+
+def _unanswered(commands: QuerySet[Command]) -> int:
+    # Held ones wait for their devices, and keep nobody else waiting.
+    return commands.filter(status__in=[S.QUEUED, *sorted(UNDERWAY)]).count()
 
 
 def _tally(

@@ -35,7 +35,7 @@ def cancel_command(
             f"The command is {locked.get_status_display()}: too late to cancel it."
         )
     if was == S.QUEUED:
-        retry_policy.close_attempts([locked], AttemptOutcome.STOPPED)
+        retry_policy.close_attempts([locked], AttemptOutcome.STOPPED, at=moves.now)
     moves.write()
     return locked
 

@@ -20,13 +20,14 @@ from commands.choices import (
     WaitsFor,
 )
 from commands.definitions import DEFINITIONS, Definition
-from commands.exceptions import CommandRefused
+from commands.exceptions import CommandRefused, TooManyPending
 from commands.models import Command, Job
+from commands.selectors.pending import MAX_PENDING, find_full_devices
 from commands.services import retry_policy
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.dispatch import AWAY
 from commands.services.idempotency import claim_key, fingerprint
-from commands.services.transitions import Moves, lock_commands
+from commands.services.transitions import Moves, lane_of, lock_commands
 from commands.validation import checked_definition, complete_policy
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
@@ -57,7 +58,8 @@ def request_command(
     A repeated request with the same key returns the first command. Raises
     IdempotencyKeyReused for the same key with another request; InvalidCommand for an
     unknown name, bad parameters or a bad policy; CommandRefused for a device that takes
-    no commands and for a control command unless the device is online; state's refusal
+    no commands and for a control command unless the device is online; TooManyPending
+    for a device that has too many open commands; state's refusal
     if ``expected_version`` is no longer the desired version.
     """
     definition = checked_definition(name, params)
@@ -75,6 +77,8 @@ def request_command(
     if earlier is not None:
         return Command.objects.get(tenant=device.tenant, public_id=earlier), False
     check_device(device)
+    if find_full_devices([device.pk]):
+        raise TooManyPending(f"{device.uid} has {MAX_PENDING} pending commands.")
     connectivity = deliverability_of([device.pk])[device.pk]
     check_reachable(device, definition, connectivity)
     command = new_command(
@@ -147,6 +151,7 @@ def new_command(
         device=device,
         name=definition.name,
         command_class=definition.command_class,
+        adapter=device.adapter,
         params=params,
         policy=policy,
         job=job,
@@ -172,6 +177,8 @@ def save_new(
 
     ``remarks`` are added to the cause of single commands, by their public id.
     """
+    for command in commands:
+        command.lane = lane_of(command)
     Command.objects.bulk_create(commands)
     for command in commands:
         waits = "; waits for the device" if command.status == S.HELD else ""
@@ -201,7 +208,7 @@ def supersede_configs(
     claimed = [command for command in locked if command.status == S.QUEUED]
     for command in locked:
         moves.move(command, S.SUPERSEDED, cause="a newer configuration was requested")
-    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED)
+    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED, at=moves.now)
 
 
 def withdraw_command(
@@ -220,7 +227,7 @@ def withdraw_command(
         to, failure = S.UNKNOWN, FailureClass.UNKNOWN_OUTCOME
     moves.move(command, to, cause=cause, actor=actor, failure_class=failure)
     if was == S.QUEUED:
-        retry_policy.close_attempts([command], AttemptOutcome.STOPPED)
+        retry_policy.close_attempts([command], AttemptOutcome.STOPPED, at=moves.now)
 
 
 def actor_name(actor: User | None) -> str:

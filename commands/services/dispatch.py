@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 
@@ -23,9 +23,11 @@ from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Attempt, Command
 from commands.services import job_maintenance, retry_policy, verification
+from commands.services.claim_queues import claim_in_turns, claim_of_devices
+from commands.services.gateway_windows import hold_back
 from commands.services.retained_config import remember_retained
 from commands.services.transitions import Moves, lock_claims, seconds
-from registry.choices import TAKES_COMMANDS, Adapter, DeviceKind
+from registry.choices import Adapter, DeviceKind
 from registry.models import Device
 from state.choices import Connectivity
 from state.selectors import ASLEEP, deliverability_of, desired_of
@@ -36,39 +38,7 @@ AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP})
 S = CommandStatus
 # Stopped too: it was cancelled while the adapter published it.
 UNPUBLISHED = (AttemptOutcome.CLAIMED, AttemptOutcome.STOPPED)
-# Only commands of the devices that poll; ended_at lets an index of open commands help.
-OF_DEVICES = "AND c.device_id = ANY(%(devices)s) AND c.ended_at IS NULL"
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
-
-# The claim and its token in one statement: rows that another adapter locks are skipped,
-# and a new token makes every older one worthless. OFFSET 0 and ARRAY() keep the planner
-# on the keys, even while it has no statistics of a table that was just filled.
-CLAIM = """
-    WITH due AS MATERIALIZED (
-        SELECT c.id
-        FROM commands_command c
-        CROSS JOIN LATERAL (
-            SELECT adapter, lifecycle FROM registry_device
-            WHERE id = c.device_id OFFSET 0
-        ) d
-        LEFT JOIN LATERAL (
-            SELECT status FROM commands_job WHERE id = c.job_id OFFSET 0
-        ) j ON true
-        WHERE c.status = 'queued' AND c.claim_token IS NULL
-          AND c.due_at <= %(now)s AND c.expires_at > %(now)s
-          AND d.adapter = %(adapter)s AND d.lifecycle = ANY(%(lifecycles)s)
-          AND (c.job_id IS NULL OR j.status <> ALL(%(holding)s))
-          {scope}
-        ORDER BY c.due_at, c.id
-        LIMIT %(limit)s
-        FOR UPDATE OF c SKIP LOCKED
-    )
-    UPDATE commands_command c
-    SET claim_token = gen_random_uuid(), attempt_count = attempt_count + 1,
-        claimed_until = %(until)s, due_at = %(until)s
-    WHERE c.id = ANY(ARRAY(SELECT id FROM due))
-    RETURNING c.id
-"""
 
 
 @dataclass(frozen=True)
@@ -98,6 +68,7 @@ def claim_due(
     """
     with transaction.atomic():
         commands = _claim(adapter, limit, lease_seconds, now, device_ids)
+        commands = hold_back(commands, now=now)
         if not commands:
             return []
         Attempt.objects.bulk_create(
@@ -159,7 +130,7 @@ def release_claims(claims: Collection[Claim], *, now: datetime) -> None:
             command.due_at = now
             moves.note(command, "released before the publish")
     moves.write()
-    retry_policy.close_attempts(commands, AttemptOutcome.STOPPED)
+    retry_policy.close_attempts(commands, AttemptOutcome.STOPPED, at=now)
 
 
 @transaction.atomic
@@ -197,7 +168,9 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
 def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UUID]:
     """Record that they could not be sent; they are retried as their policy says."""
     commands = [c for c in lock_claims(claims) if c.status == S.QUEUED]
-    losses = retry_policy.close_lost(commands, AttemptOutcome.NOT_SENT, error=error)
+    losses = retry_policy.close_lost(
+        commands, AttemptOutcome.NOT_SENT, at=at, error=error
+    )
     moves = Moves(now=at)
     for command in commands:
         retry_policy.retry_after_loss(
@@ -229,23 +202,16 @@ def _claim(
     now: datetime,
     device_ids: Collection[int] | None,
 ) -> list[Command]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM.format(scope="" if device_ids is None else OF_DEVICES),
-            {
-                "devices": sorted(device_ids or ()),
-                "now": now,
-                "until": now + timedelta(seconds=lease_seconds),
-                "adapter": adapter,
-                "limit": limit,
-                "lifecycles": [str(lifecycle) for lifecycle in TAKES_COMMANDS],
-                "holding": [str(status) for status in JOB_HOLDS_BACK],
-            },
+    until = now + timedelta(seconds=lease_seconds)
+    if device_ids is None:
+        ids = claim_in_turns(adapter=adapter, limit=limit, now=now, until=until)
+    else:
+        ids = claim_of_devices(
+            sorted(device_ids), adapter=adapter, limit=limit, now=now, until=until
         )
-        ids = [pk for (pk,) in cursor.fetchall()]
-    # Three reads by key, for the same reason as in CLAIM.
+    # Three reads by key: a join may be planned badly while statistics lag behind.
     rows = Command.objects.filter(pk__in=ids).prefetch_related("device__gateway")
-    return list(rows.order_by("due_at", "pk"))
+    return list(rows.order_by("lane", "pk"))
 
 
 def _outgoing_commands(

@@ -14,11 +14,19 @@ from django.db.models import Count, Max, Q
 from commands.choices import CommandClass, JobStatus, WaveStatus
 from commands.definitions import DEFINITIONS
 from commands.models import Command, Job, JobTarget, JobWave
+from commands.rollouts import MAX_IN_FLIGHT
 from commands.selectors.job_members import (
     get_devices_with_refusals,
     list_next_targets,
 )
-from commands.selectors.job_tallies import Tally, has_open_commands, tally_waves
+from commands.selectors.job_tallies import (
+    Tally,
+    count_unanswered,
+    count_unanswered_of_tenant,
+    has_open_commands,
+    tally_waves,
+)
+from commands.selectors.pending import MAX_PENDING, find_full_devices
 from commands.services.commands import new_command, save_new, supersede_configs
 from commands.services.jobs import move_job
 from commands.services.transitions import PLATFORM, Moves
@@ -37,6 +45,26 @@ J = JobStatus
 # a second, which is faster than the devices answer.
 BATCH = 1_000
 
+# All jobs of one tenant together: other tenants share the same adapters.
+TENANT_IN_FLIGHT = 2_000
+
+_AFTER_PAUSE = """
+    UPDATE commands_command c
+    SET due_at = CASE WHEN status = 'queued' OR waits_for = 'time' THEN due_at
+            ELSE due_at + p.took END,
+        expires_at = least(expires_at + p.took, p.deadline)
+    FROM (
+        SELECT o.id, v.resumed_at - greatest(v.paused_at, o.created_at) AS took,
+            v.deadline
+        FROM (SELECT %s::timestamptz, %s::timestamptz, %s::timestamptz, %s::bigint)
+            AS v(resumed_at, paused_at, deadline, job_id)
+        JOIN commands_command o ON o.job_id = v.job_id
+        WHERE o.ended_at IS NULL AND o.clock_stopped_at IS NULL
+            AND o.created_at < v.resumed_at
+        ORDER BY o.id FOR UPDATE OF o
+    ) p
+    WHERE c.id = p.id
+"""
 LINK = bulk_sql.update_by_key(JobTarget, "command_id")
 
 
@@ -72,6 +100,8 @@ def advance_job(job_id: int, *, now: datetime) -> bool:
         return False
     if job.status == J.SCHEDULED:
         move_job(job, J.RUNNING, at=now, actor=PLATFORM, cause="its start time came")
+    if job.paused_at is not None:
+        _go_on_after_pause(job, job.paused_at)
     if job.deadline is not None and job.deadline <= now:
         _close_at_deadline(job, now)
     wave = _current_wave(job, now)
@@ -157,17 +187,21 @@ def _has_waves_left(job: Job) -> bool:
 def _hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     """Create commands for a batch of the wave's members, as fast as the rate allows."""
     limit = min(BATCH, _allowance(job, now))
-    targets = list_next_targets(job.pk, wave.number, limit=limit) if limit else []
+    limit = min(limit, _room(job)) if limit > 0 else 0
+    targets = list_next_targets(job.pk, wave.number, limit=limit) if limit > 0 else []
     if not targets:
         return
     ids = [target.device_id for target in targets]
     devices = get_devices_with_refusals(ids)
     connectivity = deliverability_of(ids)
+    full = find_full_devices(ids)
     ready = []
     for target in targets:
         device, refusal = devices[target.device_id]
         status = connectivity.get(target.device_id, Connectivity.OFFLINE.value)
         target.skip_reason = refusal or _skip_reason(job, status)
+        if device.pk in full:
+            target.skip_reason = f"has {MAX_PENDING} pending commands"
         if not target.skip_reason:
             ready.append((target, device, status))
     skipped = [target for target in targets if target.skip_reason]
@@ -265,6 +299,27 @@ def _allowance(job: Job, now: datetime) -> int:
         return max(1, math.ceil(rate / 60))
     elapsed = (now - lately["last"]).total_seconds()
     return int(min(rate - lately["made"], rate * elapsed / 60))
+
+
+def _go_on_after_pause(job: Job, paused_at: datetime) -> None:
+    """Move the times of its open commands on by the pause, in one statement.
+
+    A queued command stays due, and what a device asked for stays at its time.
+    """
+    bulk_sql.run(_AFTER_PAUSE, [job.status_since, paused_at, job.deadline, job.pk])
+    job.paused_at = None
+    job.save(update_fields=["paused_at"])
+
+
+def _room(job: Job) -> int:
+    """Return how many more members may wait for an answer at the same time."""
+    own = job.rollout.get("max_in_flight", MAX_IN_FLIGHT)
+    return int(
+        min(
+            own - count_unanswered(job_id=job.pk),
+            TENANT_IN_FLIGHT - count_unanswered_of_tenant(tenant_id=job.tenant_id),
+        )
+    )
 
 
 def _close_at_deadline(job: Job, now: datetime) -> None:

@@ -117,7 +117,6 @@ def create_job(
     return draft, True
 
 
-@transaction.atomic
 def start_job(
     *, job: Job, actor: User | None, reason: str = "", now: datetime | None = None
 ) -> Job:
@@ -126,10 +125,7 @@ def start_job(
     later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
     to = J.SCHEDULED if later else J.RUNNING
     sources = frozenset({J.DRAFT, J.SCHEDULED})
-    moved = _move(job, to, sources, actor, reason, "started", now)
-    moved.started_at = now
-    moved.save(update_fields=["started_at"])
-    return moved
+    return _move(job, to, sources, actor, reason, "started", now, starts=True)
 
 
 def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
@@ -188,7 +184,12 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     job.status_since = at
     job.stop_reason = cause if to in (J.PAUSED, J.STOPPED) else ""
     job.ended_at = at if to in (J.COMPLETED, J.CANCELLED) else None
-    job.save(update_fields=["status", "status_since", "stop_reason", "ended_at"])
+    if to == J.PAUSED:
+        job.paused_at = job.paused_at or at
+    elif to != J.RUNNING:
+        job.paused_at = None
+    moved = ("status", "status_since", "stop_reason", "ended_at")
+    job.save(update_fields=[*moved, "started_at", "paused_at"])
     record_job_event(job, at=at, actor=actor, cause=cause)
     if to in JOB_AT_REST:
         wake_end_waiters()
@@ -215,6 +216,8 @@ def _move(
     reason: str,
     verb: str,
     now: datetime | None = None,
+    *,
+    starts: bool = False,
 ) -> Job:
     # no_key: meanwhile a sweep that has locked commands may add one to the job.
     rows = Job.objects.select_for_update(of=("self",), no_key=True)
@@ -227,6 +230,8 @@ def _move(
         )
     cause = f"{verb} by {actor_name(actor)}" + (f": {reason}" if reason else "")
     at = now or timezone.now()
+    if starts:
+        locked.started_at = at
     move_job(locked, to, at=at, actor=actor_name(actor), cause=cause)
     return locked
 

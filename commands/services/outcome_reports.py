@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from commands.selectors.delivery_stats import get_command_outcomes, get_delivery_stats
 from commands.services import job_maintenance
+from commands.services.delivery_minutes import count_answered
 from state.services.delivery_outcomes import (
     Delivery,
     Outcomes,
@@ -40,6 +41,7 @@ def report_outcomes_across_tenants(*, now: datetime, limit: int = BATCH) -> int:
 @transaction.atomic
 def report_deliveries(*, now: datetime) -> int:
     """Report how well each adapter delivers; return how many."""
+    count_answered(now=now)
     stats = [Delivery(*row) for row in get_delivery_stats(now=now)]
     record_deliveries(stats, at=now)
     return len(stats)

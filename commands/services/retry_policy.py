@@ -18,6 +18,7 @@ from commands.choices import (
     WaitsFor,
 )
 from commands.models import Attempt, Command
+from commands.services.delivery_minutes import count_unanswered
 from commands.services.transitions import Moves, seconds
 from iotplatform.common import bulk_sql
 
@@ -28,6 +29,16 @@ MAX_LOSSES = 5
 # An adapter that refuses at once must not be asked again in a loop.
 LOSS_PAUSE = timedelta(seconds=1)
 MAX_BACKOFF = timedelta(hours=1)
+
+# So many attempts of an adapter without an answer say that its path is in trouble.
+UNANSWERED = frozenset(
+    {
+        AttemptOutcome.NO_ACK,
+        AttemptOutcome.NOT_SENT,
+        AttemptOutcome.LOST,
+        AttemptOutcome.INTERRUPTED,
+    }
+)
 
 RETRIES = frozenset({OnFailure.RETRY_NOW, OnFailure.RETRY_LATER})
 
@@ -63,6 +74,17 @@ _INTERRUPTED = """
     )
     SELECT id FROM newest JOIN claims USING (adapter, claimed_at)
     WHERE NOT got_through
+"""
+_CLOSE = """
+    UPDATE commands_attempt SET outcome = %s, error = %s
+    WHERE id = ANY(ARRAY(
+        SELECT a.id FROM unnest(%s::bigint[], %s::int[]) AS v(id, number)
+        CROSS JOIN LATERAL (
+            SELECT id FROM commands_attempt
+            WHERE command_id = v.id AND number = v.number OFFSET 0
+        ) a
+    )) AND outcome IN ('claimed', 'sent')
+    RETURNING adapter
 """
 _LOSSES_IN_A_ROW = """
     SELECT v.id, count(*) FROM unnest(%s::bigint[]) AS v(id)
@@ -187,7 +209,11 @@ def backoff(command: Command) -> timedelta:
 
 
 def close_lost(
-    commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
+    commands: Sequence[Command],
+    outcome: AttemptOutcome,
+    *,
+    at: datetime,
+    error: str = "",
 ) -> dict[int, int]:
     """Close attempts that were not sent; return each command's losses in a row.
 
@@ -201,8 +227,8 @@ def close_lost(
     interrupted = {pk for (pk,) in bulk_sql.fetch(_INTERRUPTED, [ids, numbers])}
     alone = [command for command in commands if command.pk not in interrupted]
     others = [command for command in commands if command.pk in interrupted]
-    close_attempts(alone, outcome, error=error)
-    close_attempts(others, AttemptOutcome.INTERRUPTED, error=error)
+    close_attempts(alone, outcome, at=at, error=error)
+    close_attempts(others, AttemptOutcome.INTERRUPTED, at=at, error=error)
     return dict(bulk_sql.fetch(_LOSSES_IN_A_ROW, [ids]))
 
 
@@ -220,13 +246,21 @@ def newest_attempts(commands: Collection[Command]) -> Iterator[QuerySet[Attempt]
 
 
 def close_attempts(
-    commands: Sequence[Command], outcome: AttemptOutcome, *, error: str = ""
+    commands: Sequence[Command],
+    outcome: AttemptOutcome,
+    *,
+    at: datetime,
+    error: str = "",
 ) -> None:
     """Set the outcome of each command's newest attempt, unless the device answered."""
-    for attempts in newest_attempts(commands):
-        attempts.filter(
-            outcome__in=[AttemptOutcome.CLAIMED, AttemptOutcome.SENT]
-        ).update(outcome=outcome, error=error)
+    if not commands:
+        return
+    ids = [command.pk for command in commands]
+    numbers = [command.attempt_count for command in commands]
+    closed = bulk_sql.fetch(_CLOSE, [str(outcome), error, ids, numbers])
+    if outcome in UNANSWERED:
+        adapters = [adapter for (adapter,) in closed]
+        count_unanswered(adapters, now=at)
 
 
 def mark_attempts_answered(commands: Collection[Command], at: datetime) -> None:

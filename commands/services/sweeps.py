@@ -34,6 +34,7 @@ from commands.services.adapter_wakeup import wake_adapters
 from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
+from iotplatform.common import bulk_sql
 from registry.models import Device
 from state.selectors import Sleep, deliverability_of, sleeps_of
 
@@ -42,6 +43,21 @@ from state.selectors import Sleep, deliverability_of, sleeps_of
 BATCH = 1_000
 
 S, F = CommandStatus, FailureClass
+
+_UNTIL = {
+    WaitsFor.NOTHING: "it was released",
+    WaitsFor.DEVICE: "the device came online",
+    WaitsFor.TIME: "the time that the device deferred it to",
+    WaitsFor.GATEWAY: "there was room behind its gateway",
+}
+_FOLLOW_ADAPTERS = f"""
+    UPDATE commands_command SET adapter = d.adapter FROM registry_device d
+    WHERE commands_command.id = ANY(ARRAY(
+        SELECT c.id FROM commands_command c JOIN registry_device d ON d.id = c.device_id
+        WHERE c.status = 'queued' AND c.claim_token IS NULL AND c.adapter <> d.adapter
+        ORDER BY c.id LIMIT {BATCH} FOR UPDATE OF c SKIP LOCKED
+    )) AND d.id = commands_command.device_id
+"""
 
 
 @transaction.atomic
@@ -116,13 +132,18 @@ def cancel_for_ended_jobs_across_tenants(*, now: datetime, limit: int = BATCH) -
     return len(commands)
 
 
+def follow_adapters_across_tenants(*, now: datetime) -> int:
+    """Give queued commands the adapter that their device has now; return how many."""
+    return bulk_sql.run(_FOLLOW_ADAPTERS)
+
+
 def _cancel(commands: Sequence[Command], moves: Moves, *, cause: str) -> None:
     """Cancel locked commands; a claim that is not published yet ends with them."""
     claimed = [command for command in commands if command.status == S.QUEUED]
     for command in commands:
         moves.move(command, S.CANCELLED, cause=cause)
     moves.write()
-    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED)
+    retry_policy.close_attempts(claimed, AttemptOutcome.STOPPED, at=moves.now)
 
 
 class _Context:
@@ -130,7 +151,7 @@ class _Context:
 
     def __init__(self, commands: Sequence[Command], now: datetime) -> None:
         lost = [c for c in commands if c.status == S.QUEUED]
-        self.losses = retry_policy.close_lost(lost, AttemptOutcome.LOST)
+        self.losses = retry_policy.close_lost(lost, AttemptOutcome.LOST, at=now)
         unanswered = [c for c in commands if c.status == S.SENT]
         self.connectivity = deliverability_of([c.device_id for c in unanswered])
         self.sleeps = _sleeps(commands, now)
@@ -158,7 +179,7 @@ def _sleeps(commands: Sequence[Command], now: datetime) -> dict[int, Sleep]:
 def _load_context(commands: Sequence[Command], now: datetime) -> _Context:
     context = _Context(commands, now)
     retry_policy.close_attempts(
-        [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK
+        [c for c in commands if c.status == S.SENT], AttemptOutcome.NO_ACK, at=now
     )
     return context
 
@@ -208,11 +229,7 @@ def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
 
 def _held(command: Command, moves: Moves, context: _Context) -> None:
     if command.expires_at <= moves.now:
-        cause = (
-            "it expired before the device came online"
-            if command.waits_for == WaitsFor.DEVICE
-            else "it expired before the time that the device deferred it to"
-        )
+        cause = f"it expired before {_UNTIL[WaitsFor(command.waits_for)]}"
         retry_policy.end(command, moves, F.EXPIRED, cause=cause)
         return
     if command.waits_for == WaitsFor.DEVICE:

@@ -14,7 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from commands.choices import CommandStatus, FailureClass, WaitsFor
+from commands.choices import (
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+    Lane,
+    WaitsFor,
+)
 from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
 from commands.services.end_wakeup import wake_end_waiters
@@ -36,6 +42,7 @@ COLUMNS = (
     "expires_at",
     "due_at",
     "clock_stopped_at",
+    "lane",
     "claim_token",
     "claimed_until",
     "attempt_count",
@@ -139,6 +146,8 @@ class Moves:
         is_final = to in FINAL or (to == S.SUCCEEDED and command.expectation is None)
         command.ended_at = self.now if is_final else None
         command.due_at = None if is_final else due_at
+        if to == S.QUEUED:
+            command.lane = lane_of(command)
         if to in (S.QUEUED, S.HELD):
             # The fence: an adapter that claimed it before can no longer change it.
             command.claim_token = None
@@ -188,6 +197,15 @@ class Moves:
         for command in waiting:
             if sleep := sleeps.get(command.device_id):
                 self.stop_clock(command, sleep)
+
+
+def lane_of(command: Command) -> Lane:
+    """Return the lane in which a command waits for an adapter."""
+    if command.command_class == CommandClass.CONTROL and command.job_id is None:
+        return Lane.CONTROL
+    if command.attempt_count > command.uncounted_attempts:
+        return Lane.RETRY
+    return Lane.PERSON if command.job_id is None else Lane.JOB
 
 
 def seconds(command: Command, name: str) -> timedelta:

@@ -16,6 +16,7 @@ from commands.exceptions import (
     CommandRefused,
     IdempotencyKeyReused,
     InvalidCommand,
+    TooManyPending,
 )
 from commands.selectors.commands import list_commands
 from commands.services.commands import request_command
@@ -89,7 +90,7 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
     except InvalidCommand as error:
         text = "; ".join(row["message"] for row in error.errors) or error.detail
         return redraw(request, found, send_error=text, chosen=name)
-    except (CommandRefused, IdempotencyKeyReused) as error:
+    except (CommandRefused, IdempotencyKeyReused, TooManyPending) as error:
         return redraw(request, found, send_error=error.detail, chosen=name, status=409)
     messages.success(request, f"Command {name} is queued for {uid}.")
     return redirect("console:command", command.public_id)

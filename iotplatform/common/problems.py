@@ -88,6 +88,12 @@ class TooLarge(Problem):
     status = 413
 
 
+class TooMany(Problem):
+    """The caller has asked for more than can be done at a time."""
+
+    status = 429
+
+
 class Unavailable(Problem):
     """A part of the platform does not answer now."""
 

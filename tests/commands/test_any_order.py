@@ -22,7 +22,12 @@ from commands.lifecycle import is_verdict, may_enter
 from commands.models import Attempt, Command, CommandEvent
 from commands.selectors.commands import list_events
 from commands.services.actions import cancel_command, retry_command
-from commands.services.dispatch import OutgoingCommand, mark_not_sent, mark_sent
+from commands.services.dispatch import (
+    OutgoingCommand,
+    mark_not_sent,
+    mark_sent,
+    release_claims,
+)
 from iotplatform.common.problems import Conflict
 from tests.commands.units import ask, claim, fresh, now, online_unit, sweep
 
@@ -106,6 +111,18 @@ class OneCommand(RuleBasedStateMachine):
     def device_comes_or_goes(self, status: str) -> None:
         self.unit.say("status", {"status": status}, at=self.moment())
 
+    @rule(which=st.integers(0, 5))
+    def adapter_gives_a_claim_back(self, which: int) -> None:
+        if which < len(self.links):
+            link = self.links[which]
+            release_claims([(link.command_id, link.token)], now=self.moment())
+
+    @rule(minutes=st.integers(1, 60))
+    def device_sleeps(self, minutes: int) -> None:
+        until = self.at + timedelta(minutes=minutes)
+        body = {"status": "sleeping", "until": int(until.timestamp() * 1_000)}
+        self.unit.say("status", body, at=self.moment())
+
     @rule()
     def person_cancels(self) -> None:
         try:
@@ -139,6 +156,16 @@ class OneCommand(RuleBasedStateMachine):
             assert outcome == self.ended_by_device
         elif command.ended_at and not is_verdict(*outcome):
             self.ended_by_device = outcome
+
+    @invariant()
+    def what_is_verified_was_published(self) -> None:
+        command = fresh(self.command)
+        assert command.status != "verified" or command.is_published
+
+    @invariant()
+    def a_clock_that_stands_still_belongs_to_an_open_command(self) -> None:
+        command = fresh(self.command)
+        assert command.clock_stopped_at is None or command.is_open
 
     @invariant()
     def events_match_the_status(self) -> None:

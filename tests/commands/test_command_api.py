@@ -9,6 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from commands.models import Command
+from commands.services.actions import cancel_command
 from registry.models import Device
 from tests.commands.units import Unit, ask, deliver, online_unit
 from tests.factories import (
@@ -60,6 +61,21 @@ def test_one_key_creates_one_command(api: APIClient, unit: Unit) -> None:
     assert repeat.json()["id"] == first.json()["id"]
     assert other.status_code == 409
     assert Command.objects.count() == 1
+
+
+def test_a_51st_pending_command_is_429_and_leaves_its_key_free(
+    api: APIClient, unit: Unit
+) -> None:
+    first, *_ = [ask(unit) for _ in range(50)]
+    body = {"device": unit.device.uid, "name": "reboot", "params": {}}
+    headers = {"Idempotency-Key": "k1"}
+
+    refused = api.post(COMMANDS, body, format="json", headers=headers)
+    cancel_command(command=first, actor=None, reason="makes room")
+    again = api.post(COMMANDS, body, format="json", headers=headers)
+
+    assert (refused.status_code, again.status_code) == (429, 201)
+    assert refused["Content-Type"].startswith("application/problem+json")
 
 
 def test_a_command_has_the_fields_of_the_contract(api: APIClient, unit: Unit) -> None:

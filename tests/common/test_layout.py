@@ -29,6 +29,7 @@ OWN_FILES = {
     "state": set(),
     "commands": {
         "definitions",  # the built-in commands
+        "latency_buckets",  # latencies as a histogram
         "lifecycle",  # the allowed transitions of a command's status
         "rollouts",  # a job's rollout policy, as requested and as stored
         "validation",  # of params and policies
@@ -66,8 +67,8 @@ PLATFORM_FILES = {
     "admin_config",  # Django's admin as an installed app
     "admin_site",  # the site of the admin
     "apps",
-    "celery",  # the schedule of all periodic tasks
     "beat",  # the scheduler, of which one sends
+    "celery",  # the schedule of all periodic tasks
     "checks",  # system checks of settings
     "error_pages",  # answers to errors
     "middleware",  # checks of requests that hold for every page

@@ -19,6 +19,7 @@ TABLES = [model._meta.db_table for model in tenant_models()]
 # The platform's own tables: without tenant, but some rows have the id of a device.
 OF_NOBODY = {
     "fleet_outbox": "devices to index; ids only, drained within seconds",
+    "commands_deliveryminute": "how well each adapter delivers; counts only",
     "commands_outcometotell": "devices whose outcomes are to be reported; ids only",
     "state_riskmark": "devices to judge again; ids only",
 }

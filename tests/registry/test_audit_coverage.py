@@ -41,6 +41,7 @@ MACHINES = {
     "state_telemetryrollup",
     "state_telemetrysummary",
     "commands_attempt",
+    "commands_deliveryminute",
     "commands_idempotencykey",
     "commands_outcometotell",
     "commands_retaineddesired",

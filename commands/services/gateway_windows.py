@@ -1,0 +1,99 @@
+"""Few commands at a time go to the devices behind one gateway: it relays them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from commands.choices import CommandStatus, WaitsFor
+from commands.models import Command
+from commands.services.adapter_wakeup import wake_adapters
+from commands.services.transitions import Moves, lock_commands
+from iotplatform.common import bulk_sql
+
+MOST_IN_FLIGHT = 20
+LOCK_CLASS = 0x47415445  # "GATE", to differ from other advisory locks
+
+# One claim at a time looks at the room behind a gateway; the locks end with the claim.
+_LOCK = """
+    SELECT count(pg_advisory_xact_lock(%s, g.id::int))
+    FROM (SELECT id FROM unnest(%s::bigint[]) AS v(id) ORDER BY id) g
+"""
+_IN_FLIGHT = """
+    SELECT d.gateway_id, count(*) FROM registry_device d
+    JOIN commands_command c ON c.device_id = d.id
+    WHERE d.gateway_id = ANY(%s::bigint[]) AND c.ended_at IS NULL
+        AND (c.status IN ('sent', 'received', 'running')
+            OR c.status = 'queued' AND c.claim_token IS NOT NULL)
+        AND c.id <> ALL(%s::bigint[])
+    GROUP BY d.gateway_id
+"""
+# What is queued takes the room first.
+_RELEASABLE = f"""
+    WITH waiting AS MATERIALIZED (
+        SELECT c.id, d.gateway_id, row_number() OVER (
+            PARTITION BY d.gateway_id ORDER BY c.lane, c.id) AS place
+        FROM commands_command c JOIN registry_device d ON d.id = c.device_id
+        WHERE c.status = 'held' AND c.waits_for = 'gateway'
+    ), busy AS (
+        SELECT d.gateway_id, count(*) AS commands FROM registry_device d
+        JOIN commands_command c ON c.device_id = d.id
+        WHERE d.gateway_id IN (SELECT gateway_id FROM waiting) AND c.ended_at IS NULL
+            AND c.status IN ('queued', 'sent', 'received', 'running')
+        GROUP BY d.gateway_id
+    )
+    SELECT id FROM waiting LEFT JOIN busy USING (gateway_id)
+    WHERE place <= {MOST_IN_FLIGHT} - coalesce(commands, 0)
+    ORDER BY id LIMIT %s
+"""
+
+
+def hold_back(commands: Sequence[Command], *, now: datetime) -> list[Command]:
+    """Hold claimed commands for which there is no room behind their gateway.
+
+    Return the others. To be called in the transaction of the claim, with
+    ``command.device`` loaded.
+    """
+    gateways = {c.device.gateway_id for c in commands if c.device.gateway_id}
+    if not gateways:
+        return list(commands)
+    wanted = sorted(gateways)
+    bulk_sql.fetch(_LOCK, [LOCK_CLASS, wanted])
+    claimed = [command.pk for command in commands]
+    in_flight: dict[int, int] = dict(bulk_sql.fetch(_IN_FLIGHT, [wanted, claimed]))
+    moves = Moves(now=now)
+    kept = []
+    for command in commands:
+        gateway_id = command.device.gateway_id
+        if gateway_id is None or in_flight.get(gateway_id, 0) < MOST_IN_FLIGHT:
+            kept.append(command)
+            if gateway_id is not None:
+                in_flight[gateway_id] = in_flight.get(gateway_id, 0) + 1
+            continue
+        command.attempt_count -= 1  # no attempt was made
+        moves.move(
+            command,
+            CommandStatus.HELD,
+            cause=f"{MOST_IN_FLIGHT} commands are in flight behind its gateway",
+            due_at=command.expires_at,
+            waits_for=WaitsFor.GATEWAY,
+        )
+    moves.write()
+    return kept
+
+
+@transaction.atomic
+def release_behind_gateways_across_tenants(*, now: datetime, limit: int) -> int:
+    """Queue commands that waited for room behind their gateway; return how many."""
+    ids = [pk for (pk,) in bulk_sql.fetch(_RELEASABLE, [limit])]
+    moves = Moves(now=now)
+    for command in lock_commands(ids, skip_locked=True).values():
+        if command.waits_for == WaitsFor.GATEWAY:
+            cause = "there is room behind its gateway"
+            moves.move(command, CommandStatus.QUEUED, cause=cause, due_at=now)
+    moves.write()
+    if moves.changed:
+        wake_adapters()
+    return len(moves.changed)
