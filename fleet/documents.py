@@ -114,6 +114,14 @@ def build_documents(device_ids: Sequence[int]) -> list[FleetDocument]:
         return [_document(_decoded(names, row)) for row in cursor]
 
 
+def count_devices() -> int:
+    """Return how many devices there are."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM registry_device")
+        (count,) = cursor.fetchone() or (0,)
+    return int(count)
+
+
 def device_id_chunks(size: int) -> Iterator[list[int]]:
     """Yield the ids of all devices in key order, ``size`` at a time."""
     last = 0

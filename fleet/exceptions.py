@@ -38,10 +38,29 @@ class QueryError(BadInput):
 
 
 class IndexUnavailable(Unavailable):
-    """There is no index yet; the indexer is building one."""
+    """The index cannot be searched now; says why."""
+
+    def __init__(
+        self, detail: str = "The search index is being built. Try again in a moment."
+    ) -> None:
+        super().__init__(detail)
+
+
+class IndexUnreachable(IndexUnavailable):
+    """The search engine does not answer, or its index is broken."""
 
     def __init__(self) -> None:
-        super().__init__("The search index is being built. Try again in a moment.")
+        super().__init__("The search index does not answer. Try again in a moment.")
+
+
+class IndexElsewhere(IndexUnavailable):
+    """The index that is kept up to date is not the one of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The search index that is kept up to date is not on this machine: the"
+            " indexer writes it elsewhere. Share IOT_DATA_DIR, or use Elasticsearch."
+        )
 
 
 class BadCursor(BadInput):

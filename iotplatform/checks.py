@@ -7,8 +7,12 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+
+from fleet.exceptions import IndexElsewhere, IndexUnavailable
+from fleet.selectors.lag import current_reader
 
 # The tag of those below: a process that works for long asks them when it starts.
 # Django's own checks are of the code; they take a second, and migrate asks them.
@@ -172,3 +176,15 @@ def check_search_index(**kwargs: Any) -> list[CheckMessage]:
             id="iotplatform.E009",
         )
     ]
+
+
+@register("index")
+def check_index_place(**kwargs: Any) -> list[CheckMessage]:
+    """The index that is kept up to date is on this machine."""
+    try:
+        current_reader()
+    except IndexElsewhere as error:
+        return [Warning(error.detail, id="iotplatform.W002")]
+    except (DatabaseError, IndexUnavailable):
+        pass  # no database yet, or no index: whatever needs them says so
+    return []

@@ -1,4 +1,4 @@
-"""The state of the embedded index in the admin, read-only."""
+"""The state of the index in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from registry.admin.shared.large_lists import Bounded
 
 @admin.register(IndexState)
 class IndexStateAdmin(ReadOnly, Bounded, admin.ModelAdmin[Any]):
-    """The embedded index."""
+    """The index that is searched."""
 
     list_display = ("generation", "documents", "rebuilt_at", "drained_at")

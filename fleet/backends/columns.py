@@ -30,18 +30,39 @@ SORT, EQUAL, SPELT = "__sort", "__eq", "__spelt"
 WORDS, WORD = "__words", "__word"
 DEVICE_ID, TENANT_ID, SOURCE = "device_id__", "tenant_id__", "source__"
 
+ALL_FIELDS = frozenset(field.name for field in FIELDS)
 TERMS = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.BOOLEAN})
 KEYED = frozenset({Kind.KEYWORD, Kind.VERSION, Kind.PATH, Kind.TEXT})
 
 
 def fingerprint(schema_version: int) -> str:
     """Return a hash that changes with an engine's schema."""
-    rows = [
-        [f.name, f.kind, f.is_list, equal_column(f), f.name in WORD_FIELDS]
-        for f in FIELDS
-    ]
-    text = json.dumps([schema_version, FORMS_VERSION, rows])
+    text = json.dumps([schema_version, FORMS_VERSION, list(_rows().values())])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def describe(schema_version: int) -> dict[str, Any]:
+    """Return what an index keeps about its schema, for later versions of ours."""
+    return {"forms": [schema_version, FORMS_VERSION], "fields": _rows()}
+
+
+def readable_fields(kept: dict[str, Any], schema_version: int) -> frozenset[str]:
+    """Return the fields that can be searched in an index of another schema.
+
+    None, if its values are compared in another way; else those that are the same.
+    """
+    if kept.get("forms") != [schema_version, FORMS_VERSION]:
+        return frozenset()
+    rows = _rows()
+    found = kept.get("fields", {})
+    return frozenset(name for name, row in rows.items() if found.get(name) == row)
+
+
+def _rows() -> dict[str, list[Any]]:
+    return {
+        f.name: [f.name, str(f.kind), f.is_list, equal_column(f), f.name in WORD_FIELDS]
+        for f in FIELDS
+    }
 
 
 def equal_column(field: Field) -> str:

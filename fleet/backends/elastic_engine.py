@@ -10,12 +10,18 @@ import re
 
 from elasticsearch import NotFoundError
 
+from fleet.backends.columns import ALL_FIELDS
 from fleet.backends.elastic_client import client, faults
-from fleet.backends.elastic_schema import SETTINGS, build_mapping, fingerprint
+from fleet.backends.elastic_schema import (
+    SETTINGS,
+    build_mapping,
+    fingerprint,
+    known_fields,
+)
 from fleet.backends.elastic_search import ElasticReader
 from fleet.backends.elastic_writer import Writer, writer_alias
 from fleet.backends.engine import IndexFault, Turn
-from fleet.exceptions import IndexUnavailable
+from fleet.exceptions import IndexUnavailable, IndexUnreachable
 from iotplatform.common.ids import new_public_id
 
 GENERATION = r"-[0-9a-f]{32}-[0-9a-f]{12}"
@@ -29,14 +35,30 @@ class ElasticEngine:
         self.alias = alias
         self._ours = re.compile(re.escape(alias) + GENERATION)
 
-    def reader(self) -> ElasticReader:
+    def reader(self, named: str | None = None) -> ElasticReader:
         try:
-            generation = self.current_generation()
+            found = [named] if named else self._aliased()
+            fields = self._fields_of(found[0]) if found else frozenset()
         except IndexFault as fault:
-            raise IndexUnavailable from fault
-        if generation is None:
+            if isinstance(fault.__cause__, NotFoundError):
+                raise IndexUnavailable from fault
+            raise IndexUnreachable from fault
+        if not fields:
             raise IndexUnavailable
-        return ElasticReader(self.client, generation)
+        return ElasticReader(self.client, found[0], fields)
+
+    def _fields_of(self, generation: str) -> frozenset[str]:
+        """Return the fields that can be searched in a generation; none if foreign."""
+        if not self._ours.fullmatch(generation):
+            return frozenset()
+        if generation.endswith(f"-{fingerprint()}"):
+            return ALL_FIELDS
+        with faults():
+            found = self.client.indices.get_mapping(index=generation)
+        return known_fields(found[generation]["mappings"])
+
+    def adopt(self, generation: str) -> str:
+        return generation  # versions keep writers apart
 
     def writer(
         self, generation: str, turn: Turn | None = None, *, create: bool = False

@@ -72,6 +72,11 @@ def fingerprint() -> str:
     return columns.fingerprint(SCHEMA_VERSION)
 
 
+def known_fields(mapping: dict[str, Any]) -> frozenset[str]:
+    """Return the fields that can be searched in an index of another schema."""
+    return columns.readable_fields(mapping.get("_meta", {}), SCHEMA_VERSION)
+
+
 def build_mapping() -> dict[str, Any]:
     properties: dict[str, Any] = {
         DEVICE_ID: {"type": "long"},
@@ -80,7 +85,8 @@ def build_mapping() -> dict[str, Any]:
     }
     for field in FIELDS:
         properties |= _columns(field)
-    return {"dynamic": "strict", "properties": properties}
+    kept = columns.describe(SCHEMA_VERSION)
+    return {"dynamic": "strict", "_meta": kept, "properties": properties}
 
 
 def _columns(field: Field) -> dict[str, Any]:

@@ -187,9 +187,16 @@ class Search:
 class ElasticReader:
     """A generation opened for reading."""
 
-    def __init__(self, client: Elasticsearch, generation: str) -> None:
+    def __init__(
+        self, client: Elasticsearch, generation: str, fields: frozenset[str]
+    ) -> None:
         self.generation = generation
+        self.fields = fields
         self._client = client
+
+    def check(self) -> None:
+        with faults():
+            self._client.indices.get_settings(index=self.generation)
 
     def compiler(self, now: datetime) -> Compiler:
         return Compiler(now=now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 AT_A_TIME = 1_000  # documents of one request
 MOST_BYTES = 8_000_000  # of one request
-# A busy node answers 429: the same documents are sent again, after 0.5 s, 1 s, 2 s, …
-RETRIES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 8, 0.5, 20.0
-TOO_MANY, CONFLICT, NOT_FOUND, REFUSED = 429, 409, 404, 400
+# A busy node answers 429: what it has not taken is sent again after these waits.
+WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0)
+TOO_MANY, NOT_FOUND, REFUSED = 429, 404, 400
 
 
 class Writer:
@@ -34,7 +36,7 @@ class Writer:
 
     def __init__(self, client: Elasticsearch, index: str, turn: Turn | None) -> None:
         self.generation = index
-        self._client = client.options(request_timeout=WRITE_SECONDS)
+        self._client = client.options(request_timeout=WRITE_SECONDS, max_retries=0)
         self._turn = turn or Turn()
 
     def put(self, documents: Iterable[FleetDocument]) -> None:
@@ -71,33 +73,62 @@ class Writer:
     def _send(self, actions: Iterable[dict[str, Any]]) -> dict[int, str]:
         """Send all; return the devices that are refused, with the reason."""
         refused: dict[int, str] = {}
+        for seconds in (*WAITS_SECONDS, None):
+            busy = self._send_once(actions, refused)
+            if not busy:
+                return refused
+            if seconds is None:
+                raise IndexFault(f"too busy for {len(busy)} documents")
+            self._wait(seconds)
+            actions = busy
+        return refused
+
+    def _send_once(
+        self, actions: Iterable[dict[str, Any]], refused: dict[int, str]
+    ) -> list[dict[str, Any]]:
+        """Send all; return those that a busy node has not taken."""
+        busy: list[dict[str, Any]] = []
+        sent: deque[dict[str, Any]] = deque()  # answers come in the same order
         with faults():
             for is_done, item in streaming_bulk(
                 self._client,
-                self._checked(actions),
+                self._checked(actions, sent),
                 index=writer_alias(self.generation),
                 require_alias=True,
                 chunk_size=AT_A_TIME,
                 max_chunk_bytes=MOST_BYTES,
-                max_retries=RETRIES,
-                initial_backoff=FIRST_WAIT_SECONDS,
-                max_backoff=LONGEST_WAIT_SECONDS,
                 raise_on_error=False,
+                raise_on_exception=False,
             ):
-                (answer,) = item.values()
-                if is_done or (answer["status"] == NOT_FOUND and "error" not in answer):
+                action, (answer,) = sent.popleft(), item.values()
+                status = answer["status"]
+                if is_done or (status == NOT_FOUND and "error" not in answer):
                     continue
-                if answer["status"] != REFUSED:
+                if status == TOO_MANY:
+                    busy.append(action)
+                elif status == REFUSED:
+                    refused[int(action["_id"])] = _reason(answer)
+                else:
                     raise IndexFault(_reason(answer))
-                refused[int(answer["_id"])] = _reason(answer)
-        return refused
+        return busy
 
-    def _checked(self, actions: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Check the turn before each request; a request may wait long for another."""
+    def _checked(
+        self, actions: Iterable[dict[str, Any]], sent: deque[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """Check the turn before each request."""
         for number, action in enumerate(actions):
             if number % AT_A_TIME == 0:
                 self._turn.check()
-            yield action
+            sent.append(action)
+            yield dict(action)  # the helper takes it apart
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, and go on showing that we work."""
+        logger.info("Elasticsearch is busy; next try in %.1f s", seconds)
+        while seconds > 0:
+            time.sleep(min(seconds, 1.0))
+            seconds -= 1.0
+            self._turn.check()
 
 
 def writer_alias(generation: str) -> str:

@@ -27,6 +27,10 @@ class IndexFault(Exception):
     """An operation of the index failed: the index is busy, broken or missing."""
 
 
+class IndexBusy(IndexFault):
+    """Another writer has the generation open."""
+
+
 class BadIndexQuery(IndexFault):
     """The index cannot answer this query, and no other state of it could."""
 
@@ -114,6 +118,13 @@ class Reader(Protocol):
     @property
     def generation(self) -> str: ...
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that can be searched: all, but in an index of another schema."""
+
+    def check(self) -> None:
+        """Raise IndexFault unless the index answers."""
+
     def compiler(self, now: datetime) -> Compiler: ...
 
     def search(self, compiler: Any, query: Compiled) -> Search: ...
@@ -147,13 +158,23 @@ class Writer(Protocol):
 class Engine(Protocol):
     """A search engine with its generations."""
 
-    def reader(self) -> Reader:
-        """Return a reader that sees the last commit; raises IndexUnavailable."""
+    def reader(self, named: str | None = None) -> Reader:
+        """Return a reader that sees the last commit; raises IndexUnavailable.
+
+        ``named`` is the generation that the database names; the engine's own pointer
+        may be of another database, another machine, or a moment before or after.
+        """
 
     def writer(
         self, generation: str, turn: Turn | None = None, *, create: bool = False
     ) -> Writer:
-        """Open a generation for writing; raises IndexFault if it is broken."""
+        """Open a generation for writing; raises IndexBusy, or IndexFault if broken."""
+
+    def adopt(self, generation: str) -> str:
+        """Return a generation with the same documents that no other writer has open.
+
+        Whatever the other one still writes is in no search. The pointer stays as it is.
+        """
 
     def new_generation(self) -> str:
         """Make an empty generation beside the one that is searched."""

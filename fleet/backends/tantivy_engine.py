@@ -22,6 +22,13 @@ class TantivyReader:
     def generation(self) -> str:
         return self._reader.generation
 
+    @property
+    def fields(self) -> frozenset[str]:
+        return self._reader.fields
+
+    def check(self) -> None:
+        self._reader.refresh()
+
     def compiler(self, now: datetime) -> Compiler:
         return Compiler(self._reader.index, now=now)
 
@@ -43,8 +50,12 @@ class TantivyEngine:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def reader(self) -> TantivyReader:
-        return TantivyReader(tantivy_index.readers.current(self.root))
+    def reader(self, named: str | None = None) -> TantivyReader:
+        return TantivyReader(tantivy_index.readers.current(self.root, named))
+
+    def adopt(self, generation: str) -> str:
+        with tantivy_index.faults():
+            return generations.adopt(self.root, generation)
 
     def writer(
         self, generation: str, turn: Turn | None = None, *, create: bool = False

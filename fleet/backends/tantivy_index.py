@@ -14,9 +14,9 @@ import tantivy
 from fleet.backends import generations
 from fleet.backends.columns import DEVICE_ID
 from fleet.backends.documents import FleetDocument
-from fleet.backends.engine import IndexFault, Turn
+from fleet.backends.engine import IndexBusy, IndexFault, Turn
 from fleet.backends.tantivy_schema import build_schema, to_tantivy
-from fleet.exceptions import IndexUnavailable
+from fleet.exceptions import IndexElsewhere, IndexUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ def faults() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        raise IndexFault(str(error)) from error
+        is_busy = "LockBusy" in str(error)
+        raise (IndexBusy if is_busy else IndexFault)(str(error)) from error
     except BaseException as error:
         # A Rust panic arrives as a BaseException of a module that cannot be imported.
         if type(error).__name__ != "PanicException":
@@ -119,6 +120,7 @@ class Reader:
     generation: str
     path: Path
     index: tantivy.Index
+    fields: frozenset[str]
     seen: tuple[int, int, int] = (0, 0, 0)
 
     def refresh(self) -> None:
@@ -141,11 +143,18 @@ class Readers:
         self._lock = threading.Lock()
         self._open: dict[Path, Reader] = {}
 
-    def current(self, root: Path) -> Reader:
-        """Return a reader that sees the last commit; raises IndexUnavailable."""
+    def current(self, root: Path, named: str | None = None) -> Reader:
+        """Return a reader that sees the last commit; raises IndexUnavailable.
+
+        If the pointer names another generation than the database, the database is
+        right: an indexer may have been stopped before it knew that its turn was over.
+        """
         with self._lock:
             for _ in range(3):  # the generation may be swapped away while we open it
-                generation = generations.current_generation(root)
+                generation = generations.pointed_generation(root)
+                if named and not generations.is_here(root, named):
+                    raise IndexElsewhere
+                generation = generation and (named or generation)
                 if generation is None:
                     raise IndexUnavailable
                 try:
@@ -158,7 +167,10 @@ class Readers:
         reader = self._open.get(root)
         if reader is None or reader.generation != generation:
             path = root / generation
-            reader = Reader(generation, path, open_index(path))
+            fields = generations.known_fields(root, generation)
+            if not fields:
+                raise IndexFault("the index was made by another version")
+            reader = Reader(generation, path, open_index(path), fields)
             self._open[root] = reader
         reader.refresh()
         return reader

@@ -97,7 +97,8 @@ class Search:
 
         A column of numbers with many values is left out: it names nothing.
         """
-        columns = [(ref, column) for ref in refs for column in _columns_of(ref)]
+        known = [ref for ref in refs if ref.name in self.reader.fields]
+        columns = [(ref, column) for ref in known for column in _columns_of(ref)]
         request = {
             str(place): {"terms": {"field": column} | MOST_VALUES}
             for place, (_, column) in enumerate(columns)

@@ -15,15 +15,19 @@ class Outbox(models.Model):
 
 
 class IndexState(models.Model):
-    """The only row about the embedded index: its generation and its progress."""
+    """The only row about the index: the generation to search, and its progress."""
 
     generation = models.CharField(max_length=100, blank=True)
     documents = models.BigIntegerField(default=0)  # when the generation was built
     rebuilt_at = models.DateTimeField(null=True)
     # A person requests a rebuild here; the indexer that owns the writer lock does it.
     rebuild_requested_at = models.DateTimeField(null=True)
+    rebuild_done = models.BigIntegerField(default=0)  # devices, of the running rebuild
+    rebuild_total = models.BigIntegerField(default=0)
     drained_outbox_id = models.BigIntegerField(default=0)
     drained_at = models.DateTimeField(null=True)
+    # Raised by each indexer that begins: earlier ones write nothing more.
+    epoch = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

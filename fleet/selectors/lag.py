@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import connection
 
 from fleet.backends.choice import current_engine
 from fleet.backends.engine import Reader
 from fleet.models import IndexState, Outbox
 
+STATUS_SQL = """
+    SELECT (
+        SELECT extract(epoch FROM clock_timestamp() - at)::float
+        FROM fleet_outbox ORDER BY id LIMIT 1
+    ), (SELECT generation FROM fleet_indexstate WHERE id = 1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How old the oldest change is that is not searchable, and which index is kept."""
+
+    lag_seconds: float
+    generation: str | None  # None before the first one
+
+
+def get_index_status() -> IndexStatus:
+    with connection.cursor() as cursor:
+        cursor.execute(STATUS_SQL)
+        (lag, generation) = cursor.fetchone() or (None, None)
+    return IndexStatus(round(max(0.0, lag or 0.0), 3), generation or None)
+
 
 def index_lag_seconds() -> float:
     """Return the age of the oldest change that is not searchable yet, else 0."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM clock_timestamp() - at)::float"
-            " FROM fleet_outbox ORDER BY id LIMIT 1"
-        )
-        row = cursor.fetchone()
-    return round(max(0.0, row[0]), 3) if row else 0.0
+    return get_index_status().lag_seconds
 
 
 def count_outbox() -> int:
@@ -25,9 +43,13 @@ def count_outbox() -> int:
     return Outbox.objects.count()
 
 
-def current_reader() -> Reader:
-    """Return a reader of the current index; raises IndexUnavailable."""
-    return current_engine().reader()
+def current_reader(status: IndexStatus | None = None) -> Reader:
+    """Return a reader of the index that is kept; raises IndexUnavailable.
+
+    That is the one that the database names. An index on this machine's disk that is not
+    it would give an old answer, and call it fresh.
+    """
+    return current_engine().reader((status or get_index_status()).generation)
 
 
 def get_index_state() -> IndexState | None:

@@ -21,15 +21,21 @@ from fleet.backends.engine import (
     Compiler,
     IndexFault,
     Place,
+    Reader,
     Search,
 )
-from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
+from fleet.exceptions import (
+    BadCursor,
+    IndexUnavailable,
+    IndexUnreachable,
+    QueryError,
+)
 from fleet.fields import Field, FieldRef, Kind, resolve_field
 from fleet.query.keys import Keys, open_keys
 from fleet.query.parser import parse
-from fleet.query.tree import Node
+from fleet.query.tree import Node, conditions_of
 from fleet.selectors.known_keys import known_keys
-from fleet.selectors.lag import current_reader, index_lag_seconds
+from fleet.selectors.lag import IndexStatus, current_reader, get_index_status
 from registry.models import Tenant
 from registry.selectors.access import sql_within
 
@@ -83,18 +89,22 @@ def search(
     """
     # Read before the search: a change in between makes the lag too large, never too
     # small.
-    lag = index_lag_seconds()
+    status = get_index_status()
     field, descending = _read_sort(sort or DEFAULT_SORT)
     tenants = list(tenants)
     refs = _read_facets(facets, known_keys(tenants))
     after = _read_cursor(cursor, sort or DEFAULT_SORT) if cursor else None
     limit = max(1, min(limit, LARGEST_LIMIT))
     with answering():
-        found = open_search(tenants, q)
+        reader, found = _opened(tenants, q, status)
+        _check_fields(reader, [field.name])
         page = found.page(field, descending=descending, after=after, limit=limit)
-        counted = {str(ref): rows for ref, rows in found.facets(refs).items()}
+        counted = found.facets([ref for ref in refs if ref.name in reader.fields])
     following = _write_cursor(page.last, sort or DEFAULT_SORT) if page.last else None
-    return SearchResult(page.total, lag, page.documents, counted, following)
+    shown = {str(ref): counted.get(ref, []) for ref in refs}
+    return SearchResult(
+        page.total, status.lag_seconds, page.documents, shown, following
+    )
 
 
 def count(*, tenants: Iterable[Tenant], q: str) -> int:
@@ -106,10 +116,11 @@ def count(*, tenants: Iterable[Tenant], q: str) -> int:
 def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
     """Return every device that matches; PostgreSQL checks its tenant again."""
     tenants = list(tenants)
-    lag = index_lag_seconds()
+    status = get_index_status()
     with answering():
-        ids = open_search(tenants, q).device_ids()
-    return Members(check_members(tenants=tenants, device_ids=ids), lag)
+        ids = _opened(tenants, q, status)[1].device_ids()
+    members = check_members(tenants=tenants, device_ids=ids)
+    return Members(members, status.lag_seconds)
 
 
 def member_uids(*, tenants: Iterable[Tenant], q: str) -> list[str]:
@@ -155,15 +166,21 @@ def answering() -> Iterator[None]:
     except BadIndexQuery as fault:
         raise QueryError(CANNOT) from fault
     except IndexFault as fault:
-        raise IndexUnavailable from fault
+        raise IndexUnreachable from fault
 
 
 def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     """Compile a query within the tenants; its text cannot widen the access."""
-    tenants = list(tenants)
+    return _opened(list(tenants), q)[1]
+
+
+def _opened(
+    tenants: Sequence[Tenant], q: str, status: IndexStatus | None = None
+) -> tuple[Reader, Search]:
     keys = known_keys(tenants)
     tree = parse(q, keys)
-    reader = current_reader()
+    reader = current_reader(status)
+    _check_fields(reader, (n.field.name for n in conditions_of(tree) if n.field))
     compiler = reader.compiler(timezone.now())
 
     def opened(node: Node) -> Search:
@@ -172,7 +189,16 @@ def open_search(tenants: Iterable[Tenant], q: str) -> Search:
     for node in open_keys(tree, keys):
         if not opened(node).count():
             raise QueryError(f"No device has '{node.field}'.", node.position)
-    return opened(tree)
+    return reader, opened(tree)
+
+
+def _check_fields(reader: Reader, names: Iterable[str]) -> None:
+    """Raise IndexUnavailable if the index, of an older version, lacks such a field."""
+    if missing := sorted(set(names) - reader.fields):
+        raise IndexUnavailable(
+            f"'{missing[0]}' can be searched when the index has been rebuilt for this"
+            " version. Try again later."
+        )
 
 
 def compile_within(

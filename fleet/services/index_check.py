@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fleet.backends.engine import Reader
-from fleet.documents import build_documents, device_id_chunks
+from fleet.documents import build_documents, count_devices, device_id_chunks
 from fleet.models import Outbox
 from fleet.selectors.lag import current_reader
 from fleet.services.indexing import Indexer, queue_devices, writer_lock
@@ -30,14 +31,18 @@ class Differences:
         return sorted({*self.missing, *self.stale, *self.extra})
 
 
-def verify_index(*, settle_seconds: float = 10.0) -> Differences:
-    """Compare every document with the database; raises IndexUnavailable.
+def verify_index(
+    *,
+    settle_seconds: float = 10.0,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Differences:
+    """Compare every document with the database; raises IndexUnavailable, IndexFault.
 
     A change made meanwhile is still in the outbox. So the documents that differ are
     compared again until the outbox has none of their devices, for ``settle_seconds`` at
     most.
     """
-    found = _compare_all()
+    found = _compare_all(report)
     deadline = time.monotonic() + settle_seconds
     while found.device_ids:
         in_flight = Outbox.objects.filter(device_id__in=found.device_ids).exists()
@@ -63,8 +68,9 @@ def repair_index(found: Differences, indexer: Indexer) -> None:
                 indexer.close()
 
 
-def _compare_all() -> Differences:
+def _compare_all(report: Callable[[int, int], None]) -> Differences:
     reader = current_reader()
+    total = count_devices()
     found = Differences()
     seen: set[int] = set()
     for ids in device_id_chunks(CHUNK):
@@ -73,6 +79,7 @@ def _compare_all() -> Differences:
         found.stale += part.stale
         found.extra += part.extra
         seen.update(ids)
+        report(len(seen), total)
     found.devices = len(seen)
     found.extra += sorted(set(reader.device_ids()) - seen)
     return found

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from fleet.backends.choice import engine_at
-from fleet.backends.engine import IndexFault, Writer
-from fleet.documents import build_documents, device_id_chunks
+from fleet.backends.engine import IndexBusy, IndexFault, Turn, Writer
+from fleet.documents import build_documents, count_devices, device_id_chunks
 from fleet.models import IndexState, Outbox
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,12 @@ BATCH = 2_000
 # The size after a full batch, when more is waiting: many changes of one device in one
 # batch cost one document.
 BACKLOG_BATCH = 10_000
+# A running indexer talks to the database several times a second.
+STILL_SECONDS = 5
+LEASE = """
+    SELECT set_config('idle_session_timeout', %s, false),
+        set_config('idle_in_transaction_session_timeout', %s, false)
+"""
 CHUNK = 5_000  # devices that a rebuild indexes between two drains of the outbox
 
 
@@ -38,17 +46,36 @@ CHUNK = 5_000  # devices that a rebuild indexes between two drains of the outbox
 def writer_lock() -> Iterator[bool]:
     """Try to take the lock of the index writer; yield whether it was free.
 
-    PostgreSQL releases the lock when the connection ends, too.
+    PostgreSQL releases the lock when the connection ends, too, and it ends a connection
+    that is silent for too long: that of a process that is stopped, but not dead.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [INDEXER_LOCK])
         (is_owner,) = cursor.fetchone()
+        if is_owner:
+            cursor.execute(LEASE, [f"{STILL_SECONDS}s"] * 2)
     try:
         yield is_owner
     finally:
         if is_owner and connection.connection is not None and connection.is_usable():
             with connection.cursor() as cursor:
+                cursor.execute(LEASE, ["0", "0"])
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [INDEXER_LOCK])
+
+
+def begin_turn() -> Turn:
+    """Raise the epoch: earlier indexers write nothing more; return our turn."""
+    IndexState.objects.get_or_create(pk=1)
+    with transaction.atomic():
+        IndexState.objects.filter(pk=1).update(epoch=F("epoch") + 1)
+        epoch = IndexState.objects.values_list("epoch", flat=True).get(pk=1)
+
+    def check() -> None:
+        # On the session that owns the lock: if that has ended, so has our turn.
+        if not IndexState.objects.filter(pk=1, epoch=epoch).exists():
+            raise IndexFault("another indexer has begun; this one writes nothing more")
+
+    return Turn(epoch, check)
 
 
 def request_rebuild() -> datetime:
@@ -75,37 +102,65 @@ class Stopped(Exception):
 class Indexer:
     """The only writer of the index; use it only while you own ``writer_lock``."""
 
-    def __init__(self, root: Path, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        stop: threading.Event | None = None,
+        *,
+        report: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
         self.engine = engine_at(root)
         self._stop = stop or threading.Event()
         self._current: Writer | None = None
         self._next: Writer | None = None
         self._batch = BATCH
+        self._turn = Turn()
+        self._tell = report
+        # The generation that is searched, though it is not ours to write: it is of an
+        # older version, of another engine, or on another machine.
+        self._searched = ""
 
     def open(self) -> None:
         """Open the current generation; build one if it is missing or broken."""
+        self._turn = begin_turn()
         generation = self.engine.current_generation()
-        if not IndexState.objects.filter(pk=1, generation=generation).exists():
-            generation = None  # it belongs to another or a restored database
-        self.engine.drop_others(generation)
-        if generation is not None:
+        named = IndexState.objects.values_list("generation", flat=True).get(pk=1)
+        if generation is not None and generation == named:
             try:
-                self._current = self.engine.writer(generation)
+                self._current = self._writer_of(generation)
             except IndexFault as fault:
-                if "LockBusy" in str(fault):
-                    raise  # its last writer has not closed yet; it is not broken
                 logger.warning("the index is broken and will be rebuilt: %s", fault)
+        else:
+            self._searched = named
+        self._turn.check()
+        ours = self._current.generation if self._current else None
+        self.engine.drop_others(named, ours)
         if self._current is None:
             self.rebuild()
+
+    def _writer_of(self, generation: str) -> Writer:
+        try:
+            return self.engine.writer(generation, self._turn)
+        except IndexBusy:
+            # Its last writer has lost the lock in the database, but keeps the files
+            # locked: it is stopped, or has not noticed yet.
+            adopted = self.engine.adopt(generation)
+            writer = self.engine.writer(adopted, self._turn)
+            self._point_to(adopted)
+            return writer
+
+    def _point_to(self, generation: str, **values: Any) -> None:
+        self._turn.check()
+        self.engine.swap_to(generation)
+        ours = IndexState.objects.filter(pk=1, epoch=self._turn.epoch)
+        if not ours.update(generation=generation, **values):
+            self._turn.check()
 
     def close(self) -> None:
         """Release the writer; uncommitted changes are still in the outbox."""
         for writer in (self._current, self._next):
             if writer is not None:
-                try:
-                    writer.close()
-                except IndexFault as fault:
-                    logger.warning("closing the index: %s", fault)
+                _close(writer)
         self._current = self._next = None
 
     def drain(self) -> bool:
@@ -146,24 +201,29 @@ class Indexer:
         """Build a new generation and swap to it; return the number of its documents.
 
         Meanwhile the outbox is drained into both generations, so searches stay fresh
-        and the new generation misses no change. Raises Stopped when the stop event is
-        set; the old generation then stays the current one.
+        and the new generation misses no change. An old generation that we cannot write
+        gets older: then the outbox is kept until the swap, and so the lag shows it.
+        Raises Stopped when the stop event is set; the old generation then stays the
+        current one.
         """
         started_at = timezone.now()
-        if self._current is None:
+        if self._current is None and not self._searched:
             self._clear_outbox()
+        expected = count_devices()
+        self._report(0, expected)
         name = self.engine.new_generation()
         total = 0
         try:
-            self._next = self.engine.writer(name, create=True)
+            self._next = self.engine.writer(name, self._turn, create=True)
             for ids in device_id_chunks(CHUNK):
                 documents = build_documents(ids)
                 self._next.put(documents)
                 total += len(documents)
+                self._report(total, expected)
                 report(total)
-                self.drain()
+                self._drain_into_both()
                 self._check_stop()
-            while self.drain():
+            while self._drain_into_both():
                 self._check_stop()
             self._next.commit()
         except BaseException:
@@ -171,7 +231,21 @@ class Indexer:
             self.engine.drop(name)
             raise
         self._swap(started_at, total)
+        while self.drain():  # what the outbox kept
+            self._check_stop()
         return total
+
+    def _report(self, done: int, total: int) -> None:
+        """Tell how far the rebuild is; raises IndexFault when our turn is over."""
+        ours = IndexState.objects.filter(pk=1, epoch=self._turn.epoch)
+        if not ours.update(rebuild_done=done, rebuild_total=total):
+            self._turn.check()
+        self._tell(done, total)
+
+    def _drain_into_both(self) -> bool:
+        if not self._searched:
+            return self.drain()
+        return False
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -188,25 +262,34 @@ class Indexer:
 
     def _swap(self, started_at: datetime, total: int) -> None:
         assert self._next is not None
+        name = self._next.generation
+        self._point_to(name, documents=total, rebuilt_at=timezone.now())
         before, self._current, self._next = self._current, self._next, None
-        self.engine.swap_to(self._current.generation)
-        state, _ = IndexState.objects.update_or_create(
-            pk=1,
-            defaults={
-                "generation": self._current.generation,
-                "documents": total,
-                "rebuilt_at": timezone.now(),
-            },
-        )
         # A request that came during this rebuild stays: it is about newer data.
         IndexState.objects.filter(pk=1, rebuild_requested_at__lte=started_at).update(
             rebuild_requested_at=None
         )
+        old = before.generation if before else self._searched
         if before is not None:
-            before.close()
-        old = before.generation if before else None
-        self.engine.drop_others(state.generation, old)
+            self._close_slowly(before)
+        self._searched = ""
+        self.engine.drop_others(name, old)
         logger.info("the index was built: %d documents", total)
+
+    def _close_slowly(self, writer: Writer) -> None:
+        """Close a writer, which may take long, and go on showing that we work."""
+        closing = threading.Thread(target=_close, args=(writer,))
+        closing.start()
+        while closing.is_alive():
+            closing.join(1.0)
+            self._turn.check()
+
+
+def _close(writer: Writer) -> None:
+    try:
+        writer.close()
+    except IndexFault as fault:
+        logger.warning("closing the index: %s", fault)
 
 
 def _outbox_ids_of(device_ids: list[int]) -> list[int]:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from fleet.backends.engine import IndexFault
 from fleet.exceptions import IndexUnavailable
 from fleet.selectors.lag import current_reader
 from state.selectors.adapter_liveness import BLIND_AFTER, list_slots
@@ -85,9 +86,11 @@ def _broker() -> None:
 
 def _index() -> None:
     try:
-        current_reader()
+        current_reader().check()
     except IndexUnavailable as error:
-        raise NotReady("the index is being built") from error
+        raise NotReady(error.detail) from error
+    except IndexFault as error:
+        raise NotReady("the index does not answer") from error
 
 
 def _demo() -> None:

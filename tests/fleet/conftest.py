@@ -11,10 +11,22 @@ import pytest
 from fleet.backends import generations
 from fleet.backends.tantivy_index import Writer
 from fleet.services.indexing import Indexer
+from tests.fleet.both_engines import EMBEDDED, elasticsearch_chosen
 
 
 @pytest.fixture
-def index_dir(tmp_path: Path, settings: Any) -> Path:
+def engine(request: pytest.FixtureRequest, settings: Any) -> Iterator[str]:
+    """The engine of this test: the embedded one, unless it asks for both."""
+    name: str = getattr(request, "param", EMBEDDED)
+    if name == EMBEDDED:
+        yield name
+    else:
+        with elasticsearch_chosen(settings):
+            yield name
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path, settings: Any, engine: str) -> Path:
     """The folder of this test's index."""
     settings.INDEX_DIR = tmp_path / "index"
     return tmp_path / "index"

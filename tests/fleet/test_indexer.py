@@ -22,6 +22,7 @@ from fleet.services.indexing import Indexer, writer_lock
 from registry.models import Device
 from state.services.twin import merge_desired
 from tests.factories import DeviceFactory, SiteFactory
+from tests.fleet.both_engines import on_both_engines
 from tests.fleet.rows import (
     find,
     make_alarm,
@@ -39,6 +40,7 @@ from tests.waiting import wait_until
 REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
 
 
+@on_both_engines
 @pytest.mark.django_db
 def test_the_reference_query_finds_the_devices_that_it_describes(
     indexer: Indexer,
@@ -67,6 +69,7 @@ def test_the_reference_query_finds_the_devices_that_it_describes(
     assert uids_of(tenant, REFERENCE) == ["found"]
 
 
+@on_both_engines
 @pytest.mark.django_db
 def test_a_document_has_the_values_of_registry_state_and_commands(
     indexer: Indexer,
@@ -117,6 +120,7 @@ def test_a_document_has_the_values_of_registry_state_and_commands(
     assert uids_of(device.tenant, query) == ["whole"]
 
 
+@on_both_engines
 @pytest.mark.django_db
 def test_values_that_the_index_cannot_hold_are_left_out(indexer: Indexer) -> None:
     device = DeviceFactory.create(

@@ -1,8 +1,9 @@
-"""An indexer process that is killed with SIGKILL during changes loses nothing."""
+"""An indexer process that is killed or stopped during changes loses nothing."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from fleet.backends import generations
 from fleet.models import IndexState, Outbox
 from fleet.services.index_check import verify_index
 from registry.models import Device
 from tests.factories import DeviceFactory
+from tests.fleet.both_engines import on_both_engines
 from tests.fleet.rows import find
 from tests.waiting import wait_until
 
@@ -27,9 +28,8 @@ ROUNDS = 3
 
 
 @pytest.fixture
-def start_indexer(tmp_path: Path, settings: Any) -> Iterator[Any]:
+def start_indexer(tmp_path: Path, settings: Any, index_dir: Path) -> Iterator[Any]:
     """Start ``manage.py fleet_indexer`` on the test's database."""
-    settings.INDEX_DIR = tmp_path / "index"
     running: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
@@ -37,7 +37,12 @@ def start_indexer(tmp_path: Path, settings: Any) -> Iterator[Any]:
             [sys.executable, "manage.py", "fleet_indexer"],
             cwd=settings.BASE_DIR,
             env=os.environ
-            | {"DATABASE_URL": database_url(), "IOT_DATA_DIR": str(tmp_path)},
+            | {
+                "DATABASE_URL": database_url(),
+                "IOT_DATA_DIR": str(tmp_path),
+                "ELASTICSEARCH_URL": settings.ELASTICSEARCH_URL,
+                "ELASTICSEARCH_INDEX": settings.ELASTICSEARCH_INDEX,
+            },
             stderr=subprocess.DEVNULL,
         )
         running.append(process)
@@ -62,8 +67,8 @@ def has_drained_beyond(outbox_id: int) -> bool:
     return IndexState.objects.get().drained_outbox_id > outbox_id
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
+def make_fleet() -> Device:
+    """Make 501 devices; return the first one."""
     first: Device = DeviceFactory.create()
     Device.objects.bulk_create(
         Device(
@@ -71,10 +76,19 @@ def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
         )
         for n in range(500)
     )
+    return first
+
+
+def is_built() -> bool:
+    return IndexState.objects.exclude(generation="").exists()
+
+
+@on_both_engines
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
+    first = make_fleet()
     process = start_indexer()
-    root = settings.INDEX_DIR
-    wait_until(lambda: generations.current_generation(root), seconds=60)
-    wait_until(lambda: IndexState.objects.exists(), seconds=60)
+    wait_until(is_built, seconds=60)
 
     for round_number in range(ROUNDS):
         drained = IndexState.objects.get().drained_outbox_id
@@ -95,3 +109,32 @@ def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
 
     process.terminate()
     assert process.wait(20) == 0
+
+
+@on_both_engines
+@pytest.mark.django_db(transaction=True)
+def test_a_stopped_indexer_is_replaced_and_writes_nothing_more(
+    start_indexer: Any,
+) -> None:
+    first = make_fleet()
+    stopped = start_indexer()
+    wait_until(is_built, seconds=60)
+    epoch = IndexState.objects.get().epoch
+    start_indexer()  # waits as a spare
+    for step in range(20):
+        Device.objects.filter(pk__gte=first.pk).update(name=f"before {step}")
+    stopped.send_signal(signal.SIGSTOP)  # while it reads, writes or commits a batch
+
+    Device.objects.filter(pk__gte=first.pk).update(name="after")
+    wait_until(lambda: IndexState.objects.get().epoch > epoch, seconds=60)
+    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+    generation = IndexState.objects.get().generation
+    Device.objects.filter(pk=first.pk).delete()
+    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+    stopped.send_signal(signal.SIGCONT)
+    stopped.terminate()
+
+    assert stopped.wait(60) == 0
+    assert IndexState.objects.get().generation == generation
+    assert verify_index().device_ids == []
+    assert find(first.tenant, "name:after", limit=1).total == 500

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from fleet.backends import generations
+from fleet.backends.choice import current_engine
 from fleet.backends.documents import FleetDocument
-from fleet.backends.tantivy_index import Writer
 from fleet.backends.tantivy_search import MOST_VALUES
 from fleet.exceptions import BadCursor, IndexUnavailable, QueryError
 from fleet.fields import FIELDS
@@ -19,6 +18,7 @@ from fleet.selectors.search import member_uids, search
 from fleet.services.indexing import Indexer
 from registry.models import Device, Tenant
 from tests.factories import DeviceFactory, ProductFactory, TenantFactory
+from tests.fleet.both_engines import on_both_engines
 from tests.fleet.index import fill
 from tests.fleet.rows import find
 
@@ -75,6 +75,7 @@ def test_pages_show_every_device_once_in_order(
         assert present == sorted(present, key=key, reverse=sign == "-")
 
 
+@on_both_engines
 def test_versions_sort_by_number_and_ties_by_device(tenant: Tenant) -> None:
     documents = find(tenant, "firmware:*", sort="firmware", limit=1_000).results
 
@@ -85,6 +86,7 @@ def test_versions_sort_by_number_and_ties_by_device(tenant: Tenant) -> None:
         assert same == sorted(same)
 
 
+@on_both_engines
 def test_a_cursor_continues_after_its_device_when_others_are_removed(
     index_dir: Path,
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_cursor_continues_after_its_device_when_others_are_removed(
     assert [d["uid"] for d in second.results] == ["4", "5", "6", "7"]
 
 
+@on_both_engines
 def test_facets_count_within_the_result(tenant: Tenant) -> None:
     names = ["region", "firmware", "drift", "disconnects_72h", "tags", "attr.rev"]
     result = find(tenant, "region:north", facets=names, limit=1_000)
@@ -117,6 +120,7 @@ def test_facets_count_within_the_result(tenant: Tenant) -> None:
     assert tagged == 2 * result.total
 
 
+@on_both_engines
 def test_the_most_frequent_values_are_counted_across_the_segments_of_an_index(
     index_dir: Path,
 ) -> None:
@@ -124,8 +128,9 @@ def test_the_most_frequent_values_are_counted_across_the_segments_of_an_index(
     chance = random.Random(3)
     batches = [number for number in range(700) for _ in range(number % 3 + 1)]
     counted: Counter[str] = Counter()
-    generation = generations.new_generation(index_dir)
-    writer = Writer(index_dir, generation, create=True)
+    engine = current_engine()
+    generation = engine.new_generation()
+    writer = engine.writer(generation, create=True)
     for segment in range(6):
         chosen = [f"b{number:03}" for number in chance.sample(batches, 800)]
         counted.update(chosen)
@@ -134,7 +139,7 @@ def test_the_most_frequent_values_are_counted_across_the_segments_of_an_index(
             for n, value in enumerate(chosen)
         )
         writer.commit()
-    generations.swap_to(index_dir, generation)
+    engine.swap_to(generation)
 
     rows = find(tenant, "*", facets=["batch"]).facets["batch"]
 
@@ -191,6 +196,7 @@ def test_the_known_keys_are_those_of_the_callers_products(indexer: Indexer) -> N
     assert search(tenants=[ours.tenant, theirs.tenant], q="NOT attr.rev:x").total == 2
 
 
+@on_both_engines
 def test_below_an_open_attribute_a_key_that_no_device_has_is_refused(
     indexer: Indexer,
 ) -> None:
@@ -227,6 +233,7 @@ def test_without_an_index_the_answer_says_that_it_is_being_built(
         find(TenantFactory.create(), "*")
 
 
+@on_both_engines
 def test_no_query_finds_devices_of_another_tenant(indexer: Indexer) -> None:
     ours, theirs = DeviceFactory.create(), DeviceFactory.create()
     indexer.drain()
@@ -241,6 +248,7 @@ def test_no_query_finds_devices_of_another_tenant(indexer: Indexer) -> None:
     assert both.total == 2
 
 
+@on_both_engines
 def test_members_are_checked_again_in_the_database(indexer: Indexer) -> None:
     moved, kept = DeviceFactory.create(), DeviceFactory.create()
     indexer.drain()

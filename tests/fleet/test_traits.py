@@ -28,6 +28,7 @@ from tests.factories import (
     SiteFactory,
     TenantFactory,
 )
+from tests.fleet.both_engines import on_both_engines
 from tests.fleet.index import fill
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +115,7 @@ def paired(shared: SharedTraits) -> list[dict[str, Any]]:
     ]
 
 
+@on_both_engines
 def test_a_batch_and_its_revision_that_fail_together_are_named_first(
     tenant: Tenant, index_dir: Path
 ) -> None:
@@ -293,6 +295,7 @@ def test_a_set_that_is_wholly_at_one_of_many_sites_shows_it(
     assert named(found(tenant, "serial:in")) == [("site", "site-0007")]
 
 
+@on_both_engines
 def test_spellings_that_a_query_does_not_tell_apart_are_counted_together(
     tenant: Tenant, index_dir: Path
 ) -> None:
@@ -319,6 +322,7 @@ def test_spellings_that_a_query_does_not_tell_apart_are_counted_together(
         assert count(tenants=[tenant], q=shared[name].query) == 60
 
 
+@on_both_engines
 def test_a_measurement_with_many_values_is_no_trait_and_a_code_is(
     tenant: Tenant, index_dir: Path
 ) -> None:
@@ -332,6 +336,7 @@ def test_a_measurement_with_many_values_is_no_trait_and_a_code_is(
     assert named(found(tenant, "serial:in")) == []
 
 
+@on_both_engines
 def test_traits_compare_only_within_what_the_caller_may_see(
     tenant: Tenant, index_dir: Path
 ) -> None:

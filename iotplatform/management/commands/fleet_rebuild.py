@@ -12,6 +12,7 @@ from django.db import OperationalError
 from fleet.backends.engine import IndexFault
 from fleet.models import IndexState
 from fleet.services.indexing import Indexer, request_rebuild, writer_lock
+from iotplatform.common.progress import Progress
 
 POLL_SECONDS = 0.3
 
@@ -38,10 +39,11 @@ class Command(BaseCommand):
     def _rebuild(self, timeout: float) -> None:
         asked_at = request_rebuild()
         deadline = time.monotonic() + timeout
+        progress = Progress(self.stdout.write, "documents")
         while time.monotonic() < deadline:
             with writer_lock() as is_owner:
                 if is_owner:
-                    self._rebuild_here()
+                    self._rebuild_here(progress)
             state = IndexState.objects.get(pk=1)
             asked = state.rebuild_requested_at
             if state.rebuilt_at and (asked is None or asked > asked_at):
@@ -50,11 +52,12 @@ class Command(BaseCommand):
                     f" {state.generation}."
                 )
                 return
+            progress.show(state.rebuild_done, state.rebuild_total)
             time.sleep(POLL_SECONDS)
         raise CommandError(f"The rebuild did not finish within {timeout:.0f} s.")
 
-    def _rebuild_here(self) -> None:
-        indexer = Indexer(settings.INDEX_DIR)
+    def _rebuild_here(self, progress: Progress) -> None:
+        indexer = Indexer(settings.INDEX_DIR, report=progress.show)
         try:
             indexer.open()
             indexer.rebuild_if_requested()

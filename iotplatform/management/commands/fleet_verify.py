@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from fleet.backends.engine import IndexFault
 from fleet.exceptions import IndexUnavailable
 from fleet.services.index_check import (
     Differences,
@@ -15,6 +16,7 @@ from fleet.services.index_check import (
     verify_index,
 )
 from fleet.services.indexing import Indexer
+from iotplatform.common.progress import Progress
 
 
 class Command(BaseCommand):
@@ -29,7 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, repair: bool, **options: Any) -> None:
         try:
-            found = verify_index()
+            progress = Progress(self.stdout.write, "devices")
+            found = verify_index(report=progress.show)
             self._report(found)
             if found.device_ids and repair:
                 repair_index(found, Indexer(settings.INDEX_DIR))
@@ -39,8 +42,10 @@ class Command(BaseCommand):
             raise CommandError(f"The database does not answer: {error}") from error
         except IndexUnavailable as error:
             raise CommandError(
-                "There is no index. Run fleet_rebuild to build one."
+                f"{error.detail} fleet_rebuild builds an index."
             ) from error
+        except IndexFault as fault:
+            raise CommandError(f"The index cannot be read: {fault}") from fault
         if found.device_ids:
             raise CommandError(f"{len(found.device_ids)} documents differ.")
 

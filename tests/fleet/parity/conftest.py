@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.backends.engine import Reader
-from tests.fleet.parity.engines import elasticsearch_url, filled
+from tests.fleet.both_engines import elasticsearch_url
+from tests.fleet.parity.engines import filled
 from tests.fleet.parity.world import world
 
 # Not skipped: what is not collected does not run, and the run's summary says so.
