@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """A number that each indexer raises when it begins, and its progress."""
 
-    dependencies = [("fleet", "0005_spaces_and_batches")]
+    dependencies = [("fleet", "0009_heartbeat_risk_and_maintenance")]
     operations = [
         migrations.AddField(
             model_name="indexstate",
