@@ -40,7 +40,7 @@ MOST_COUNTED = 10_000  # values of a facet, as in the search of today
 LARGEST_ID = 2**63
 SEARCH_SQL = """
     WITH hit AS MATERIALIZED (
-        SELECT fleet.*, {key} AS key FROM ({fleet}) fleet {keys} WHERE {condition}
+        SELECT fleet.*, {key} AS key FROM ({fleet}) fleet WHERE {condition}
     )
     SELECT (SELECT count(*) FROM hit),
         (SELECT json_agg(page)::text FROM (
@@ -54,8 +54,6 @@ FACET_SQL = """,
             WHERE {column} IS NOT NULL GROUP BY 1
             ORDER BY number DESC, value LIMIT %(counted)s
         ) facet)"""
-KEYS_SQL = """LEFT JOIN unnest(%(spelt)s::text[], %(keys)s::text[]) spelt(value, key)
-            ON spelt.value = fleet.{column}"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class _Order:
     @property
     def key(self) -> str:
         if self.is_version:
-            return 'spelt.key COLLATE "C"'
+            return f'(%(keys)s::jsonb ->> fleet.{self.field.name}) COLLATE "C"'
         if self.field.kind is Kind.NUMBER:
             return f"fleet.{self.field.name}"
         return f'lower(fleet.{self.field.name}) COLLATE "C"'
@@ -110,14 +108,11 @@ def search_as_of(
     after, place = _after(cursor, order)
     params |= compiler.params | place
     params |= {"at": at, "most": limit + 1, "counted": MOST_COUNTED + 1}
-    keys = ""
     if order.is_version:
-        keys = KEYS_SQL.format(column=order.field.name)
         spelt = values[order.field.name]
-        params |= {"spelt": spelt, "keys": [version_key(text) for text in spelt]}
+        params["keys"] = json.dumps({text: version_key(text) for text in spelt})
     statement = SEARCH_SQL.format(
         key=order.key,
-        keys=keys,
         fleet=fleet,
         condition=condition,
         columns=", ".join(KNOWN),

@@ -27,44 +27,49 @@ from iotplatform.common.instants import read_instant
 from iotplatform.common.problems import BadInput
 from registry.models import Tenant
 
-# The last time before `to` at which a field was something else than it is at `to`.
 CHANGES_SQL = """
-    WITH both_moments AS (
-        SELECT before, after, coalesce(before.id, after.id) AS id,
-            coalesce(before.found, FALSE) AS was_found,
+    WITH both_moments AS MATERIALIZED (
+        SELECT before, after, coalesce(before.found, FALSE) AS was_found,
             coalesce(after.found, FALSE) AS is_found
         FROM (SELECT fleet.*, {condition} AS found FROM ({before}) fleet) before
         FULL JOIN (SELECT fleet.*, {condition} AS found FROM ({after}) fleet) after
             ON after.id = before.id
         WHERE before.found OR after.found
-    ), moved AS MATERIALIZED (
-        SELECT * FROM both_moments WHERE was_found <> is_found
+    )
+    SELECT (SELECT count(*) FROM both_moments WHERE was_found AND is_found),
+        (SELECT json_agg(json_build_array(before, after)
+            ORDER BY coalesce((before).uid, (after).uid) COLLATE "C")::text
+        FROM both_moments WHERE was_found <> is_found)
+"""
+# The last time before `to` at which a field was something else than it is at `to`. The
+# devices come as arrays, so that the planner knows how many there are.
+TIMES_SQL = """
+    WITH moved AS (
+        SELECT * FROM unnest(%(ids)s::bigint[], %(sites)s::bigint[],
+            %(owners)s::bigint[], %(lifecycle)s::text[], %(connectivity)s::text[],
+            %(cause)s::text[], %(firmware)s::text[], %(config_version)s::text[])
+        AS m(id, site_id, tenant_id, lifecycle, connectivity, cause, firmware,
+            config_version)
     ), devices AS (
         SELECT m.id, max(p.until) AS at,
-            max(p.until) FILTER (WHERE p.tenant_id <> (m.after).tenant_id) AS tenant,
-            max(p.until) FILTER (WHERE p.site_id <> (m.after).site_id) AS site,
-            max(p.until) FILTER (WHERE p.lifecycle <> (m.after).lifecycle) AS lifecycle
+            max(p.until) FILTER (WHERE p.tenant_id <> m.tenant_id) AS tenant,
+            max(p.until) FILTER (WHERE p.site_id <> m.site_id) AS site,
+            max(p.until) FILTER (WHERE p.lifecycle <> m.lifecycle) AS lifecycle
         FROM moved m JOIN registry_pastdevice p ON p.device_id = m.id
         WHERE p.until > %(from)s AND p.until <= %(to)s
             AND p.tenant_id = ANY(%(tenants)s)
         GROUP BY m.id
     ), presences AS (
         SELECT m.id,
-            max(p.at) FILTER (WHERE p.moved_from <> (m.after).connectivity)
-                AS connectivity,
-            max(p.at) FILTER (WHERE p.cause_from <> coalesce((m.after).cause, ''))
-                AS cause
+            max(p.at) FILTER (WHERE p.moved_from <> m.connectivity) AS connectivity,
+            max(p.at) FILTER (WHERE p.cause_from <> m.cause) AS cause
         FROM moved m JOIN state_connectivitytransition p ON p.device_id = m.id
-        WHERE p.at > %(from)s AND p.at <= %(to)s
-            AND p.tenant_id = ANY(%(tenants)s)
+        WHERE p.at > %(from)s AND p.at <= %(to)s AND p.tenant_id = ANY(%(tenants)s)
         GROUP BY m.id
     ), twins AS (
-        SELECT m.id,
-            max(p.until) FILTER (WHERE p.firmware <> coalesce((m.after).firmware, ''))
-                AS firmware,
-            max(p.until) FILTER (
-                WHERE p.config_version <> coalesce((m.after).config_version, '')
-            ) AS config_version
+        SELECT m.id, max(p.until) FILTER (WHERE p.firmware <> m.firmware) AS firmware,
+            max(p.until) FILTER (WHERE p.config_version <> m.config_version)
+                AS config_version
         FROM moved m JOIN state_pasttwin p ON p.device_id = m.id
         WHERE p.until > %(from)s AND p.until <= %(to)s
             AND p.tenant_id = ANY(%(tenants)s)
@@ -80,17 +85,14 @@ CHANGES_SQL = """
             AND (p.state <> 'cleared' OR p.cleared_at > %(from)s)
         GROUP BY m.id
     )
-    SELECT (SELECT count(*) FROM both_moments WHERE was_found AND is_found),
-        (SELECT json_agg(json_build_array(m.is_found, m.before, m.after,
-                json_build_object('tenant', d.tenant, 'site', d.site, 'place', d.at,
-                    'lifecycle', d.lifecycle, 'connectivity', p.connectivity,
-                    'cause', p.cause, 'firmware', t.firmware,
-                    'config_version', t.config_version, 'alarms', a.alarms))
-            ORDER BY coalesce((m.before).uid, (m.after).uid) COLLATE "C")::text
-        FROM moved m
-        LEFT JOIN devices d ON d.id = m.id LEFT JOIN presences p ON p.id = m.id
-        LEFT JOIN twins t ON t.id = m.id LEFT JOIN alarms a ON a.id = m.id)
+    SELECT m.id, d.at AS place, d.tenant, d.site, d.lifecycle, p.connectivity, p.cause,
+        t.firmware, t.config_version, a.alarms
+    FROM moved m
+    LEFT JOIN devices d ON d.id = m.id LEFT JOIN presences p ON p.id = m.id
+    LEFT JOIN twins t ON t.id = m.id LEFT JOIN alarms a ON a.id = m.id
 """
+Row = dict[str, Any]
+Times = dict[str, datetime | None]
 
 
 @dataclass(frozen=True)
@@ -130,24 +132,47 @@ def find_changes(
     condition = compiler.condition(tree)
     before, params = past_fleet(tenants, "from")
     after, _ = past_fleet(tenants, "to")
+    params |= {"from": from_at, "to": to_at}
     statement = CHANGES_SQL.format(condition=condition, before=before, after=after)
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement, params | compiler.params | {"from": from_at, "to": to_at}
-        )
-        kept, rows = cursor.fetchone()
+        cursor.execute(statement, params | compiler.params)
+        kept, found = cursor.fetchone()
+    moved: list[list[Row | None]] = json.loads(found or "[]")
+    times = _times([new or old or {} for old, new in moved], params)
     changes = Changes([], [], kept)
-    for joins, old, new, times in json.loads(rows or "[]"):
-        mover = Mover((old or new)["uid"], _reason(conditions, old, new, times))
+    for old, new in moved:
+        row = new or old or {}
+        mover = Mover(row["uid"], _reason(conditions, old, new, times[row["id"]]))
+        joins = new is not None and new["found"]
         (changes.joined if joins else changes.left).append(mover)
     return changes
 
 
+def _times(rows: Sequence[Row], params: dict[str, Any]) -> dict[int, Times]:
+    """Return when each field of these devices became what it is, by their ids."""
+    if not rows:
+        return {}
+    names = ("lifecycle", "connectivity", "cause", "firmware", "config_version")
+    columns: dict[str, Any] = {
+        name: [row[name] or "" for row in rows] for name in names
+    }
+    columns |= {
+        "ids": [row["id"] for row in rows],
+        "sites": [row["site_id"] for row in rows],
+        "owners": [row["tenant_id"] for row in rows],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(TIMES_SQL, params | columns)
+        given = [column.name for column in cursor.description or ()]
+        found = [dict(zip(given, row, strict=True)) for row in cursor]
+    return {row["id"]: row for row in found}
+
+
 def _reason(
     conditions: Iterable[Condition],
-    old: dict[str, Any] | None,
-    new: dict[str, Any] | None,
-    times: dict[str, str | None],
+    old: Row | None,
+    new: Row | None,
+    times: Times,
 ) -> str:
     """Return what changed of that for which the query asks."""
     if new is None or old is None:
@@ -161,9 +186,7 @@ def _reason(
     )
 
 
-def _moved_fields(
-    conditions: Iterable[Condition], old: dict[str, Any], new: dict[str, Any]
-) -> Iterator[str]:
+def _moved_fields(conditions: Iterable[Condition], old: Row, new: Row) -> Iterator[str]:
     """Yield the fields of the conditions that held at one of the moments only."""
     for condition in conditions:
         assert condition.field is not None
@@ -173,15 +196,16 @@ def _moved_fields(
 
 
 def _arrival(
-    old: dict[str, Any] | None,
-    new: dict[str, Any] | None,
-    times: dict[str, str | None],
+    old: Row | None,
+    new: Row | None,
+    times: Times,
 ) -> str:
     """Return why a device was there at one of the moments only."""
     if new is None:
         return f"left the tenant or what you may access at {_instant(times['place'])}"
     if times["place"] is None:
-        return f"registered at {_instant(new['created_at'])}"
+        registered = read_instant(new["created_at"])
+        return f"registered at {_instant(registered)}"
     return f"came to the tenant or what you may access at {_instant(times['place'])}"
 
 
@@ -189,6 +213,5 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _instant(text: str | None) -> str:
-    moment = read_instant(text) if text else None
+def _instant(moment: datetime | None) -> str:
     return rfc3339(moment) if moment else "an unknown time"

@@ -31,51 +31,62 @@ KNOWN = (
     *("uid", "tenant", "site", "lifecycle", "connectivity", "cause"),
     *("firmware", "config_version", "alarms"),
 )
+# OFFSET 0 keeps the conditions of the outer query outside: the planner takes them for
+# much rarer than they are, and would join the histories device by device.
 FLEET_SQL = """
-    SELECT d.id, d.uid, d.created_at, th.tenant_id, th.site_id, t.slug AS tenant,
-        coalesce(s.slug, nullif(pd.site_slug, '')) AS site, th.lifecycle,
-        coalesce(ct.moved_from, pr.connectivity, 'offline') AS connectivity,
-        nullif(coalesce(ct.cause_from, pr.cause, 'never_connected'), '') AS cause,
-        nullif(coalesce(pt.firmware, tw.firmware), '') AS firmware,
-        nullif(coalesce(pt.config_version, tw.config_version), '') AS config_version,
-        coalesce(a.alarms, 0) AS alarms
-    FROM registry_device d
-    LEFT JOIN (
-        SELECT DISTINCT ON (device_id) * FROM registry_pastdevice
-        WHERE until > {at} AND tenant_id = ANY(%(tenants)s)
-        ORDER BY device_id, until, (lifecycle = ''), id
-    ) pd ON pd.device_id = d.id
-    CROSS JOIN LATERAL (SELECT
-        coalesce(pd.tenant_id, d.tenant_id) AS tenant_id,
-        CASE WHEN pd.id IS NULL THEN d.project_id ELSE pd.project_id END AS project_id,
-        CASE WHEN pd.id IS NULL THEN d.site_id ELSE pd.site_id END AS site_id,
-        coalesce(pd.lifecycle, d.lifecycle) AS lifecycle
+    SELECT th.id, th.uid, th.created_at, th.tenant_id, th.site_id, t.slug AS tenant,
+        coalesce(s.slug, nullif(th.site_slug, '')) AS site, th.lifecycle,
+        th.connectivity, nullif(th.cause, '') AS cause,
+        nullif(th.firmware, '') AS firmware,
+        nullif(th.config_version, '') AS config_version,
+        CASE WHEN th.alarms_of = th.tenant_id THEN th.alarms ELSE 0 END AS alarms
+    FROM (
+        SELECT d.id, d.uid, d.created_at,
+            coalesce(pd.tenant_id, d.tenant_id) AS tenant_id,
+            CASE WHEN pd.id IS NULL THEN d.project_id ELSE pd.project_id END
+                AS project_id,
+            CASE WHEN pd.id IS NULL THEN d.site_id ELSE pd.site_id END AS site_id,
+            pd.site_slug, coalesce(pd.lifecycle, d.lifecycle) AS lifecycle,
+            coalesce(ct.moved_from, pr.connectivity, 'offline') AS connectivity,
+            coalesce(ct.cause_from, pr.cause, 'never_connected') AS cause,
+            coalesce(pt.firmware, tw.firmware) AS firmware,
+            coalesce(pt.config_version, tw.config_version) AS config_version,
+            a.tenant_id AS alarms_of, a.alarms
+        FROM registry_device d
+        LEFT JOIN (
+            SELECT DISTINCT ON (device_id) * FROM registry_pastdevice
+            WHERE until > {at} AND tenant_id = ANY(%(tenants)s)
+            ORDER BY device_id, until, (lifecycle = ''), id
+        ) pd ON pd.device_id = d.id
+        LEFT JOIN state_presence pr ON pr.device_id = d.id
+        LEFT JOIN (
+            SELECT DISTINCT ON (device_id) device_id, moved_from, cause_from
+            FROM state_connectivitytransition
+            WHERE at > {at} AND tenant_id = ANY(%(tenants)s)
+            ORDER BY device_id, at, id
+        ) ct ON ct.device_id = d.id
+        LEFT JOIN state_twin tw ON tw.device_id = d.id
+        LEFT JOIN (
+            SELECT DISTINCT ON (device_id) device_id, firmware, config_version
+            FROM state_pasttwin WHERE until > {at} AND tenant_id = ANY(%(tenants)s)
+            ORDER BY device_id, until, id
+        ) pt ON pt.device_id = d.id
+        LEFT JOIN (
+            -- All of one owner: a transfer clears the alarms of the old one.
+            SELECT device_id, min(tenant_id) AS tenant_id, count(*) AS alarms FROM (
+                SELECT device_id, tenant_id FROM state_alarm
+                WHERE state <> 'cleared' AND raised_at <= {at}
+                UNION ALL
+                SELECT device_id, tenant_id FROM state_alarm
+                WHERE state = 'cleared' AND cleared_at > {at} AND raised_at <= {at}
+            ) open GROUP BY device_id
+        ) a ON a.device_id = d.id
+        WHERE d.created_at <= {at} AND {today}
+        OFFSET 0
     ) th
     JOIN registry_tenant t ON t.id = th.tenant_id
     LEFT JOIN registry_site s ON s.id = th.site_id
-    LEFT JOIN state_presence pr ON pr.device_id = d.id
-    LEFT JOIN (
-        SELECT DISTINCT ON (device_id) device_id, moved_from, cause_from
-        FROM state_connectivitytransition
-        WHERE at > {at} AND tenant_id = ANY(%(tenants)s)
-        ORDER BY device_id, at, id
-    ) ct ON ct.device_id = d.id
-    LEFT JOIN state_twin tw ON tw.device_id = d.id
-    LEFT JOIN (
-        SELECT DISTINCT ON (device_id) device_id, firmware, config_version
-        FROM state_pasttwin WHERE until > {at} AND tenant_id = ANY(%(tenants)s)
-        ORDER BY device_id, until, id
-    ) pt ON pt.device_id = d.id
-    LEFT JOIN (
-        SELECT device_id, tenant_id, count(*) AS alarms FROM (
-            SELECT device_id, tenant_id FROM state_alarm
-            WHERE state <> 'cleared' AND raised_at <= {at}
-            UNION ALL
-            SELECT device_id, tenant_id FROM state_alarm
-            WHERE state = 'cleared' AND cleared_at > {at} AND raised_at <= {at}
-        ) open GROUP BY device_id, tenant_id
-    ) a ON a.device_id = d.id AND a.tenant_id = th.tenant_id
-    WHERE d.created_at <= {at} AND th.lifecycle <> '' AND {today} AND {then}
+    WHERE th.lifecycle <> '' AND {then}
 """
 # The values of a field that devices have now, or had after the moment.
 VALUES_SQL = {
