@@ -232,7 +232,7 @@ def test_the_answer_has_the_shape_of_the_contract(
     client.force_authenticate(MembershipFactory(tenant=device.tenant).user)
     path = "/api/v1/fleet/suggest/"
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         answer = client.get(path, {"q": "site:m AND drift:false", "at": "6"}).json()
     start = client.get(path).json()
 
