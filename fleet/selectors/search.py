@@ -169,9 +169,14 @@ def answering() -> Iterator[None]:
         raise IndexUnreachable from fault
 
 
-def open_search(tenants: Iterable[Tenant], q: str) -> Search:
-    """Compile a query within the tenants; its text cannot widen the access."""
-    return _opened(list(tenants), q)[1]
+def open_search(
+    tenants: Iterable[Tenant], q: str, status: IndexStatus | None = None
+) -> Search:
+    """Compile a query within the tenants; its text cannot widen the access.
+
+    Who opens several gives the index's ``status``, which else each asks for.
+    """
+    return _opened(list(tenants), q, status)[1]
 
 
 def _opened(

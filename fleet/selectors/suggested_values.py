@@ -14,6 +14,7 @@ from fleet.folding import fold
 from fleet.normal_forms import pattern_forms, words_of
 from fleet.query.cursor import Place, Role
 from fleet.query.values import quote
+from fleet.selectors.lag import get_index_status
 from fleet.selectors.search import open_search
 from registry.models import Tenant
 
@@ -75,6 +76,7 @@ class _Values:
 
     def __init__(self, tenants: Sequence[Tenant], place: Place) -> None:
         self.tenants = tenants
+        self.status = get_index_status()
         self.place = place
         self.typed = place.typed
         self.has_all_values = True
@@ -83,7 +85,7 @@ class _Values:
         self.others = ""
         if place.role is not Role.BOUND:
             others = self._closed_query(NOTHING)
-            self.others = others if open_search(tenants, others).count() else ""
+            self.others = others if self._search(others).count() else ""
 
     def listed(self) -> list[CountedText]:
         ref = self.place.field
@@ -120,9 +122,10 @@ class _Values:
         query = "*" if is_bound else self._closed_query("*")
         if self.others:
             query = f"({query}) OR ({self.others})"
-        return open_search(
-            self.tenants, f"({query}) AND {condition}" if condition else query
-        )
+        return self._search(f"({query}) AND {condition}" if condition else query)
+
+    def _search(self, query: str) -> Search:
+        return open_search(self.tenants, query, self.status)
 
     def _candidates(self, ref: FieldRef) -> Iterator[CountedText]:
         """Yield values of the field that fit, counted where any value may stand."""
@@ -204,7 +207,7 @@ class _Values:
         rows = []
         for row in found:
             try:
-                search = open_search(self.tenants, self._closed_query(row.text))
+                search = self._search(self._closed_query(row.text))
             except QueryError:
                 continue
             count = row.count if is_counted else search.count()
