@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import transaction
+from django.utils import timezone
 from rest_framework.settings import api_settings
 
 from fleet.fields import FIELDS
@@ -46,6 +49,7 @@ from tests.isolation.rows import Rows
 from tests.isolation.walk import Fleet, Walk, everything_of, watching_logs
 
 pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
 PARTS = 4  # of a long walk, so that several processes can share it
 METHODS = ("get", "post", "put", "patch", "delete")
 # They have every right, so another tenant's object is not found instead of forbidden.
@@ -59,6 +63,7 @@ SHOWS_NOTHING = {
     *("/", "find/", "trust/", "api/v1/fleet/fields/", "api/v1/command-definitions/"),
     "api/v1/snapshots/<snapshot_id>/difference/",  # needs another one
     "api/v1/fleet/traits/",  # nothing stands out in so small a fleet
+    "api/v1/fleet/changes/",  # needs two moments
     *("api/v1/tokens/", "api/v1/devices/<uid>/credentials/"),
     "api/v1/firmware-releases/<release_id>/file/",  # its row names a missing file
 }
@@ -176,8 +181,11 @@ def test_lists_and_searches_show_nothing_of_another_tenant(
         path = path_to(route, fleet.ours)
         if not walk.caller.comes_to(path):
             continue
-        # Some need a search, others do not know the parameter.
-        answers = [walk.ask("get", path + query) for query in ("?q=*", "")]
+        # Some need a search, or two moments; others do not know the parameters.
+        now = timezone.now()
+        moments = urlencode({"from": (now - SECOND).isoformat(), "to": now.isoformat()})
+        queries = ("?q=*", "", f"?q=*&{moments}")
+        answers = [walk.ask("get", path + query) for query in queries]
         if name == Role.ADMIN and all(
             code >= 400 and code != 405 for code, _ in answers
         ):

@@ -28,6 +28,7 @@ T = TypeVar("T")
 OPTIONS = [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 AT_ONCE = 4
 TIMEOUT_MS = 20_000
+ABORTED = "net::ERR_ABORTED"  # by the page itself, as when it is left
 # The document fires an event for each violation of the content security policy.
 REPORT_VIOLATIONS = """
 document.addEventListener('securitypolicyviolation', (event) => console.error(
@@ -127,6 +128,9 @@ async def _walk_pages(
                     tab.faults += await too_wide(tab.page) if look.is_light else []
                 if path == COMPLETED:
                     tab.faults += await completion_faults(tab.page)
+                    # The search that it starts leaves the page, and so ends what the
+                    # page was still asking.
+                    tab.faults = [f for f in tab.faults if ABORTED not in f]
             except Exception as error:
                 tab.faults.append(str(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)
