@@ -118,7 +118,7 @@ def list_members(*, tenants: Iterable[Tenant], q: str) -> Members:
     tenants = list(tenants)
     status = get_index_status()
     with answering():
-        ids = _opened(tenants, q, status)[1].device_ids()
+        ids = open_search(tenants, q, status).device_ids()
     members = check_members(tenants=tenants, device_ids=ids)
     return Members(members, status.lag_seconds)
 

@@ -159,9 +159,9 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The queries that the index has answered, so that a test can count them."""
     asked: list[str] = []
 
-    def ask(tenants: Any, q: str) -> Any:
+    def ask(tenants: Any, q: str, status: Any = None) -> Any:
         asked.append(q)
-        return open_search(tenants, q)
+        return open_search(tenants, q, status)
 
     open_search = search.open_search
     monkeypatch.setattr(search, "open_search", ask)
