@@ -35,6 +35,8 @@ OF_THE_TENANT = {
     "registry/selectors/access.py",
     "state/selectors/rules.py",  # rules of products, which belong to the whole tenant
     "fleet/selectors/cohorts.py",  # saved queries; the limit applies to their results
+    # The histories' partitions of the tenant; the limit of now and then is beside it.
+    *("fleet/selectors/past_fleet.py", "fleet/selectors/changes.py"),
 }
 BARE = re.compile(r"\btenant(_id)?__in=|tenant_id = ANY")
 
