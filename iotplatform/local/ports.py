@@ -89,12 +89,15 @@ def answers(host: str, port: int, timeout: float = 2.0) -> bool:
         return False
 
 
-def missing_parts(url: str) -> str:
-    """The text of a readiness page that reports missing parts; empty for 200."""
+def missing_parts(url: str) -> str | None:
+    """The text of a readiness page that reports missing parts; empty for 200.
+
+    None if no page came.
+    """
     try:
         with urllib.request.urlopen(url, timeout=5):
             return ""
     except urllib.error.HTTPError as error:
         return error.read(2000).decode(errors="replace")
-    except OSError as error:
-        return str(error)
+    except OSError:
+        return None

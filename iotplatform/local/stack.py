@@ -33,8 +33,8 @@ from iotplatform.local.terminal import announce
 
 STOP_SECONDS = 15.0
 STORES_SECONDS = 60.0
-WEB_SECONDS = 60.0
-READY_SECONDS = 30.0
+WEB_SECONDS = 120.0  # all processes load at the same time, on busy machines too
+READY_SECONDS = 60.0
 
 
 class Stopped(Exception):
@@ -182,8 +182,12 @@ class Stack:
                 # Wait for its first reports and for the index; then /readyz is ready.
                 self._manage(environment, ["await_demo"])
         with Step("Web and bridge"):
+            # It accepts connections long before it has loaded and can answer.
             self._wait_until(
-                lambda: answers(LOOPBACK, stores.port), WEB_SECONDS, "web", "web"
+                lambda: missing_parts(f"{url}readyz") is not None,
+                WEB_SECONDS,
+                "web",
+                "web",
             )
             self._wait_until_ready(f"{url}readyz")
         announce(
@@ -197,9 +201,12 @@ class Stack:
     def _wait_until_ready(self, url: str) -> None:
         """Wait until every part is ready; after READY_SECONDS, name what is missing."""
         deadline = time.monotonic() + READY_SECONDS
-        while (missing := missing_parts(url)) and not self._asked_to_stop(wait=0.2):
+        while (missing := missing_parts(url)) != "" and not self._asked_to_stop(
+            wait=0.2
+        ):
             if time.monotonic() > deadline:
-                say(f"Continuing, although not everything is ready: {missing}")
+                what = missing or "the web process does not answer"
+                say(f"Continuing, although not everything is ready: {what}")
                 return
 
     def _watch(self, stores: Stores, environment: dict[str, str]) -> None:
