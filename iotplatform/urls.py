@@ -10,6 +10,8 @@ from iotplatform import error_pages
 from iotplatform.monitoring import views
 from iotplatform.monitoring.api import PlatformView
 
+admin.autodiscover()
+
 api: list[URLPattern | URLResolver] = [
     path("", include("registry.api.urls")),
     path("", include("state.api.urls")),

@@ -5,7 +5,3 @@ from django.apps import AppConfig
 
 class RegistryConfig(AppConfig):
     name = "registry"
-
-    def ready(self) -> None:
-        """Register our authentication with drf-spectacular."""
-        from registry.api import openapi  # noqa: F401

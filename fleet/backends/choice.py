@@ -6,7 +6,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from fleet.backends.elastic_engine import ElasticEngine
 from fleet.backends.engine import Engine
 from fleet.backends.tantivy_engine import TantivyEngine
 
@@ -20,6 +19,9 @@ def engine_at(root: Path) -> Engine:
     """Return the chosen engine; the embedded one keeps its index in this folder."""
     if not settings.ELASTICSEARCH_URL:
         return TantivyEngine(root)
+    # Its library takes 0.2 s to load, in each process.
+    from fleet.backends.elastic_engine import ElasticEngine
+
     return ElasticEngine(
         settings.ELASTICSEARCH_URL,
         alias=settings.ELASTICSEARCH_INDEX,

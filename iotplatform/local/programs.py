@@ -106,6 +106,8 @@ def app_programs(
     clock = [*worker, "clock@local", "--queues", "clock", "--concurrency", "2"]
     bulk = [*worker, "bulk@local", "--queues", "bulk,notify", "--concurrency", "1"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
+    # The start has checked already, and the checks load every page.
+    unchecked = {"CELERY_SKIP_CHECKS": "1"}
     as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/database/process_roles.py
     programs = [
         Program("web", web, environment=as_web),
@@ -113,9 +115,9 @@ def app_programs(
         Program("indexer", manage("fleet_indexer")),
         # QUIT stops at once. A warm shutdown sometimes waits forever, and the work of
         # an interrupted task is still in its table.
-        Program("worker", clock, stop_signal="QUIT"),
-        Program("worker-bulk", bulk, stop_signal="QUIT"),
-        Program("beat", beat),
+        Program("worker", clock, stop_signal="QUIT", environment=unchecked),
+        Program("worker-bulk", bulk, stop_signal="QUIT", environment=unchecked),
+        Program("beat", beat, environment=unchecked),
     ]
     if files_broker is not None:
         files = manage("mosquitto_files", "--dir", str(files_broker))

@@ -3,6 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
+from registry.api import openapi  # noqa: F401  (it registers our authentication)
 from registry.api.audit import AuditListView
 from registry.api.credentials import CredentialListView, CredentialView
 from registry.api.devices import DeviceDetailView, DeviceListView
