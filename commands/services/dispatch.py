@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
@@ -21,14 +21,16 @@ from commands.choices import (
 )
 from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
-from commands.models import Attempt, Command
+from commands.models import Command
+from commands.selectors.claimed import ClaimedCommand, list_claimed
 from commands.services import job_maintenance, retry_policy, verification
 from commands.services.claim_queues import claim_in_turns, claim_of_devices
 from commands.services.gateway_windows import hold_back
 from commands.services.retained_config import remember_retained
+from commands.services.sent_marks import UNPUBLISHED, mark_waiting
 from commands.services.transitions import Moves, lock_claims, seconds
-from registry.choices import Adapter, DeviceKind
-from registry.models import Device
+from iotplatform.common import bulk_sql
+from registry.choices import Adapter
 from state.choices import Connectivity
 from state.selectors import ASLEEP, deliverability_of, desired_of
 from state.services.presence.expected_disconnects import expect_disconnect
@@ -36,9 +38,14 @@ from state.services.presence.expected_disconnects import expect_disconnect
 # Devices that certainly cannot be reached; suspect and stale ones may still listen.
 AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP})
 S = CommandStatus
-# Stopped too: it was cancelled while the adapter published it.
-UNPUBLISHED = (AttemptOutcome.CLAIMED, AttemptOutcome.STOPPED)
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
+
+_BEGIN_ATTEMPTS = """
+    INSERT INTO commands_attempt
+        (tenant_id, command_id, number, adapter, token, claimed_at, outcome, error)
+    SELECT tenant_id, id, attempt_count, %s, claim_token, %s, 'claimed', ''
+    FROM commands_command WHERE id = ANY(%s::bigint[]) ORDER BY id
+"""
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,17 @@ def claim_due(
     With ``device_ids``, only the commands of these devices (an adapter that is polled).
     """
     with transaction.atomic():
-        commands = _claim(adapter, limit, lease_seconds, now, device_ids)
-        commands = hold_back(commands, now=now)
+        ids = _claim(adapter, limit, lease_seconds, now, device_ids)
+        commands = hold_back(list_claimed(ids), now=now)
         if not commands:
             return []
-        Attempt.objects.bulk_create(
-            Attempt(
-                tenant_id=command.tenant_id,
-                command=command,
-                number=command.attempt_count,
-                adapter=adapter,
-                token=_token(command),
-                claimed_at=now,
-            )
-            for command in commands
-        )
+        kept = [command.pk for command in commands]
+        bulk_sql.run(_BEGIN_ATTEMPTS, [adapter, now, kept])
         outgoing = _outgoing_commands(commands, now)
         if adapter == Adapter.MQTT:
             configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
             remember_retained(
-                [(c.tenant_id, c.device_id, desired_topic(c.device)) for c in configs],
-                at=now,
+                [(c.tenant_id, c.device_id, _desired_topic(c)) for c in configs], at=now
             )
     # Before the publish, but after the commit: everywhere else presence rows are locked
     # before commands.
@@ -136,7 +133,10 @@ def release_claims(claims: Collection[Claim], *, now: datetime) -> None:
 @transaction.atomic
 def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
     """Record that the broker accepted them; return the ids whose claim was valid."""
-    commands = lock_claims(claims)
+    marked = mark_waiting(claims, at=at)
+    commands = lock_claims([claim for claim in claims if claim[0] not in marked])
+    if not commands:
+        return marked
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
     connectivity = deliverability_of([c.device_id for c in configs])
     moves = Moves(now=at)
@@ -161,7 +161,7 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
     verification.verify_reported_meanwhile(commands, moves)
     moves.write()
     _mark_attempts(commands, at)
-    return {command.public_id for command in commands}
+    return marked | {command.public_id for command in commands}
 
 
 @transaction.atomic
@@ -183,16 +183,15 @@ def mark_not_sent(claims: Collection[Claim], error: str, at: datetime) -> set[UU
     return {command.public_id for command in commands}
 
 
-def base_topic(device: Device) -> str:
-    """Return the topic that a device listens to; a child listens via its gateway."""
-    if device.kind == DeviceKind.CHILD and device.gateway is not None:
-        return f"iot/v1/{device.gateway.uid}/child/{device.uid}"
-    return f"iot/v1/{device.uid}"
+def _base_topic(command: ClaimedCommand) -> str:
+    """The topic that its device listens to; a child listens via its gateway."""
+    if command.relay_uid is not None:
+        return f"iot/v1/{command.relay_uid}/child/{command.uid}"
+    return f"iot/v1/{command.uid}"
 
 
-def desired_topic(device: Device) -> str:
-    """Return the topic of a device's retained configuration."""
-    return f"{base_topic(device)}/down/desired"
+def _desired_topic(command: ClaimedCommand) -> str:
+    return f"{_base_topic(command)}/down/desired"
 
 
 def _claim(
@@ -201,21 +200,17 @@ def _claim(
     lease_seconds: float,
     now: datetime,
     device_ids: Collection[int] | None,
-) -> list[Command]:
+) -> list[int]:
     until = now + timedelta(seconds=lease_seconds)
     if device_ids is None:
-        ids = claim_in_turns(adapter=adapter, limit=limit, now=now, until=until)
-    else:
-        ids = claim_of_devices(
-            sorted(device_ids), adapter=adapter, limit=limit, now=now, until=until
-        )
-    # Three reads by key: a join may be planned badly while statistics lag behind.
-    rows = Command.objects.filter(pk__in=ids).prefetch_related("device__gateway")
-    return list(rows.order_by("lane", "pk"))
+        return claim_in_turns(adapter=adapter, limit=limit, now=now, until=until)
+    return claim_of_devices(
+        sorted(device_ids), adapter=adapter, limit=limit, now=now, until=until
+    )
 
 
 def _outgoing_commands(
-    commands: Sequence[Command], now: datetime
+    commands: Sequence[ClaimedCommand], now: datetime
 ) -> list[OutgoingCommand]:
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
     desired = desired_of([c.device_id for c in configs])
@@ -224,22 +219,22 @@ def _outgoing_commands(
         is_config = command.command_class == CommandClass.CONFIG
         if is_config:
             document, version = desired.get(command.device_id, ({}, 0))
-            topic = desired_topic(command.device)
+            topic = _desired_topic(command)
             body = {
                 "version": version,
                 "desired": document,
                 "command_id": str(command.public_id),
             }
         else:
-            topic = f"{base_topic(command.device)}/down/command"
+            topic = f"{_base_topic(command)}/down/command"
             body = _command_body(command)
         left = (command.expires_at - now).total_seconds()
         outgoing.append(
             OutgoingCommand(
                 command_id=command.public_id,
-                token=_token(command),
+                token=command.claim_token,
                 topic=topic,
-                payload=json.dumps(body, ensure_ascii=False).encode(),
+                payload=msgspec.json.encode(body),
                 retain=is_config,
                 message_expiry_seconds=None if is_config else max(1, math.ceil(left)),
             )
@@ -247,13 +242,7 @@ def _outgoing_commands(
     return outgoing
 
 
-def _token(command: Command) -> UUID:
-    if command.claim_token is None:
-        raise ValueError(f"{command} is not claimed")
-    return command.claim_token
-
-
-def _command_body(command: Command) -> dict[str, Any]:
+def _command_body(command: ClaimedCommand) -> dict[str, Any]:
     expires_at = command.expires_at.isoformat(timespec="milliseconds")
     return {
         "id": str(command.public_id),
@@ -264,9 +253,9 @@ def _command_body(command: Command) -> dict[str, Any]:
     }
 
 
-def _expect_disconnects(commands: Sequence[Command], now: datetime) -> None:
+def _expect_disconnects(commands: Sequence[ClaimedCommand], now: datetime) -> None:
     """Announce to state that these devices will disconnect because of our command."""
-    by_name: dict[str, list[Command]] = {}
+    by_name: dict[str, list[ClaimedCommand]] = {}
     for command in commands:
         if DEFINITIONS[command.name].is_disconnecting:
             by_name.setdefault(command.name, []).append(command)

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from commands.choices import CommandStatus, WaitsFor
-from commands.models import Command
+from commands.selectors.claimed import ClaimedCommand
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common import bulk_sql
@@ -50,28 +50,36 @@ _RELEASABLE = f"""
 """
 
 
-def hold_back(commands: Sequence[Command], *, now: datetime) -> list[Command]:
+def hold_back(
+    commands: Sequence[ClaimedCommand], *, now: datetime
+) -> list[ClaimedCommand]:
     """Hold claimed commands for which there is no room behind their gateway.
 
-    Return the others. To be called in the transaction of the claim, with
-    ``command.device`` loaded.
+    Return the others. To be called in the transaction of the claim.
     """
-    gateways = {c.device.gateway_id for c in commands if c.device.gateway_id}
+    gateways = {c.gateway_id for c in commands if c.gateway_id is not None}
     if not gateways:
         return list(commands)
     wanted = sorted(gateways)
     bulk_sql.fetch(_LOCK, [LOCK_CLASS, wanted])
     claimed = [command.pk for command in commands]
     in_flight: dict[int, int] = dict(bulk_sql.fetch(_IN_FLIGHT, [wanted, claimed]))
-    moves = Moves(now=now)
-    kept = []
+    kept, held = [], []
     for command in commands:
-        gateway_id = command.device.gateway_id
+        gateway_id = command.gateway_id
         if gateway_id is None or in_flight.get(gateway_id, 0) < MOST_IN_FLIGHT:
             kept.append(command)
             if gateway_id is not None:
                 in_flight[gateway_id] = in_flight.get(gateway_id, 0) + 1
-            continue
+        else:
+            held.append(command.pk)
+    _hold(held, now=now)
+    return kept
+
+
+def _hold(ids: Sequence[int], *, now: datetime) -> None:
+    moves = Moves(now=now)
+    for command in lock_commands(ids).values():
         command.attempt_count -= 1  # no attempt was made
         moves.move(
             command,
@@ -81,7 +89,6 @@ def hold_back(commands: Sequence[Command], *, now: datetime) -> list[Command]:
             waits_for=WaitsFor.GATEWAY,
         )
     moves.write()
-    return kept
 
 
 @transaction.atomic

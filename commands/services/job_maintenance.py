@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from commands.models import Command, Job
+from commands.models import Job
+from commands.selectors.claimed import ClaimedCommand
 from commands.services.transitions import seconds
 from state.services.maintenance import end_for_devices, open_for_devices
 
@@ -31,9 +32,9 @@ _ENDED = """
 LATELY = timedelta(hours=1)
 
 
-def begin(commands: Sequence[Command], now: datetime) -> None:
+def begin(commands: Sequence[ClaimedCommand], now: datetime) -> None:
     """Begin maintenance of the job members that these commands are sent to."""
-    by_job: dict[int, list[Command]] = defaultdict(list)
+    by_job: dict[int, list[ClaimedCommand]] = defaultdict(list)
     for command in commands:
         if command.job_id is not None:
             by_job[command.job_id].append(command)

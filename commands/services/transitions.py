@@ -23,6 +23,7 @@ from commands.choices import (
 )
 from commands.lifecycle import FINAL, is_verdict, may_enter
 from commands.models import Command, CommandEvent, OutcomeToTell
+from commands.selectors.claimed import ClaimedCommand
 from commands.services.end_wakeup import wake_end_waiters
 from iotplatform.common import bulk_sql
 from state.selectors import Sleep, sleeps_of
@@ -208,7 +209,7 @@ def lane_of(command: Command) -> Lane:
     return Lane.PERSON if command.job_id is None else Lane.JOB
 
 
-def seconds(command: Command, name: str) -> timedelta:
+def seconds(command: Command | ClaimedCommand, name: str) -> timedelta:
     """Return the duration that the command's policy gives to a step."""
     return timedelta(seconds=command.policy[f"{name}_seconds"])
 
