@@ -159,16 +159,6 @@ def test_a_stop_leaves_nothing_running_and_the_next_start_finds_the_data(
     assert rows_of(platform, "stop")
 
 
-def test_processes_of_a_killed_foreground_process_stop_by_themselves(
-    platform: Platform,
-) -> None:
-    assert platform.process is not None
-    platform.process.kill()
-    platform.process.wait()
-
-    wait_until(lambda: nothing_runs(platform), seconds=20, what="nothing left")
-
-
 def test_it_starts_again_after_everything_was_killed(platform: Platform) -> None:
     platform.sql("CREATE TABLE IF NOT EXISTS kept (what text)")
     platform.sql("INSERT INTO kept VALUES ('all killed')")
@@ -195,6 +185,16 @@ def test_a_supervisor_that_is_killed_is_replaced(platform: Platform) -> None:
     )
     wait_until(platform.answers, seconds=30, what="supervisord")
     wait_until(lambda: platform.pid_of("web"), seconds=30, what="web runs again")
+
+
+def test_processes_of_a_killed_foreground_process_stop_by_themselves(
+    platform: Platform,
+) -> None:
+    assert platform.process is not None
+    platform.process.kill()
+    platform.process.wait()
+
+    wait_until(lambda: nothing_runs(platform), seconds=20, what="nothing left")
 
 
 def test_asking_make_to_stop_stops_the_platform(one_platform: Platform) -> None:
