@@ -130,12 +130,14 @@ def words_of(text: str) -> list[str]:
     return marked.split()
 
 
-def indexed_tokens(words: Iterable[str]) -> list[str]:
+def indexed_tokens(words: Sequence[str]) -> list[str]:
     """Return the tokens by which words are found, in their order.
 
     A run of a script without spaces has a token at each character: the character and
     the one after it, if there is one (上海浦 → 上海 海浦 浦). All else is one token.
     """
+    if all(map(str.isascii, words)):
+        return list(words)
     return [token for run in _runs(words) for token in _tokens(run)]
 
 

@@ -145,6 +145,9 @@ class Writer(Protocol):
     def put(self, documents: Iterable[FleetDocument]) -> None:
         """Add documents; they replace older documents of the same devices."""
 
+    def put_new(self, documents: Iterable[FleetDocument]) -> None:
+        """Add documents of devices that have none here."""
+
     def remove(self, device_ids: Iterable[int]) -> None:
         """Remove the documents of devices."""
 

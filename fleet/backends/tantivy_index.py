@@ -15,7 +15,8 @@ from fleet.backends import generations
 from fleet.backends.columns import DEVICE_ID
 from fleet.backends.documents import FleetDocument
 from fleet.backends.engine import IndexBusy, IndexFault, Turn
-from fleet.backends.tantivy_schema import build_schema, to_tantivy
+from fleet.backends.tantivy_document import add_to, to_text
+from fleet.backends.tantivy_schema import build_schema
 from fleet.exceptions import IndexElsewhere, IndexUnavailable
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,28 @@ class Writer:
         with faults():
             for document in documents:
                 self._writer.delete_documents_by_term(DEVICE_ID, document.device_id)
-                self._writer.add_document(_converted(document))
+                self._add(document)
+
+    def put_new(self, documents: Iterable[FleetDocument]) -> None:
+        """Add documents of devices that have none."""
+        with faults():
+            for document in documents:
+                self._add(document)
+
+    def _add(self, document: FleetDocument) -> None:
+        """Add a document; a refused value must not stop the other devices."""
+        try:
+            with faults():
+                add_to(self._writer, to_text(document), self._index.schema)
+        except (IndexFault, OverflowError, TypeError) as fault:
+            logger.error(
+                "device %d is indexed without attr, reported and metric: %s",
+                document.device_id,
+                fault,
+            )
+            values = document.values | {"attr": {}, "reported": {}, "metric": {}}
+            bare = replace(document, values=values)
+            add_to(self._writer, to_text(bare), self._index.schema)
 
     def remove(self, device_ids: Iterable[int]) -> None:
         """Remove the documents of devices."""
@@ -96,21 +118,6 @@ class Writer:
         """Wait for merges and release the lock of the writer."""
         with faults():
             self._writer.wait_merging_threads()
-
-
-def _converted(document: FleetDocument) -> tantivy.Document:
-    """Convert a document; a refused value must not stop the other devices."""
-    try:
-        with faults():
-            return to_tantivy(document)
-    except (IndexFault, OverflowError, TypeError) as fault:
-        logger.error(
-            "device %d is indexed without attr, reported and metric: %s",
-            document.device_id,
-            fault,
-        )
-        bare = document.values | {"attr": {}, "reported": {}, "metric": {}}
-        return to_tantivy(replace(document, values=bare))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The tantivy schema made from the field table, and the conversion of documents.
+"""The tantivy schema made from the field table.
 
 Below a JSON field every key has ``$e`` (what is compared), and ``$s`` (text, after a
 ``=``, or tantivy reads it as a date) or ``$n`` (number), so that the type of a term
@@ -9,33 +9,24 @@ tantivy splits them only at blanks.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import tantivy
 
 from fleet.backends import columns
 from fleet.backends.columns import (
     DEVICE_ID,
-    EQUAL,
     KEYED,
     SORT,
     SOURCE,
-    SPELT,
     TENANT_ID,
     TERMS,
     WORD,
     WORDS,
     equal_column,
     has_words,
-    key_values,
     pattern_column,
-    present_values,
-    spellings,
-    written_by_form,
 )
-from fleet.backends.documents import FleetDocument, Scalar, milliseconds
 from fleet.fields import FIELDS, Field, Kind
-from fleet.normal_forms import indexed_tokens, sort_form, words_of
 
 SCHEMA_VERSION = 2  # raise it when the same fields are indexed in another way
 RAW, BLANKS = "raw", "whitespace"
@@ -82,70 +73,8 @@ def _add_field(builder: tantivy.SchemaBuilder, field: Field) -> None:
 
 def json_path(name: str, path: str) -> str:
     """Return the column of a key below a JSON field."""
-    return f"{name}.{_safe_key(path)}"
+    return f"{name}.{safe_key(path)}"
 
 
-def _safe_key(path: str) -> str:
+def safe_key(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"${ord(match.group()):x}$", path)
-
-
-def to_tantivy(document: FleetDocument) -> tantivy.Document:
-    made = tantivy.Document()
-    made.add_integer(DEVICE_ID, document.device_id)
-    made.add_integer(TENANT_ID, document.tenant_id)
-    made.add_bytes(SOURCE, document.encoded())
-    for field, value in present_values(document.values):
-        _add_value(made, field, value)
-    return made
-
-
-def _add_value(made: tantivy.Document, field: Field, value: Any) -> None:
-    name, kind = field.name, field.kind
-    if kind is Kind.NUMBER:
-        made.add_float(name, float(value) + 0.0)  # never -0.0
-    elif kind is Kind.DATE:
-        made.add_integer(name, milliseconds(value))
-    elif kind is Kind.BOOLEAN:
-        made.add_text(name, "true" if value else "false")
-    elif kind is Kind.JSON:
-        if tree := _json_tree(value):
-            made.add_json(name, tree)
-    else:
-        if kind is not Kind.TEXT:
-            _add_terms(made, field, value)
-        if field.sorts:
-            made.add_text(name + SORT, sort_form(field, value))
-        if has_words(field):
-            words = words_of(value)
-            made.add_text(name + WORDS, " ".join(indexed_tokens(words)))
-            for word in dict.fromkeys(words):
-                made.add_text(name + WORD, word)
-
-
-def _add_terms(made: tantivy.Document, field: Field, value: Any) -> None:
-    written = written_by_form(field, value)
-    for text in written.values():
-        made.add_text(field.name, text)
-    if equal_column(field) == field.name + EQUAL:
-        for form in written:
-            made.add_text(field.name + EQUAL, form)
-    if pattern_column(field) == field.name + SPELT:
-        for spelling in spellings(field, written):
-            made.add_text(field.name + SPELT, spelling)
-
-
-def _json_tree(values: dict[str, Scalar | list[Scalar]]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, value in values.items():
-        leaf = tree
-        for key in _safe_key(path).split("."):
-            leaf = leaf.setdefault(key, {})
-        found = key_values(value)
-        for column, items in (
-            ("$e", found.forms),
-            ("$s", [f"={text}" for text in found.texts]),
-            ("$n", found.numbers),
-        ):
-            if items:
-                leaf[column] = items
-    return tree

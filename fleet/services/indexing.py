@@ -21,7 +21,13 @@ from django.utils import timezone
 
 from fleet.backends.choice import engine_at
 from fleet.backends.engine import IndexBusy, IndexFault, Turn, Writer
-from fleet.documents import build_documents, count_devices, device_id_chunks
+from fleet.documents import (
+    build_documents,
+    count_devices,
+    device_id_chunks,
+    documents_of,
+    reading,
+)
 from fleet.models import IndexState, Outbox
 
 logger = logging.getLogger(__name__)
@@ -39,6 +45,7 @@ LEASE = """
     SELECT set_config('idle_session_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', %s, false)
 """
+LAST = 2**63  # beyond every device
 CHUNK = 5_000  # devices that a rebuild indexes between two drains of the outbox
 
 
@@ -116,6 +123,9 @@ class Indexer:
         self._batch = BATCH
         self._turn = Turn()
         self._tell = report
+        # Of a rebuild: the last device that is read, and what was drained since then.
+        self._built_to = LAST
+        self._drained: set[int] = set()
         # The generation that is searched, though it is not ours to write: it is of an
         # older version, of another engine, or on another machine.
         self._searched = ""
@@ -183,11 +193,15 @@ class Indexer:
         """Index these devices from the database, remove deleted ones, and commit."""
         documents = build_documents(device_ids)
         gone = set(device_ids) - {document.device_id for document in documents}
-        for writer in (self._current, self._next):
-            if writer is not None:
-                writer.put(documents)
-                writer.remove(gone)
-                writer.commit()
+        if self._next is not None:
+            # Not committed: nobody searches it yet. The rebuild reads what is beyond.
+            self._next.put(d for d in documents if d.device_id <= self._built_to)
+            self._next.remove(gone)
+            self._drained.update(device_ids)
+        if self._current is not None:
+            self._current.put(documents)
+            self._current.remove(gone)
+            self._current.commit()
 
     def rebuild_if_requested(self) -> bool:
         """Rebuild if it was requested since the last rebuild; return whether it was."""
@@ -212,17 +226,9 @@ class Indexer:
         expected = count_devices()
         self._report(0, expected)
         name = self.engine.new_generation()
-        total = 0
         try:
             self._next = self.engine.writer(name, self._turn, create=True)
-            for ids in device_id_chunks(CHUNK):
-                documents = build_documents(ids)
-                self._next.put(documents)
-                total += len(documents)
-                self._report(total, expected)
-                report(total)
-                self._drain_into_both()
-                self._check_stop()
+            total = self._fill(self._next, expected, report)
             while self._drain_into_both():
                 self._check_stop()
             self._next.commit()
@@ -233,6 +239,35 @@ class Indexer:
         self._swap(started_at, total)
         while self.drain():  # what the outbox kept
             self._check_stop()
+        return total
+
+    def _fill(
+        self, writer: Writer, expected: int, report: Callable[[int], None]
+    ) -> int:
+        """Put all devices into a new generation, and return how many.
+
+        The database reads the next chunk while we put this one. A device that was
+        drained since its chunk was read is in the new generation already, and newer.
+        """
+        total = 0
+        chunks = device_id_chunks(CHUNK)
+        ids = next(chunks, [])
+        with reading(ids) as wait:
+            rows = wait()
+        while ids:
+            following = next(chunks, [])
+            self._built_to = following[-1] if following else LAST
+            with reading(following) as wait:
+                documents = documents_of(rows)
+                writer.put_new(d for d in documents if d.device_id not in self._drained)
+                rows = wait()
+            total += len(documents)
+            self._report(total, expected)
+            report(total)
+            self._drained.clear()
+            self._drain_into_both()
+            self._check_stop()
+            ids = following
         return total
 
     def _report(self, done: int, total: int) -> None:
