@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleet.backends import generations, tantivy_index, tantivy_search
 from fleet.backends.engine import Row, Turn
-from fleet.backends.tantivy_query import Compiler, Query
+from fleet.backends.tantivy_query import Compiler, TenantQuery
 from fleet.backends.tantivy_search import Search
 
 
@@ -32,7 +32,7 @@ class TantivyReader:
     def compiler(self, now: datetime) -> Compiler:
         return Compiler(self._reader.index, now=now)
 
-    def search(self, compiler: Compiler, query: Query) -> Search:
+    def search(self, compiler: Compiler, query: TenantQuery) -> Search:
         return Search(self._reader, compiler, query)
 
     def stored_documents(self, device_ids: list[int]) -> dict[int, list[Row]]:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tantivy
@@ -15,6 +15,7 @@ from fleet.backends import generations
 from fleet.backends.columns import DEVICE_ID
 from fleet.backends.documents import FleetDocument
 from fleet.backends.engine import IndexBusy, IndexFault, Turn
+from fleet.backends.kept_answers import KeptAnswers
 from fleet.backends.tantivy_document import add_to, to_text
 from fleet.backends.tantivy_schema import build_schema
 from fleet.exceptions import IndexElsewhere, IndexUnavailable
@@ -128,6 +129,7 @@ class Reader:
     path: Path
     index: tantivy.Index
     fields: frozenset[str]
+    answers: KeptAnswers = field(default_factory=KeptAnswers)
     seen: tuple[int, int, int] = (0, 0, 0)
 
     def refresh(self) -> None:
@@ -140,6 +142,7 @@ class Reader:
         if now != self.seen:
             with faults():
                 self.index.reload()
+            self.answers = KeptAnswers()  # after the reload: no older one gets into it
             self.seen = now
 
 

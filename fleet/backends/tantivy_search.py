@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import tantivy
 
-from fleet.backends.columns import DEVICE_ID, SOURCE, TERMS, sort_column
+from fleet.backends.columns import DEVICE_ID, SOURCE
 from fleet.backends.counted_values import (
     MOST_COUNTED,
     facet_rows,
@@ -16,20 +16,17 @@ from fleet.backends.counted_values import (
     merge_spellings,
     shown_number,
 )
-from fleet.backends.engine import Counted, Page, Place, Row, SortValue
+from fleet.backends.engine import Counted, Page, Place, Row
+from fleet.backends.kept_answers import KeptAnswers
 from fleet.backends.tantivy_index import Reader, faults
-from fleet.backends.tantivy_query import (
-    FLOAT,
-    INTEGER,
-    Compiler,
-    Query,
-    both,
-    without,
-)
+from fleet.backends.tantivy_pages import Pager
+from fleet.backends.tantivy_query import Compiler, Query, TenantQuery
 from fleet.backends.tantivy_schema import json_path
 from fleet.fields import Field, FieldRef, Kind
 
-Hit: TypeAlias = tuple[SortValue, int, tantivy.DocAddress]
+T = TypeVar("T")
+
+LARGEST_KEPT = 100  # documents of a page that is kept until the next commit
 # A segment of the index counts no more values than this, either.
 MOST_VALUES = {"size": MOST_COUNTED, "segment_size": MOST_COUNTED}
 
@@ -41,20 +38,28 @@ class Search:
         self,
         reader: Reader,
         compiler: Compiler,
-        query: Query,
+        query: TenantQuery,
+        answers: KeptAnswers | None = None,
         searcher: tantivy.Searcher | None = None,
     ) -> None:
         self.reader = reader
         self.compiler = compiler
-        self.query = query
+        self.query = query.query
+        self.key = query.key
+        # The answers first: those of an older state may get newer ones, not the other
+        # way round.
+        self.answers = answers or reader.answers
         self.searcher = searcher or reader.index.searcher()
 
-    def same_moment(self, query: Query) -> Search:
+    def same_moment(self, query: TenantQuery) -> Search:
         """Return another search of the same state of the index."""
-        return Search(self.reader, self.compiler, query, self.searcher)
+        return Search(self.reader, self.compiler, query, self.answers, self.searcher)
 
     def count(self) -> int:
         """Return how many devices match."""
+        return self._kept("count", self._count)
+
+    def _count(self) -> int:
         with faults():
             found: Any = self.searcher.search(self.query, 1, count=True)
             return int(found.count)
@@ -75,22 +80,21 @@ class Search:
 
     def facet(self, ref: FieldRef) -> list[Row]:
         """Return the most frequent values of a field within the result."""
-        rows: list[Row] = []
-        is_exact = True
-        for column in _columns_of(ref):
-            request = {"x": {"terms": {"field": column} | MOST_VALUES}}
-            with faults():
-                answer = self.searcher.aggregate(self.query, request)["x"]
-            rows += [
-                {"value": _shown(ref, bucket["key"]), "count": bucket["doc_count"]}
-                for bucket in answer["buckets"]
-            ]
-            is_exact = is_exact and not answer.get("sum_other_doc_count")
-        return facet_rows(ref, rows, is_exact=is_exact)
+        return self.facets([ref])[ref]
 
     def facets(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Row]]:
-        """Return the facets of several fields."""
-        return {ref: self.facet(ref) for ref in refs}
+        """Return the facets of several fields, by one pass over the result."""
+        return _copied(self._kept(("facets", *refs), lambda: self._facets(refs)))
+
+    def _facets(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Row]]:
+        found: dict[FieldRef, tuple[list[Row], bool]] = {}
+        for ref, rows, is_all in self._counted(refs):
+            before, were_all = found.get(ref, ([], True))
+            found[ref] = before + rows, is_all and were_all
+        return {
+            ref: facet_rows(ref, rows, is_exact=is_all)
+            for ref, (rows, is_all) in found.items()
+        }
 
     def values(self, refs: Sequence[FieldRef]) -> dict[FieldRef, list[Counted]]:
         """Count the values of many fields by one pass over the result.
@@ -98,46 +102,70 @@ class Search:
         A column of numbers with many values is left out: it names nothing.
         """
         known = [ref for ref in refs if ref.name in self.reader.fields]
-        columns = [(ref, column) for ref in known for column in _columns_of(ref)]
+        if not known:
+            return {}
+        found: dict[FieldRef, list[Row]] = {ref: [] for ref in refs}
+        for ref, rows, _ in self._counted(known):
+            if not is_left_out([row["value"] for row in rows]):
+                found[ref] += rows
+        return {
+            ref: [(row["value"], row["count"]) for row in merge_spellings(ref, rows)]
+            for ref, rows in found.items()
+        }
+
+    def _counted(
+        self, refs: Sequence[FieldRef]
+    ) -> Iterator[tuple[FieldRef, list[Row], bool]]:
+        """Yield the counted values of each column, and whether those are all."""
+        columns = [(ref, column) for ref in refs for column in _columns_of(ref)]
         request = {
             str(place): {"terms": {"field": column} | MOST_VALUES}
             for place, (_, column) in enumerate(columns)
         }
         if not request:
-            return {}
+            return
         with faults():
             answer = self.searcher.aggregate(self.query, request)
-        rows: dict[FieldRef, list[Row]] = {ref: [] for ref in refs}
         for place, (ref, _) in enumerate(columns):
-            buckets = answer[str(place)]["buckets"]
-            if is_left_out([row["key"] for row in buckets]):
-                continue
-            rows[ref] += [
-                {"value": _shown(ref, row["key"]), "count": row["doc_count"]}
-                for row in buckets
+            counted = answer[str(place)]
+            rows = [
+                {"value": _shown(ref, bucket["key"]), "count": bucket["doc_count"]}
+                for bucket in counted["buckets"]
             ]
-        return {
-            ref: [(row["value"], row["count"]) for row in merge_spellings(ref, found)]
-            for ref, found in rows.items()
-        }
+            yield ref, rows, not counted.get("sum_other_doc_count")
 
     def page(
         self, field: Field, *, descending: bool, after: Place | None, limit: int
     ) -> Page:
-        """Return the page after a place, sorted by a field and then by device id.
+        """Return the page after a place, sorted by a field and then by device id."""
+        asked = ("page", field.name, descending, after, limit)
 
-        tantivy sorts by one column and orders ties at random, so ties are fetched by
-        id: first the rest of the value at which the last page ended, then the next
-        values, then the devices without a value.
-        """
-        pager = _Pager(self, field, descending, limit + 1)
-        hits = pager.collect(after)
-        more = len(hits) > limit
-        hits = hits[:limit]
+        def make() -> tuple[int, list[bytes], Place | None]:
+            return self._page(field, descending, after, limit)
+
+        is_small = limit <= LARGEST_KEPT
+        total, sources, last = self._kept(asked, make) if is_small else make()
+        return Page(total, [json.loads(source) for source in sources], last)
+
+    def _page(
+        self, field: Field, descending: bool, after: Place | None, limit: int
+    ) -> tuple[int, list[bytes], Place | None]:
+        pager = Pager(
+            self.searcher, self.compiler, self.query, field, descending, limit + 1
+        )
         with faults():
-            documents = [_source(self.searcher, address) for _, _, address in hits]
+            hits = pager.collect(after)
+            sources = [_source(self.searcher, hit[2]) for hit in hits[:limit]]
+        more, hits = len(hits) > limit, hits[:limit]
         last = Place(hits[-1][0], hits[-1][1]) if more and hits else None
-        return Page(self.count(), documents, last)
+        total = self.count() if pager.total is None else pager.total
+        return total, sources, last
+
+    def _kept(self, what: Hashable, make: Callable[[], T]) -> T:
+        """Return what this state of the index answered before, or answers now."""
+        if self.key is None:
+            return make()
+        return self.answers.get((self.key, what), make)
 
 
 def stored_documents(reader: Reader, device_ids: list[int]) -> dict[int, list[Row]]:
@@ -150,7 +178,8 @@ def stored_documents(reader: Reader, device_ids: list[int]) -> dict[int, list[Ro
     ).hits
     found: dict[int, list[Row]] = {}
     for device_id, address in hits:
-        found.setdefault(device_id, []).append(_source(searcher, address))
+        document = json.loads(_source(searcher, address))
+        found.setdefault(device_id, []).append(document)
     return found
 
 
@@ -175,10 +204,13 @@ def _columns_of(ref: FieldRef) -> list[str]:
     return [f"{path}.$s", f"{path}.$n"]
 
 
-def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str, Any]:
+def _source(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> bytes:
     stored: Any = searcher.doc(address).get_first(SOURCE)
-    document: dict[str, Any] = json.loads(bytes(stored))
-    return document
+    return bytes(stored)
+
+
+def _copied(facets: dict[FieldRef, list[Row]]) -> dict[FieldRef, list[Row]]:
+    return {ref: [dict(row) for row in rows] for ref, rows in facets.items()}
 
 
 def _shown(ref: FieldRef, key: Any) -> Any:
@@ -187,117 +219,3 @@ def _shown(ref: FieldRef, key: Any) -> Any:
     if ref.kind is Kind.JSON and isinstance(key, str):
         return key.removeprefix("=")
     return key if isinstance(key, str) else shown_number(key)
-
-
-class _Pager:
-    """Collects the hits of one page."""
-
-    def __init__(
-        self, search: Search, field: Field, descending: bool, limit: int
-    ) -> None:
-        self.search = search
-        self.field = field
-        self.column = sort_column(field)
-        self.order = tantivy.Order.Desc if descending else tantivy.Order.Asc
-        self.descending = descending
-        self.limit = limit
-        self.hits: list[Hit] = []
-
-    def collect(self, after: Place | None) -> list[Hit]:
-        """Return up to ``limit`` hits after the place."""
-        with faults():
-            if after is None:
-                self._values(Query.exists_query(self.column))
-            elif after.value is not None:
-                self._ties(after.value, after.device_id)
-                self._values(self._beyond(after.value))
-            tie = after.device_id if after is not None and after.value is None else None
-            self._valueless(tie)
-        return self.hits
-
-    @property
-    def missing(self) -> int:
-        """How many hits the page still lacks."""
-        return self.limit - len(self.hits)
-
-    def _values(self, condition: Query) -> None:
-        """Add the hits whose values satisfy the condition, in order."""
-        if not self.missing:
-            return
-        wanted = self.missing
-        found = self.search.searcher.search(
-            both(self.search.query, condition),
-            wanted,
-            count=False,
-            order_by_field=self.column,
-            order=self.order,
-        ).hits
-        if not found:
-            return
-        ids = self._ids([address for _, address in found])
-        hits = [(v, i, a) for (v, a), i in zip(found, ids, strict=True)]
-        last = hits[-1][0]
-        if len(hits) == wanted:
-            # The last value may have more hits than this, so fetch those by id.
-            hits = [hit for hit in hits if hit[0] != last]
-        groups = {value: n for n, value in enumerate(dict.fromkeys(h[0] for h in hits))}
-        self.hits += sorted(hits, key=lambda hit: (groups[hit[0]], hit[1]))
-        if len(found) == wanted:
-            self._ties(last, None)
-
-    def _ties(self, value: SortValue, after_id: int | None) -> None:
-        self._by_id(self._equal(value), after_id, value)
-
-    def _valueless(self, after_id: int | None) -> None:
-        self._by_id(without(Query.exists_query(self.column)), after_id, None)
-
-    def _by_id(self, condition: Query, after_id: int | None, value: SortValue) -> None:
-        if not self.missing:
-            return
-        conditions = [self.search.query, condition]
-        if after_id is not None:
-            conditions.append(self._range(DEVICE_ID, INTEGER, after_id, None))
-        found = self.search.searcher.search(
-            both(*conditions),
-            self.missing,
-            count=False,
-            order_by_field=DEVICE_ID,
-            order=tantivy.Order.Asc,
-        ).hits
-        self.hits += [(value, device_id, address) for device_id, address in found]
-
-    def _ids(self, addresses: list[tantivy.DocAddress]) -> list[int]:
-        values = self.search.searcher.fast_field_values(DEVICE_ID, addresses)
-        return [int(value) for value in values if value is not None]
-
-    def _range(self, column: str, kind: Any, low: Any, high: Any) -> Query:
-        return Query.range_query(
-            self.search.compiler.schema,
-            column,
-            kind,
-            low,
-            high,
-            low is None,
-            high is None,
-        )
-
-    def _equal(self, value: SortValue) -> Query:
-        schema = self.search.compiler.schema
-        if isinstance(value, str):
-            return Query.term_query(schema, self.column, value, "basic")
-        kind = INTEGER if self.field.kind is Kind.DATE else FLOAT
-        return Query.range_query(schema, self.column, kind, value, value)
-
-    def _beyond(self, value: SortValue) -> Query:
-        """Return a query for the values that come after this one."""
-        low, high = (None, value) if self.descending else (value, None)
-        if self.field.kind in TERMS or self.field.kind is Kind.TEXT:
-            return self.search.compiler.text_range(
-                self.column,
-                None if low is None else str(low),
-                None if high is None else str(high),
-                False,
-                False,
-            )
-        kind = INTEGER if self.field.kind is Kind.DATE else FLOAT
-        return self._range(self.column, kind, low, high)

@@ -46,7 +46,9 @@ LEASE = """
         set_config('idle_in_transaction_session_timeout', %s, false)
 """
 LAST = 2**63  # beyond every device
-CHUNK = 5_000  # devices that a rebuild indexes between two drains of the outbox
+# Devices that a rebuild indexes between two drains of the outbox. The database must
+# hear from us meanwhile, on a busy machine, too.
+CHUNK = 2_000
 
 
 @contextmanager
