@@ -116,8 +116,10 @@ class Shell:
     def further(self) -> list[NavItem]:
         """The other pages that the person may open; a phone shows them in a menu."""
         path, user = self._request.path, self._request.user
+        url = reverse("console:attention")
+        items = [NavItem("Attention", "queue", url, path.startswith(url))]
         url = reverse("console:dead-letters")
-        items = [NavItem("Rejected messages", "letters", url, path.startswith(url))]
+        items.append(NavItem("Rejected messages", "letters", url, path.startswith(url)))
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
             url = reverse("console:audit")
             items.append(NavItem("Audit log", "audit", url, path.startswith(url)))

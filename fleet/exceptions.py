@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailable
-
-if TYPE_CHECKING:
-    from fleet.models import CohortCall
 
 
 class QueryError(BadInput):
@@ -82,10 +79,17 @@ class NoSuchCall(NotFound):
     """The caller sees no call of a cohort with this id."""
 
 
+class Claimable(Protocol):
+    """Work that one person at a time has."""
+
+    assignee: Any
+    closed_at: Any
+
+
 class CallTaken(Conflict):
     """Somebody was first: the call is theirs, or closed; says which."""
 
-    def __init__(self, call: CohortCall) -> None:
+    def __init__(self, call: Claimable) -> None:
         who = call.assignee.get_username() if call.assignee else None
         if call.closed_at is not None:
             detail = "It is closed."

@@ -123,4 +123,15 @@ app.conf.beat_schedule = {
         "last_run_at": AT_START,
         "options": {"expires": 3_600},
     },
+    "console.take_attention": {
+        "task": "console.take_attention",
+        "schedule": every(1),
+        "options": {"expires": 1},
+    },
+    "console.keep_history": {
+        "task": "console.keep_history",
+        "schedule": every(3_600),
+        "last_run_at": AT_START,
+        "options": {"expires": 3_600},
+    },
 }

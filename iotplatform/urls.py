@@ -17,6 +17,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("state.api.urls")),
     path("", include("commands.api.urls")),
     path("", include("fleet.api.urls")),
+    path("", include("console.api.urls")),
     path("platform/", PlatformView.as_view()),
 ]
 

@@ -164,3 +164,18 @@ class Verdict(models.TextChoices):
     PLATFORM = "platform", "the platform"  # ourselves
     INTERPRETATION = "interpretation", "our interpretation"  # we misjudge the device
     CANNOT_TELL = "cannot_tell", "cannot tell"  # too little evidence, or contradictions
+
+
+class AttentionKind(models.TextChoices):
+    """What a person must attend to."""
+
+    COMMAND = "command", "command"  # escalated, or its outcome is unknown
+    JOB = "job", "job"  # the platform has paused or stopped it
+    APPROVAL = "approval", "approval"  # a command or job that a second person approves
+
+
+class AttentionObject(models.TextChoices):
+    """The kind of object that an entry of the attention inbox is about."""
+
+    COMMAND = "command", "command"  # one instruction to one device
+    JOB = "job", "job"  # the same instruction to many devices

@@ -68,6 +68,8 @@ class Command(PublicIdModel):
     failure_class = models.CharField(
         max_length=24, choices=FailureClass, default="", blank=True
     )
+    # It is in the attention inbox, and not over yet.
+    needs_person = models.BooleanField(db_default=False, default=False)
     # A response of the device came after our verdict, and corrected it.
     late = models.BooleanField(default=False)
     expires_at = models.DateTimeField()

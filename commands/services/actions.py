@@ -83,5 +83,6 @@ def escalate_command(*, command: Command, actor: User | None, reason: str) -> Co
     locked = lock_commands([command.pk])[command.pk]
     cause = "escalated to a person" + (f": {reason}" if reason else "")
     moves.note(locked, cause, actor=actor_name(actor), detail={"escalated": True})
+    moves.need_person(locked, reason or f"escalated by {actor_name(actor)}")
     moves.write()
     return locked

@@ -27,12 +27,15 @@ from commands.services.commands import actor_name
 from commands.services.end_wakeup import wake_end_waiters
 from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
+from commands.services.transitions import PLATFORM
 from commands.validation import checked_definition, complete_policy
 from iotplatform.common import bulk_sql
 from iotplatform.common.counts import counted
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.storable import is_storable
 from registry.models import Tenant, User
+from state.choices import AttentionKind, AttentionObject
+from state.services.attention import Attention, ask_for_attention, end_attention
 
 J = JobStatus
 INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
@@ -180,6 +183,8 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     """Move a locked job and record it; the only place that writes a job's status."""
     if job.status not in JOB_SOURCES[to]:
         raise TransitionRefused(f"The job is {job.get_status_display()}.")
+    if job.status in (J.PAUSED, J.STOPPED):
+        end_attention(AttentionKind.JOB, [job.public_id], at=at)
     job.status = to
     job.status_since = at
     job.stop_reason = cause if to in (J.PAUSED, J.STOPPED) else ""
@@ -191,8 +196,25 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     moved = ("status", "status_since", "stop_reason", "ended_at")
     job.save(update_fields=[*moved, "started_at", "paused_at"])
     record_job_event(job, at=at, actor=actor, cause=cause)
+    if to in (J.PAUSED, J.STOPPED) and actor == PLATFORM:
+        # Whoever pauses a job knows of it already.
+        _need_person(job, cause)
     if to in JOB_AT_REST:
         wake_end_waiters()
+
+
+def _need_person(job: Job, reason: str) -> None:
+    asked = Attention(
+        tenant_id=job.tenant_id,
+        kind=AttentionKind.JOB,
+        object_kind=AttentionObject.JOB,
+        object_id=job.public_id,
+        episode=job.status_since.isoformat(),
+        device_id=None,
+        reason=f"{job.get_status_display()}: {reason}",
+        at=job.status_since,
+    )
+    ask_for_attention([asked])
 
 
 def record_job_event(job: Job, *, at: datetime, actor: str, cause: str) -> None:

@@ -130,6 +130,7 @@ def make_successors(
             actor=name,
             detail={"retried_as": str(successor.public_id)},
         )
+        moves.need_no_person(command)
     save_new(successors, moves, actor=name, cause="replaces a failed command")
     with connection.cursor() as cursor:
         old = [command.pk for command in commands]

@@ -153,9 +153,11 @@ def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) ->
     """End a command with our verdict, and escalate it if its policy says so."""
     answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
     moved = moves.move(command, END_STATUS[failure], cause=cause, failure_class=failure)
+    if moved:
+        cause = f"{command.get_status_display()}: {cause}"
     used_up = answer in RETRIES and command.command_class in ESCALATED_AT_THE_END
     if moved and (answer == OnFailure.ESCALATE or used_up):
-        escalate(command, moves)
+        escalate(command, moves, reason=cause)
 
 
 def follow_device_failure(command: Command, moves: Moves) -> None:
@@ -166,7 +168,7 @@ def follow_device_failure(command: Command, moves: Moves) -> None:
     """
     answer = command.policy["on_failure"].get(command.failure_class, OnFailure.NONE)
     if answer == OnFailure.ESCALATE:
-        escalate(command, moves)
+        escalate(command, moves, reason=_device_failure(command))
     elif answer in RETRIES and attempts_left(command) > 0:
         pause = backoff(command) if answer == OnFailure.RETRY_LATER else timedelta()
         command.due_at = moves.now + pause
@@ -177,13 +179,22 @@ def attempts_left(command: Command) -> int:
     return int(command.policy["attempts"]) - used
 
 
-def escalate(command: Command, moves: Moves) -> None:
-    """Record that a person must look at it."""
+def escalate(command: Command, moves: Moves, *, reason: str) -> None:
+    """Record that a person must look at it, and why."""
     moves.note(
         command,
         f"escalated to a person: {command.failure_class or command.status}",
         detail={"escalated": True},
     )
+    moves.need_person(command, reason)
+
+
+def _device_failure(command: Command) -> str:
+    """Return what the device said of its failure."""
+    result = command.result or {}
+    said = result.get("reason") or result.get("code")
+    label = FailureClass(command.failure_class).label
+    return label + (f": {said}" if said not in (None, "") else "")
 
 
 def wait_for_device(command: Command, moves: Moves, *, cause: str) -> None:

@@ -26,12 +26,16 @@ from commands.models import Command, CommandEvent, OutcomeToTell
 from commands.selectors.claimed import ClaimedCommand
 from commands.services.end_wakeup import wake_end_waiters
 from iotplatform.common import bulk_sql
+from state.choices import AttentionKind, AttentionObject
 from state.selectors import Sleep, sleeps_of
+from state.services.attention import Attention, ask_for_attention, end_attention
 
 PLATFORM = "platform"
 DEVICE = "device"
 
 S = CommandStatus
+# Who looked for trouble finds none any more.
+NO_TROUBLE = frozenset({S.SUCCEEDED, S.VERIFIED, S.CANCELLED, S.SUPERSEDED})
 
 # The columns of a command that may change after it was created.
 COLUMNS = (
@@ -39,6 +43,7 @@ COLUMNS = (
     "status_since",
     "waits_for",
     "failure_class",
+    "needs_person",
     "late",
     "expires_at",
     "due_at",
@@ -88,6 +93,8 @@ class Moves:
     now: datetime
     changed: dict[int, Command] = field(default_factory=dict)
     events: list[CommandEvent] = field(default_factory=list)
+    asked: dict[int, Attention] = field(default_factory=dict)
+    attended: set[UUID] = field(default_factory=set)
 
     def touch(self, command: Command) -> None:
         """Write the row, without an event."""
@@ -133,6 +140,8 @@ class Moves:
             to, status=command.status, failure_class=command.failure_class
         ):
             return False
+        if command.ended_at is not None or to in NO_TROUBLE:
+            self.need_no_person(command)
         corrected = is_verdict(command.status, command.failure_class)
         command.late = command.late or (corrected and actor == DEVICE)
         command.status = to
@@ -154,7 +163,35 @@ class Moves:
             command.claim_token = None
             command.claimed_until = None
         self.note(command, cause, actor=actor, detail=detail)
+        if to == S.UNKNOWN:
+            self.need_person(command, f"{to.label}: {cause}")
         return True
+
+    def need_person(self, command: Command, reason: str) -> None:
+        """Enter a command into the attention inbox, unless it is in it already."""
+        if command.needs_person:
+            return
+        command.needs_person = True
+        self.touch(command)
+        self.asked[command.pk] = Attention(
+            tenant_id=command.tenant_id,
+            kind=AttentionKind.COMMAND,
+            object_kind=AttentionObject.COMMAND,
+            object_id=command.public_id,
+            episode=self.now.isoformat(),
+            device_id=command.device_id,
+            reason=reason,
+            at=self.now,
+        )
+
+    def need_no_person(self, command: Command) -> None:
+        """Let the inbox forget a command that was answered or is tried again."""
+        if not command.needs_person:
+            return
+        command.needs_person = False
+        self.touch(command)
+        if self.asked.pop(command.pk, None) is None:
+            self.attended.add(command.public_id)
 
     def stop_clock(self, command: Command, sleep: Sleep) -> None:
         """Let no time pass for a command until its device must have woken."""
@@ -184,6 +221,8 @@ class Moves:
             if ended:
                 wake_end_waiters()
         CommandEvent.objects.bulk_create(self.events)
+        end_attention(AttentionKind.COMMAND, self.attended, at=self.now)
+        ask_for_attention(list(self.asked.values()))
 
     def _stop_clocks_of_sleepers(self) -> None:
         """Stop the clocks of the commands that now wait for a device that sleeps."""

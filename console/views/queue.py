@@ -1,4 +1,4 @@
-"""The work queue: calls of cohorts, those for devices as one line a cohort."""
+"""The work queue: attention items, and the calls of cohorts, one line a cohort."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from django.views.decorators.http import require_POST
 
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
+from console.selectors.attention import (
+    list_attention,
+    list_open_attention,
+    rank_by_urgency,
+)
+from console.selectors.work_items import WorkItem, get_work_item
+from console.services.work_items import claim_item, close_item, release_item
 from fleet.exceptions import CallTaken
 from fleet.selectors.calls import (
     calls_of_size,
-    get_call,
     group_device_calls,
     list_calls,
     list_open_calls,
 )
 from fleet.selectors.cohorts import get_cohort
-from fleet.services.calls import (
-    claim_call,
-    claim_device_calls,
-    close_call,
-    close_device_calls,
-    release_call,
-)
+from fleet.services.calls import claim_device_calls, close_device_calls
 from iotplatform.common.counts import counted
 from iotplatform.common.ids import parse_uuid
 from iotplatform.common.instants import read_instant
@@ -39,14 +39,13 @@ from registry.permissions import Right
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleet.models import CohortCall
-
 SHOWN = 50  # lines of each kind
 VIEWS = {"all": "All", "unassigned": "Unassigned", "mine": "Mine"}
-ACTIONS: dict[str, Callable[..., CohortCall]] = {
-    "claim": claim_call,
-    "release": release_call,
-    "close": close_call,
+SHOWS = {"": "Open", "closed": "Closed"}
+ACTIONS: dict[str, Callable[..., WorkItem]] = {
+    "claim": claim_item,
+    "release": release_item,
+    "close": close_item,
 }
 
 
@@ -61,35 +60,60 @@ def queue(request: ConsoleRequest) -> HttpResponse:
     rows: Any = list_open_calls(tenants=tenants, view=view, user=request.user)
     sizes: list[Any] = list(calls_of_size(rows)[:SHOWN])
     groups = group_device_calls(rows, user=request.user, most=SHOWN)
-    for line in [*sizes, *(group.cohort for group in groups)]:
-        line.may_operate = request.scope.may(Right.OPERATE, line.tenant_id)
-    total = len(sizes) + len(groups)
+    attention = list_open_attention(tenants=tenants, view=view, user=request.user)
+    count = attention.count()
+    items: list[Any] = list(rank_by_urgency(attention).order_by("rank", "-pk")[:SHOWN])
+    _allow(request, [*items, *sizes, *(group.cohort for group in groups)])
+    total = count + len(sizes) + len(groups)
     context = {
         "headline": counted(total, "open item") if total else "Nothing needs you now",
+        "items": items,
+        "hidden": count - len(items),
         "sizes": sizes,
         "groups": groups,
         "shown_until": shown_until.isoformat(),
-        "views": [
-            {"label": label, "url": f"?view={name}", "is_here": name == view}
-            for name, label in VIEWS.items()
-        ],
+        "views": _links("view", VIEWS, view),
         "is_filtered": view != "all",
     }
     return render(request, "console/queue/list.html", context)
+
+
+@page
+def attention(request: ConsoleRequest) -> HttpResponse:
+    """Every command, job and approval that needs a person, or needed one."""
+    shown = request.GET.get("show", "")
+    shown = shown if shown in SHOWS else ""
+    rows = list_attention(tenants=request.scope.tenants)
+    still_open = rows.filter(closed_at=None)
+    if shown == "closed":
+        found = page_of(request, rows.exclude(closed_at=None))
+    else:
+        found = page_of(request, rank_by_urgency(still_open), rank="rank")
+    _allow(request, found.rows)
+    count = still_open.count()
+    context = {
+        "headline": f"{counted(count, 'item')} open" if count else "No open items",
+        "items": found.rows,
+        "next_url": found.next_url,
+        "first_url": found.first_url,
+        "shows": _links("show", SHOWS, shown),
+        "shown": shown,
+    }
+    return render(request, "console/queue/attention.html", context)
 
 
 @require_POST
 @page
 def act(request: ConsoleRequest, item_id: UUID, action: str) -> HttpResponse:
     """Claim, release or close one item; somebody else may have been first."""
-    call = get_call(tenants=request.scope.all_tenants, public_id=item_id)
-    request.scope.require(Right.OPERATE, call.tenant_id)
+    item = get_work_item(tenants=request.scope.all_tenants, public_id=item_id)
+    request.scope.require(Right.OPERATE, item.tenant.pk)
     if action not in ACTIONS:
         raise Http404(f"There is no action {action}.")
     try:
-        ACTIONS[action](call, by=request.user)
+        ACTIONS[action](item, by=request.user)
     except CallTaken as error:
-        messages.error(request, f"{call.title}: {error.detail}")
+        messages.error(request, f"{item.title}: {error.detail}")
     return redirect(_back(request))
 
 
@@ -128,7 +152,22 @@ def _act_on_all(request: ConsoleRequest, row: Any, calls: Any, until: datetime) 
 
 def _back(request: ConsoleRequest) -> str:
     """Return the page that the form was on; only pages of ours are named."""
+    if request.POST.get("from_attention"):
+        return reverse("console:attention")
     cohort = parse_uuid(request.POST.get("from_cohort", ""))
     if cohort is not None:
         return reverse("console:cohort-calls", args=[cohort])
     return reverse("console:queue")
+
+
+def _allow(request: ConsoleRequest, lines: list[Any]) -> None:
+    """Say on each line whether the person may act on it."""
+    for line in lines:
+        line.may_operate = request.scope.may(Right.OPERATE, line.tenant_id)
+
+
+def _links(name: str, labels: dict[str, str], here: str) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "url": f"?{name}={value}", "is_here": value == here}
+        for value, label in labels.items()
+    ]

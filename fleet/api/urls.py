@@ -2,16 +2,7 @@
 
 from django.urls import path
 
-from fleet.api import (
-    cohorts,
-    export,
-    jobs,
-    past,
-    search,
-    snapshots,
-    suggest,
-    work_items,
-)
+from fleet.api import cohorts, export, jobs, past, search, snapshots, suggest
 
 urlpatterns = [
     path("fleet/search/", search.FleetSearchView.as_view()),
@@ -33,10 +24,5 @@ urlpatterns = [
         "snapshots/<str:snapshot_id>/difference/",
         snapshots.SnapshotDifferenceView.as_view(),
     ),
-    path("work-items/", work_items.WorkItemListView.as_view()),
-    path("work-items/<str:item_id>/", work_items.WorkItemView.as_view()),
-    path("work-items/<str:item_id>/claim/", work_items.WorkItemClaimView.as_view()),
-    path("work-items/<str:item_id>/release/", work_items.WorkItemReleaseView.as_view()),
-    path("work-items/<str:item_id>/close/", work_items.WorkItemCloseView.as_view()),
     path("jobs/", jobs.JobListView.as_view()),
 ]

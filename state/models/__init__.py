@@ -1,6 +1,7 @@
 """Models of state: evidence about devices, and the verdicts made from it."""
 
 from state.models.alarms import Alarm, AlarmChange, EventOrder
+from state.models.attention import AttentionEntry
 from state.models.field import FieldFeedback
 from state.models.ingest import (
     BlindSpan,
@@ -22,6 +23,7 @@ __all__ = [
     "Alarm",
     "AlarmChange",
     "AlarmRule",
+    "AttentionEntry",
     "BlindSpan",
     "CommandTally",
     "ConnectivityTransition",

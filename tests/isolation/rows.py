@@ -27,7 +27,7 @@ NEEDED = {
     "state.MaintenancePlace.site",
 }
 # Times of an end: lists show what goes on.
-OPEN_ENDED = {"fleet.CohortCall.closed_at"}
+OPEN_ENDED = {"fleet.CohortCall.closed_at", "console.AttentionItem.closed_at"}
 # Documents that must have a certain form for their readers.
 DOCUMENTS: dict[str, Any] = {
     "commands.Job.rollout": lambda text: DEFAULTS | {text: text},

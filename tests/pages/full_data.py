@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from console.models import AttentionItem
 from fleet.choices import CallKind
 from fleet.models import Cohort, CohortCall, CohortSize, Snapshot
 from fleet.services.cohorts import take_snapshot
@@ -61,7 +62,29 @@ def add_full_cohort(fleet: Fleet) -> Cohort:
         **{"tenant": tenant, "cohort": row, "kind": CallKind.REACHED},
         **{"number": 12_000, "size": 12_173, "opened_at": now - HOUR, "back_at": now},
     )
+    _add_attention(fleet)
     return row
+
+
+def _add_attention(fleet: Fleet) -> None:
+    """Add items of the attention inbox, open and closed, with long reasons."""
+    now = timezone.now()
+    AttentionItem.objects.bulk_create(
+        AttentionItem(
+            **{"tenant": fleet.tenant, "device": device, "uid": device.uid},
+            **{"object_kind": "command", "object_id": fleet.command(device).public_id},
+            kind="approval" if number == 1 else "command",
+            episode=f"{number}",
+            object_name="set_config",
+            reason=f"timed out: no acknowledgement, the device is offline. {MESSAGE}",
+            score=50 + number,
+            score_reasons=["a command needs a person", "it is a real-time command"],
+            opened_at=now - number * HOUR,
+            due_at=now + HOUR if number == 1 else None,
+            closed_at=now if number % 4 == 3 else None,
+        )
+        for number, device in enumerate(fleet.devices[-DEVICES:])
+    )
 
 
 def add_full_data(fleet: Fleet, site: Site) -> None:

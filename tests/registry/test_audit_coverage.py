@@ -26,6 +26,7 @@ HISTORY = {
 # Written by devices, adapters and sweeps: the actor is logged elsewhere, or none.
 MACHINES = {
     "state_adapterpath",
+    "state_attentionentry",
     "state_blindspan",
     "state_commandtally",
     "state_deadlettercount",
