@@ -148,6 +148,11 @@ DEVICE_MQTT_URL = env.str(
 # How many long polls of devices may wait in one web process: each uses a thread, and
 # the console needs threads too.
 DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)
+# A device process (manage.py device_http) holds them without a thread each, this many.
+DEVICE_WAITS = env.int("DEVICE_WAITS", default=20_000)
+# The Unix socket over which web processes hand waiting polls to the device process of
+# their machine; without it, they let DEVICE_POLLS wait themselves.
+DEVICE_HTTP_SOCKET = env.str("DEVICE_HTTP_SOCKET", default="")
 # The same for requests of scripts that wait: for the end of a command or job, and (as
 # many again) for the index.
 API_WAITS = env.int("API_WAITS", default=4)

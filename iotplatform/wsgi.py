@@ -3,6 +3,7 @@
 import gc
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
@@ -10,11 +11,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 django_application = get_wsgi_application()
 
 # The apps must be ready.
+from iotplatform.adapters.http.connection_handover import HandOver  # noqa: E402
 from iotplatform.adapters.http.liveness import HttpHeartbeat  # noqa: E402
 from iotplatform.common.chunked_bodies import ChunkedBodies  # noqa: E402
 from iotplatform.common.query_parameters import load_extensions  # noqa: E402
 
-application = ChunkedBodies(django_application)
+application = HandOver(ChunkedBodies(django_application), settings.DEVICE_HTTP_SOCKET)
 
 
 def freeze_loaded_code() -> None:

@@ -31,12 +31,14 @@ EARLY = (
     "tests/stack/test_loop_on_amqtt.py",
     "tests/isolation/",
     "tests/adapters/",
+    "tests/adapters/test_device_process.py",
     "tests/common/test_migrations.py",
     "tests/fleet/test_indexer_killed.py",
 )
 # What they share costs more than they do: one process runs all of them.
 TOGETHER = {
     "tests/stack/",
+    "tests/adapters/test_device_process.py",
     "tests/admin/test_budgets.py",
     "tests/local/test_stack.py",
     "tests/stack/test_loop_on_amqtt.py",

@@ -83,10 +83,18 @@ def whole_number(request: Request, name: str, *, most: int) -> int | None:
     text = request.query_params.get(name)
     if text is None:
         return None
+    number = parse_whole_number(text, most=most)
+    if number is None:
+        message = f"A whole number from 0 to {most}."
+        raise BadInput(errors=[{"field": name, "message": message}])
+    return number
+
+
+def parse_whole_number(text: str, *, most: int) -> int | None:
+    """Return the number, or None if the text is not one from 0 to ``most``."""
     if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
         return int(text)
-    message = f"A whole number from 0 to {most}."
-    raise BadInput(errors=[{"field": name, "message": message}])
+    return None
 
 
 @cache  # one entry for each operation of the document

@@ -1,8 +1,9 @@
 """Waiting requests: one query checks for all of them, triggered by a NOTIFY.
 
-A waiting request uses a thread of the web process and no database connection. One
-thread of the process checks for all requests that wait for the same kind of news, with
-one query each time. It ends when no request waits.
+A waiting request uses no database connection: only a thread of the web process, or, in
+a process with an event loop, nothing but memory. One thread of the process checks for
+all requests that wait for the same kind of news, with one query each time. It ends when
+no request waits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -28,6 +29,13 @@ Key = TypeVar("Key")
 LONGEST_WAIT_SECONDS = 60
 CHECK_SECONDS = 1.0  # check also without a NOTIFY: time alone changes things as well
 REST_SECONDS = 0.2  # between two checks, however many NOTIFYs arrive
+
+
+class Signal(Protocol):
+    """What wakes a waiting request; the checking thread sets it."""
+
+    def set(self) -> None:
+        """Wake the request."""
 
 
 class Waiters(Generic[Key]):
@@ -48,7 +56,7 @@ class Waiters(Generic[Key]):
         self._find_ready = find_ready
         self._limit = limit
         self._lock = threading.Lock()
-        self._waiting: dict[threading.Event, frozenset[Key]] = {}
+        self._waiting: dict[Signal, frozenset[Key]] = {}  # in order of arrival
         self._thread: threading.Thread | None = None
 
     @property
@@ -68,18 +76,29 @@ class Waiters(Generic[Key]):
         needs its other threads.
         """
         event = threading.Event()
-        with self._lock:
-            has_room = len(self._waiting) < getattr(settings, self._limit)
-            if has_room:
-                self._waiting[event] = frozenset(keys)
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._watch, daemon=True)
-                    self._thread.start()
+        has_room = self.add(event, keys)
         try:
             yield event if has_room else None
         finally:
-            with self._lock:
-                self._waiting.pop(event, None)
+            self.remove(event)
+
+    def add(self, signal: Signal, keys: Collection[Key]) -> bool:
+        """Set ``signal`` each time that one of the keys is ready, until ``remove``.
+
+        Return False when as many as the setting allows wait already.
+        """
+        with self._lock:
+            has_room = len(self._waiting) < getattr(settings, self._limit)
+            if has_room:
+                self._waiting[signal] = frozenset(keys)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._watch, daemon=True)
+                    self._thread.start()
+        return bool(has_room)
+
+    def remove(self, signal: Signal) -> None:
+        with self._lock:
+            self._waiting.pop(signal, None)
 
     def wait(self, key: Key, *, seconds: float) -> None:
         """Return when the key is ready, the time is over, or too many wait already."""
@@ -121,9 +140,10 @@ class Waiters(Generic[Key]):
         wanted = frozenset[Key]().union(*waiting.values())
         ready = frozenset(self._find_ready(wanted))
         connection.close()
-        for event, keys in waiting.items():
-            if keys & ready:
-                event.set()
+        if ready:
+            for signal, keys in waiting.items():
+                if not keys.isdisjoint(ready):
+                    signal.set()
 
 
 def lend_connection() -> None:

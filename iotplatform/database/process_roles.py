@@ -16,6 +16,7 @@ ROLE_OF_COMMAND = {
     "up": OWNER,  # only checks that the server answers; the roles may not exist yet
     "runserver": "iot_web",
     "mqtt_bridge": "iot_bridge",
+    "device_http": "iot_bridge",
     "fleet_indexer": "iot_indexer",
 }
 ROLE_OF_OTHER_COMMANDS = "iot_platform"

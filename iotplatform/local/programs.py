@@ -108,9 +108,10 @@ def app_programs(
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     # The start has checked already, and the checks load every page.
     unchecked = {"CELERY_SKIP_CHECKS": "1"}
-    as_web = {"DATABASE_POOL": "1"}  # its role: iotplatform/database/process_roles.py
+    pooled = {"DATABASE_POOL": "1"}
     programs = [
-        Program("web", web, environment=as_web),
+        Program("web", web, environment=pooled),
+        Program("device-http", manage("device_http"), environment=pooled),
         Program("bridge", manage("mqtt_bridge")),
         Program("indexer", manage("fleet_indexer")),
         # QUIT stops at once. A warm shutdown sometimes waits forever, and the work of

@@ -130,6 +130,7 @@ class Stack:
             demo_devices=self.demo_devices,
         )
         self._supervisor = Supervisor(self.layout, programs, say)
+        environment["DEVICE_HTTP_SOCKET"] = str(self._supervisor.device_socket)
         with Step("Stores"):
             self._supervisor.start(environment)
             self._wait_for_stores(stores)

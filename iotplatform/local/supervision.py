@@ -60,6 +60,11 @@ class Supervisor:
         # The data folder's path is too long: use a private temporary folder.
         return Path(tempfile.mkdtemp(prefix="iot-")) / "supervisor.sock"
 
+    @property
+    def device_socket(self) -> Path:
+        """Where the web process hands connections to the device process."""
+        return self._socket.parent / "device-http.sock"
+
     def start(self, environment: dict[str, str]) -> None:
         """Start supervisord, and with it the stores."""
         config = self.layout.run / "supervisor.conf"
@@ -171,6 +176,7 @@ class Supervisor:
 
     def _clear_socket(self) -> None:
         self._socket.unlink(missing_ok=True)
+        self.device_socket.unlink(missing_ok=True)
         if self._socket.parent != self.layout.run:
             with contextlib.suppress(OSError):
                 self._socket.parent.rmdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -69,14 +69,39 @@ def list_certificates_across_tenants() -> Iterator[tuple[str, int]]:
 
 def is_secret_of_across_tenants(uid: str, secret: str) -> bool:
     """Whether this is one of the valid secrets of a device that may connect."""
-    if not UID.fullmatch(uid) or not 0 < len(secret) <= LONGEST_SECRET:
-        return False
+    return bool(find_valid_secrets_across_tenants([(uid, secret)]))
+
+
+def find_valid_secrets_across_tenants(
+    pairs: Collection[tuple[str, str]],
+) -> set[tuple[str, str]]:
+    """Return those pairs of uid and secret with which a device may connect.
+
+    One query for all of them.
+    """
+    asked = {
+        (uid, secret)
+        for uid, secret in pairs
+        if UID.fullmatch(uid) and 0 < len(secret) <= LONGEST_SECRET
+    }
+    if not asked:
+        return set()
     rows = Credential.objects.filter(
-        VALID, device__uid=uid, kind=CredentialKind.PASSWORD
+        VALID, device__uid__in={uid for uid, _ in asked}, kind=CredentialKind.PASSWORD
     )
-    verifiers = rows.order_by("-pk").values_list("verifier", flat=True)
+    verifiers: dict[str, list[str]] = {}
+    for uid, verifier in rows.order_by("-pk").values_list("device__uid", "verifier"):
+        verifiers.setdefault(uid, []).append(verifier)
+    return {
+        (uid, secret)
+        for uid, secret in asked
+        if any(_is_verified(secret, verifier) for verifier in verifiers.get(uid, []))
+    }
+
+
+def _is_verified(secret: str, verifier: str) -> bool:
     try:
-        return any(verified.verify(secret, verifier) for verifier in verifiers)
+        return verified.verify(secret, verifier)
     except UnicodeEncodeError:  # no secret contains a lone surrogate
         return False
 

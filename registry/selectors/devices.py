@@ -99,9 +99,17 @@ def get_replacement_units(
     )
 
 
-def list_child_ids_across_tenants(gateway_id: int) -> list[int]:
-    rows = Device.objects.filter(gateway=gateway_id).order_by("pk")
-    return list(rows.values_list("pk", flat=True))
+def list_child_ids_across_tenants(
+    gateway_ids: Collection[int],
+) -> dict[int, list[int]]:
+    """Return the children of each of these gateways that has some."""
+    if not gateway_ids:
+        return {}
+    rows = Device.objects.filter(gateway__in=gateway_ids).order_by("pk")
+    found: dict[int, list[int]] = {}
+    for gateway_id, child_id in rows.values_list("gateway_id", "pk"):
+        found.setdefault(gateway_id, []).append(child_id)
+    return found
 
 
 def get_ingest_devices_across_tenants(uids: Collection[str]) -> dict[str, IngestDevice]:

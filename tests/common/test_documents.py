@@ -10,7 +10,7 @@ from tests.documents import BASE, DOCUMENTS, blocks_of, text_of
 
 # `bash` is a snippet that tests/stack/test_documents.py runs. What cannot run there, as
 # `make demo`, is shown as something else.
-LANGUAGES = {"bash", "console", "ini", "json", "mermaid", "sql"}
+LANGUAGES = {"bash", "console", "ini", "json", "mermaid", "nginx", "sql"}
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]+))?\)")
 
 

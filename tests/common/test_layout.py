@@ -70,6 +70,7 @@ PLATFORM_FILES = {
     "beat",  # the scheduler, of which one sends
     "celery",  # the schedule of all periodic tasks
     "checks",  # system checks of settings
+    "device_urls",  # the URLs of the device process
     "error_pages",  # answers to errors
     "middleware",  # checks of requests that hold for every page
     "settings",

@@ -50,6 +50,12 @@ def test_a_device_enrols_and_completes_the_loop_over_http(
     assert presence["connectivity"] == "online"
     say("telemetry/", [{"metrics": {"temperature": 20.5}}, {"metrics": {"battery": 9}}])
 
+    # More polls than the web process has threads: the device process holds them.
+    assert platform_stack.processes()["device-http"]["statename"] == "RUNNING"
+    with ThreadPoolExecutor(25) as pool:
+        poll, *others = [pool.submit(say, "commands/?wait=6") for _ in range(25)]
+        assert platform_stack.status_of("/accounts/login/") == 200
+        assert not any(one.done() for one in [poll, *others])
     with ThreadPoolExecutor(1) as pool:
         poll = pool.submit(say, "commands/?wait=25")
         asked = api.post("/api/v1/commands/", {"device": uid, "name": "identify"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TypedDict
 
@@ -19,20 +19,23 @@ class Ingested(TypedDict):
     taken: int  # how many were accepted
 
 
-def ingest_heartbeat(uid: str, *, now: datetime) -> None:
-    """Record a device's poll as a sign of life."""
-    sign = Uplink(
-        uid=uid,
-        kind="heartbeat",
-        message=Heartbeat(),
-        at=now,
-        retained=False,
-        adapter=ADAPTER,
-        gateway_uid=None,
-        command_id=None,
-        topic=f"iot/v1/{uid}/heartbeat",
-    )
-    ingest_isolated([sign], [], now=now)
+def ingest_heartbeats(uids: Collection[str], *, now: datetime) -> None:
+    """Record the polls of devices as signs of life."""
+    signs = [
+        Uplink(
+            uid=uid,
+            kind="heartbeat",
+            message=Heartbeat(),
+            at=now,
+            retained=False,
+            adapter=ADAPTER,
+            gateway_uid=None,
+            command_id=None,
+            topic=f"iot/v1/{uid}/heartbeat",
+        )
+        for uid in uids
+    ]
+    ingest_isolated(signs, [], now=now)
 
 
 def problem_of(letters: Sequence[DeadLetterDraft]) -> Problem | None:

@@ -10,8 +10,10 @@ from iotplatform.adapters.http.parse_body import ADAPTER
 from iotplatform.common.waiting import Waiters
 
 
-def _with_due(device_ids: frozenset[int]) -> set[int]:
+def find_with_due(device_ids: frozenset[int]) -> set[int]:
     return devices_with_due(device_ids, adapter=ADAPTER, now=timezone.now())
 
 
-waiters = Waiters[int](channel=COMMANDS_DUE, find_ready=_with_due, limit="DEVICE_POLLS")
+waiters = Waiters[int](
+    channel=COMMANDS_DUE, find_ready=find_with_due, limit="DEVICE_POLLS"
+)

@@ -1,9 +1,10 @@
-"""The answer to a poll: due commands, claimed and marked as sent, and configuration."""
+"""The answers to polls: due commands, claimed and marked as sent, and configuration."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.utils import timezone
@@ -11,6 +12,8 @@ from msgspec import Meta
 
 from commands.services import dispatch
 from iotplatform.adapters.http.parse_body import ADAPTER
+from registry.choices import DeviceKind
+from registry.selectors.devices import IngestDevice, list_child_ids_across_tenants
 from state.selectors import desired_of
 
 # A device executes them one by one; the rest waits for its next poll.
@@ -48,11 +51,55 @@ class Polled(TypedDict):
     children_desired: list[Configuration]
 
 
-def claim_commands(device_ids: Collection[int]) -> list[dict[str, Any]]:
-    """Claim the due commands of these devices, and mark them as sent."""
+@dataclass(frozen=True, slots=True)
+class Poller:
+    """A device that polls, and what it asks for."""
+
+    uid: str
+    device_id: int
+    asks_for: frozenset[int]  # itself, and the children of a gateway
+    known_version: int | None  # of its configuration, if it says so
+
+
+def make_pollers(
+    devices: Sequence[IngestDevice], known_versions: Sequence[int | None]
+) -> list[Poller]:
+    """Return the pollers; one query for the children of all gateways."""
+    gateways = [d.id for d in devices if d.kind == DeviceKind.GATEWAY]
+    children = list_child_ids_across_tenants(gateways)
+    return [
+        Poller(d.uid, d.id, frozenset([d.id, *children.get(d.id, [])]), known)
+        for d, known in zip(devices, known_versions, strict=True)
+    ]
+
+
+def answer_polls(pollers: Sequence[Poller]) -> list[Polled | None]:
+    """Claim what is due for all of them at once; None: there is nothing for this one.
+
+    Of two polls of a device, the later one gets the commands: the connection of the
+    earlier one may be dead.
+    """
+    ids = frozenset[int]().union(*(poller.asks_for for poller in pollers))
+    claimed: dict[str, list[dict[str, Any]]] = {}
+    for item in claim_commands(ids, limit=MOST_COMMANDS * len(pollers)):
+        claimed.setdefault(item["topic"].split("/")[2], []).append(item)
+    asking = {p.device_id for p in pollers if p.known_version is not None}
+    desired = desired_of(asking) if asking else {}
+    answers: list[Polled | None] = []
+    for poller in reversed(pollers):
+        shown = build_answer(claimed.pop(poller.uid, []), poller.uid)
+        shown["desired"] = shown["desired"] or _desired_unless_known(poller, desired)
+        answers.append(shown if any(shown.values()) else None)
+    return answers[::-1]
+
+
+def claim_commands(
+    device_ids: Collection[int], *, limit: int = MOST_COMMANDS
+) -> list[dict[str, Any]]:
+    """Claim due commands of these devices, and mark them as sent."""
     due = dispatch.claim_due(
         adapter=ADAPTER,
-        limit=MOST_COMMANDS,
+        limit=limit,
         lease_seconds=LEASE_SECONDS,
         now=timezone.now(),
         device_ids=device_ids,
@@ -71,12 +118,11 @@ def claim_commands(device_ids: Collection[int]) -> list[dict[str, Any]]:
     ]
 
 
-def desired_unless(device_id: int, known_version: int | None) -> Configuration | None:
-    """Return the desired configuration, unless the device knows this version."""
-    if known_version is None:
-        return None
-    document, version = desired_of([device_id]).get(device_id, ({}, 0))
-    if version in (0, known_version):
+def _desired_unless_known(
+    poller: Poller, desired: Mapping[int, tuple[dict[str, Any], int]]
+) -> Configuration | None:
+    document, version = desired.get(poller.device_id, ({}, 0))
+    if poller.known_version is None or version in (0, poller.known_version):
         return None
     return {"version": version, "desired": document, "command_id": None}
 

@@ -27,15 +27,12 @@ from iotplatform.adapters.http.parse_body import (
     Reading,
     read,
 )
-from iotplatform.adapters.http.poll_answer import Polled
 from iotplatform.adapters.isolation import ingest_isolated
 from iotplatform.common.ids import UID
 from iotplatform.common.messages import Kind
 from iotplatform.common.problems import BadInput, Conflict, Problem, TooLarge
 from iotplatform.common.query_parameters import KnownParametersView, whole_number
 from iotplatform.common.waiting import LONGEST_WAIT_SECONDS, lend_connection
-from registry.choices import DeviceKind
-from registry.selectors.devices import list_child_ids_across_tenants
 
 ASK_AGAIN_SECONDS = 5  # Retry-After when no more polls may wait
 
@@ -108,15 +105,13 @@ class CommandsView(DeviceView):
                 f"{device.uid} gets its commands over {device.adapter}: its adapter is"
                 " not http."
             )
-        ingest.ingest_heartbeat(device.uid, now=timezone.now())
-        ids = [device.id]
-        if device.kind == DeviceKind.GATEWAY:
-            ids += list_child_ids_across_tenants(device.id)
+        ingest.ingest_heartbeats([device.uid], now=timezone.now())
+        pollers = poll_answer.make_pollers([device], [known])
         deadline = monotonic() + wait
-        found = self._found(ids, known)
+        (found,) = poll_answer.answer_polls(pollers)
         if found is not None or not wait:
             return Response(found or poll_answer.build_answer([], device.uid))
-        with waiters.register(ids) as event:
+        with waiters.register(pollers[0].asks_for) as event:
             if event is None:
                 return Response(
                     poll_answer.build_answer([], device.uid),
@@ -126,16 +121,8 @@ class CommandsView(DeviceView):
                 lend_connection()
                 if event.wait(left):
                     event.clear()
-                    found = self._found(ids, known)
+                    (found,) = poll_answer.answer_polls(pollers)
         return Response(found or poll_answer.build_answer([], device.uid))
-
-    def _found(self, ids: list[int], known: int | None) -> Polled | None:
-        device = self.caller.device
-        shown = poll_answer.build_answer(poll_answer.claim_commands(ids), device.uid)
-        shown["desired"] = shown["desired"] or poll_answer.desired_unless(
-            device.id, known
-        )
-        return shown if any(shown.values()) else None
 
 
 def _refusal(reading: Reading) -> Problem:
