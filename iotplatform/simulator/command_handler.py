@@ -24,6 +24,7 @@ OWN_KEYS = ("firmware",)
 RESTARTS = ("reboot", "update_firmware")
 Outcome = dict[str, Any]
 Restart = Callable[[SimulatedDevice, float], Awaitable[None]]
+Crash = Callable[[SimulatedDevice], None]
 
 
 class CommandMessage(msgspec.Struct, kw_only=True):
@@ -44,14 +45,23 @@ class DesiredMessage(msgspec.Struct, kw_only=True):
 
 
 class CommandHandler:
-    """Executes the commands of one device; ``restart`` makes it leave and return."""
+    """Executes the commands of one device.
+
+    ``restart`` makes it leave and return; ``crash`` does so without a goodbye.
+    """
 
     def __init__(
-        self, device: SimulatedDevice, journal: ExecutionJournal, *, restart: Restart
+        self,
+        device: SimulatedDevice,
+        journal: ExecutionJournal,
+        *,
+        restart: Restart,
+        crash: Crash = lambda device: None,
     ) -> None:
         self.device = device
         self._journal = journal
         self._restart = restart
+        self._crash = crash
         self._running: set[str] = set()
         # Results without a PUBACK; they are sent again after the next birth.
         self._unconfirmed: dict[int, tuple[str, Outcome]] = {}
@@ -164,6 +174,11 @@ class CommandHandler:
             await self._journal.append(
                 execution, lambda written: apply(device.memory, written)
             )
+            if self._happens(device.profile.crash_share):
+                self._crash(device)
+                return
+            if self._happens(device.profile.late_share):
+                await asyncio.sleep(device.profile.late_seconds)
             self._acknowledge(command_id, "received")
             if outcome is None:
                 return
@@ -191,6 +206,8 @@ class CommandHandler:
         status: Literal["received", "rejected"],
         reason: str | None = None,
     ) -> None:
+        if self._happens(self.device.profile.lost_share):
+            return
         body = {"status": status} | ({"reason": reason} if reason else {})
         self._send(f"command/{command_id}/ack", body)
 
@@ -204,7 +221,11 @@ class CommandHandler:
     def _send(self, leaf: str, body: dict[str, Any]) -> int | None:
         if leaf.startswith("command/desired-"):
             return None  # nobody waits for an answer
-        return self.device.publish(leaf, body)
+        is_repeated = self._happens(self.device.profile.repeat_share)
+        return self.device.publish(leaf, body, copies=2 if is_repeated else 1)
+
+    def _happens(self, share: float) -> bool:
+        return share > 0 and self.device.draw.random() < share
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -105,11 +105,14 @@ class SimulatedDevice:
         version = self.memory.reported_version
         self.publish("reported", {"version": version, "reported": document})
 
-    def publish(self, leaf: str, body: dict[str, Any]) -> int | None:
-        """Publish a message under this device's topics."""
-        return self.carrier(
-            f"{self.prefix}/{leaf}", encode(body | self._stamp()), False
-        )
+    def publish(
+        self, leaf: str, body: dict[str, Any], *, copies: int = 1
+    ) -> int | None:
+        """Publish a message under this device's topics; return the last one's id."""
+        payload, mid = encode(body | self._stamp()), None
+        for _ in range(copies):
+            mid = self.carrier(f"{self.prefix}/{leaf}", payload, False)
+        return mid
 
     @property
     def interval_seconds(self) -> float:

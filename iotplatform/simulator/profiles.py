@@ -18,6 +18,13 @@ class Profile:
     absence_seconds: tuple[float, float] = (20.0, 120.0)
     ack_seconds: tuple[float, float] = (0.0, 0.3)
     execute_seconds: tuple[float, float] = (0.2, 1.5)
+    # Shares of its answers (0 to 1): sent twice, an acknowledgement that is not sent,
+    # one that comes ``late_seconds`` later, a crash between the effect and the answer.
+    repeat_share: float = 0.0
+    lost_share: float = 0.0
+    late_share: float = 0.0
+    late_seconds: float = 10.0
+    crash_share: float = 0.0
     is_finishing: bool = True
     is_rejecting: bool = False
     # Battery use in percent per hour.
@@ -36,6 +43,13 @@ PROFILES = {
         Profile("rejects", is_rejecting=True),
         Profile("low_battery", battery_per_hour=3.0, battery_range=(4.0, 14.0)),
         Profile("old_firmware", firmware=OLD_FIRMWARE),
+        Profile(
+            "unreliable",
+            repeat_share=0.3,
+            lost_share=0.2,
+            late_share=0.1,
+            crash_share=0.05,
+        ),
     )
 }
 DEFAULT_MIX = {

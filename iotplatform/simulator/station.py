@@ -40,7 +40,9 @@ class Station:
         self._secret = secret
         self._report = report
         self._handlers = {
-            uid: CommandHandler(device, journal, restart=self._restart)
+            uid: CommandHandler(
+                device, journal, restart=self._restart, crash=self._crash
+            )
             for uid, device in self.devices.items()
         }
         self._draw = Random(f"station:{head.uid}")
@@ -142,6 +144,12 @@ class Station:
         if self._link is not None:
             self._absence_seconds = absence_seconds
             self._link.abort()
+
+    def _crash(self, device: SimulatedDevice) -> None:
+        """Start a device again as after a loss of power: nobody says goodbye."""
+        device.start()
+        if device is self.head:
+            self.drop(device.draw.uniform(*RESTART_SECONDS))
 
     async def _restart(self, device: SimulatedDevice, delay_seconds: float) -> None:
         """Let a device leave with a goodbye, and return once it is back."""

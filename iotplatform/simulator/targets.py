@@ -30,6 +30,8 @@ class Target:
     # What it has been configured to before it starts for the first time.
     config: dict[str, Any] = field(default_factory=dict)
     desired_version: int = 0
+    # None: from the simulation's key.
+    secret: str | None = None
     # How far its metrics are from what is typical.
     offsets: dict[str, float] = field(default_factory=dict)
 

@@ -106,7 +106,7 @@ class World:
             devices[0],
             devices[1:],
             address=self._plan.address,
-            secret=device_secret(self._plan.key, group.head.uid),
+            secret=group.head.secret or device_secret(self._plan.key, group.head.uid),
             journal=self.store.journal,
             report=self.report,
         )

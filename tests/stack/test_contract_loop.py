@@ -28,13 +28,13 @@ def api(platform_stack: Any) -> Api:
     return Api.sign_in(platform_stack.url, "manager@acme", "demo")
 
 
-def new_device(api: Api, platform_stack: Any, *, active: bool = True) -> StockDevice:
+def new_device(
+    api: Api, platform_stack: Any, *, active: bool = True, **fields: str
+) -> StockDevice:
     """Register a device over REST, activate it, and return it with its secret."""
     uid = f"dev-{uuid4().hex[:8]}"
-    created = api.post(
-        "/api/v1/devices/",
-        {"uid": uid, "site": "shanghai-01", "product": "sensor-s1"},
-    )
+    basic = {"uid": uid, "site": "shanghai-01", "product": "sensor-s1"}
+    created = api.post("/api/v1/devices/", basic | fields)
     assert created.status == 201, created
     if active:
         moved = api.post(
