@@ -14,3 +14,10 @@ class CallKind(models.TextChoices):
 
 OF_SIZE = (CallKind.REACHED, CallKind.FELL)
 OF_DEVICES = (CallKind.ENTERED, CallKind.LEFT)
+
+
+class OutboxLane(models.IntegerChoices):
+    """Which changes are indexed first."""
+
+    SINGLE = 0  # of a person, or of what some devices sent
+    MANY = 1  # one statement that changed many documents; it waits for the singles

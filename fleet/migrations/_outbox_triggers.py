@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-OUTBOX = "INSERT INTO fleet_outbox (device_id, at) SELECT DISTINCT"
+OUTBOX = """INSERT INTO fleet_outbox (device_id, at)
+    SELECT DISTINCT found.device_id, clock_timestamp()
+    FROM ({devices}) found;"""
+# A statement that changes more devices than a batch of messages waits for the others.
+MOST_SINGLES = 2_000
+OUTBOX_OF_LANES = f"""INSERT INTO fleet_outbox (device_id, at, lane)
+    SELECT found.device_id, clock_timestamp(),
+        (count(*) OVER () > {MOST_SINGLES})::int
+    FROM (SELECT DISTINCT every.device_id FROM ({{devices}}) every) found;"""
 
 
 @dataclass(frozen=True)
@@ -25,9 +33,13 @@ class Watched:
     inserts: bool = True
     counts: str = ""  # which of the inserted and deleted rows are in a document
     join: str = ""  # what `changed` needs besides the rows
+    outbox: str = ""  # how the devices are put into the outbox
 
     def create(self) -> str:
         """Return the SQL that makes the functions and triggers."""
+        return "\n".join(self._parts())
+
+    def _parts(self) -> list[str]:
         updated = (
             "(SELECT n.* FROM new_rows n"
             f" JOIN old_rows o ON o.{self.key} = n.{self.key}"
@@ -49,7 +61,7 @@ class Watched:
                         f"{rows.upper()} TABLE AS {table}",
                     )
                 )
-        return "\n".join(parts)
+        return parts
 
     def drop(self) -> str:
         """Return the SQL that removes them."""
@@ -60,6 +72,13 @@ class Watched:
             for event in events
         )
 
+    def replace_functions(self, outbox: str) -> str:
+        """Return the SQL that lets the functions fill the outbox in this way."""
+        return "\n".join(
+            f"CREATE OR REPLACE{part.split('CREATE', 1)[1].split('REVOKE', 1)[0]}"
+            for part in replace(self, outbox=outbox)._parts()
+        )
+
     def _function(self, event: str) -> str:
         return f"fleet_outbox_{self.table}_{event}"
 
@@ -68,8 +87,7 @@ class Watched:
 CREATE FUNCTION {self._function(event)}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
 BEGIN
-    {OUTBOX} found.device_id, clock_timestamp()
-    FROM ({self.devices.format(c=f"{rows} c")}) found;
+    {(self.outbox or OUTBOX).format(devices=self.devices.format(c=f"{rows} c"))}
     RETURN NULL;
 END $body$;
 REVOKE ALL ON FUNCTION {self._function(event)}() FROM PUBLIC;
@@ -234,6 +252,11 @@ MAINTENANCE = Watched(
     " SELECT d.id FROM {c} JOIN registry_device d ON d.site_id = c.site_id",
     differs("is_in_force"),
     counts="is_in_force",
+)
+
+CURRENT = (
+    *(watched for watched in WATCHED if watched is not FIRST_DEVICE),
+    *(DEVICE, *PLACES, HEARTBEAT_RISK, MAINTENANCE),
 )
 
 CREATE = "\n".join(watched.create() for watched in WATCHED)

@@ -3,12 +3,27 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from fleet.choices import OutboxLane
+
 
 class Outbox(models.Model):
     """A device whose document may have changed; written by database triggers."""
 
     device_id = models.BigIntegerField()
     at = models.DateTimeField(db_default=Now())
+    lane = models.PositiveSmallIntegerField(
+        choices=OutboxLane, default=OutboxLane.SINGLE, db_default=OutboxLane.SINGLE
+    )
+
+    class Meta:
+        indexes = [
+            # Read past hundreds of thousands of the other lane's rows.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(lane=OutboxLane.SINGLE),
+                name="fleet_outbox_single",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.device_id} at {self.at:%F %T}"
@@ -25,6 +40,8 @@ class IndexState(models.Model):
     rebuild_done = models.BigIntegerField(default=0)  # devices, of the running rebuild
     rebuild_total = models.BigIntegerField(default=0)
     drained_outbox_id = models.BigIntegerField(default=0)
+    # No change up to this one waits: the age of the oldest is read from here.
+    emptied_outbox_id = models.BigIntegerField(default=0, db_default=0)
     drained_at = models.DateTimeField(null=True)
     # Raised by each indexer that begins: earlier ones write nothing more.
     epoch = models.BigIntegerField(default=0)

@@ -10,11 +10,16 @@ from fleet.backends.choice import current_engine
 from fleet.backends.engine import Reader
 from fleet.models import IndexState, Outbox
 
+# From where the outbox is not empty: before it may be many rows that are deleted, but
+# kept for an old snapshot.
 STATUS_SQL = """
-    SELECT (
-        SELECT extract(epoch FROM clock_timestamp() - at)::float
-        FROM fleet_outbox ORDER BY id LIMIT 1
-    ), (SELECT generation FROM fleet_indexstate WHERE id = 1)
+    SELECT extract(epoch FROM clock_timestamp() - oldest.at)::float, state.generation
+    FROM (VALUES (1)) AS one (id)
+    LEFT JOIN fleet_indexstate state USING (id)
+    LEFT JOIN LATERAL (
+        SELECT at FROM fleet_outbox WHERE id > coalesce(state.emptied_outbox_id, 0)
+        ORDER BY id LIMIT 1
+    ) oldest ON true
 """
 
 

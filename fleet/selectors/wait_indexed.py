@@ -14,6 +14,7 @@ from iotplatform.common.waiting import lend_connection
 
 LONGEST_WAIT_SECONDS = 10.0
 CHECK_SECONDS = 0.05
+EMPTIED = "SELECT emptied_outbox_id FROM fleet_indexstate WHERE id = 1"
 
 _lock = threading.Lock()
 _waiting = 0  # requests of this process; each uses a thread
@@ -54,7 +55,9 @@ def _room() -> Iterator[bool]:
 
 def _last_change() -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(id) FROM fleet_outbox")
+        cursor.execute(
+            f"SELECT max(id) FROM fleet_outbox WHERE id > coalesce(({EMPTIED}), 0)"
+        )
         (last,) = cursor.fetchone()
         return None if last is None else int(last)
 
@@ -63,7 +66,9 @@ def _waits(last: int) -> bool:
     """Whether a change up to this one is not indexed: indexed ones are deleted."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM fleet_outbox WHERE id <= %s)", [last]
+            "SELECT EXISTS (SELECT FROM fleet_outbox WHERE id <= %s"
+            f" AND id > coalesce(({EMPTIED}), 0))",
+            [last],
         )
         (waits,) = cursor.fetchone()
         return bool(waits)

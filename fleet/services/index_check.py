@@ -11,7 +11,8 @@ from fleet.backends.engine import Reader
 from fleet.documents import build_documents, count_devices, device_id_chunks
 from fleet.models import Outbox
 from fleet.selectors.lag import current_reader
-from fleet.services.indexing import Indexer, queue_devices, writer_lock
+from fleet.services.indexing import Indexer, writer_lock
+from fleet.services.outbox import queue_devices
 
 CHUNK = 2_000
 POLL_SECONDS = 0.2

@@ -28,7 +28,8 @@ from fleet.documents import (
     documents_of,
     reading,
 )
-from fleet.models import IndexState, Outbox
+from fleet.models import IndexState
+from fleet.services.outbox import OutboxReader, delete_outbox_rows
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ INDEXER_LOCK = 0x666C656574  # "fleet"; session advisory lock of the only writer
 # Rows of one batch. A commit costs about 90 ms however small it is, and 2,000 changed
 # documents about 300 ms, so a burst is searchable within the promised 2 s.
 BATCH = 2_000
-# The size after a full batch, when more is waiting: many changes of one device in one
-# batch cost one document.
+# Of singles after a full batch, when more are waiting: many changes of one device in
+# one batch cost one document.
 BACKLOG_BATCH = 10_000
 # A running indexer talks to the database several times a second.
 STILL_SECONDS = 5
@@ -94,16 +95,6 @@ def request_rebuild() -> datetime:
     return now
 
 
-def queue_devices(device_ids: list[int]) -> None:
-    """Put devices into the outbox, so that their documents are built again."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO fleet_outbox (device_id, at)"
-            " SELECT id, clock_timestamp() FROM unnest(%s::bigint[]) id",
-            [device_ids],
-        )
-
-
 class Stopped(Exception):
     """A rebuild was stopped."""
 
@@ -122,7 +113,8 @@ class Indexer:
         self._stop = stop or threading.Event()
         self._current: Writer | None = None
         self._next: Writer | None = None
-        self._batch = BATCH
+        self._outbox = OutboxReader()
+        self._is_behind = False
         self._turn = Turn()
         self._tell = report
         # Of a rebuild: the last device that is read, and what was drained since then.
@@ -177,19 +169,15 @@ class Indexer:
 
     def drain(self) -> bool:
         """Index one batch of the outbox; return whether more may be waiting."""
-        waiting = Outbox.objects.order_by("pk").values_list("pk", "device_id")
-        rows = list(waiting[: self._batch])
-        is_full = len(rows) == self._batch
-        if rows:
-            devices = sorted({device_id for _, device_id in rows})
-            ids = [pk for pk, _ in rows]
-            if self._batch > BATCH:
-                # Read before their documents are built, so these changes are in them.
-                ids = _outbox_ids_of(devices)
-            self.index_devices(devices)
-            delete_outbox_rows(ids, last=rows[-1][0])
-        self._batch = BACKLOG_BATCH if is_full else BATCH
-        return is_full
+        waiting = self._outbox.read(
+            limit=BATCH, backlog=BACKLOG_BATCH if self._is_behind else None
+        )
+        if waiting.ids:
+            self.index_devices(waiting.devices)
+            delete_outbox_rows(waiting.ids)
+        self._outbox.tell()
+        self._is_behind = waiting.is_full
+        return waiting.is_full
 
     def index_devices(self, device_ids: list[int]) -> None:
         """Index these devices from the database, remove deleted ones, and commit."""
@@ -327,23 +315,3 @@ def _close(writer: Writer) -> None:
         writer.close()
     except IndexFault as fault:
         logger.warning("closing the index: %s", fault)
-
-
-def _outbox_ids_of(device_ids: list[int]) -> list[int]:
-    """Return all outbox rows of these devices; after many changes each has several."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM fleet_outbox WHERE device_id = ANY(%s)", [device_ids]
-        )
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-@transaction.atomic
-def delete_outbox_rows(outbox_ids: list[int], *, last: int) -> None:
-    """Delete outbox rows whose changes are in the index now; record the progress."""
-    with connection.cursor() as cursor:
-        # By id, not "up to an id": a running transaction may own a lower id.
-        cursor.execute("DELETE FROM fleet_outbox WHERE id = ANY(%s)", [outbox_ids])
-    IndexState.objects.update_or_create(
-        pk=1, defaults={"drained_outbox_id": last, "drained_at": timezone.now()}
-    )

@@ -1,0 +1,111 @@
+"""What is indexed first, and from where the outbox is read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+
+from fleet.choices import OutboxLane
+from fleet.migrations._outbox_triggers import MOST_SINGLES
+from fleet.models import IndexState, Outbox
+from fleet.selectors.lag import index_lag_seconds
+from fleet.selectors.wait_indexed import _last_change
+from fleet.services import indexing
+from fleet.services.indexing import Indexer
+from registry.models import Device, Site
+from tests.factories import DeviceFactory
+from tests.fleet.rows import find, uids_of
+
+
+def make_fleet(count: int) -> Device:
+    first: Device = DeviceFactory.create()
+    Device.objects.bulk_create(
+        Device(
+            tenant=first.tenant, uid=f"d-{n}", site=first.site, product=first.product
+        )
+        for n in range(count - 1)
+    )
+    return first
+
+
+@contextmanager
+def an_open_change(device: Device) -> Iterator[None]:
+    """Change a device in another connection, and commit when the block ends."""
+    changed, done = threading.Event(), threading.Event()
+
+    def change() -> None:
+        try:
+            with transaction.atomic():
+                Device.objects.filter(pk=device.pk).update(name="late")
+                changed.set()
+                done.wait(20)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    assert changed.wait(20)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(20)
+
+
+@pytest.mark.django_db
+def test_one_device_is_indexed_before_what_a_rename_changed(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_fleet(MOST_SINGLES + 1)
+    while indexer.drain():
+        pass
+    monkeypatch.setattr(indexing, "BATCH", 10)
+
+    Site.objects.update(region="Renamed")
+    lanes_of_rename = set(Outbox.objects.values_list("lane", flat=True))
+    Device.objects.filter(pk=first.pk).update(name="urgent")
+    last = Outbox.objects.latest("pk")
+    indexer.drain()
+
+    assert lanes_of_rename == {OutboxLane.MANY}
+    assert last.lane == OutboxLane.SINGLE
+    assert uids_of(first.tenant, "name:urgent") == [first.uid]
+    # It was indexed once, though it may be among those of the rename, too.
+    assert find(first.tenant, "region:Renamed").total in (9, 10)
+    assert index_lag_seconds() > 0
+    monkeypatch.setattr(indexing, "BATCH", 1_000)
+    while indexer.drain():
+        pass
+    assert find(first.tenant, "region:Renamed").total == MOST_SINGLES + 1
+    assert index_lag_seconds() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_that_commits_late_is_not_passed(indexer: Indexer) -> None:
+    slow, fast = DeviceFactory.create_batch(2)
+    while indexer.drain():
+        pass
+    emptied_before = IndexState.objects.get().emptied_outbox_id
+
+    with an_open_change(slow):
+        Device.objects.filter(pk=fast.pk).update(name="early")
+        for _ in range(3):
+            indexer.drain()
+        held = IndexState.objects.get()
+        is_empty = index_lag_seconds() == 0
+    lag, last = index_lag_seconds(), _last_change()
+    indexer.drain()
+
+    assert is_empty
+    assert held.emptied_outbox_id < held.drained_outbox_id
+    assert lag > 0
+    assert last is not None
+    assert last < held.drained_outbox_id
+    assert uids_of(slow.tenant, "name:late") == [slow.uid]
+    indexer.drain()
+    assert IndexState.objects.get().emptied_outbox_id >= last > emptied_before
+    assert not Outbox.objects.exists()
