@@ -55,6 +55,22 @@ class OnFailure(models.TextChoices):
     NONE = "none", "nothing"  # ends
 
 
+class RuleSource(models.TextChoices):
+    """Who wrote the row of a policy that chose what follows a failure."""
+
+    REACTION = "reaction", "the definition's reaction"  # to the device's error code
+    REQUEST = "request", "the request's policy"  # of a command or of its job
+    DEFINITION = "definition", "the definition's policy"  # nobody asked otherwise
+
+
+class Danger(models.TextChoices):
+    """What a person must do in the console before a command is sent."""
+
+    NONE = "none", "none"  # nothing more
+    CONFIRM = "confirm", "confirm"  # say that they mean it
+    TYPE_COUNT = "type_count", "type the number of devices"  # so that they see it
+
+
 class Lane(models.IntegerChoices):
     """Which queued commands are sent first: the lower lane."""
 
@@ -71,6 +87,7 @@ class WaitsFor(models.TextChoices):
     DEVICE = "device", "the device"  # released when the device is online again
     TIME = "time", "a time"  # released at the time that the device deferred it to
     GATEWAY = "gateway", "its gateway"  # released when there is room behind it
+    APPROVAL = "approval", "an approval"  # released when a second person approves it
 
 
 class AttemptOutcome(models.TextChoices):
@@ -97,6 +114,8 @@ class JobStatus(models.TextChoices):
     """How far a job has come."""
 
     DRAFT = "draft", "draft"  # created; waits for a person to start it
+    # Its command needs the approval of a second person before it can start.
+    AWAITING_APPROVAL = "awaiting_approval", "awaiting approval"
     SCHEDULED = "scheduled", "scheduled"  # starts at its start time
     RUNNING = "running", "running"  # releases waves
     PAUSED = "paused", "paused"  # by a person, or below its success threshold

@@ -1,12 +1,12 @@
-"""The built-in command definitions: parameters, class, default policy, expectation."""
+"""What a definition says of a command, the policy of each class, the built-in ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from commands.choices import CommandClass, FailureClass, OnFailure
+from commands.choices import CommandClass, Danger, FailureClass, OnFailure
+from commands.expectations import ALL_PARAMS, expected_of
 
 F, A = FailureClass, OnFailure
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -108,21 +108,13 @@ OPERATION_POLICY = _policy(
 )
 
 
-def _nothing(params: Params) -> Params | None:
-    return None
-
-
-def patch_without_removals(params: Params) -> Params:
-    """Return what a merge patch sets; a removed key need not be reported."""
-    kept: Params = {}
-    for key, value in params.items():
-        if isinstance(value, dict) and value:
-            # An object with removals only sets nothing.
-            if inner := patch_without_removals(value):
-                kept[key] = inner
-        elif value is not None:
-            kept[key] = value
-    return kept
+# A definition's own policy stands over the one of its class.
+CLASS_POLICIES: dict[str, Params] = {
+    CommandClass.CONTROL: CONTROL_POLICY,
+    CommandClass.CONFIG: CONFIG_POLICY,
+    CommandClass.JOB: JOB_POLICY,
+    CommandClass.OPERATION: OPERATION_POLICY,
+}
 
 
 @dataclass(frozen=True)
@@ -130,16 +122,30 @@ class Definition:
     """A command's name, parameters, policy and expected result."""
 
     name: str
-    command_class: CommandClass
+    command_class: CommandClass | str
     description: str
     # Whether a device that received it may be sent it again.
     is_repeatable: bool
     params_schema: Params
     policy: Params
-    # The part of the reported document that "verified" needs; None: no verification.
-    expectation: Callable[[Params], Params | None] = _nothing
+    # The part of the reported document that "verified" needs, as in
+    # ``commands.expectations``; None: no verification.
+    expectation: Any = None
     # Whether the device disconnects for a while when it executes this.
     is_disconnecting: bool = False
+    danger: Danger | str = Danger.NONE
+    # Whether a second person must approve it before it is sent.
+    needs_approval: bool = False
+    # What follows an error code of the device, before the policy is asked.
+    reactions: dict[str, str] = field(default_factory=dict)
+
+    def expected(self, params: Params) -> Params | None:
+        """Return what a command with these parameters must make its device report."""
+        return expected_of(self.expectation, params)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return it as JSON, for a job that must not follow its later changes."""
+        return asdict(self)
 
 
 DEFINITIONS: dict[str, Definition] = {
@@ -166,7 +172,7 @@ DEFINITIONS: dict[str, Definition] = {
             is_repeatable=True,
             params_schema={"type": "object", "minProperties": 1},
             policy=CONFIG_POLICY,
-            expectation=patch_without_removals,
+            expectation=ALL_PARAMS,
         ),
         Definition(
             name="update_firmware",
@@ -182,7 +188,7 @@ DEFINITIONS: dict[str, Definition] = {
                 "additionalProperties": False,
             },
             policy=JOB_POLICY,
-            expectation=lambda params: {"firmware": params["version"]},
+            expectation={"firmware": "{{ params.version }}"},
             is_disconnecting=True,
         ),
         Definition(

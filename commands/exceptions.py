@@ -27,6 +27,14 @@ class InvalidRollout(BadInput):
     """The rollout of a job is not valid; names the field."""
 
 
+class NoSuchDefinition(NotFound):
+    """The caller can see no such command definition."""
+
+
+class DefinitionRefused(Conflict):
+    """The name is taken, or it is built in: nobody changes those."""
+
+
 class CommandNotFound(NotFound):
     """The caller can see no such command."""
 

@@ -39,13 +39,14 @@ JOB_AT_REST = JOB_FINAL | {J.STOPPED}
 # While its job has one of these, no adapter can claim a queued command.
 JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
-    J.DRAFT: frozenset(),
-    J.SCHEDULED: frozenset({J.DRAFT}),
+    J.DRAFT: frozenset({J.AWAITING_APPROVAL}),
+    J.AWAITING_APPROVAL: frozenset(),
+    J.SCHEDULED: frozenset({J.DRAFT, J.AWAITING_APPROVAL}),
     J.RUNNING: frozenset({J.DRAFT, J.SCHEDULED, J.PAUSED, J.STOPPED, J.COMPLETED}),
     J.PAUSED: frozenset({J.SCHEDULED, J.RUNNING}),
     J.STOPPED: frozenset({J.RUNNING, J.PAUSED}),
     J.COMPLETED: frozenset({J.RUNNING}),
-    J.CANCELLED: frozenset({J.DRAFT, J.SCHEDULED, J.RUNNING, J.PAUSED, J.STOPPED}),
+    J.CANCELLED: frozenset(J) - JOB_FINAL,
 }
 
 

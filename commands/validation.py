@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from referencing.exceptions import Unresolvable
 
 from commands.choices import FailureClass, OnFailure
-from commands.definitions import DEFINITIONS, Definition
+from commands.definitions import Definition
 from commands.exceptions import InvalidCommand
 from iotplatform.common.schema_errors import named_errors
 
@@ -44,40 +45,56 @@ def schema_errors(
     schema: dict[str, Any], value: Any, *, field: str
 ) -> list[dict[str, str]]:
     """Return the errors of ``value``, each with the dotted name of its field."""
-    found = Draft202012Validator(schema).iter_errors(value)
-    return named_errors(found, field=field)
+    try:
+        found = Draft202012Validator(schema).iter_errors(value)
+        return named_errors(found, field=field)
+    except Unresolvable as error:
+        message = f"The schema refers to a part that it lacks: {error.ref}"
+    except RecursionError:
+        message = "The schema refers to itself endlessly."
+    except OverflowError:
+        message = "Contains a number that is too large for the schema."
+    return [{"field": field, "message": message}]
 
 
-def checked_definition(name: str, params: Any, *, within: str = "") -> Definition:
-    """Return the definition called ``name``, and check ``params`` against its schema.
+def check_storable(params: Any, *, within: str = "") -> None:
+    """Raise InvalidCommand for parameters that cannot be stored or sent.
 
     ``within`` is the dotted prefix of the command in its request ("command." in a job).
-    Raises InvalidCommand.
     """
-    definition = DEFINITIONS.get(name)
-    field = f"{within}params"
-    if definition is None:
-        known = ", ".join(sorted(DEFINITIONS))
-        text = f"There is no command '{name}'. Choose one of: {known}."
-        raise InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
-    errors = schema_errors(definition.params_schema, params, field=field)
-    if not errors and (problem := _why_not_storable(params)):
-        errors = [{"field": field, "message": problem}]
+    if problem := _why_not_storable(params):
+        field = f"{within}params"
+        raise InvalidCommand(errors=[{"field": field, "message": problem}])
+
+
+def check_params(definition: Definition, params: Any, *, within: str = "") -> None:
+    """Raise InvalidCommand for parameters that do not match the definition's schema."""
+    errors = schema_errors(definition.params_schema, params, field=f"{within}params")
     if errors:
         raise InvalidCommand(errors=errors)
-    return definition
+    check_storable(params, within=within)
+
+
+def check_policy(policy: Any, *, within: str = "") -> None:
+    """Raise InvalidCommand for a policy that is not within its bounds."""
+    policy = {} if policy is None else policy
+    errors = schema_errors(POLICY_SCHEMA, policy, field=f"{within}policy")
+    if errors:
+        raise InvalidCommand(errors=errors)
 
 
 def complete_policy(
     definition: Definition, policy: Any, *, within: str = ""
 ) -> dict[str, Any]:
     """Return the definition's policy with ``policy`` over it; raises InvalidCommand."""
-    policy = {} if policy is None else policy
-    errors = schema_errors(POLICY_SCHEMA, policy, field=f"{within}policy")
-    if errors:
-        raise InvalidCommand(errors=errors)
-    on_failure = definition.policy["on_failure"] | policy.get("on_failure", {})
-    return {**definition.policy, **policy, "on_failure": on_failure}
+    check_policy(policy, within=within)
+    return policy_over(definition.policy, policy or {})
+
+
+def policy_over(below: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a complete policy with the values of another one over it."""
+    on_failure = below["on_failure"] | policy.get("on_failure", {})
+    return {**below, **policy, "on_failure": on_failure}
 
 
 def _why_not_storable(params: Any) -> str:

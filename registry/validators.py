@@ -63,22 +63,22 @@ def validate_json_schema(value: Any) -> None:
         Draft202012Validator.check_schema(value)
     except SchemaError as error:
         raise ValidationError(f"Not a JSON Schema: {error.message}") from error
-    for reference in _references(value):
+    for reference in references(value):
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise ValidationError(
                 f"A $ref must point into the schema, as in '#/$defs/…': {reference}"
             )
 
 
-def _references(schema: Any) -> Iterator[Any]:
+def references(schema: Any) -> Iterator[Any]:
     """Yield every ``$ref`` of a schema."""
     if isinstance(schema, dict):
         yield from (schema[key] for key in ("$ref", "$dynamicRef") if key in schema)
         for inner in schema.values():
-            yield from _references(inner)
+            yield from references(inner)
     elif isinstance(schema, list):
         for inner in schema:
-            yield from _references(inner)
+            yield from references(inner)
 
 
 def validate_metrics(value: Any) -> None:

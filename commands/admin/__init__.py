@@ -1,5 +1,5 @@
-"""Django admin of commands and jobs, and of devices with what hangs on them."""
+"""Django admin of commands, their definitions and jobs, and of devices."""
 
-from commands.admin import commands, devices
+from commands.admin import commands, definitions, devices
 
-__all__ = ["commands", "devices"]
+__all__ = ["commands", "definitions", "devices"]

@@ -1,4 +1,4 @@
-"""REST: command definitions, commands, and actions on commands."""
+"""REST: commands, and actions on them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commands.api.serializers.commands import (
-    CommandDefinitionListSerializer,
-    CommandDefinitionSerializer,
     CommandRequestSerializer,
     CommandSerializer,
     ReasonSerializer,
 )
 from commands.api.waiting import WAIT, wait_if_asked
 from commands.choices import CommandClass, CommandStatus, FailureClass
-from commands.definitions import DEFINITIONS
 from commands.models import Command
 from commands.selectors.commands import (
     attempts_of,
@@ -34,11 +31,10 @@ from commands.selectors.commands import (
     get_command,
     list_commands,
 )
-from commands.services import actions
+from commands.services import actions, approvals
 from commands.services.commands import request_command
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
-from iotplatform.common.query_parameters import KnownParametersView
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from registry.selectors.devices import get_device
@@ -84,16 +80,6 @@ def command_data(commands: Collection[Command]) -> list[Any]:
     """Return commands as the API shows them, in two queries for any number."""
     context = {"attempts": attempts_of(commands), "events": events_of(commands)}
     return list(CommandSerializer(list(commands), many=True, context=context).data)
-
-
-class CommandDefinitionListView(KnownParametersView):
-    """The built-in command definitions."""
-
-    @extend_schema(responses=CommandDefinitionListSerializer)
-    def get(self, request: Request) -> Response:
-        """Return every built-in definition, with the schema of its parameters."""
-        rows = CommandDefinitionSerializer(list(DEFINITIONS.values()), many=True).data
-        return Response({"next": None, "previous": None, "results": rows})
 
 
 @extend_schema_view(get=extend_schema(summary="Commands, the newest first"))
@@ -159,6 +145,7 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
 
     serializer_class = ReasonSerializer
     act: Callable[..., Command] = staticmethod(actions.cancel_command)
+    right = Right.OPERATE
 
     @extend_schema(request=ReasonSerializer, responses=CommandSerializer)
     def post(self, request: Request, command_id: str) -> Response:
@@ -166,7 +153,7 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         command = get_command(tenants=self.tenants, public_id=command_id)
-        self.require(Right.OPERATE, command.tenant_id)
+        self.require(self.right, command.tenant_id)
         acted = self.act(
             command=command, actor=self.caller, reason=body.validated_data["reason"]
         )
@@ -175,6 +162,13 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
     def _answer(self, acted: Command) -> Response:
         command = get_command(tenants=self.tenants, public_id=acted.public_id)
         return Response(command_data([command])[0])
+
+
+class ApproveCommandView(CommandActionView):
+    """Let another person's command go that needs an approval."""
+
+    act = staticmethod(approvals.approve_command)
+    right = Right.APPROVE
 
 
 class CancelCommandView(CommandActionView):

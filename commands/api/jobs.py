@@ -34,7 +34,7 @@ from commands.selectors.jobs import (
     list_jobs,
     list_targets,
 )
-from commands.services import jobs
+from commands.services import approvals, jobs
 from commands.services.job_rerun import retry_failed
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api.base import TenantScopedMixin
@@ -142,6 +142,7 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
 
     serializer_class = ReasonSerializer
     act: Callable[..., Job] = staticmethod(jobs.start_job)
+    right = Right.OPERATE
 
     @extend_schema(request=ReasonSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
@@ -149,7 +150,7 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
         body = self.get_serializer(data=request.data or {})
         body.is_valid(raise_exception=True)
         job = get_job(tenants=self.tenants, public_id=job_id)
-        self.require(Right.OPERATE, job.tenant_id)
+        self.require(self.right, job.tenant_id)
         self.act(job=job, actor=self.caller, reason=body.validated_data["reason"])
         fresh = get_job(tenants=self.tenants, public_id=job_id)
         return Response(job_data([fresh])[0])
@@ -159,6 +160,13 @@ class StartJobView(JobActionView):
     """Start a draft, or a scheduled job before its time."""
 
     act = staticmethod(jobs.start_job)
+
+
+class ApproveJobView(JobActionView):
+    """Let another person's job start whose command needs an approval."""
+
+    act = staticmethod(approvals.approve_job)
+    right = Right.APPROVE
 
 
 class PauseJobView(JobActionView):

@@ -5,15 +5,18 @@ from django.urls import path
 from commands.api import (
     commands,
     dead_letters,
+    definitions,
     device_config,
     device_lifecycle,
     jobs,
 )
 
 urlpatterns = [
-    path("command-definitions/", commands.CommandDefinitionListView.as_view()),
+    path("command-definitions/", definitions.DefinitionListView.as_view()),
+    path("command-definitions/<str:name>/", definitions.DefinitionView.as_view()),
     path("commands/", commands.CommandListView.as_view()),
     path("commands/<str:command_id>/", commands.CommandDetailView.as_view()),
+    path("commands/<str:command_id>/approve/", commands.ApproveCommandView.as_view()),
     path("commands/<str:command_id>/cancel/", commands.CancelCommandView.as_view()),
     path("commands/<str:command_id>/retry/", commands.RetryCommandView.as_view()),
     path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
@@ -33,6 +36,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/targets/", jobs.JobTargetListView.as_view()),
     path("jobs/<str:job_id>/events/", jobs.JobEventListView.as_view()),
     path("jobs/<str:job_id>/start/", jobs.StartJobView.as_view()),
+    path("jobs/<str:job_id>/approve/", jobs.ApproveJobView.as_view()),
     path("jobs/<str:job_id>/pause/", jobs.PauseJobView.as_view()),
     path("jobs/<str:job_id>/resume/", jobs.ResumeJobView.as_view()),
     path("jobs/<str:job_id>/retry/", jobs.RetryJobView.as_view()),

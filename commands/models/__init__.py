@@ -1,4 +1,4 @@
-"""Columns and constraints of commands, their attempts and events, and of jobs."""
+"""Columns and constraints of commands, their definitions and events, and of jobs."""
 
 from commands.models.commands import (
     Attempt,
@@ -8,12 +8,14 @@ from commands.models.commands import (
     OutcomeToTell,
     RetainedDesired,
 )
+from commands.models.definitions import CommandDefinition
 from commands.models.deliveries import DeliveryMinute
 from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 
 __all__ = [
     "Attempt",
     "Command",
+    "CommandDefinition",
     "CommandEvent",
     "DeliveryMinute",
     "FrozenCohort",

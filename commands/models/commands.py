@@ -39,6 +39,13 @@ class Command(PublicIdModel):
     params = models.JSONField(default=dict, blank=True)
     # Complete: the definition's defaults with the request's own values over them.
     policy = models.JSONField(default=dict)
+    # What its definition said when it was asked for; a changed definition changes
+    # nothing under way. ``failure_rules``: see commands.failure_rules.kept_rules.
+    is_repeatable = models.BooleanField(db_default=False, default=False)
+    is_disconnecting = models.BooleanField(db_default=False, default=False)
+    failure_rules = models.JSONField(null=True, blank=True)
+    needs_approval = models.BooleanField(db_default=False, default=False)
+    approved_at = models.DateTimeField(null=True, blank=True)
     job = models.ForeignKey(
         Job,
         on_delete=models.PROTECT,
@@ -182,6 +189,11 @@ class Command(PublicIdModel):
     def is_open(self) -> bool:
         """Whether it has no outcome yet."""
         return self.ended_at is None
+
+    @property
+    def is_unapproved(self) -> bool:
+        """Whether it needs an approval that nobody has given."""
+        return self.needs_approval and self.approved_at is None
 
     @property
     def is_answered(self) -> bool:

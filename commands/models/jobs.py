@@ -38,6 +38,9 @@ class Job(PublicIdModel):
     command_class = models.CharField(max_length=16, choices=CommandClass)
     params = models.JSONField(default=dict, blank=True)
     policy = models.JSONField(default=dict)
+    # Its command's definition when it was created; a later change changes nothing here.
+    definition = models.JSONField(null=True, blank=True)
+    failure_rules = models.JSONField(null=True, blank=True)
     # Complete: the defaults with the request's own values over them.
     rollout = models.JSONField(default=dict)
     created_by = models.ForeignKey(

@@ -25,6 +25,7 @@ class ClaimedCommand(NamedTuple):
     expires_at: datetime
     attempt_count: int
     claim_token: UUID
+    is_disconnecting: bool
     uid: str
     gateway_id: int | None
     relay_uid: str | None  # of the gateway that hands it on to the device
@@ -34,7 +35,7 @@ class ClaimedCommand(NamedTuple):
 _CLAIMED = """
     SELECT c.id, c.public_id, c.tenant_id, c.device_id, c.name, c.command_class,
         c.params, c.policy, c.job_id, c.expires_at, c.attempt_count, c.claim_token,
-        d.uid, d.gateway_id, g.uid
+        c.is_disconnecting, d.uid, d.gateway_id, g.uid
     FROM commands_command c
     CROSS JOIN LATERAL (
         SELECT uid, kind, gateway_id FROM registry_device

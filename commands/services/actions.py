@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import AttemptOutcome, CommandStatus
-from commands.definitions import DEFINITIONS
 from commands.exceptions import TransitionRefused
 from commands.models import Command
+from commands.selectors.definitions import definition_of_command
 from commands.services import rerun, retry_policy
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.commands import actor_name, check_device, check_reachable
@@ -51,7 +51,7 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
     device = Device.objects.select_related("product").get(pk=command.device_id)
     check_device(device)
     connectivity = deliverability_of([device.pk])
-    check_reachable(device, DEFINITIONS[command.name], connectivity[device.pk])
+    check_reachable(device, definition_of_command(command), connectivity[device.pk])
     locked = lock_commands([command.pk])[command.pk]
     locked.device = device
     is_outdated = bool(rerun.find_outdated([locked]))

@@ -19,16 +19,23 @@ from commands.choices import (
     KeyKind,
     WaitsFor,
 )
-from commands.definitions import DEFINITIONS, Definition
+from commands.definitions import Definition
 from commands.exceptions import CommandRefused, TooManyPending
+from commands.failure_rules import kept_rules
 from commands.models import Command, Job
+from commands.selectors.definitions import get_definition_of_device
 from commands.selectors.pending import MAX_PENDING, find_full_devices
 from commands.services import retry_policy
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.dispatch import AWAY
 from commands.services.idempotency import claim_key, fingerprint
 from commands.services.transitions import Moves, lane_of, lock_commands
-from commands.validation import checked_definition, complete_policy
+from commands.validation import (
+    check_params,
+    check_policy,
+    check_storable,
+    complete_policy,
+)
 from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
@@ -37,8 +44,11 @@ from state.selectors import deliverability_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
-# When people asked for a command: a job's is created long after that.
-ASKED_AT = Coalesce("job__started_at", "job__created_at", "created_at")
+# When people asked for a command: a job's is created long after that, and one that
+# needs an approval changes nothing before it.
+ASKED_AT = Coalesce("job__started_at", "job__created_at", "approved_at", "created_at")
+# A command that nobody approved by then expires.
+APPROVAL_LAPSES_AFTER = timedelta(days=7)
 
 
 @transaction.atomic
@@ -55,15 +65,16 @@ def request_command(
 ) -> tuple[Command, bool]:
     """Record a command and queue its delivery; return it and whether it is new.
 
-    A repeated request with the same key returns the first command. Raises
+    A repeated request with the same key returns the first command. A command whose
+    definition needs an approval is held until a second person gives it. Raises
     IdempotencyKeyReused for the same key with another request; InvalidCommand for an
     unknown name, bad parameters or a bad policy; CommandRefused for a device that takes
     no commands and for a control command unless the device is online; TooManyPending
     for a device that has too many open commands; state's refusal
     if ``expected_version`` is no longer the desired version.
     """
-    definition = checked_definition(name, params)
-    complete = complete_policy(definition, policy)
+    check_storable(params)
+    check_policy(policy)
     now = now or timezone.now()
     public_id = new_public_id()
     earlier = claim_key(
@@ -76,22 +87,28 @@ def request_command(
     )
     if earlier is not None:
         return Command.objects.get(tenant=device.tenant, public_id=earlier), False
+    definition = get_definition_of_device(device, name)
+    check_params(definition, params)
     check_device(device)
     if find_full_devices([device.pk]):
         raise TooManyPending(f"{device.uid} has {MAX_PENDING} pending commands.")
     connectivity = deliverability_of([device.pk])[device.pk]
-    check_reachable(device, definition, connectivity)
+    if not definition.needs_approval:
+        check_reachable(device, definition, connectivity)
     command = new_command(
         device=device,
         definition=definition,
         params=params,
-        policy=complete,
+        policy=complete_policy(definition, policy),
+        failure_rules=kept_rules(definition.reactions, policy),
         connectivity=connectivity,
         now=now,
     )
     command.public_id, command.requested_by = public_id, actor
     moves = Moves(now=now)
-    if definition.command_class == CommandClass.CONFIG:
+    if definition.needs_approval:
+        _hold_for_approval(command)
+    elif definition.command_class == CommandClass.CONFIG:
         command.desired_version = merge_desired(
             device.pk,
             params,
@@ -134,6 +151,7 @@ def new_command(
     policy: dict[str, Any],
     connectivity: str,
     now: datetime,
+    failure_rules: dict[str, Any] | None = None,
     job: Job | None = None,
     deadline: datetime | None = None,
 ) -> Command:
@@ -154,6 +172,9 @@ def new_command(
         adapter=device.adapter,
         params=params,
         policy=policy,
+        is_repeatable=definition.is_repeatable,
+        is_disconnecting=definition.is_disconnecting,
+        failure_rules=failure_rules,
         job=job,
         created_at=now,
         status=S.HELD if waits else S.QUEUED,
@@ -161,7 +182,7 @@ def new_command(
         waits_for=WaitsFor.DEVICE if waits else WaitsFor.NOTHING,
         expires_at=expires_at,
         due_at=expires_at if waits else now,
-        expectation=definition.expectation(params),
+        expectation=definition.expected(params),
     )
 
 
@@ -181,7 +202,8 @@ def save_new(
         command.lane = lane_of(command)
     Command.objects.bulk_create(commands)
     for command in commands:
-        waits = "; waits for the device" if command.status == S.HELD else ""
+        waits_for = command.get_waits_for_display()
+        waits = f"; waits for {waits_for}" if command.status == S.HELD else ""
         remark = (remarks or {}).get(command.public_id, "")
         moves.note(command, f"{cause}{waits}{remark}", actor=actor)
     moves.write()
@@ -195,13 +217,13 @@ def supersede_configs(
     """End the devices' open config commands that were asked for earlier.
 
     The caller has locked the twins of these devices, so no newer command can be created
-    meanwhile.
+    meanwhile. What waits for an approval has changed nothing yet, and stays.
     """
     still_open = Command.objects.filter(
         device_id__in=device_ids,
         command_class=CommandClass.CONFIG,
         ended_at__isnull=True,
-    )
+    ).exclude(waits_for=WaitsFor.APPROVAL)
     earlier = still_open.annotate(asked_at=ASKED_AT).filter(asked_at__lte=asked_at)
     ids = list(earlier.values_list("pk", flat=True))
     locked = list(lock_commands(ids).values())
@@ -235,7 +257,9 @@ def actor_name(actor: User | None) -> str:
     return actor.get_username() if actor else "platform"
 
 
-def is_repeatable(command: Command) -> bool:
-    """Whether a device that received it may be sent it again."""
-    definition = DEFINITIONS.get(command.name)
-    return definition is not None and definition.is_repeatable
+def _hold_for_approval(command: Command) -> None:
+    """Hold a new command; its own expiry begins when it is approved."""
+    command.needs_approval = True
+    command.status, command.waits_for = S.HELD, WaitsFor.APPROVAL
+    command.expires_at = command.created_at + APPROVAL_LAPSES_AFTER
+    command.due_at = command.expires_at

@@ -19,9 +19,9 @@ from commands.choices import CommandClass
 from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_FINAL, UNSENT
 from commands.models import Command, Job, JobTarget
+from commands.selectors.definitions import definition_of_command
 from commands.services.commands import (
     actor_name,
-    is_repeatable,
     new_command,
     save_new,
     supersede_configs,
@@ -128,7 +128,8 @@ class _Handover:
         successors: list[tuple[Command | None, Command]] = []
         config: Command | None = None
         for command in commands:
-            if command.command_class == CommandClass.CONFIG and takes:
+            is_config = command.command_class == CommandClass.CONFIG
+            if is_config and takes and not command.is_unapproved:
                 config = command
                 self._end(command, "configuration passed on to", self.new.uid)
             elif why_not := self._why_not(command, members):
@@ -153,11 +154,13 @@ class _Handover:
     def _why_not(self, command: Command, members: _Members) -> str:
         if not self.new.product.takes_commands:
             return "the successor's product takes no commands"
+        if command.is_unapproved:
+            return "nobody has approved it"
         if command.command_class == CommandClass.CONTROL:
             return "a real-time command was meant for that moment"
         if why_not := self._why_not_in_job(command, members):
             return why_not
-        if command.status not in UNSENT and not is_repeatable(command):
+        if command.status not in UNSENT and not command.is_repeatable:
             return f"'{command.name}' is not repeatable and may have started"
         return ""
 
@@ -186,15 +189,16 @@ class _Handover:
         """Build the same command for the successor; an unsent one keeps its expiry."""
         made = new_command(
             device=self.new,
-            definition=DEFINITIONS[command.name],
+            definition=definition_of_command(command),
             params=command.params,
             policy=command.policy,
+            failure_rules=command.failure_rules,
             connectivity=connectivity,
             now=self.moves.now,
             deadline=command.expires_at if command.status in UNSENT else None,
         )
         made.job_id, made.retry_of = command.job_id, command
-        made.requested_by = self.actor
+        made.requested_by, made.expectation = self.actor, command.expectation
         return made
 
     def _config(

@@ -87,17 +87,10 @@ def apply_result(
     if status == "failed":
         if command.status == S.SUCCEEDED:
             return  # the device has reported its end already
-        cause = "the device failed" + (f": {code}" if code is not None else "")
-        cause += _inferred(command)
-        if moves.move(
-            command,
-            S.FAILED,
-            cause=cause,
-            actor=DEVICE,
-            failure_class=FailureClass.EXECUTION_FAILED,
-        ):
+        said = "the device failed" + (f": {code}" if code is not None else "")
+        failure = FailureClass.EXECUTION_FAILED
+        if _fail(command, moves, failure, said + _inferred(command), code=code):
             command.result = result
-            retry_policy.follow_device_failure(command, moves)
         return
     cause = f"the device executed it{_inferred(command)}"
     moved = moves.move(
@@ -128,17 +121,33 @@ def release_at_birth(command: Command, moves: Moves) -> bool:
 def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> None:
     if command.status in (S.RUNNING, S.SUCCEEDED):
         return  # it has started: the device rejects only a repeat of it
-    cause = "the device rejected it" + (f": {reason}" if reason else "")
-    if moves.move(
-        command,
-        S.FAILED,
-        cause=cause,
-        actor=DEVICE,
-        failure_class=FailureClass.REJECTED,
-    ):
+    said = "the device rejected it" + (f": {reason}" if reason else "")
+    if _fail(command, moves, FailureClass.REJECTED, said):
         command.received_at = command.received_at or at
         command.result = {"status": "rejected", "reason": reason}
-        retry_policy.follow_device_failure(command, moves)
+
+
+def _fail(
+    command: Command,
+    moves: Moves,
+    failure: FailureClass,
+    said: str,
+    *,
+    code: str | int | None = None,
+) -> bool:
+    """End it as the device said, and do next what its reactions and policy say."""
+    rule = retry_policy.rule_for(command, failure, code)
+    moved = moves.move(
+        command,
+        S.FAILED,
+        cause=f"{said}; {retry_policy.outcome_text(command, rule)}",
+        actor=DEVICE,
+        failure_class=failure,
+        detail=rule.detail,
+    )
+    if moved:
+        retry_policy.follow_device_failure(command, moves, rule)
+    return moved
 
 
 def _defer(

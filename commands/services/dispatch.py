@@ -19,7 +19,6 @@ from commands.choices import (
     CommandClass,
     CommandStatus,
 )
-from commands.definitions import DEFINITIONS
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Command
 from commands.selectors.claimed import ClaimedCommand, list_claimed
@@ -257,7 +256,7 @@ def _expect_disconnects(commands: Sequence[ClaimedCommand], now: datetime) -> No
     """Announce to state that these devices will disconnect because of our command."""
     by_name: dict[str, list[ClaimedCommand]] = {}
     for command in commands:
-        if DEFINITIONS[command.name].is_disconnecting:
+        if command.is_disconnecting:
             by_name.setdefault(command.name, []).append(command)
     for name, group in by_name.items():
         longest = max(

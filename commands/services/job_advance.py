@@ -12,9 +12,9 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Max, Q
 
 from commands.choices import CommandClass, JobStatus, WaveStatus
-from commands.definitions import DEFINITIONS
 from commands.models import Command, Job, JobTarget, JobWave
 from commands.rollouts import MAX_IN_FLIGHT
+from commands.selectors.definitions import definition_of_job
 from commands.selectors.job_members import (
     get_devices_with_refusals,
     list_next_targets,
@@ -214,7 +214,7 @@ def _create_commands(
     job: Job, members: Sequence[tuple[JobTarget, Device, str]], now: datetime
 ) -> None:
     """Create a command for each member, given with its device and connectivity."""
-    definition = DEFINITIONS[job.command_name]
+    definition = definition_of_job(job)
     made: list[tuple[JobTarget, Command]] = []
     for target, device, connectivity in members:
         command = new_command(
@@ -222,6 +222,7 @@ def _create_commands(
             definition=definition,
             params=job.params,
             policy=job.policy,
+            failure_rules=job.failure_rules,
             connectivity=connectivity,
             now=now,
             job=job,
@@ -257,6 +258,7 @@ def _merge_config(
         ask=Ask(job.asked_at, "job", job.name),
         commands={command.device_id: command.public_id for _, command in made},
     )
+    definition = definition_of_job(job)
     sent, skipped = [], []
     remarks: dict[UUID, str] = {}
     for target, command in made:
@@ -270,7 +272,7 @@ def _merge_config(
             skipped.append(target)
             continue
         command.desired_version, command.params = own.version, own.patch
-        command.expectation = DEFINITIONS[job.command_name].expectation(own.patch)
+        command.expectation = definition.expected(own.patch)
         sent.append((target, command))
     JobTarget.objects.bulk_update(skipped, ["skip_reason"])
     supersede_configs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import JobStatus, KeyKind, WaveStatus
+from commands.definitions import Definition
 from commands.exceptions import InvalidCommand, TransitionRefused
+from commands.failure_rules import kept_rules
 from commands.lifecycle import JOB_AT_REST, JOB_SOURCES
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 from commands.rollouts import (
@@ -21,6 +23,7 @@ from commands.rollouts import (
     plan_waves,
     spread,
 )
+from commands.selectors.definitions import get_definition_of_devices
 from commands.selectors.job_members import get_join_refusals
 from commands.selectors.job_tallies import tally_waves
 from commands.services.commands import actor_name
@@ -28,7 +31,7 @@ from commands.services.end_wakeup import wake_end_waiters
 from commands.services.idempotency import claim_key, earlier_object
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.services.transitions import PLATFORM
-from commands.validation import checked_definition, complete_policy
+from commands.validation import check_params, complete_policy
 from iotplatform.common import bulk_sql
 from iotplatform.common.counts import counted
 from iotplatform.common.ids import new_public_id
@@ -92,7 +95,10 @@ def create_job(
     cannot be used, and if no device may join.
     """
     now = now or timezone.now()
-    draft = _checked_draft(tenant, name, command, rollout, now)
+    definition, without = get_definition_of_devices(
+        tenant, device_ids, command.get("name", ""), within="command."
+    )
+    draft = _checked_draft(tenant, name, definition, command, rollout, now)
     draft.created_by = actor
     earlier = claim_key(
         tenant,
@@ -104,7 +110,7 @@ def create_job(
     )
     if earlier is not None:
         return Job.objects.get(tenant=tenant, public_id=earlier), False
-    members = _checked_members(tenant, device_ids)
+    members = _checked_members(tenant, device_ids, without)
     draft.cohort = FrozenCohort.objects.create(
         tenant=tenant,
         query=frozen.query,
@@ -129,6 +135,11 @@ def start_job(
     to = J.SCHEDULED if later else J.RUNNING
     sources = frozenset({J.DRAFT, J.SCHEDULED})
     return _move(job, to, sources, actor, reason, "started", now, starts=True)
+
+
+def ready_status(start_at: datetime | None) -> JobStatus:
+    """Return the status of a job that nothing but a start or its time is missing."""
+    return J.SCHEDULED if start_at else J.DRAFT
 
 
 def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
@@ -261,13 +272,15 @@ def _move(
 def _checked_draft(
     tenant: Tenant,
     name: str,
+    definition: Definition,
     command: dict[str, Any],
     rollout: dict[str, Any] | None,
     now: datetime,
 ) -> Job:
     """Return an unsaved job, with everything that does not depend on its members."""
     params = command.get("params", {})
-    definition = checked_definition(command.get("name", ""), params, within="command.")
+    policy = command.get("policy")
+    check_params(definition, params, within="command.")
     complete = complete_rollout(rollout, now=now)
     start_at = instant(complete["start_at"], field="start_at")
     return Job(
@@ -277,10 +290,14 @@ def _checked_draft(
         command_name=definition.name,
         command_class=definition.command_class,
         params=params,
-        policy=complete_policy(definition, command.get("policy"), within="command."),
+        policy=complete_policy(definition, policy, within="command."),
+        definition=definition.snapshot(),
+        failure_rules=kept_rules(definition.reactions, policy),
         rollout=complete,
         created_at=now,
-        status=J.SCHEDULED if start_at else J.DRAFT,
+        status=J.AWAITING_APPROVAL
+        if definition.needs_approval
+        else ready_status(start_at),
         status_since=now,
         start_at=start_at,
         deadline=instant(complete["deadline"], field="deadline"),
@@ -309,12 +326,17 @@ def _place_members(job: Job, members: dict[int, str]) -> int:
     return len(joining)
 
 
-def _checked_members(tenant: Tenant, device_ids: Sequence[int]) -> dict[int, str]:
-    """Return for each member the reason why it may not join; empty if it may."""
+def _checked_members(
+    tenant: Tenant, device_ids: Sequence[int], without: Collection[int]
+) -> dict[int, str]:
+    """Return for each member the reason why it may not join; empty if it may.
+
+    ``without`` are the products that do not have the command.
+    """
     wanted = set(device_ids)
     if len(wanted) > MAX_MEMBERS:
         raise InvalidCommand(devices=f"At most {MAX_MEMBERS} devices in one job.")
-    members = get_join_refusals(tenant, sorted(wanted))
+    members = get_join_refusals(tenant, sorted(wanted), without=without)
     if len(members) != len(wanted):
         missing = len(wanted) - len(members)
         raise InvalidCommand(devices=f"{missing} of the devices do not exist.")

@@ -13,16 +13,11 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from commands.choices import CommandClass, CommandStatus
-from commands.definitions import DEFINITIONS
 from commands.lifecycle import is_verdict
 from commands.models import Command
+from commands.selectors.definitions import definition_of_command
 from commands.services import retry_policy
-from commands.services.commands import (
-    ASKED_AT,
-    is_repeatable,
-    new_command,
-    save_new,
-)
+from commands.services.commands import ASKED_AT, new_command, save_new
 from commands.services.dispatch import AWAY
 from commands.services.transitions import PLATFORM, Moves
 from registry.models import User
@@ -43,10 +38,12 @@ def rerun_refusal(command: Command, *, is_outdated: bool) -> str:
         return f"The command is {status}: it has not ended yet."
     if command.status in (S.SUCCEEDED, S.VERIFIED):
         return f"The command is {status}: there is nothing to retry."
+    if command.is_unapproved:
+        return "Nobody approved the command: ask for a new one."
     if command.status == S.SUPERSEDED or is_outdated:
         return "A newer configuration has replaced this one."
     may_have_run = not ended_by_device(command) and command.is_answered
-    if may_have_run and not is_repeatable(command):
+    if may_have_run and not command.is_repeatable:
         return (
             f"'{command.name}' is not repeatable, and the device may have run it."
             " Check the device, then send a new command."
@@ -110,11 +107,12 @@ def make_successors(
     for command in commands:
         successor = new_command(
             device=command.device,
-            definition=DEFINITIONS[command.name],
+            definition=definition_of_command(command),
             params=command.params,
             policy={**command.policy, "attempts": retry_policy.attempts_left(command)}
             if is_counted
             else command.policy,
+            failure_rules=command.failure_rules,
             connectivity=connectivity.get(command.device_id, "offline"),
             now=moves.now,
         )

@@ -17,6 +17,7 @@ from commands.choices import (
     OnFailure,
     WaitsFor,
 )
+from commands.failure_rules import FailureRule, choose_rule, is_retry
 from commands.models import Attempt, Command
 from commands.services.delivery_minutes import count_unanswered
 from commands.services.transitions import Moves, seconds
@@ -39,8 +40,6 @@ UNANSWERED = frozenset(
         AttemptOutcome.INTERRUPTED,
     }
 )
-
-RETRIES = frozenset({OnFailure.RETRY_NOW, OnFailure.RETRY_LATER})
 
 END_STATUS = {
     FailureClass.UNREACHABLE: S.TIMED_OUT,
@@ -108,17 +107,18 @@ def retry_or_end(
     cause: str,
 ) -> None:
     """Queue another attempt if the policy and the time left allow it, else end."""
-    answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
-    if answer in RETRIES and attempts_left(command) > 0:
+    rule = rule_for(command, failure)
+    if is_retry(rule.answer) and attempts_left(command) > 0:
         due_at = moves.now
-        if answer == OnFailure.RETRY_LATER:
+        if rule.answer == OnFailure.RETRY_LATER:
             due_at += backoff(command)
         if due_at < command.expires_at:
             moves.move(
                 command,
                 S.QUEUED,
-                cause=f"{cause}; next attempt at {due_at:%T} UTC",
+                cause=f"{cause}; {rule.text}; next attempt at {due_at:%T} UTC",
                 due_at=due_at,
+                detail=rule.detail,
             )
             return
     end(command, moves, failure, cause=cause)
@@ -138,8 +138,8 @@ def retry_after_loss(
     if command.expires_at <= moves.now:
         end(command, moves, FailureClass.EXPIRED, cause=f"{cause}; it expired")
         return
-    answer = command.policy["on_failure"].get(FailureClass.ADAPTER_ERROR)
-    pause = timedelta() if answer == OnFailure.RETRY_NOW else backoff(command)
+    rule = rule_for(command, FailureClass.ADAPTER_ERROR)
+    pause = timedelta() if rule.answer == OnFailure.RETRY_NOW else backoff(command)
     due_at = moves.now + max(pause, LOSS_PAUSE)
     moves.move(
         command,
@@ -151,27 +151,50 @@ def retry_after_loss(
 
 def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) -> None:
     """End a command with our verdict, and escalate it if its policy says so."""
-    answer = command.policy["on_failure"].get(failure, OnFailure.NONE)
-    moved = moves.move(command, END_STATUS[failure], cause=cause, failure_class=failure)
-    if moved:
-        cause = f"{command.get_status_display()}: {cause}"
-    used_up = answer in RETRIES and command.command_class in ESCALATED_AT_THE_END
-    if moved and (answer == OnFailure.ESCALATE or used_up):
-        escalate(command, moves, reason=cause)
+    rule = rule_for(command, failure)
+    moved = moves.move(
+        command,
+        END_STATUS[failure],
+        cause=f"{cause}; {outcome_text(command, rule)}",
+        failure_class=failure,
+        detail=rule.detail,
+    )
+    is_used_up = is_retry(rule.answer) and command.command_class in ESCALATED_AT_THE_END
+    if moved and (rule.answer == OnFailure.ESCALATE or is_used_up):
+        escalate(command, moves, reason=f"{command.get_status_display()}: {cause}")
 
 
-def follow_device_failure(command: Command, moves: Moves) -> None:
-    """Apply the policy to a command that the device itself has just ended.
+def follow_device_failure(command: Command, moves: Moves, rule: FailureRule) -> None:
+    """Apply a rule to a command that the device itself has just ended.
 
-    It stays ended. If the policy wants another attempt, its row becomes due once more,
+    It stays ended. If the rule wants another attempt, its row becomes due once more,
     and the sweep creates a linked new command with the attempts that are left.
     """
-    answer = command.policy["on_failure"].get(command.failure_class, OnFailure.NONE)
-    if answer == OnFailure.ESCALATE:
+    if rule.answer == OnFailure.ESCALATE:
         escalate(command, moves, reason=_device_failure(command))
-    elif answer in RETRIES and attempts_left(command) > 0:
-        pause = backoff(command) if answer == OnFailure.RETRY_LATER else timedelta()
+    elif is_retry(rule.answer) and attempts_left(command) > 0:
+        pause = timedelta()
+        if rule.answer == OnFailure.RETRY_LATER:
+            pause = backoff(command)
         command.due_at = moves.now + pause
+
+
+def rule_for(
+    command: Command, failure: FailureClass, code: str | int | None = None
+) -> FailureRule:
+    """Return what its definition and policy say of a failure.
+
+    ``code`` is the device's error code.
+    """
+    return choose_rule(
+        policy=command.policy, rules=command.failure_rules, failure=failure, code=code
+    )
+
+
+def outcome_text(command: Command, rule: FailureRule) -> str:
+    """Return the rule of a command that ends, as its event tells it."""
+    used_up = is_retry(rule.answer) and attempts_left(command) <= 0
+    return f"{rule.text}, but no attempt is left" if used_up else rule.text
 
 
 def attempts_left(command: Command) -> int:

@@ -31,7 +31,6 @@ from commands.selectors.due import (
 )
 from commands.services import device_responses, rerun, retry_policy
 from commands.services.adapter_wakeup import wake_adapters
-from commands.services.commands import is_repeatable
 from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common import bulk_sql
@@ -49,6 +48,7 @@ _UNTIL = {
     WaitsFor.DEVICE: "the device came online",
     WaitsFor.TIME: "the time that the device deferred it to",
     WaitsFor.GATEWAY: "there was room behind its gateway",
+    WaitsFor.APPROVAL: "a second person approved it",
 }
 _FOLLOW_ADAPTERS = f"""
     UPDATE commands_command SET adapter = d.adapter FROM registry_device d
@@ -162,15 +162,18 @@ class _Context:
 def _sleeps(commands: Sequence[Command], now: datetime) -> dict[int, Sleep]:
     """Return the sleep of each command's device, by the command's key.
 
-    A real-time command was meant for that moment: its clock never stops. Nothing of a
-    job outlives the job's deadline.
+    A real-time command was meant for that moment: its clock never stops. One that waits
+    for a person does not wait for the device yet. Nothing of a job outlives the job's
+    deadline.
     """
     jobs = {command.job_id for command in commands if command.job_id is not None}
     over = find_jobs_past_deadline(jobs, now=now)
     waiting = [
         command
         for command in commands
-        if command.command_class != CommandClass.CONTROL and command.job_id not in over
+        if command.command_class != CommandClass.CONTROL
+        and command.waits_for != WaitsFor.APPROVAL
+        and command.job_id not in over
     ]
     sleeps = sleeps_of({c.device_id for c in waiting}, now=now)
     return {c.pk: sleeps[c.device_id] for c in waiting if c.device_id in sleeps}
@@ -263,7 +266,7 @@ def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
     # The device may have acknowledged an earlier attempt of the same command.
     unanswered = (
         F.EXECUTION_TIMEOUT
-        if command.is_answered and is_repeatable(command)
+        if command.is_answered and command.is_repeatable
         else F.NO_ACK
     )
     retry_policy.retry_or_end(
@@ -277,7 +280,7 @@ def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
 
 
 def _no_result(command: Command, moves: Moves, context: _Context) -> None:
-    if not is_repeatable(command):
+    if not command.is_repeatable:
         retry_policy.end(
             command,
             moves,

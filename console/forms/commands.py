@@ -15,7 +15,7 @@ from commands.definitions import DEFINITIONS, Definition
 from iotplatform.common.counts import counted
 from state.choices import Observation
 
-CLASS_LABELS = {
+CLASS_LABELS: dict[str, str] = {
     CommandClass.CONTROL: "Needs an online device; refused at once otherwise.",
     CommandClass.CONFIG: "Waits for an offline device; a newer one replaces it.",
     CommandClass.JOB: "Waits until the deadline; verified by what the device reports.",

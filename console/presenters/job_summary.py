@@ -42,6 +42,7 @@ def job_summary(
         return _running(job, waves, waits)
     return {
         J.DRAFT: "Waiting for somebody to start it.",
+        J.AWAITING_APPROVAL: "Waiting for the approval of a second person.",
         J.SCHEDULED: format_html("Starts {}.", time_element(job.start_at)),
         J.PAUSED: "Nothing more is sent until somebody resumes or cancels the job.",
         J.STOPPED: "Nothing more is sent until somebody resumes or cancels the job.",

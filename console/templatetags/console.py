@@ -153,6 +153,7 @@ def chip(connectivity: str | None, size: str = "", cause: str = "") -> SafeStrin
 
 _JOB_CHIPS = {
     "draft": "plain",
+    "awaiting_approval": "waiting",
     "scheduled": "waiting",
     "running": "running",
     "paused": "waiting",
@@ -168,7 +169,7 @@ def job_chip(status: str, size: str = "") -> SafeString:
         '<span class="chip {} {}"><i class="shape"></i>{}</span>',
         _JOB_CHIPS.get(status, "plain"),
         size,
-        status,
+        status.replace("_", " "),
     )
 
 
@@ -187,6 +188,8 @@ def command_track(command: Any) -> SafeString:
 
 @register.filter
 def command_label(command: Any) -> str:
+    if command.status == "held" and command.waits_for == "approval":
+        return "waiting for an approval"
     return _track_of_command(command).label
 
 

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.views.decorators.http import conditional_page, require_POST
 
 from commands.choices import CommandStatus
-from commands.definitions import DEFINITIONS
 from commands.exceptions import CommandRefused, TransitionRefused
 from commands.lifecycle import UNDERWAY, UNSENT, VERDICTS
 from commands.selectors.commands import (
@@ -21,17 +20,21 @@ from commands.selectors.commands import (
     list_commands,
     list_events,
 )
+from commands.selectors.definitions import list_command_names
 from commands.services.actions import (
     cancel_command,
     escalate_command,
     retry_command,
 )
+from commands.services.approvals import approve_command
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
+from iotplatform.common.problems import Forbidden
 from registry.permissions import Right
 
 S = CommandStatus
 ACTIONS = {
+    "approve": approve_command,
     "cancel": cancel_command,
     "retry": retry_command,
     "escalate": escalate_command,
@@ -45,9 +48,10 @@ def commands(request: ConsoleRequest) -> HttpResponse:
     name = request.GET.get("name", "")
     uid = request.GET.get("device", "").strip()
     rows = list_commands(tenants=request.scope.tenants)
+    names = list_command_names(tenants=request.scope.tenants)
     if status in S.values:
         rows = rows.filter(status=status)
-    if name in DEFINITIONS:
+    if name in names:
         rows = rows.filter(name=name)
     if uid:
         rows = rows.filter(device__uid=uid)
@@ -62,7 +66,7 @@ def commands(request: ConsoleRequest) -> HttpResponse:
             "next_url": found.next_url,
             "first_url": found.first_url,
             "statuses": S.choices,
-            "names": sorted(DEFINITIONS),
+            "names": names,
             "status": status,
             "name": name,
             "device": uid,
@@ -89,16 +93,17 @@ def now(request: ConsoleRequest, command_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def act(request: ConsoleRequest, command_id: UUID, action: str) -> HttpResponse:
-    """Cancel, send again, or hand to a person; then draw the command again."""
+    """Approve, cancel, send again, or hand to a person; then draw it again."""
     if action not in ACTIONS:
         raise BadRequest(f"There is no action {action}.")
     row = get_command(tenants=request.scope.all_tenants, public_id=command_id)
-    request.scope.require(Right.OPERATE, row.tenant_id)
+    right = Right.APPROVE if action == "approve" else Right.OPERATE
+    request.scope.require(right, row.tenant_id)
     reason = request.POST.get("reason", "").strip()
     notice, result = "", row
     try:
         result = ACTIONS[action](command=row, actor=request.user, reason=reason)
-    except (TransitionRefused, CommandRefused) as error:
+    except (TransitionRefused, CommandRefused, Forbidden) as error:
         notice = error.detail
     if not request.htmx and not notice:
         return redirect("console:command", result.public_id)
@@ -126,6 +131,10 @@ def _context(request: ConsoleRequest, command_id: UUID) -> dict[str, Any]:
         "events": list_events(row),
         "verdicts": VERDICTS,
         "rights": {
+            "may_approve": row.status == S.HELD
+            and row.is_unapproved
+            and row.requested_by_id != request.user.pk
+            and request.scope.may(Right.APPROVE, row.tenant_id),
             "may_cancel": may_operate and row.status in UNSENT | UNDERWAY,
             "may_retry": may_operate and can_retry,
             "may_escalate": may_operate and row.is_open,

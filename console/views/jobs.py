@@ -24,6 +24,7 @@ from commands.selectors.jobs import (
     list_targets,
     list_waves,
 )
+from commands.services.approvals import approve_job
 from commands.services.jobs import cancel_job, pause_job, resume_job, start_job
 from console.forms.commands import OFFLINE
 from console.paging import page_of
@@ -33,12 +34,13 @@ from console.presenters.job_summary import job_summary, jobs_headline
 from console.presenters.labels import duration, time_element
 from console.scope import ConsoleRequest, page
 from iotplatform.common.counts import counted
+from iotplatform.common.problems import Forbidden
 from registry.permissions import Right
 
 J = JobStatus
 MEMBERS_PER_PAGE = 50
 IN_PROGRESS = (J.SCHEDULED, J.RUNNING)
-WAITING = (J.DRAFT, J.PAUSED, J.STOPPED)
+WAITING = (J.DRAFT, J.AWAITING_APPROVAL, J.PAUSED, J.STOPPED)
 FILTERS = {
     "": ("All", None),
     "under-way": ("In progress", IN_PROGRESS),
@@ -46,6 +48,7 @@ FILTERS = {
     "over": ("Finished", tuple(JOB_FINAL)),
 }
 ACTIONS = {
+    "approve": approve_job,
     "start": start_job,
     "pause": pause_job,
     "resume": resume_job,
@@ -105,16 +108,17 @@ def progress(request: ConsoleRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
-    """Start, pause, resume with a reason, or cancel; then draw the job again."""
+    """Approve, start, pause, resume with a reason, or cancel; then draw it again."""
     if action not in ACTIONS:
         raise BadRequest(f"There is no action {action}.")
     row = get_job(tenants=request.scope.all_tenants, public_id=job_id)
-    request.scope.require(Right.OPERATE, row.tenant_id)
+    right = Right.APPROVE if action == "approve" else Right.OPERATE
+    request.scope.require(right, row.tenant_id)
     notice, status = "", 200
     reason = request.POST.get("reason", "").strip()[:500]
     try:
         ACTIONS[action](job=row, actor=request.user, reason=reason)
-    except TransitionRefused as error:
+    except (TransitionRefused, Forbidden) as error:
         notice, status = error.detail, 409
     except InvalidCommand as error:
         notice, status = error.errors[0]["message"], 422
@@ -133,7 +137,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
         "job": row,
         "summary": job_summary(row, waves, counts, get_job_waits(row)),
         "is_over": row.status in JOB_FINAL,
-        "allowed": _allowed(row.status),
+        "allowed": _allowed(row.status) | {"approve": _may_approve(request, row)},
         "waves": drawing.wave_rows(waves, tallies, row),
         "counts": drawing.count_rows(counts),
         "failures": drawing.failure_rows(tallies.values(), row.policy),
@@ -153,6 +157,15 @@ def _allowed(status: str) -> dict[str, bool]:
         "resume": status in (J.PAUSED, J.STOPPED),
         "cancel": status not in JOB_FINAL,
     }
+
+
+def _may_approve(request: ConsoleRequest, row: Any) -> bool:
+    """Whether the job waits for an approval that this person may give."""
+    return (
+        row.status == J.AWAITING_APPROVAL
+        and row.created_by_id != request.user.pk
+        and request.scope.may(Right.APPROVE, row.tenant_id)
+    )
 
 
 def _members(request: ConsoleRequest, row: Any) -> dict[str, Any]:

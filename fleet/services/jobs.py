@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from commands.rollouts import complete_rollout, plan_waves
+from commands.selectors.definitions import get_definition_of_devices
 from commands.selectors.job_members import get_join_refusals
 from commands.services import jobs
 from commands.services.idempotency import fingerprint
-from commands.validation import checked_definition, complete_policy
+from commands.validation import check_params, complete_policy
 from fleet.selectors import job_preview
 from fleet.services.targets import (
     Targets,
@@ -90,15 +91,15 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
     Raises what ``launch_job`` raises, except where no device may join the job: showing
     that is the purpose of a preview.
     """
-    definition = checked_definition(
-        request.command.get("name", ""),
-        request.command.get("params", {}),
-        within="command.",
-    )
-    complete_policy(definition, request.command.get("policy"), within="command.")
     rollout = complete_rollout(request.rollout, now=timezone.now())
     targets = _resolve(request)
-    reasons = get_join_refusals(request.tenant, targets.device_ids)
+    command = request.command
+    definition, without = get_definition_of_devices(
+        request.tenant, targets.device_ids, command.get("name", ""), within="command."
+    )
+    check_params(definition, command.get("params", {}), within="command.")
+    complete_policy(definition, command.get("policy"), within="command.")
+    reasons = get_join_refusals(request.tenant, targets.device_ids, without=without)
     joining = [device_id for device_id, reason in reasons.items() if not reason]
     waves = plan_waves(len(joining), rollout)
     store_preview(request.tenant, targets)

@@ -56,6 +56,29 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
             {"kind": "x509", "fingerprint": "5f" * 32},
         ),
     ],
+    "POST command-definitions/": [
+        request(
+            "Open a valve, which a second person must approve",
+            {
+                "name": "open_valve",
+                "class": "operation",
+                "description": "Open the valve so far.",
+                "params_schema": {
+                    "type": "object",
+                    "properties": {
+                        "position": {"type": "integer", "minimum": 0, "maximum": 100}
+                    },
+                    "required": ["position"],
+                    "additionalProperties": False,
+                },
+                "policy": {"attempts": 2, "on_failure": {"no_ack": "retry_now"}},
+                "danger": "confirm",
+                "approval": True,
+                "expectation": {"valve": {"position": "{{ params.position }}"}},
+                "reactions": {"stuck": "escalate", "busy": "retry_later"},
+            },
+        )
+    ],
     "POST commands/": [
         request("Restart", {"device": "dev-1", "name": "reboot", "params": {}})
     ],

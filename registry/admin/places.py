@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
@@ -57,8 +57,9 @@ class OfTenantAdmin(OfTenants, ServiceAdmin[Any]):
     save_row: Callable[[Any], Any]
     delete_row: Callable[[Any], None]
     fixed: tuple[str, ...] = ("tenant",)  # never change once the object exists
-    search_fields = ("slug", "name")
-    ordering = ("tenant_id", "slug")  # the order of the index on slugs
+    search_fields: ClassVar[tuple[str, ...]] = ("slug", "name")
+    # The order of the index on slugs.
+    ordering: ClassVar[tuple[str, ...]] = ("tenant_id", "slug")
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         """Offer every column: a tenant has at most thousands of these."""

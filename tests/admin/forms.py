@@ -196,6 +196,12 @@ BODIES: dict[str, Callable[[Rows, str], Body]] = {
     "account.EmailAddress": lambda rows, word: {
         **{"user": rows.of(User).pk, "email": f"{word}@example.org"},
     },
+    "commands.CommandDefinition": lambda rows, word: {
+        **{"name": word, "command_class": "operation", "danger": "none"},
+        **{"params_schema": "{}", "policy": "{}", "reactions": "{}"},
+        **{"description": "", "expectation": "null"},
+        **_own(rows, "product"),
+    },
     "fleet.Cohort": lambda rows, word: {"name": word, "query": "*", **_own(rows)},
     "state.AlarmRule": _rule,
     "state.MaintenanceWindow": lambda rows, word: {
@@ -206,7 +212,11 @@ BODIES: dict[str, Callable[[Rows, str], Body]] = {
     },
 }
 # Unique fields of rows that have no slug.
-TAKEN = {"fleet.Cohort": "name", "state.AlarmRule": "code"}
+TAKEN = {
+    "commands.CommandDefinition": "name",
+    "fleet.Cohort": "name",
+    "state.AlarmRule": "code",
+}
 # The field that an attempt changes, so that the change can be checked.
 CHANGES: dict[str, Body] = {
     **{
@@ -220,6 +230,7 @@ CHANGES: dict[str, Body] = {
     "registry.Membership": {"role": "operator"},
     "registry.User": {"first_name": "renamed"},
     "account.EmailAddress": {"email": "renamed@example.org"},
+    "commands.CommandDefinition": {"description": "renamed"},
     "fleet.Cohort": {"name": "renamed"},
     "state.AlarmRule": {"name": "renamed"},
     "state.MaintenanceWindow": {"reason": "renamed"},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
+from commands.models import CommandDefinition
 from fleet.models import Cohort, CohortWatch
 from registry.models import (
     Batch,
@@ -32,6 +33,7 @@ from tests.isolation.walk import everything_of
 SHARED = (
     *(Product, HardwareRevision, Batch, AlarmRule, Cohort, DeviceImport),
     *(FirmwareRelease, FirmwareProduct, FirmwareHardware, CohortWatch),
+    CommandDefinition,
 )
 
 

@@ -158,6 +158,7 @@ TABLE: dict[str, AdminRules] = {
         (
             *("registry.Product", "registry.HardwareRevision", "registry.Batch"),
             *("registry.FirmwareRelease", "state.AlarmRule"),
+            "commands.CommandDefinition",
         ),
         WHOLE,
     ),

@@ -181,8 +181,9 @@ def names_in(world: World, path: str) -> list[dict[str, str]]:
 
 def names_of(world: World, collection: str, parameter: str) -> list[str]:
     """Return values of the path's parameter that name an object of a collection."""
-    key = parameter if parameter in ("uid", "slug") else "id"
-    names = [str(row[key]) for row in world.list(collection)[:5] if key in row]
+    key = parameter if parameter in ("uid", "slug", "name") else "id"
+    rows = [row for row in world.list(collection) if not row.get("built_in")]
+    names = [str(row[key]) for row in rows[:5] if key in row]
     assert names, f"The world has nothing in {collection}: add it to OBJECTS."
     return names
 

@@ -68,6 +68,10 @@ VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"max_devices": 5},
     ),
+    "command-definitions": (
+        {"name": "flush", "class": "operation"},
+        {"description": "Flush the pipe."},
+    ),
     "devices": (
         {"uid": "dev-9", "site": "shanghai-01", "product": "sensor-s1"},
         NAMED,
@@ -100,7 +104,8 @@ def make(caller: APIClient, collection: str, body: dict[str, Any]) -> tuple[str,
     answer = caller.post(f"{API}{collection}/", body, format=form)
     assert answer.status_code == 201, answer.content
     shown = answer.json()
-    name = shown.get("uid") or shown.get("slug") or shown["id"]
+    keys = ("uid", "slug", "id", "name")
+    name = next(shown[key] for key in keys if key in shown)
     return f"{API}{collection}/{name}/", answer["ETag"]
 
 

@@ -73,6 +73,7 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("commands", {"device": "dev-1", "name": "reboot", "params": {}}),
     ("commands", {"device": "dev-2", "name": "reboot", "params": {}}),
     ("commands", {"device": "kid-1", "name": "reboot", "params": {}}),
+    ("command-definitions", {"name": "calibrate", "class": "operation"}),
     ("cohorts", {"name": "All of them", "query": "*"}),
     (
         "alarm-rules",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from commands.definitions import patch_without_removals
+from commands.expectations import patch_without_removals
 from commands.models import Command
 from commands.services.device_lifecycle import move_device
 from commands.services.jobs import start_job

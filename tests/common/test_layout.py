@@ -29,6 +29,8 @@ OWN_FILES = {
     "state": set(),
     "commands": {
         "definitions",  # the built-in commands
+        "expectations",  # what a device must report: templates and their filling
+        "failure_rules",  # which row of a policy says what follows a failure
         "latency_buckets",  # latencies as a histogram
         "lifecycle",  # the allowed transitions of a command's status
         "rollouts",  # a job's rollout policy, as requested and as stored

@@ -21,6 +21,7 @@ BODIES: dict[str, Any] = {
     "api/v1/memberships/<membership_id>/": {"role": "viewer"},
     "api/v1/maintenance-windows/<window_id>/": REASON,
     "api/v1/alarm-rules/<rule_id>/": SLUGGED,
+    "api/v1/command-definitions/<name>/": {"description": "Ours now"},
     "api/v1/jobs/<job_id>/retry/": {"failure_class": "no_ack"},
     "api/v1/cohorts/<cohort_id>/": SLUGGED,
     "cohorts/<cohort_id>/change/": {"name": "Ours now", "q": "*"},
@@ -88,6 +89,10 @@ def about_others(route: str, theirs: Rows) -> list[dict[str, Any]]:
             {"slug": "new-1", "hardware_revision": name_of("hardware-revisions")}
         ],
         "api/v1/commands/": [{"device": device, "name": "reboot", "params": {}}],
+        "api/v1/command-definitions/": [
+            {"name": "new_1", "class": "operation", "product": product},
+            {"name": "new_2", "class": "operation", "tenant": name_of("tenants")},
+        ],
         "api/v1/jobs/": [
             {
                 "name": "Theirs",

@@ -94,6 +94,8 @@ TABLE: dict[Kind, str] = {
         api/v1/batches/<slug>/ api/v1/maintenance-windows/<window_id>/
         api/v1/alarm-rules/<rule_id>/ api/v1/alarms/<alarm_id>/
         api/v1/alarms/<alarm_id>/acknowledge/ alarms/<alarm_id>/
+        api/v1/command-definitions/<name>/
+        api/v1/commands/<command_id>/approve/ api/v1/jobs/<job_id>/approve/
         api/v1/commands/<command_id>/ api/v1/commands/<command_id>/cancel/
         api/v1/commands/<command_id>/retry/ api/v1/commands/<command_id>/escalate/
         api/v1/jobs/<job_id>/ api/v1/jobs/<job_id>/targets/
@@ -134,13 +136,14 @@ MODEL_OF = {
     "rule_id": "state.AlarmRule",
     "alarm_id": "state.Alarm",
     "command_id": "commands.Command",
+    "name": "commands.CommandDefinition",
     "job_id": "commands.Job",
     "cohort_id": "fleet.Cohort",
     "item_id": "fleet.CohortCall",
     "letter_id": "state.DeadLetter",
     "snapshot_id": "fleet.Snapshot",
 }
-FIELD_OF = {"uid": "uid", "child": "uid"}
+FIELD_OF = {"uid": "uid", "child": "uid", "name": "name"}
 MODEL_OF_SLUG = {
     "batches": "registry.Batch",
     "hardware-revisions": "registry.HardwareRevision",

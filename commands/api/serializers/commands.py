@@ -31,27 +31,18 @@ class ObjectField(serializers.JSONField):
         return super().to_internal_value(data)
 
 
-class CommandDefinitionSerializer(Plain):
-    """A built-in command definition."""
-
-    name = serializers.CharField()
-    description = serializers.CharField()
-    command_class = serializers.ChoiceField(choices=CommandClass.choices)
-    repeatable = serializers.BooleanField(source="is_repeatable")
-    params_schema = ObjectField()
-    policy = ObjectField()
-
-    def get_fields(self) -> dict[str, Any]:
-        """Rename a field to ``class``, which Python does not allow as a name above."""
-        return _with_class(super().get_fields())
+def with_class(fields: dict[str, Any]) -> dict[str, Any]:
+    """Rename a field to ``class``, which Python does not allow as a name."""
+    return {
+        "class" if name == "command_class" else name: _sourced(name, field)
+        for name, field in fields.items()
+    }
 
 
-class CommandDefinitionListSerializer(Plain):
-    """All command definitions, on one page."""
-
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-    results = CommandDefinitionSerializer(many=True)
+def _sourced(name: str, field: Any) -> Any:
+    if name == "command_class":
+        field.source = "command_class"
+    return field
 
 
 class AttemptSerializer(Plain):
@@ -102,6 +93,8 @@ class CommandSerializer(Plain):
     succeeded_at = serializers.DateTimeField(allow_null=True)
     verified_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
+    needs_approval = serializers.BooleanField()
+    approved_at = serializers.DateTimeField(allow_null=True)
     expectation = serializers.JSONField(allow_null=True)
     desired_version = serializers.IntegerField(allow_null=True)
     result = serializers.JSONField(allow_null=True)
@@ -110,7 +103,7 @@ class CommandSerializer(Plain):
 
     def get_fields(self) -> dict[str, Any]:
         """Rename a field to ``class``, which Python does not allow as a name above."""
-        return _with_class(super().get_fields())
+        return with_class(super().get_fields())
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_job(self, command: Command) -> str | None:
@@ -127,7 +120,7 @@ class CommandSerializer(Plain):
         return command.requested_by.get_username() if command.requested_by else None
 
     def get_waits_for(self, command: Command) -> str | None:
-        """Return what a held command waits for: the device, or a time."""
+        """Return what a held command waits for, such as device, time or approval."""
         return command.waits_for if command.status == CommandStatus.HELD else None
 
     @extend_schema_field(
@@ -199,16 +192,3 @@ class TimelineSerializer(Plain):
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
     results = TimelineEntrySerializer(many=True)
-
-
-def _with_class(fields: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "class" if name == "command_class" else name: _sourced(name, field)
-        for name, field in fields.items()
-    }
-
-
-def _sourced(name: str, field: Any) -> Any:
-    if name == "command_class":
-        field.source = "command_class"
-    return field

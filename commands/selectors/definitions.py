@@ -1,0 +1,186 @@
+"""Which commands there are: the built-in ones, and those that a tenant defined.
+
+A name means the same for every tenant if it is built in, and is never read from the
+database then. Otherwise a definition for one product goes before one for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from commands.choices import CommandClass
+from commands.definitions import CLASS_POLICIES, DEFINITIONS, Definition
+from commands.exceptions import InvalidCommand, NoSuchDefinition
+from commands.expectations import ALL_PARAMS
+from commands.models import Command, CommandDefinition, Job
+from commands.validation import policy_over
+from iotplatform.common.problems import BadInput
+from registry.models import Device, Tenant
+from registry.selectors.access import attach_caller_tenant
+
+# One array parameter: a job may have a million devices.
+_PRODUCTS = "SELECT DISTINCT product_id FROM registry_device WHERE id = ANY(%s)"
+
+
+def list_definitions(*, tenants: Sequence[Tenant]) -> QuerySet[CommandDefinition]:
+    """Return the tenants' own definitions."""
+    rows = CommandDefinition.objects.filter(tenant__in=tenants)
+    return rows.select_related("tenant", "product")
+
+
+def get_definition(
+    *, tenants: Sequence[Tenant], name: str, product: str | None = None
+) -> CommandDefinition:
+    """Return a tenant's own definition; the one for all products unless one is named.
+
+    Raises NoSuchDefinition; BadInput naming ``tenant`` or ``product`` where several
+    have this name.
+    """
+    if "\0" in name or "\0" in (product or ""):
+        raise NoSuchDefinition("There is no such command definition.")
+    rows = list(list_definitions(tenants=tenants).filter(name=name).order_by("pk"))
+    if len({row.tenant_id for row in rows}) > 1:
+        raise BadInput(tenant=f"Several of your tenants define '{name}': name one.")
+    if product is not None:
+        rows = [row for row in rows if row.product and row.product.slug == product]
+    found = [row for row in rows if row.product is None] or rows
+    if not found:
+        raise NoSuchDefinition("There is no such command definition.")
+    if len(found) > 1:
+        raise BadInput(product=f"'{name}' is defined for several products: name one.")
+    attach_caller_tenant(found[0], tenants)
+    return found[0]
+
+
+def get_definition_of_device(device: Device, name: str) -> Definition:
+    """Return what a command is for this device; raises InvalidCommand."""
+    if name in DEFINITIONS:
+        return DEFINITIONS[name]
+    own = _own_by_product(device.tenant_id, [device.product_id], name=name)
+    if name in own[device.product_id]:
+        return own[device.product_id][name]
+    known = list_definitions_of(device.tenant_id, [device.product_id])
+    raise _unknown(known, name)
+
+
+def get_definition_of_devices(
+    tenant: Tenant, device_ids: Collection[int], name: str, *, within: str = ""
+) -> tuple[Definition, set[int]]:
+    """Return what a command is for these devices, and the products without it.
+
+    Raises InvalidCommand if no product of them has it, or if two have different ones:
+    one job sends one command.
+    """
+    if name in DEFINITIONS:
+        return DEFINITIONS[name], set()
+    products = find_products(device_ids)
+    by_product = _own_by_product(tenant.pk, products, name=name)
+    found = {product: own[name] for product, own in by_product.items() if name in own}
+    different = list(found.values())
+    if any(each != different[0] for each in different):
+        text = f"'{name}' is not the same command for all of these products."
+        raise InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
+    if not different:
+        known = list_definitions_of(tenant.pk, products)
+        raise _unknown(known, name, within=within)
+    return different[0], products - set(found)
+
+
+def list_definitions_of(
+    tenant_id: int, product_ids: Collection[int]
+) -> dict[str, Definition]:
+    """Return the commands that devices of these products take, by name.
+
+    Where two products have different ones of the same name, it is the first product's.
+    """
+    found = dict(DEFINITIONS)
+    for own in _own_by_product(tenant_id, product_ids).values():
+        found = own | found
+    return found
+
+
+def list_definitions_of_tenant(tenant: Tenant) -> tuple[dict[str, Definition], bool]:
+    """Return a tenant's commands by name, and whether any depends on the product."""
+    rows = list(list_definitions(tenants=[tenant]).order_by("pk"))
+    for_all = {row.name: as_definition(row) for row in rows if row.product_id is None}
+    of_products = {row.name: as_definition(row) for row in rows if row.product_id}
+    return {**DEFINITIONS, **of_products, **for_all}, bool(of_products)
+
+
+def list_command_names(*, tenants: Sequence[Tenant]) -> list[str]:
+    """Return the names of all commands that these tenants may have sent, sorted."""
+    own = list_definitions(tenants=tenants).values_list("name", flat=True)
+    return sorted({*DEFINITIONS, *own.order_by("name").distinct()})
+
+
+def find_products(device_ids: Collection[int]) -> set[int]:
+    """Return the products of these devices."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRODUCTS, [list(device_ids)])
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+def definition_of_job(job: Job) -> Definition:
+    """Return the command's definition as it was when the job was created."""
+    if job.definition:
+        return Definition(**job.definition)
+    return DEFINITIONS[job.command_name]  # a job from before definitions were rows
+
+
+def definition_of_command(command: Command) -> Definition:
+    """Return what a command keeps of its definition, for a command in its place."""
+    return Definition(
+        name=command.name,
+        command_class=command.command_class,
+        description="",
+        is_repeatable=command.is_repeatable,
+        params_schema={},
+        policy=command.policy,
+        is_disconnecting=command.is_disconnecting,
+    )
+
+
+def as_definition(row: CommandDefinition) -> Definition:
+    """Return a tenant's row in the form of the built-in ones, its policy complete."""
+    return Definition(
+        name=row.name,
+        command_class=row.command_class,
+        description=row.description,
+        is_repeatable=row.is_repeatable,
+        params_schema=row.params_schema,
+        policy=policy_over(CLASS_POLICIES[row.command_class], row.policy),
+        # Configuration is always verified by its own patch.
+        expectation=ALL_PARAMS
+        if row.command_class == CommandClass.CONFIG
+        else row.expectation,
+        danger=row.danger,
+        needs_approval=row.needs_approval,
+        reactions=row.reactions,
+    )
+
+
+def _own_by_product(
+    tenant_id: int, product_ids: Collection[int], *, name: str | None = None
+) -> dict[int, dict[str, Definition]]:
+    """Return the tenant's own definitions that each of these products has."""
+    rows = CommandDefinition.objects.filter(
+        Q(product__isnull=True) | Q(product__in=product_ids), tenant=tenant_id
+    )
+    if name is not None:
+        rows = rows.filter(name=name.replace("\0", ""))
+    own: dict[int, dict[str, Definition]] = {pk: {} for pk in sorted(product_ids)}
+    for row in sorted(rows, key=lambda row: row.product_id is not None):
+        definition = as_definition(row)
+        for pk in [row.product_id] if row.product_id else own:
+            own[pk][row.name] = definition
+    return own
+
+
+def _unknown(
+    known: dict[str, Definition], name: str, *, within: str = ""
+) -> InvalidCommand:
+    text = f"There is no command '{name}'. Choose one of: {', '.join(sorted(known))}."
+    return InvalidCommand(errors=[{"field": f"{within}name", "message": text}])
