@@ -247,7 +247,9 @@ def withdraw_command(
         to = S.SUPERSEDED
     elif was in (S.RECEIVED, S.RUNNING):
         to, failure = S.UNKNOWN, FailureClass.UNKNOWN_OUTCOME
-    moves.move(command, to, cause=cause, actor=actor, failure_class=failure)
+    moved = moves.move(command, to, cause=cause, actor=actor, failure_class=failure)
+    if moved and to == S.UNKNOWN:
+        moves.need_person(command, f"{to.label}: {cause}")
     if was == S.QUEUED:
         retry_policy.close_attempts([command], AttemptOutcome.STOPPED, at=moves.now)
 

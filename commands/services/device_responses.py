@@ -89,8 +89,7 @@ def apply_result(
             return  # the device has reported its end already
         said = "the device failed" + (f": {code}" if code is not None else "")
         failure = FailureClass.EXECUTION_FAILED
-        if _fail(command, moves, failure, said + _inferred(command), code=code):
-            command.result = result
+        _fail(command, moves, failure, said + _inferred(command), result=result)
         return
     cause = f"the device executed it{_inferred(command)}"
     moved = moves.move(
@@ -122,9 +121,9 @@ def _reject(command: Command, moves: Moves, *, reason: str, at: datetime) -> Non
     if command.status in (S.RUNNING, S.SUCCEEDED):
         return  # it has started: the device rejects only a repeat of it
     said = "the device rejected it" + (f": {reason}" if reason else "")
-    if _fail(command, moves, FailureClass.REJECTED, said):
+    result = {"status": "rejected", "reason": reason}
+    if _fail(command, moves, FailureClass.REJECTED, said, result=result):
         command.received_at = command.received_at or at
-        command.result = {"status": "rejected", "reason": reason}
 
 
 def _fail(
@@ -133,10 +132,10 @@ def _fail(
     failure: FailureClass,
     said: str,
     *,
-    code: str | int | None = None,
+    result: dict[str, Any],
 ) -> bool:
     """End it as the device said, and do next what its reactions and policy say."""
-    rule = retry_policy.rule_for(command, failure, code)
+    rule = retry_policy.rule_for(command, failure, result.get("code"))
     moved = moves.move(
         command,
         S.FAILED,
@@ -146,6 +145,7 @@ def _fail(
         detail=rule.detail,
     )
     if moved:
+        command.result = result
         retry_policy.follow_device_failure(command, moves, rule)
     return moved
 

@@ -159,9 +159,14 @@ def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) ->
         failure_class=failure,
         detail=rule.detail,
     )
+    if not moved:
+        return
+    reason = f"{command.get_status_display()}: {cause}"
     is_used_up = is_retry(rule.answer) and command.command_class in ESCALATED_AT_THE_END
-    if moved and (rule.answer == OnFailure.ESCALATE or is_used_up):
-        escalate(command, moves, reason=f"{command.get_status_display()}: {cause}")
+    if rule.answer == OnFailure.ESCALATE or is_used_up:
+        escalate(command, moves, reason=reason)
+    elif command.status == S.UNKNOWN:
+        moves.need_person(command, reason)
 
 
 def follow_device_failure(command: Command, moves: Moves, rule: FailureRule) -> None:

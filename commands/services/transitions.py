@@ -163,8 +163,6 @@ class Moves:
             command.claim_token = None
             command.claimed_until = None
         self.note(command, cause, actor=actor, detail=detail)
-        if to == S.UNKNOWN:
-            self.need_person(command, f"{to.label}: {cause}")
         return True
 
     def need_person(self, command: Command, reason: str) -> None:

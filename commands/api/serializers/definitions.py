@@ -73,8 +73,8 @@ class DefinitionSerializer(StrictSerializer):
         definition: Definition = as_definition(instance) if own else instance
         product = instance.product if own else None
         return {
-            "tenant": instance.tenant.slug if own else None,
             **super().to_representation(definition),
+            "tenant": instance.tenant.slug if own else None,
             "product": product.slug if product else None,
             "built_in": not own,
         }
