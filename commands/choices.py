@@ -36,6 +36,8 @@ class FailureClass(models.TextChoices):
     """Why a command failed."""
 
     UNREACHABLE = "unreachable", "unreachable"  # no response, and the device is offline
+    # Its gateway is not online: nothing can reach it.
+    GATEWAY_UNREACHABLE = "gateway_unreachable", "gateway not reachable"
     NO_ACK = "no_ack", "no acknowledgement"  # sent, but the device did not acknowledge
     REJECTED = "rejected", "rejected"  # the device refused it
     EXECUTION_FAILED = "execution_failed", "execution failed"  # it ran and failed
@@ -86,7 +88,7 @@ class WaitsFor(models.TextChoices):
     NOTHING = "", "nothing"  # it is not held
     DEVICE = "device", "the device"  # released when the device is online again
     TIME = "time", "a time"  # released at the time that the device deferred it to
-    GATEWAY = "gateway", "its gateway"  # released when there is room behind it
+    GATEWAY = "gateway", "its gateway"  # released when it is back, or there is room
     APPROVAL = "approval", "an approval"  # released when a second person approves it
 
 

@@ -61,6 +61,7 @@ CONFIG_POLICY = _policy(
     expires_in=7 * DAY,
     on_failure={
         F.UNREACHABLE: A.RETRY_LATER,
+        F.GATEWAY_UNREACHABLE: A.RETRY_LATER,
         F.NO_ACK: A.RETRY_LATER,
         F.EXECUTION_TIMEOUT: A.RETRY_LATER,
         F.ADAPTER_ERROR: A.RETRY_LATER,
@@ -79,6 +80,7 @@ JOB_POLICY = _policy(
     expires_in=DAY,
     on_failure={
         F.UNREACHABLE: A.RETRY_LATER,
+        F.GATEWAY_UNREACHABLE: A.RETRY_LATER,
         F.NO_ACK: A.RETRY_LATER,
         F.EXECUTION_TIMEOUT: A.RETRY_LATER,
         F.ADAPTER_ERROR: A.RETRY_LATER,
@@ -97,6 +99,7 @@ OPERATION_POLICY = _policy(
     expires_in=DAY,
     on_failure={
         F.UNREACHABLE: A.RETRY_LATER,
+        F.GATEWAY_UNREACHABLE: A.RETRY_LATER,
         F.NO_ACK: A.RETRY_LATER,
         F.ADAPTER_ERROR: A.RETRY_LATER,
         F.REJECTED: A.ESCALATE,

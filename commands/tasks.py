@@ -37,6 +37,12 @@ def _release_behind_gateways(*, now: datetime) -> int:
     )
 
 
+def _notice_gateways(*, now: datetime) -> int:
+    return gateway_windows.notice_gateways_that_are_back_across_tenants(
+        now=now, limit=sweeps.BATCH
+    )
+
+
 @shared_task(name="commands.look_at_due")
 def process_due() -> int:
     """Apply timeouts, retries, expiry, ended leases and deferrals."""
@@ -64,6 +70,7 @@ def tidy() -> int:
         _drain(sweep, batch=sweeps.BATCH)
         for sweep in (
             sweeps.release_waiting_across_tenants,
+            _notice_gateways,
             sweeps.cancel_for_ended_devices_across_tenants,
             sweeps.follow_adapters_across_tenants,
             retained_config.mark_retained_to_clear_across_tenants,

@@ -117,7 +117,7 @@ class Shell:
         """The other pages that the person may open; a phone shows them in a menu."""
         path, user = self._request.path, self._request.user
         url = reverse("console:attention")
-        items = [NavItem("Attention", "queue", url, path.startswith(url))]
+        items = [NavItem("Attention", "attention", url, path.startswith(url))]
         url = reverse("console:dead-letters")
         items.append(NavItem("Rejected messages", "letters", url, path.startswith(url)))
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):

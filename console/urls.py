@@ -30,7 +30,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:fleet"), name="home"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("queue/", queue.queue, name="queue"),
-    path("queue/attention/", queue.attention, name="attention"),
+    path("attention/", queue.attention, name="attention"),
     path("queue/<uuid:item_id>/<slug:action>/", queue.act, name="queue-act"),
     path("fleet/export/", fleet.export, name="fleet-export"),
     path("fleet/completions/", fleet.completions, name="fleet-completions"),

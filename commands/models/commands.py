@@ -144,7 +144,7 @@ class Command(PublicIdModel):
                 condition=Q(status="queued", claim_token__isnull=True),
             ),
             models.Index(
-                fields=["id"],
+                fields=["failure_class", "id"],
                 name="commands_behind_gateway",
                 condition=Q(status="held", waits_for="gateway"),
             ),

@@ -35,7 +35,8 @@ _VERIFIABLE_BY_REPORTS = f"""
 _WAITING_FOR = f"""
     SELECT id FROM commands_command
     WHERE device_id = ANY(%s::bigint[]) AND ended_at IS NULL
-        AND status = '{CommandStatus.HELD}' AND waits_for = '{WaitsFor.DEVICE}'
+        AND status = '{CommandStatus.HELD}' AND (waits_for = '{WaitsFor.DEVICE}'
+            OR failure_class = '{FailureClass.GATEWAY_UNREACHABLE}')
 """
 
 
@@ -66,7 +67,7 @@ def commands_verifiable_by_reports(
 
 
 def commands_waiting_for(device_ids: Collection[int]) -> set[int]:
-    """Return the held commands that wait for these devices."""
+    """Return the held commands that wait for these devices, or for their gateway."""
     if not device_ids:
         return set()
     with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
 
-from commands.choices import CommandStatus, WaitsFor
+from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import JOB_FINAL, UNDERWAY
 from commands.models import Command, Job, JobTarget
 
@@ -133,7 +133,10 @@ def _whether(condition: Q) -> Case:
 
 def _place(row: Mapping[str, Any]) -> str:
     status = row["command__status"]
-    away = row["command__waits_for"] == WaitsFor.DEVICE
+    waits, failure = row["command__waits_for"], row["command__failure_class"]
+    away = waits == WaitsFor.DEVICE or (
+        waits == WaitsFor.GATEWAY and failure == FailureClass.GATEWAY_UNREACHABLE
+    )
     if away and status in (S.HELD, S.EXPIRED):
         return "trailing"
     if not row["is_ended"]:

@@ -7,14 +7,16 @@ from datetime import datetime
 
 from django.db.models import Count, Min, Q
 
-from commands.choices import CommandStatus, WaitsFor
+from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import UNDERWAY
 from commands.models import Command, Job
 
 S = CommandStatus
 ANSWERS = Q(status__in=UNDERWAY)
 RETRIES = Q(status=S.QUEUED, attempt_count__gt=0)
-OFFLINE = Q(status=S.HELD, waits_for=WaitsFor.DEVICE)
+OFFLINE = Q(status=S.HELD, waits_for=WaitsFor.DEVICE) | Q(
+    status=S.HELD, failure_class=FailureClass.GATEWAY_UNREACHABLE
+)
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,15 @@ from iotplatform.common.ids import new_public_id
 from registry.choices import TAKES_COMMANDS
 from registry.models import Device, User
 from state.judgment.desired_asks import Ask
-from state.selectors import deliverability_of
+from state.selectors import GATEWAY_AWAY, deliverability_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
+_WAITS = {
+    WaitsFor.DEVICE: "; waits for the device",
+    WaitsFor.GATEWAY: "; its gateway is not online",
+    WaitsFor.APPROVAL: "; waits for an approval",
+}
 # When people asked for a command: a job's is created long after that, and one that
 # needs an approval changes nothing before it.
 ASKED_AT = Coalesce("job__started_at", "job__created_at", "approved_at", "created_at")
@@ -137,6 +142,8 @@ def check_device(device: Device) -> None:
 def check_reachable(device: Device, definition: Definition, connectivity: str) -> None:
     """Raise CommandRefused for a real-time command to a device that is not online."""
     if definition.command_class == CommandClass.CONTROL and connectivity != "online":
+        if connectivity == GATEWAY_AWAY:
+            connectivity = "behind a gateway that is not online"
         raise CommandRefused(
             f"{device.uid} is {connectivity}: '{definition.name}' is a real-time"
             " command and needs an online device."
@@ -164,6 +171,8 @@ def new_command(
     expires_at = min(expires_at, deadline) if deadline else expires_at
     is_config = definition.command_class == CommandClass.CONFIG
     waits = connectivity in AWAY and not is_config
+    behind = waits and connectivity == GATEWAY_AWAY
+    waits_for = WaitsFor.GATEWAY if behind else WaitsFor.DEVICE
     return Command(
         tenant_id=device.tenant_id,
         device=device,
@@ -179,7 +188,8 @@ def new_command(
         created_at=now,
         status=S.HELD if waits else S.QUEUED,
         status_since=now,
-        waits_for=WaitsFor.DEVICE if waits else WaitsFor.NOTHING,
+        waits_for=waits_for if waits else WaitsFor.NOTHING,
+        failure_class=FailureClass.GATEWAY_UNREACHABLE if behind else "",
         expires_at=expires_at,
         due_at=expires_at if waits else now,
         expectation=definition.expected(params),
@@ -202,8 +212,7 @@ def save_new(
         command.lane = lane_of(command)
     Command.objects.bulk_create(commands)
     for command in commands:
-        waits_for = command.get_waits_for_display()
-        waits = f"; waits for {waits_for}" if command.status == S.HELD else ""
+        waits = _WAITS.get(WaitsFor(command.waits_for), "")
         remark = (remarks or {}).get(command.public_id, "")
         moves.note(command, f"{cause}{waits}{remark}", actor=actor)
     moves.write()

@@ -109,8 +109,13 @@ def apply_result(
 
 
 def release_at_birth(command: Command, moves: Moves) -> bool:
-    """Queue a command that waited for its device to come online."""
-    if command.status != S.HELD or command.waits_for != WaitsFor.DEVICE:
+    """Queue a command that waited for its device, or for the gateway, to come online.
+
+    A gateway that relays a child's birth is back.
+    """
+    is_behind = command.failure_class == FailureClass.GATEWAY_UNREACHABLE
+    waits = command.waits_for == WaitsFor.DEVICE or is_behind
+    if command.status != S.HELD or not waits:
         return False
     return moves.move(
         command, S.QUEUED, cause="the device is online again", due_at=moves.now

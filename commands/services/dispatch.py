@@ -31,11 +31,16 @@ from commands.services.transitions import Moves, lock_claims, seconds
 from iotplatform.common import bulk_sql
 from registry.choices import Adapter
 from state.choices import Connectivity
-from state.selectors import ASLEEP, deliverability_of, desired_of
+from state.selectors import (
+    ASLEEP,
+    GATEWAY_AWAY,
+    deliverability_of,
+    desired_of,
+)
 from state.services.presence.expected_disconnects import expect_disconnect
 
 # Devices that certainly cannot be reached; suspect and stale ones may still listen.
-AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP})
+AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP, GATEWAY_AWAY})
 S = CommandStatus
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
@@ -153,10 +158,9 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
             due_at=min(at + seconds(command, "receive_timeout"), command.expires_at),
         )
         command.claimed_until = None
-        if connectivity.get(command.device_id) in AWAY:
-            retry_policy.wait_for_device(
-                command, moves, cause="retained for the device"
-            )
+        if (away := connectivity.get(command.device_id)) in AWAY:
+            cause = "retained for the device"
+            retry_policy.wait_for_device(command, moves, cause=cause, away=away)
     verification.verify_reported_meanwhile(commands, moves)
     moves.write()
     _mark_attempts(commands, at)

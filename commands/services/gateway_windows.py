@@ -1,4 +1,4 @@
-"""Few commands at a time go to the devices behind one gateway: it relays them all."""
+"""Commands behind a gateway: few at a time, and none while it is away."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from datetime import datetime
 
 from django.db import transaction
 
-from commands.choices import CommandStatus, WaitsFor
+from commands.choices import (
+    CommandClass,
+    CommandStatus,
+    FailureClass,
+    WaitsFor,
+)
 from commands.selectors.claimed import ClaimedCommand
+from commands.services import retry_policy
 from commands.services.adapter_wakeup import wake_adapters
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common import bulk_sql
+from state.selectors import GATEWAY_AWAY, deliverability_of
 
 MOST_IN_FLIGHT = 20
 LOCK_CLASS = 0x47415445  # "GATE", to differ from other advisory locks
@@ -36,7 +43,7 @@ _RELEASABLE = f"""
         SELECT c.id, d.gateway_id, row_number() OVER (
             PARTITION BY d.gateway_id ORDER BY c.lane, c.id) AS place
         FROM commands_command c JOIN registry_device d ON d.id = c.device_id
-        WHERE c.status = 'held' AND c.waits_for = 'gateway'
+        WHERE c.status = 'held' AND c.waits_for = 'gateway' AND c.failure_class = ''
     ), busy AS (
         SELECT d.gateway_id, count(*) AS commands FROM registry_device d
         JOIN commands_command c ON c.device_id = d.id
@@ -50,10 +57,25 @@ _RELEASABLE = f"""
 """
 
 
+# Of children whose gateway can relay again, or who have another one or none now.
+_GATEWAY_IS_BACK = f"""
+    SELECT c.id FROM commands_command c
+    JOIN registry_device d ON d.id = c.device_id
+    LEFT JOIN state_presence g ON g.device_id = d.gateway_id
+    WHERE c.status = 'held' AND c.waits_for = 'gateway'
+        AND c.failure_class = '{FailureClass.GATEWAY_UNREACHABLE}'
+        AND (d.gateway_id IS NULL OR g.connectivity = 'online'
+            OR g.cause = 'platform_blind')
+    ORDER BY c.id LIMIT %s
+"""
+# The others were refused when they were asked for, or are retained for the gateway.
+WAITING_CLASSES = frozenset({CommandClass.JOB, CommandClass.OPERATION})
+
+
 def hold_back(
     commands: Sequence[ClaimedCommand], *, now: datetime
 ) -> list[ClaimedCommand]:
-    """Hold claimed commands for which there is no room behind their gateway.
+    """Hold claimed commands whose gateway is away, or has no room for them.
 
     Return the others. To be called in the transaction of the claim.
     """
@@ -64,23 +86,33 @@ def hold_back(
     bulk_sql.fetch(_LOCK, [LOCK_CLASS, wanted])
     claimed = [command.pk for command in commands]
     in_flight: dict[int, int] = dict(bulk_sql.fetch(_IN_FLIGHT, [wanted, claimed]))
-    kept, held = [], []
+    behind = [c.device_id for c in commands if c.gateway_id is not None]
+    away = deliverability_of(behind)
+    kept: list[ClaimedCommand] = []
+    unreachable, held = set(), set()
     for command in commands:
         gateway_id = command.gateway_id
+        is_away = away.get(command.device_id) == GATEWAY_AWAY
+        if is_away and command.command_class in WAITING_CLASSES:
+            unreachable.add(command.pk)
+            continue
         if gateway_id is None or in_flight.get(gateway_id, 0) < MOST_IN_FLIGHT:
             kept.append(command)
             if gateway_id is not None:
                 in_flight[gateway_id] = in_flight.get(gateway_id, 0) + 1
         else:
-            held.append(command.pk)
-    _hold(held, now=now)
+            held.add(command.pk)
+    _hold(unreachable, held, now=now)
     return kept
 
 
-def _hold(ids: Sequence[int], *, now: datetime) -> None:
+def _hold(unreachable: set[int], without_room: set[int], *, now: datetime) -> None:
     moves = Moves(now=now)
-    for command in lock_commands(ids).values():
+    for command in lock_commands(unreachable | without_room).values():
         command.attempt_count -= 1  # no attempt was made
+        if command.pk in unreachable:
+            retry_policy.wait_for_gateway(command, moves, cause="not sent")
+            continue
         moves.move(
             command,
             CommandStatus.HELD,
@@ -97,10 +129,26 @@ def release_behind_gateways_across_tenants(*, now: datetime, limit: int) -> int:
     ids = [pk for (pk,) in bulk_sql.fetch(_RELEASABLE, [limit])]
     moves = Moves(now=now)
     for command in lock_commands(ids, skip_locked=True).values():
-        if command.waits_for == WaitsFor.GATEWAY:
+        if command.waits_for == WaitsFor.GATEWAY and not command.failure_class:
             cause = "there is room behind its gateway"
             moves.move(command, CommandStatus.QUEUED, cause=cause, due_at=now)
     moves.write()
     if moves.changed:
         wake_adapters()
+    return len(moves.changed)
+
+
+@transaction.atomic
+def notice_gateways_that_are_back_across_tenants(*, now: datetime, limit: int) -> int:
+    """Let commands wait for room whose gateway is back; return how many.
+
+    All of them at once would be too many for it.
+    """
+    ids = [pk for (pk,) in bulk_sql.fetch(_GATEWAY_IS_BACK, [limit])]
+    moves = Moves(now=now)
+    for command in lock_commands(ids, skip_locked=True).values():
+        if command.waits_for == WaitsFor.GATEWAY:
+            command.failure_class = ""
+            moves.note(command, "its gateway is online again")
+    moves.write()
     return len(moves.changed)

@@ -35,7 +35,7 @@ from iotplatform.common.counts import counted
 from registry.models import Device
 from state.choices import Connectivity
 from state.judgment.desired_asks import Ask, named
-from state.selectors import deliverability_of
+from state.selectors import GATEWAY_AWAY, deliverability_of
 from state.services.twin import merge_desired_many
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,10 @@ _AFTER_PAUSE = """
     ) p
     WHERE c.id = p.id
 """
+_OFFLINE = {
+    Connectivity.OFFLINE.value: "is offline",
+    GATEWAY_AWAY: "is behind a gateway that is not online",
+}
 LINK = bulk_sql.update_by_key(JobTarget, "command_id")
 
 
@@ -284,8 +288,8 @@ def _merge_config(
 def _skip_reason(job: Job, connectivity: str) -> str:
     if job.command_class == CommandClass.CONTROL and connectivity != "online":
         return f"is {connectivity}: real-time commands need an online device"
-    if job.rollout["offline"] == "skip" and connectivity == Connectivity.OFFLINE:
-        return "is offline"
+    if job.rollout["offline"] == "skip":
+        return _OFFLINE.get(connectivity, "")
     return ""
 
 

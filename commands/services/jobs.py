@@ -41,6 +41,9 @@ from state.choices import AttentionKind, AttentionObject
 from state.services.attention import Attention, ask_for_attention, end_attention
 
 J = JobStatus
+AWAITING_APPROVAL = "awaiting_approval"  # of a job whose command needs an approval
+# In these, an entry of the attention inbox may be open.
+NEEDS_PERSON = frozenset({J.PAUSED, J.STOPPED, AWAITING_APPROVAL})
 INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
 
 INSERT_TARGETS = f"""
@@ -194,8 +197,8 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     """Move a locked job and record it; the only place that writes a job's status."""
     if job.status not in JOB_SOURCES[to]:
         raise TransitionRefused(f"The job is {job.get_status_display()}.")
-    if job.status in (J.PAUSED, J.STOPPED):
-        end_attention(AttentionKind.JOB, [job.public_id], at=at)
+    if job.status in NEEDS_PERSON:
+        end_attention([job.public_id], at=at)
     job.status = to
     job.status_since = at
     job.stop_reason = cause if to in (J.PAUSED, J.STOPPED) else ""
@@ -209,20 +212,21 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
     record_job_event(job, at=at, actor=actor, cause=cause)
     if to in (J.PAUSED, J.STOPPED) and actor == PLATFORM:
         # Whoever pauses a job knows of it already.
-        _need_person(job, cause)
+        reason = f"{job.get_status_display()}: {cause}"
+        _need_person(job, AttentionKind.JOB, reason)
     if to in JOB_AT_REST:
         wake_end_waiters()
 
 
-def _need_person(job: Job, reason: str) -> None:
+def _need_person(job: Job, kind: AttentionKind, reason: str) -> None:
     asked = Attention(
         tenant_id=job.tenant_id,
-        kind=AttentionKind.JOB,
+        kind=kind,
         object_kind=AttentionObject.JOB,
         object_id=job.public_id,
         episode=job.status_since.isoformat(),
         device_id=None,
-        reason=f"{job.get_status_display()}: {reason}",
+        reason=reason,
         at=job.status_since,
     )
     ask_for_attention([asked])
@@ -238,6 +242,9 @@ def record_job_event(job: Job, *, at: datetime, actor: str, cause: str) -> None:
         actor=actor,
         cause=cause,
     )
+    if job.status == AWAITING_APPROVAL:
+        reason = "it waits for the approval of a second person"
+        _need_person(job, AttentionKind.APPROVAL, reason)
 
 
 @transaction.atomic

@@ -83,7 +83,8 @@ def queue_again(
     command.uncounted_attempts = command.attempt_count
     moves.move(command, S.QUEUED, cause=cause, actor=actor, due_at=moves.now)
     if connectivity in AWAY and command.command_class != CommandClass.CONFIG:
-        retry_policy.wait_for_device(command, moves, cause="the device is offline")
+        cause = "the device is offline"
+        retry_policy.wait_for_device(command, moves, cause=cause, away=connectivity)
 
 
 def make_successors(

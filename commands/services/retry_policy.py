@@ -22,6 +22,7 @@ from commands.models import Attempt, Command
 from commands.services.delivery_minutes import count_unanswered
 from commands.services.transitions import Moves, seconds
 from iotplatform.common import bulk_sql
+from state.selectors import GATEWAY_AWAY
 
 S = CommandStatus
 # A message that makes its adapter crash must not do so for ever: it ends after so many
@@ -43,6 +44,7 @@ UNANSWERED = frozenset(
 
 END_STATUS = {
     FailureClass.UNREACHABLE: S.TIMED_OUT,
+    FailureClass.GATEWAY_UNREACHABLE: S.TIMED_OUT,
     FailureClass.NO_ACK: S.TIMED_OUT,
     FailureClass.ADAPTER_ERROR: S.TIMED_OUT,
     FailureClass.EXECUTION_TIMEOUT: S.TIMED_OUT,
@@ -149,12 +151,19 @@ def retry_after_loss(
     )
 
 
-def end(command: Command, moves: Moves, failure: FailureClass, *, cause: str) -> None:
+def end(
+    command: Command,
+    moves: Moves,
+    failure: FailureClass,
+    *,
+    cause: str,
+    to: CommandStatus | None = None,
+) -> None:
     """End a command with our verdict, and escalate it if its policy says so."""
     rule = rule_for(command, failure)
     moved = moves.move(
         command,
-        END_STATUS[failure],
+        to or END_STATUS[failure],
         cause=f"{cause}; {outcome_text(command, rule)}",
         failure_class=failure,
         detail=rule.detail,
@@ -225,17 +234,37 @@ def _device_failure(command: Command) -> str:
     return label + (f": {said}" if said not in (None, "") else "")
 
 
-def wait_for_device(command: Command, moves: Moves, *, cause: str) -> None:
-    """Hold a command until its device is online again; the attempt is not counted."""
+def wait_for_device(
+    command: Command, moves: Moves, *, cause: str, away: str | None = None
+) -> None:
+    """Hold a command until its device is online again; the attempt is not counted.
+
+    ``away`` says why it cannot be reached now; a child may wait for its gateway.
+    """
     command.uncounted_attempts = min(
         command.uncounted_attempts + 1, command.attempt_count
     )
+    if away == GATEWAY_AWAY:
+        wait_for_gateway(command, moves, cause=cause)
+        return
     moves.move(
         command,
         S.HELD,
         cause=f"{cause}; waits for the device",
         due_at=command.expires_at,
         waits_for=WaitsFor.DEVICE,
+    )
+
+
+def wait_for_gateway(command: Command, moves: Moves, *, cause: str) -> None:
+    """Hold a command of a child until its gateway is online again."""
+    moves.move(
+        command,
+        S.HELD,
+        cause=f"{cause}; its gateway is not online",
+        due_at=command.expires_at,
+        failure_class=FailureClass.GATEWAY_UNREACHABLE,
+        waits_for=WaitsFor.GATEWAY,
     )
 
 

@@ -35,7 +35,7 @@ from commands.services.dispatch import AWAY
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common import bulk_sql
 from registry.models import Device
-from state.selectors import Sleep, deliverability_of, sleeps_of
+from state.selectors import GATEWAY_AWAY, Sleep, deliverability_of, sleeps_of
 
 # Rows of one transaction: enough to be worth its commit, and so few that a device's
 # response to one of them waits a few hundredths of a second at most.
@@ -47,9 +47,10 @@ _UNTIL = {
     WaitsFor.NOTHING: "it was released",
     WaitsFor.DEVICE: "the device came online",
     WaitsFor.TIME: "the time that the device deferred it to",
-    WaitsFor.GATEWAY: "there was room behind its gateway",
+    WaitsFor.GATEWAY: "its gateway could take it",
     WaitsFor.APPROVAL: "a second person approved it",
 }
+_UNREACHABLE = {GATEWAY_AWAY: F.GATEWAY_UNREACHABLE}
 _FOLLOW_ADAPTERS = f"""
     UPDATE commands_command SET adapter = d.adapter FROM registry_device d
     WHERE commands_command.id = ANY(ARRAY(
@@ -233,7 +234,8 @@ def _replace_failed(commands: Sequence[Command], moves: Moves) -> None:
 def _held(command: Command, moves: Moves, context: _Context) -> None:
     if command.expires_at <= moves.now:
         cause = f"it expired before {_UNTIL[WaitsFor(command.waits_for)]}"
-        retry_policy.end(command, moves, F.EXPIRED, cause=cause)
+        failure = F(command.failure_class or F.EXPIRED)
+        retry_policy.end(command, moves, failure, cause=cause, to=S.EXPIRED)
         return
     if command.waits_for == WaitsFor.DEVICE:
         # It slept, and was not heard when it should have woken.
@@ -258,10 +260,12 @@ def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
         cause = "it expired before the device acknowledged it"
         retry_policy.end(command, moves, F.EXPIRED, cause=cause)
         return
-    away = context.connectivity.get(command.device_id, "offline") in AWAY
+    connectivity = context.connectivity.get(command.device_id, "offline")
+    away = connectivity in AWAY
     waits = away and command.command_class != CommandClass.CONTROL
     if waits:
-        retry_policy.wait_for_device(command, moves, cause="no acknowledgement")
+        cause = "no acknowledgement"
+        retry_policy.wait_for_device(command, moves, cause=cause, away=connectivity)
         return
     # The device may have acknowledged an earlier attempt of the same command.
     unanswered = (
@@ -272,7 +276,7 @@ def _no_ack(command: Command, moves: Moves, context: _Context) -> None:
     retry_policy.retry_or_end(
         command,
         moves,
-        F.UNREACHABLE if away else unanswered,
+        _UNREACHABLE.get(connectivity, F.UNREACHABLE) if away else unanswered,
         cause="no acknowledgement, and the device is offline"
         if away
         else "no acknowledgement in time",

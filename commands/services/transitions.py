@@ -140,7 +140,8 @@ class Moves:
             to, status=command.status, failure_class=command.failure_class
         ):
             return False
-        if command.ended_at is not None or to in NO_TROUBLE:
+        is_approved = command.waits_for == WaitsFor.APPROVAL and to != S.HELD
+        if command.ended_at is not None or to in NO_TROUBLE or is_approved:
             self.need_no_person(command)
         corrected = is_verdict(command.status, command.failure_class)
         command.late = command.late or (corrected and actor == DEVICE)
@@ -165,7 +166,12 @@ class Moves:
         self.note(command, cause, actor=actor, detail=detail)
         return True
 
-    def need_person(self, command: Command, reason: str) -> None:
+    def need_person(
+        self,
+        command: Command,
+        reason: str,
+        kind: AttentionKind = AttentionKind.COMMAND,
+    ) -> None:
         """Enter a command into the attention inbox, unless it is in it already."""
         if command.needs_person:
             return
@@ -173,7 +179,7 @@ class Moves:
         self.touch(command)
         self.asked[command.pk] = Attention(
             tenant_id=command.tenant_id,
-            kind=AttentionKind.COMMAND,
+            kind=kind,
             object_kind=AttentionObject.COMMAND,
             object_id=command.public_id,
             episode=self.now.isoformat(),
@@ -208,6 +214,7 @@ class Moves:
     def write(self) -> None:
         """Write every changed row and every event."""
         self._stop_clocks_of_sleepers()
+        self._ask_for_approvals()
         if self.changed:
             rows = [self.changed[pk] for pk in sorted(self.changed)]
             values = [(row.pk, *_values(row)) for row in rows]
@@ -219,8 +226,15 @@ class Moves:
             if ended:
                 wake_end_waiters()
         CommandEvent.objects.bulk_create(self.events)
-        end_attention(AttentionKind.COMMAND, self.attended, at=self.now)
+        end_attention(self.attended, at=self.now)
         ask_for_attention(list(self.asked.values()))
+
+    def _ask_for_approvals(self) -> None:
+        """Tell people of the commands that wait for a second person."""
+        for command in list(self.changed.values()):
+            if command.status == S.HELD and command.waits_for == WaitsFor.APPROVAL:
+                reason = "it waits for the approval of a second person"
+                self.need_person(command, reason, AttentionKind.APPROVAL)
 
     def _stop_clocks_of_sleepers(self) -> None:
         """Stop the clocks of the commands that now wait for a device that sleeps."""

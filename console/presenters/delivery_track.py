@@ -21,6 +21,7 @@ STEPS_BY_STATUS: dict[str, int] = {
 # The step that did not happen, by failure class, counted from 1.
 FAILED_STEP: dict[str, int] = {
     F.UNREACHABLE: 2,
+    F.GATEWAY_UNREACHABLE: 1,
     F.NO_ACK: 2,
     F.REJECTED: 2,
     F.EXECUTION_FAILED: 3,
@@ -45,6 +46,7 @@ STATUS_LABELS: dict[str, str] = {
 }
 FAILURE_LABELS: dict[str, str] = {
     F.UNREACHABLE: "device not reachable",
+    F.GATEWAY_UNREACHABLE: "gateway not reachable",
     F.NO_ACK: "no acknowledgement",
     F.REJECTED: "rejected",
     F.EXECUTION_FAILED: "failed on the device",
@@ -62,6 +64,7 @@ SHORT_LABELS: dict[str, str] = {
     S.UNKNOWN: "unknown",
     S.SUPERSEDED: "replaced",
     F.UNREACHABLE: "not reachable",
+    F.GATEWAY_UNREACHABLE: "no gateway",
     F.NO_ACK: "no answer",
     F.EXECUTION_FAILED: "failed",
     F.EXECUTION_TIMEOUT: "no result",

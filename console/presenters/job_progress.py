@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from commands.choices import (
     CommandStatus,
+    FailureClass,
     WaitsFor,
     WaveStatus,
 )
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 S = CommandStatus
 IN_PROGRESS = (S.SENT, S.RECEIVED, S.RUNNING)
 FAILED = (S.FAILED, S.TIMED_OUT, S.EXPIRED)
-_WAITS_OFFLINE = Q(
-    command__waits_for=WaitsFor.DEVICE, command__status__in=(S.HELD, S.EXPIRED)
+_WAITS_OFFLINE = Q(command__status__in=(S.HELD, S.EXPIRED)) & (
+    Q(command__waits_for=WaitsFor.DEVICE)
+    | Q(
+        command__waits_for=WaitsFor.GATEWAY,
+        command__failure_class=FailureClass.GATEWAY_UNREACHABLE,
+    )
 )
 # Name in the URL → label, colour, and the members that are counted
 COUNTS: dict[str, tuple[str, str, Q]] = {

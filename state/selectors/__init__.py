@@ -4,6 +4,7 @@ from state.selectors.adapter_liveness import ingest_figures, list_slots
 from state.selectors.alarms import get_alarm, list_alarms
 from state.selectors.by_device_ids import (
     ASLEEP,
+    GATEWAY_AWAY,
     Sleep,
     count_by_connectivity,
     deliverability_of,
@@ -17,6 +18,7 @@ from state.selectors.timeline import timeline_entries
 
 __all__ = [
     "ASLEEP",
+    "GATEWAY_AWAY",
     "Sleep",
     "count_by_connectivity",
     "dead_letter_figures",

@@ -10,7 +10,7 @@ from django.db import connection
 
 from state.choices import Cause, Connectivity
 from state.judgment.connectivity import SUSPECT_AFTER
-from state.models import Presence, Twin
+from state.models import Twin
 
 # One array parameter: a job may ask for 100,000. A device never heard is offline.
 COUNT = """
@@ -32,6 +32,19 @@ _SLEEPS = """
 """
 # Of a device that announced when it will wake.
 ASLEEP = str(Cause.SLEEPING.value)
+# Of a child whose gateway cannot relay anything now.
+GATEWAY_AWAY = str(Cause.GATEWAY_OFFLINE.value)
+# The gateway's own row is asked: the child's verdict follows it some seconds later.
+_DELIVERABILITY = f"""
+    SELECT p.device_id, p.connectivity, p.cause FROM state_presence p
+    WHERE p.device_id = ANY(%s)
+    UNION ALL
+    SELECT c.id, '{GATEWAY_AWAY}', '' FROM registry_device c
+    LEFT JOIN state_presence g ON g.device_id = c.gateway_id
+    WHERE c.id = ANY(%s) AND c.gateway_id IS NOT NULL
+        AND coalesce(g.connectivity <> '{Connectivity.ONLINE.value}'
+            AND g.cause <> '{Cause.PLATFORM_BLIND.value}', true)
+"""
 
 
 def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
@@ -44,18 +57,19 @@ def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
 def deliverability_of(device_ids: Collection[int]) -> dict[int, str]:
     """Return the connectivity of each device for delivery.
 
-    A child whose gateway is away counts as offline: no command can reach it. A device
-    that announced its sleep is ASLEEP.
+    A child whose gateway is not online is GATEWAY_AWAY: no command can reach it. A
+    device that announced its sleep is ASLEEP.
     """
-    offline = str(Connectivity.OFFLINE.value)
-    found = dict.fromkeys(device_ids, offline)
-    rows = Presence.objects.filter(pk__in=device_ids)
-    for device_id, connectivity, cause in rows.values_list(
-        "pk", "connectivity", "cause"
-    ):
-        if cause == Cause.GATEWAY_OFFLINE:
-            connectivity = offline
-        found[device_id] = ASLEEP if cause == Cause.SLEEPING else connectivity
+    found = dict.fromkeys(device_ids, str(Connectivity.OFFLINE.value))
+    if not found:
+        return found
+    ids = list(found)
+    with connection.cursor() as cursor:
+        cursor.execute(_DELIVERABILITY, [ids, ids])
+        rows = cursor.fetchall()
+    for device_id, connectivity, cause in rows:
+        if found[device_id] != ASLEEP:
+            found[device_id] = ASLEEP if cause == Cause.SLEEPING else connectivity
     return found
 
 

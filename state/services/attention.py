@@ -33,7 +33,7 @@ END = """
     UPDATE state_attentionentry SET over_at = %s, is_taken = false
     WHERE id = ANY(ARRAY(
         SELECT id FROM state_attentionentry
-        WHERE object_id = ANY(%s::uuid[]) AND kind = %s AND over_at IS NULL
+        WHERE object_id = ANY(%s::uuid[]) AND over_at IS NULL
         ORDER BY id FOR UPDATE
     ))
 """
@@ -63,12 +63,10 @@ def ask_for_attention(asked: Sequence[Attention]) -> None:
         bulk_sql.run(INSERT, bulk_sql.columns_of(rows, 8))
 
 
-def end_attention(
-    kind: AttentionKind, object_ids: Collection[UUID], *, at: datetime
-) -> None:
+def end_attention(object_ids: Collection[UUID], *, at: datetime) -> None:
     """Say that nobody needs to attend to these objects any more, in one statement."""
     if object_ids:
-        bulk_sql.run(END, [at, list(object_ids), str(kind)])
+        bulk_sql.run(END, [at, list(object_ids)])
 
 
 def lock_new_entries_across_tenants(*, limit: int) -> list[AttentionEntry]:

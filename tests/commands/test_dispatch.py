@@ -210,7 +210,7 @@ def test_a_childs_operation_waits_while_its_gateway_is_offline() -> None:
 
     command = ask(child)
 
-    assert (command.status, command.waits_for) == ("held", "device")
+    assert (command.status, command.waits_for) == ("held", "gateway")
     assert not claim()
     gateway.come_online()
     child.come_online()

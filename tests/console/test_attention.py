@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commands.choices import CommandStatus, WaitsFor
 from commands.models import Command
 from commands.services.actions import cancel_command, escalate_command, retry_command
 from commands.services.jobs import pause_job, resume_job, start_job
+from commands.services.transitions import Moves, lock_commands
 from console.models import AttentionItem
 from console.services.attention import (
     forget_items_across_tenants,
@@ -119,6 +121,25 @@ def test_an_escalated_command_is_over_once_it_is_cancelled() -> None:
     assert open_titles() == ["reboot on d-1: look at the relay"]
     cancel_command(command=fresh(command), actor=None, reason="no")
     assert open_titles() == []
+
+
+def test_a_command_that_waits_for_an_approval_asks_for_it_until_it_is_given() -> None:
+    command = ask(online_unit(uid="d-1"))
+    for status, waits_for in (("held", "approval"), ("queued", "")):
+        moves = Moves(now=now())
+        locked = lock_commands([command.pk])[command.pk]
+        moves.move(
+            locked,
+            CommandStatus(status),
+            cause="approval",
+            due_at=now(),
+            waits_for=WaitsFor(waits_for),
+        )
+        moves.write()
+        asked = open_titles("approval")
+        wanted = ["reboot on d-1: it waits for the approval of a second person"]
+        assert asked == (wanted if waits_for else [])
+    assert AttentionItem.objects.get().due_at is not None
 
 
 def test_what_is_over_before_anybody_could_see_it_is_no_work() -> None:

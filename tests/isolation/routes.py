@@ -71,7 +71,7 @@ TABLE: dict[Kind, str] = {
         api/v1/alarm-rules/try/ api/v1/dead-letters/ api/v1/dead-letters/replay/
         api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
         api/v1/fleet/fields/ api/v1/fleet/traits/ api/v1/fleet/changes/
-        api/v1/fleet/suggest/ api/v1/snapshots/ queue/ queue/attention/
+        api/v1/fleet/suggest/ api/v1/snapshots/ queue/ attention/
         api/v1/fleet/export/ fleet/export/ fleet/completions/
         api/v1/work-items/ api/v1/cohorts/ api/v1/jobs/
         / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
