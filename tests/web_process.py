@@ -17,10 +17,12 @@ from tests.waiting import wait_until
 
 
 @contextmanager
-def web_process(**environment: str) -> Iterator[int]:
-    """Serve `iotplatform.wsgi`; give the port."""
+def web_process(
+    *, application: str = "iotplatform.wsgi:application", **environment: str
+) -> Iterator[int]:
+    """Serve the application; give the port."""
     port = free_port()
-    words = [sys.executable, "-m", "gunicorn", "iotplatform.wsgi:application"]
+    words = [sys.executable, "-m", "gunicorn", application]
     words += ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
     words += ["--threads", "2", "--no-control-socket"]
     with tempfile.TemporaryFile("w+") as log:

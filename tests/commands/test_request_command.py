@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from commands.exceptions import (
     CommandRefused,
@@ -93,27 +90,6 @@ def test_a_refused_request_leaves_its_key_free() -> None:
         asked_with(unit.device, "k1", name="identify")
 
     assert not IdempotencyKey.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_concurrent_requests_with_one_key_create_one_command() -> None:
-    device = online_unit().device
-    start = Barrier(2)
-
-    def in_thread() -> tuple[Command, bool]:
-        try:
-            start.wait()
-            return asked_with(device, "k1")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(in_thread) for _ in range(2)]
-        answers = [future.result() for future in futures]
-
-    assert Command.objects.count() == 1
-    assert {command.pk for command, _ in answers} == {Command.objects.get().pk}
-    assert sorted(is_new for _, is_new in answers) == [False, True]
 
 
 def test_keys_are_deleted_after_seven_days() -> None:
