@@ -62,7 +62,9 @@ class OutboxReader:
             # Read before their documents are built, so these changes are in them.
             ids = [*_ids_of([device for _, device in singles]), *(pk for pk, _ in many)]
         devices = sorted({device_id for _, device_id in rows})
-        return Waiting(ids, devices, is_full=len(rows) >= (backlog or limit))
+        # In a backlog of singles there may be fewer rows than asked for, of many.
+        is_full = len(rows) >= limit
+        return Waiting(ids, devices, is_full)
 
     def tell(self) -> None:
         """Store up to where the outbox is empty, so that its age is read from there."""
