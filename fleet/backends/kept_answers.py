@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MOST_ANSWERS = 500  # a page of 100 documents takes some 100 kB
+MOST_ANSWERS = 200  # a page of 100 documents takes some 100 kB
 
 
 class KeptAnswers:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -40,7 +41,7 @@ BATCH = 2_000
 # Of singles after a full batch, when more are waiting: many changes of one device in
 # one batch cost one document.
 BACKLOG_BATCH = 10_000
-# A running indexer talks to the database several times a second.
+# A running indexer talks to the database every second.
 STILL_SECONDS = 5
 LEASE = """
     SELECT set_config('idle_session_timeout', %s, false),
@@ -63,14 +64,40 @@ def writer_lock() -> Iterator[bool]:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [INDEXER_LOCK])
         (is_owner,) = cursor.fetchone()
         if is_owner:
-            cursor.execute(LEASE, [f"{STILL_SECONDS}s"] * 2)
+            cursor.execute(LEASE, [f"{STILL_SECONDS * 1000:.0f}ms"] * 2)
     try:
-        yield is_owner
+        with _awake() if is_owner else nullcontext():
+            yield is_owner
     finally:
         if is_owner and connection.connection is not None and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(LEASE, ["0", "0"])
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [INDEXER_LOCK])
+
+
+@contextmanager
+def _awake() -> Iterator[None]:
+    """Go on talking to the database while long work keeps this thread from it.
+
+    A process that is stopped says nothing; one that waits for its turn at a processor
+    does.
+    """
+    session = connection.connection
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.wait(STILL_SECONDS / 5):
+            # Below Django and psycopg, which might begin a transaction for it.
+            with session.lock, suppress(psycopg.Error):  # this thread needs no answer
+                session.pgconn.exec_(b"SELECT 1")
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def begin_turn() -> Turn:
@@ -240,6 +267,8 @@ class Indexer:
         drained since its chunk was read is in the new generation already, and newer.
         """
         total = 0
+        self._built_to = LAST
+        self._drained.clear()
         chunks = device_id_chunks(CHUNK)
         ids = next(chunks, [])
         with reading(ids) as wait:

@@ -1,11 +1,14 @@
-"""What is indexed first, and from where the outbox is read."""
+"""What is indexed first, from where the outbox is read, and who keeps its lock."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
@@ -15,10 +18,13 @@ from fleet.models import IndexState, Outbox
 from fleet.selectors.lag import index_lag_seconds
 from fleet.selectors.wait_indexed import _last_change
 from fleet.services import indexing
-from fleet.services.indexing import Indexer
+from fleet.services.indexing import INDEXER_LOCK, Indexer, writer_lock
 from registry.models import Device, Site
 from tests.factories import DeviceFactory
 from tests.fleet.rows import find, uids_of
+from tests.waiting import wait_until
+
+HELD = "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
 
 
 def make_fleet(count: int) -> Device:
@@ -109,3 +115,20 @@ def test_a_change_that_commits_late_is_not_passed(indexer: Indexer) -> None:
     indexer.drain()
     assert IndexState.objects.get().emptied_outbox_id >= last > emptied_before
     assert not Outbox.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_long_work_does_not_lose_the_lock_of_the_writer(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "STILL_SECONDS", 0.5)
+    given = connection.get_connection_params()
+    given = {k: v for k, v in given.items() if k not in ("context", "cursor_factory")}
+    began = time.monotonic()
+
+    with writer_lock() as is_owner, psycopg.connect(**given, autocommit=True) as other:
+        wait_until(lambda: time.monotonic() - began > 1.5)  # as work without queries
+        held = other.execute(HELD, [INDEXER_LOCK & 0xFFFFFFFF]).fetchone()
+
+    assert is_owner
+    assert held == (1,)
