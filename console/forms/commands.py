@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,24 +9,13 @@ from django import forms
 from django.forms import BoundField
 from django.utils import timezone
 
-from commands.choices import CommandClass
-from commands.definitions import DEFINITIONS, Definition
+from commands.choices import Danger
+from console.forms.params import confirmed_field
 from iotplatform.common.counts import counted
 from state.choices import Observation
 
-CLASS_LABELS: dict[str, str] = {
-    CommandClass.CONTROL: "Needs an online device; refused at once otherwise.",
-    CommandClass.CONFIG: "Waits for an offline device; a newer one replaces it.",
-    CommandClass.JOB: "Waits until the deadline; verified by what the device reports.",
-    CommandClass.OPERATION: "Waits for an offline device, for a limited time.",
-}
+TYPED_ABOVE = 20  # devices: a mistake with more is expensive
 OFFLINE = {"wait": "wait until the deadline", "skip": "left out"}
-SCALARS: dict[str, type[forms.Field]] = {
-    "integer": forms.IntegerField,
-    "number": forms.FloatField,
-    "string": forms.CharField,
-    "boolean": forms.BooleanField,
-}
 
 
 class FeedbackForm(forms.Form):
@@ -43,95 +31,6 @@ class FeedbackForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Who saw it, and where?",
     )
-
-
-class ParamsForm(forms.Form):
-    """Parameters of one command, made from its JSON Schema.
-
-    A schema with named properties gets one field for each. An open schema (a merge
-    patch) gets one field for JSON, and a closed one without properties gets none.
-    """
-
-    def __init__(self, definition: Definition, *args: Any, **kwargs: Any) -> None:
-        # Fields of commands that are not chosen are hidden and must not block the form.
-        kwargs["use_required_attribute"] = False
-        kwargs["prefix"] = definition.name
-        super().__init__(*args, **kwargs)
-        self.definition = definition
-        schema = definition.params_schema
-        properties: dict[str, Any] = schema.get("properties", {})
-        is_open = schema.get("additionalProperties", True) is not False
-        self.is_document = not properties and is_open
-        if self.is_document:
-            self.fields["params"] = forms.CharField(
-                label="Settings to change, as JSON",
-                widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-                initial='{\n  "interval": 30\n}',
-                help_text="Only the keys to change. null removes a key.",
-            )
-        for name, rule in properties.items():
-            self.fields[name] = _field(
-                name, rule, is_required=name in schema.get("required", ())
-            )
-
-    def clean_params(self) -> Any:
-        """Refuse input that is not a JSON object, with the position of the error."""
-        text = self.cleaned_data["params"]
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not valid JSON: {error}.") from error
-        if not isinstance(value, dict) or not value:
-            raise forms.ValidationError(
-                'Enter an object with at least one key, such as {"interval": 30}.'
-            )
-        return value
-
-    def params(self) -> dict[str, Any]:
-        """Return the parameters of the command, without empty fields."""
-        if self.is_document:
-            return dict(self.cleaned_data["params"])
-        return {
-            name: value
-            for name, value in self.cleaned_data.items()
-            if value is not None and value != ""
-        }
-
-
-def _field(name: str, rule: dict[str, Any], *, is_required: bool) -> forms.Field:
-    kind = SCALARS.get(str(rule.get("type")), forms.CharField)
-    limits: dict[str, Any] = {}
-    if kind in (forms.IntegerField, forms.FloatField):
-        limits = {"min_value": rule.get("minimum"), "max_value": rule.get("maximum")}
-    elif kind is forms.CharField:
-        limits = {"max_length": rule.get("maxLength")}
-    label = name.replace("_seconds", ", seconds").replace("_", " ")
-    hint = "" if is_required else "Optional."
-    if "minimum" in rule and "maximum" in rule:
-        hint = f"{rule['minimum']:,} to {rule['maximum']:,}. {hint}".strip()
-    return kind(
-        label=label.capitalize(), required=is_required, help_text=hint, **limits
-    )
-
-
-def command_choices(chosen: str, data: Any = None) -> list[dict[str, Any]]:
-    """Return all commands with their forms; only the chosen one is bound to data."""
-    return [
-        {
-            "name": definition.name,
-            "description": definition.description,
-            "class_label": CLASS_LABELS[definition.command_class],
-            "is_chosen": definition.name == chosen,
-            "form": ParamsForm(definition, data if definition.name == chosen else None),
-        }
-        for definition in DEFINITIONS.values()
-    ]
-
-
-def chosen_form(name: str, data: Any) -> ParamsForm | None:
-    """Return the bound form of the chosen command; None for an unknown name."""
-    definition = DEFINITIONS.get(name)
-    return ParamsForm(definition, data) if definition else None
 
 
 class RolloutForm(forms.Form):
@@ -243,15 +142,17 @@ class RolloutForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """The confirm step: a name, and for large sets the typed number of devices."""
+    """The confirm step: a name, and what large sets and dangerous commands ask for."""
 
     name = forms.CharField(label="Job name", max_length=200)
     typed_count = forms.IntegerField(label="Number of devices", required=False)
 
-    def __init__(self, count: int, *, is_typed: bool, **kwargs: Any) -> None:
+    def __init__(self, count: int, *, danger: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.count = count
-        if is_typed:
+        if danger == Danger.CONFIRM:
+            self.fields["confirmed"] = confirmed_field()
+        if count > TYPED_ABOVE or danger == Danger.TYPE_COUNT:
             self.fields["typed_count"].required = True
             self.fields["typed_count"].help_text = f"Type {count} to confirm."
         else:

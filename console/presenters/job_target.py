@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from commands.selectors.definitions import (
+    find_products,
+    list_definitions_of,
+    list_definitions_of_tenant,
+)
 from fleet.selectors.cohorts import get_cohort
 from fleet.selectors.search import count
 from fleet.services.targets import Targets, resolve_targets
@@ -17,6 +22,7 @@ from registry.selectors.devices import list_devices
 if TYPE_CHECKING:
     from django.http import QueryDict
 
+    from commands.definitions import Definition
     from console.scope import ConsoleScope
     from registry.models import Tenant
 
@@ -42,6 +48,18 @@ class Target:
     def resolved(self) -> Targets:
         """The devices; preview and launch of one request use the same ones."""
         return resolve_targets(tenant=self.tenant, source=self.source)
+
+    @cached_property
+    def commands(self) -> dict[str, Definition]:
+        """The commands that its devices take, by name.
+
+        The devices are resolved only where a command depends on the product.
+        """
+        known, by_product = list_definitions_of_tenant(self.tenant)
+        if not by_product:
+            return known
+        products = find_products(self.resolved.device_ids)
+        return list_definitions_of(self.tenant.pk, products)
 
     def count(self) -> int:
         """Count the devices without resolving them."""

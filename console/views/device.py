@@ -19,13 +19,11 @@ from commands.exceptions import (
     TooManyPending,
 )
 from commands.selectors.commands import list_commands
+from commands.selectors.definitions import list_definitions_of
 from commands.services.commands import request_command
 from commands.services.device_lifecycle import move_device
-from console.forms.commands import (
-    FeedbackForm,
-    chosen_form,
-    command_choices,
-)
+from console.forms.commands import FeedbackForm
+from console.forms.params import DangerForm, chosen_form, command_choices
 from console.presenters.device_timeline import get_device_timeline
 from console.presenters.diagnosis import present_diagnosis
 from console.presenters.labels import cause_label, moment_of, since
@@ -41,6 +39,7 @@ from state.selectors.device import get_device_facts, get_state, latest_telemetry
 from state.selectors.maintenance import windows_in_force
 
 if TYPE_CHECKING:
+    from commands.definitions import Definition
     from registry.models import Device
 
 RECENT_COMMANDS = 6
@@ -74,10 +73,12 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
     found = find(request, uid)
     request.scope.require(Right.OPERATE, found.tenant_id)
     name = request.POST.get("command", "")
-    form = chosen_form(name, request.POST)
-    if form is None or not form.is_valid():
-        error = "Choose a command." if form is None else ""
-        return redraw(request, found, send_error=error, chosen=name)
+    known = _commands_of(found)
+    form = chosen_form(known, name, request.POST)
+    if form is None:
+        return redraw(request, found, send_error="Choose a command.", chosen=name)
+    if not (form.is_valid() & DangerForm(known[name], request.POST).is_valid()):
+        return redraw(request, found, chosen=name)
     try:
         command, _ = request_command(
             device=found,
@@ -92,7 +93,8 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
         return redraw(request, found, send_error=text, chosen=name)
     except (CommandRefused, IdempotencyKeyReused, TooManyPending) as error:
         return redraw(request, found, send_error=error.detail, chosen=name, status=409)
-    messages.success(request, f"Command {name} is queued for {uid}.")
+    waits = "waits for an approval" if command.is_unapproved else f"is queued for {uid}"
+    messages.success(request, f"Command {name} {waits}.")
     return redirect("console:command", command.public_id)
 
 
@@ -125,6 +127,10 @@ def find(request: ConsoleRequest, uid: str) -> Device:
     return get_device(tenants=request.scope.all_tenants, uid=uid)
 
 
+def _commands_of(found: Device) -> dict[str, Definition]:
+    return list_definitions_of(found.tenant_id, [found.product_id])
+
+
 def redraw(
     request: ConsoleRequest,
     found: Device,
@@ -137,7 +143,7 @@ def redraw(
     """Draw the whole page again, with the error at its form."""
     context = _context(request, found) | extra
     if chosen or send_error:
-        choices = command_choices(chosen, request.POST)
+        choices = command_choices(_commands_of(found), chosen, request.POST)
         context |= {"send_error": send_error, "choices": choices, "send_open": True}
         context["send_key"] = request.POST.get("key", "")
     return render(request, "console/device/page.html", context, status=status)
@@ -164,7 +170,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         "sends": may_operate and not why_not,
         "sends_why_not": why_not if may_operate else "",
         "send_key": str(new_public_id()),
-        "choices": command_choices("identify"),
+        "choices": command_choices(_commands_of(found), "identify"),
         "moves": [(value.value, Lifecycle(value).label) for value in moves],
     }
 

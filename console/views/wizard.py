@@ -14,14 +14,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from commands.choices import JobStatus
+from commands.definitions import Definition
 from commands.services.jobs import start_job
-from console.forms.commands import (
-    ConfirmForm,
-    ParamsForm,
-    RolloutForm,
-    chosen_form,
-    command_choices,
-)
+from console.forms.commands import ConfirmForm, RolloutForm
+from console.forms.params import ParamsForm, chosen_form, command_choices
 from console.presenters.job_target import (
     NoTarget,
     Target,
@@ -45,7 +41,6 @@ STEPS = {
     "confirm": "Confirm",
 }
 ORDER = (*STEPS, "launch")
-TYPED_ABOVE = 20  # devices: a mistake with more is expensive, so the count is typed
 
 
 @page
@@ -57,6 +52,7 @@ def new_job(request: ConsoleRequest) -> HttpResponse:
         asked = data.get("step", "command")
         # The first step shows no more than a number.
         size = target.count() if asked == "command" else len(target.resolved.members)
+        known = target.commands
     except (NoTarget, BadInput, IndexUnavailable) as error:
         messages.error(request, getattr(error, "detail", str(error)))
         if data.get("cohort"):  # its page says what is wrong with its query
@@ -65,19 +61,27 @@ def new_job(request: ConsoleRequest) -> HttpResponse:
     if not size:
         messages.error(request, "No devices match any more.")
         return redirect(fleet_url(q=target.query))
-    return Wizard(request, target, size).show(asked if asked in ORDER else "command")
+    wizard = Wizard(request, target, size, known)
+    return wizard.show(asked if asked in ORDER else "command")
 
 
 class Wizard:
     """One request of the wizard: the input so far, and the step to draw."""
 
-    def __init__(self, request: ConsoleRequest, target: Target, size: int) -> None:
+    def __init__(
+        self,
+        request: ConsoleRequest,
+        target: Target,
+        size: int,
+        known: dict[str, Definition],
+    ) -> None:
         self.request = request
         self.target = target
         self.size = size
         self.data = request.POST
         self.name = self.data.get("command", "")
-        self.params: ParamsForm | None = chosen_form(self.name, self.data)
+        self.known = known
+        self.params: ParamsForm | None = chosen_form(known, self.name, self.data)
         has_rollout = "wave_size" in self.data
         self.rollout = RolloutForm(self.data if has_rollout else None)
 
@@ -106,7 +110,7 @@ class Wizard:
         return self._draw(
             "command",
             status=422 if is_wrong else 200,
-            choices=command_choices(chosen, data),
+            choices=command_choices(self.known, chosen, data),
             command_error=error,
             back_url=fleet_url(q=self.target.query or "*"),
         )
@@ -131,9 +135,8 @@ class Wizard:
     ) -> HttpResponse:
         preview = self._preview(self.rollout.as_rollout())
         initial = {"name": self.data.get("name") or self._suggested_name()}
-        is_typed = preview["targets"] > TYPED_ABOVE
         confirm = confirm or ConfirmForm(
-            preview["targets"], is_typed=is_typed, initial=initial
+            preview["targets"], danger=self.known[self.name].danger, initial=initial
         )
         return self._draw(
             "confirm",
@@ -143,6 +146,7 @@ class Wizard:
             problem=problem,
             summary=self.rollout.summary(preview["waves"]),
             command=self.name,
+            needs_approval=self.known[self.name].needs_approval,
             params=self._params(),
             promised=[
                 ("expected_hash", preview["target_hash"]),
@@ -155,7 +159,8 @@ class Wizard:
     def _launch(self) -> HttpResponse:
         count = self.data.get("expected_count", "")
         expected = int(count) if count.isascii() and count.isdigit() else -1
-        confirm = ConfirmForm(expected, is_typed=expected > TYPED_ABOVE, data=self.data)
+        danger = self.known[self.name].danger
+        confirm = ConfirmForm(expected, danger=danger, data=self.data)
         if not confirm.is_valid():
             return self._confirm(confirm=confirm, status=422)
         try:
@@ -190,7 +195,7 @@ class Wizard:
         if step == "waves":
             extra["preview"] = self._preview()
         else:
-            extra["choices"] = command_choices(self.name, self.data)
+            extra["choices"] = command_choices(self.known, self.name, self.data)
         return self._draw(step, status=error.status, problem=problem, **extra)
 
     def _preview(self, rollout: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def test_a_launch_resolves_the_devices_once_even_if_they_have_changed(
 def test_a_large_job_needs_the_typed_number_of_devices(
     acme: Fleet, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("console.views.wizard.TYPED_ABOVE", 2)
+    monkeypatch.setattr("console.forms.commands.TYPED_ABOVE", 2)
     client = acme.client()
     page = confirm_page(client, q="site:shanghai-01")
 
