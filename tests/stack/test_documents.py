@@ -46,8 +46,9 @@ EXPECTED: dict[str, tuple[int, list[str]]] = {
     "docs/production.md": (0, []),
     "docs/protocol.md": (0, []),
     "docs/scripts.md": (
-        9,
+        10,
         [
+            *('"built_in":false', "approval"),
             *('"index_lag_seconds":', '"known_by":', "somebody was faster"),
             *("cancelled", '"target_hash":', '"sha256":', '"lifecycle":"replaced"'),
         ],
