@@ -9,7 +9,7 @@ import pytest
 from commands.definitions import DEFINITIONS
 from commands.expectations import expected_of, template_problem
 
-SCHEMA = {"properties": {"position": {}, "mode": {}}}
+SCHEMA: dict[str, Any] = {"properties": {"position": {}, "mode": {}}}
 
 
 @pytest.mark.parametrize(
