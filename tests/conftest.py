@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
 from iotplatform.local.broker import find_mosquitto
@@ -69,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Argon2 takes its time on purpose, and tests sign in often.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     empty_quickly()
+    # How long it takes to make an input up says how busy the machine is.
+    patient = [HealthCheck.too_slow]
+    usual = hypothesis.settings()
+    hypothesis.settings.register_profile("suite", usual, suppress_health_check=patient)
+    hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(

@@ -28,6 +28,7 @@ MODEL_OF = {
     "batches": "registry.Batch",
     "firmware-releases": "registry.FirmwareRelease",
     "enrolment-keys": "registry.EnrolmentKey",
+    "command-definitions": "commands.CommandDefinition",
     "cohorts": "fleet.Cohort",
     "alarm-rules": "state.AlarmRule",
     "maintenance-windows": "state.MaintenanceWindow",

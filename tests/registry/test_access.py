@@ -33,6 +33,7 @@ OF_THE_TENANT = {
     "registry/selectors/products.py",
     "registry/selectors/slugs.py",  # its callers have applied the limit
     "registry/selectors/access.py",
+    "commands/selectors/definitions.py",  # of products, as the rules below
     "state/selectors/rules.py",  # rules of products, which belong to the whole tenant
     "fleet/selectors/cohorts.py",  # saved queries; the limit applies to their results
     # The histories' partitions of the tenant; the limit of now and then is beside it.
