@@ -54,9 +54,10 @@ FILL = """
     FROM registry_device d
     JOIN registry_site s ON s.slug = 'site-' || (1 + d.id * 7 %% %(sites)s)
     WHERE d.id %% 2 = 0;
-    INSERT INTO state_twin (device_id, tenant_id, desired, desired_version, reported,
-        reported_version, reported_session, delta, firmware, config_version)
-    SELECT id, tenant_id, '{}', 0, '{}', 0, '', '{}',
+    INSERT INTO state_twin (device_id, tenant_id, desired, desired_version,
+        desired_asks, reported, reported_version, reported_session, delta, firmware,
+        config_version)
+    SELECT id, tenant_id, '{}', 0, '{}', '{}', 0, '', '{}',
         '1.' || (id + 3) %% %(firmwares)s, '1' FROM registry_device;
     INSERT INTO state_pasttwin (tenant_id, device_id, firmware, config_version, until)
     SELECT tenant_id, id, '1.' || (id + k) %% %(firmwares)s, '1',
