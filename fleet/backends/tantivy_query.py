@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -132,7 +132,7 @@ class Compiler:
             (MUST_NOT, self.compile(item.item))
             if isinstance(item, Not)
             else (MUST, self.compile(item))
-            for item in items
+            for item in _with_whole_ranges(items)
             if not isinstance(item, All)
         ]
 
@@ -248,12 +248,11 @@ class Compiler:
         has_high: bool = True,
     ) -> Query:
         """Return a range of text keys, in the syntax of tantivy's own parser."""
-        ends = []
-        if low is not None:
-            ends.append(f"{column}:{'[' if has_low else '{'}{low} TO *]")
-        if high is not None:
-            ends.append(f"{column}:[* TO {high}{']' if has_high else '}'}")
-        return both(*(self.index.parse_query(text) for text in ends))
+        begin = "[" if has_low or low is None else "{"
+        end = "]" if has_high or high is None else "}"
+        # One range, not two: the columns of text keys have one value.
+        text = f"{column}:{begin}{low or '*'} TO {high or '*'}{end}"
+        return self.index.parse_query(text)
 
     def _date_range(self, node: Between) -> Query:
         low, high, has_low, has_high = date_range(node, self.now)
@@ -269,6 +268,37 @@ def exists(ref: FieldRef) -> Query:
     if ref.kind is Kind.TEXT:
         return Query.exists_query(sort_column(ref.field))
     return Query.exists_query(ref.name)
+
+
+def _with_whole_ranges(items: Sequence[Node]) -> list[Node]:
+    """Return the conditions, a lower and an upper end of a field as one range.
+
+    Each range looks at a whole column. Below a JSON field a key may have several
+    values: there one may satisfy the one end, and another the other.
+    """
+    found: list[Node] = []
+    lows: dict[FieldRef, int] = {}  # where the range is that has a lower end only
+    highs: dict[FieldRef, int] = {}
+    for item in items:
+        if not isinstance(item, Between) or item.field.kind is Kind.JSON:
+            found.append(item)
+        elif item.high is None and item.field in highs:
+            place = highs.pop(item.field)
+            found[place] = _range_of(item, found[place])
+        elif item.low is None and item.field in lows:
+            place = lows.pop(item.field)
+            found[place] = _range_of(found[place], item)
+        else:
+            if item.high is None or item.low is None:
+                (lows if item.high is None else highs)[item.field] = len(found)
+            found.append(item)
+    return found
+
+
+def _range_of(lower: Node, upper: Node) -> Between:
+    assert isinstance(lower, Between)
+    assert isinstance(upper, Between)
+    return replace(lower, high=upper.high, has_high=upper.has_high)
 
 
 def _key(node: Node, tenants: Limits) -> Hashable:
