@@ -195,6 +195,20 @@ DEFINITIONS: dict[str, Definition] = {
             is_disconnecting=True,
         ),
         Definition(
+            name="collect_logs",
+            command_class=CommandClass.OPERATION,
+            description="Upload the device's log; the command shows the file.",
+            is_repeatable=False,
+            params_schema={
+                "type": "object",
+                "properties": {
+                    "lines": {"type": "integer", "minimum": 1, "maximum": 1_000_000}
+                },
+                "additionalProperties": False,
+            },
+            policy=OPERATION_POLICY,
+        ),
+        Definition(
             name="reboot",
             command_class=CommandClass.OPERATION,
             description="Restart the device.",

@@ -1,6 +1,6 @@
 """Refusals of the command plane."""
 
-from iotplatform.common.problems import BadInput, Conflict, NotFound, TooMany
+from iotplatform.common.problems import BadInput, Conflict, NotFound, TooLarge, TooMany
 
 
 class CommandRefused(Conflict):
@@ -41,3 +41,15 @@ class CommandNotFound(NotFound):
 
 class JobNotFound(NotFound):
     """The caller can see no such job."""
+
+
+class FileNotFound(NotFound):
+    """The caller can see no such file."""
+
+
+class FileTooLong(TooLarge):
+    """The device uploads more bytes than a file may have."""
+
+
+class FileMoved(Conflict):
+    """The part does not begin where the file ends."""

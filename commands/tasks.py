@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from commands.services import (
     delivery_minutes,
+    device_files,
     gateway_windows,
     idempotency,
     job_advance,
@@ -94,9 +95,12 @@ def report_deliveries() -> int:
 
 @shared_task(name="commands.keep_history")
 def keep_partitions() -> int:
-    """Make the next days' partitions, drop the oldest, delete old keys and counts."""
+    """Make the next days' partitions, drop the oldest, delete old keys and files."""
     deleted = _drain(
         idempotency.delete_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
+    )
+    deleted += _drain(
+        device_files.delete_old_files_across_tenants, batch=device_files.SWEEP_BATCH
     )
     deleted += delivery_minutes.delete_old_minutes(now=timezone.now())
     return partitions.keep_partitions(now=timezone.now()) + deleted

@@ -12,6 +12,7 @@ from console.views import (
     commands,
     dead_letters,
     device,
+    device_files,
     device_state,
     fleet,
     jobs,
@@ -69,6 +70,11 @@ urlpatterns = [
     path("commands/", commands.commands, name="commands"),
     path("commands/<uuid:command_id>/", commands.command, name="command"),
     path("commands/<uuid:command_id>/now/", commands.now, name="command-now"),
+    path(
+        "commands/<uuid:command_id>/files/<uuid:file_id>/",
+        device_files.file,
+        name="device-file",
+    ),
     path("commands/<uuid:command_id>/<slug:action>/", commands.act, name="command-act"),
     path("alarms/", alarms.alarms, name="alarms"),
     path(

@@ -145,6 +145,14 @@ DEVICE_MQTT_URL = env.str(
     "DEVICE_MQTT_URL", default=f"mqtt://127.0.0.1:{env.str('MQTT_PORT', '1883')}"
 )
 
+# The platform's address for devices: where they upload logs and download firmware.
+DEVICE_HTTP_URL = env.str(
+    "DEVICE_HTTP_URL", default=f"http://127.0.0.1:{env.str('PORT', '8000')}"
+)
+# The longest file that a device may upload, and how long it is kept.
+DEVICE_FILE_MAX_BYTES = env.int("DEVICE_FILE_MAX_BYTES", default=8 * 1024 * 1024)
+DEVICE_FILE_DAYS = env.int("DEVICE_FILE_DAYS", default=30)
+
 # How many long polls of devices may wait in one web process: each uses a thread, and
 # the console needs threads too.
 DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)

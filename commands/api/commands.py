@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import django_filters
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
@@ -31,11 +34,13 @@ from commands.selectors.commands import (
     get_command,
     list_commands,
 )
+from commands.selectors.files import files_of, get_file, read_file
 from commands.services import actions, approvals
 from commands.services.commands import request_command
 from iotplatform.common.instants import InstantFilter
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api.base import TenantScopedMixin
+from registry.api.negotiation import FileNegotiation
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 
@@ -76,9 +81,14 @@ class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
         return filters
 
 
-def command_data(commands: Collection[Command]) -> list[Any]:
-    """Return commands as the API shows them, in two queries for any number."""
-    context = {"attempts": attempts_of(commands), "events": events_of(commands)}
+def command_data(commands: Collection[Command], request: Request) -> list[Any]:
+    """Return commands as the API shows them, in three queries for any number."""
+    context = {
+        "request": request,
+        "attempts": attempts_of(commands),
+        "events": events_of(commands),
+        "files": files_of(commands),
+    }
     return list(CommandSerializer(list(commands), many=True, context=context).data)
 
 
@@ -97,7 +107,7 @@ class CommandListView(TenantScopedMixin, ListAPIView[Command]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return one page of commands with their attempts and events."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(command_data(page or []))
+        return self.get_paginated_response(command_data(page or [], request))
 
     @extend_schema(
         request=CommandRequestSerializer,
@@ -125,7 +135,9 @@ class CommandListView(TenantScopedMixin, ListAPIView[Command]):
             idempotency_key=request.headers.get("Idempotency-Key"),
             actor=self.caller,
         )
-        return Response(command_data([command])[0], status=201 if is_new else 200)
+        return Response(
+            command_data([command], request)[0], status=201 if is_new else 200
+        )
 
 
 class CommandDetailView(TenantScopedMixin, APIView):
@@ -137,7 +149,23 @@ class CommandDetailView(TenantScopedMixin, APIView):
         command = get_command(tenants=self.tenants, public_id=command_id)
         if wait_if_asked(request, ("command", command.pk)):
             command = get_command(tenants=self.tenants, public_id=command_id)
-        return Response(command_data([command])[0])
+        return Response(command_data([command], request)[0])
+
+
+class DeviceFileView(TenantScopedMixin, APIView):
+    """A file that a device uploaded for a command."""
+
+    content_negotiation_class = FileNegotiation
+
+    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
+    def get(self, request: Request, command_id: str, file_id: str) -> HttpResponse:
+        """Download the file."""
+        command = get_command(tenants=self.tenants, public_id=command_id)
+        file = get_file(command, file_id)
+        answer = HttpResponse(read_file(file), content_type="text/plain; charset=utf-8")
+        answer["Content-Disposition"] = content_disposition_header(True, file.name)
+        answer["Cache-Control"] = "private, no-store"
+        return answer
 
 
 class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
@@ -161,7 +189,7 @@ class CommandActionView(TenantScopedMixin, GenericAPIView[Command]):
 
     def _answer(self, acted: Command) -> Response:
         command = get_command(tenants=self.tenants, public_id=acted.public_id)
-        return Response(command_data([command])[0])
+        return Response(command_data([command], self.request)[0])
 
 
 class ApproveCommandView(CommandActionView):

@@ -64,7 +64,7 @@ class DesiredView(TenantScopedMixin, APIView):
             expected_version=_expected_version(request),
         )
         shown = get_command(tenants=self.tenants, public_id=command.public_id)
-        return Response(command_data([shown])[0], status=202)
+        return Response(command_data([shown], request)[0], status=202)
 
 
 class TimelineView(TenantScopedMixin, APIView):

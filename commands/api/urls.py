@@ -20,6 +20,10 @@ urlpatterns = [
     path("commands/<str:command_id>/cancel/", commands.CancelCommandView.as_view()),
     path("commands/<str:command_id>/retry/", commands.RetryCommandView.as_view()),
     path("commands/<str:command_id>/escalate/", commands.EscalateCommandView.as_view()),
+    path(
+        "commands/<str:command_id>/files/<str:file_id>/",
+        commands.DeviceFileView.as_view(),
+    ),
     path("devices/<str:uid>/desired/", device_config.DesiredView.as_view()),
     path("devices/<str:uid>/lifecycle/", device_lifecycle.LifecycleView.as_view()),
     path("devices/<str:uid>/transfer/", device_lifecycle.TransferView.as_view()),

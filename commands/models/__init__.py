@@ -10,6 +10,7 @@ from commands.models.commands import (
 )
 from commands.models.definitions import CommandDefinition
 from commands.models.deliveries import DeliveryMinute
+from commands.models.files import DeviceFile, DeviceFilePart
 from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "CommandDefinition",
     "CommandEvent",
     "DeliveryMinute",
+    "DeviceFile",
+    "DeviceFilePart",
     "FrozenCohort",
     "IdempotencyKey",
     "Job",

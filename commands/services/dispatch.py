@@ -24,11 +24,13 @@ from commands.models import Command
 from commands.selectors.claimed import ClaimedCommand, list_claimed
 from commands.services import job_maintenance, retry_policy, verification
 from commands.services.claim_queues import claim_in_turns, claim_of_devices
+from commands.services.device_links import links_of
 from commands.services.gateway_windows import hold_back
 from commands.services.retained_config import remember_retained
 from commands.services.sent_marks import UNPUBLISHED, mark_waiting
 from commands.services.transitions import Moves, lock_claims, seconds
 from iotplatform.common import bulk_sql
+from iotplatform.common.instants import instant_text
 from registry.choices import Adapter
 from state.choices import Connectivity
 from state.selectors import (
@@ -217,6 +219,7 @@ def _outgoing_commands(
 ) -> list[OutgoingCommand]:
     configs = [c for c in commands if c.command_class == CommandClass.CONFIG]
     desired = desired_of([c.device_id for c in configs])
+    links = links_of(commands)
     outgoing = []
     for command in commands:
         is_config = command.command_class == CommandClass.CONFIG
@@ -230,7 +233,7 @@ def _outgoing_commands(
             }
         else:
             topic = f"{_base_topic(command)}/down/command"
-            body = _command_body(command)
+            body = _command_body(command, links.get(command.pk, {}))
         left = (command.expires_at - now).total_seconds()
         outgoing.append(
             OutgoingCommand(
@@ -245,14 +248,13 @@ def _outgoing_commands(
     return outgoing
 
 
-def _command_body(command: ClaimedCommand) -> dict[str, Any]:
-    expires_at = command.expires_at.isoformat(timespec="milliseconds")
+def _command_body(command: ClaimedCommand, links: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": str(command.public_id),
         "name": command.name,
-        "params": command.params,
+        "params": command.params | links,
         "attempt": command.attempt_count,
-        "expires_at": expires_at.replace("+00:00", "Z"),
+        "expires_at": instant_text(command.expires_at),
     }
 
 

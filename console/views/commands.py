@@ -21,6 +21,7 @@ from commands.selectors.commands import (
     list_events,
 )
 from commands.selectors.definitions import list_command_names
+from commands.selectors.files import files_of
 from commands.services.actions import (
     cancel_command,
     escalate_command,
@@ -129,6 +130,7 @@ def _context(request: ConsoleRequest, command_id: UUID) -> dict[str, Any]:
         "command": row,
         "attempts": list_attempts(row),
         "events": list_events(row),
+        "files": files_of([row]).get(row.pk, []),
         "verdicts": VERDICTS,
         "rights": {
             "may_approve": row.status == S.HELD

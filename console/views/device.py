@@ -20,6 +20,7 @@ from commands.exceptions import (
 )
 from commands.selectors.commands import list_commands
 from commands.selectors.definitions import list_definitions_of
+from commands.selectors.files import list_files
 from commands.services.commands import request_command
 from commands.services.device_lifecycle import move_device
 from console.forms.commands import FeedbackForm
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from registry.models import Device
 
 RECENT_COMMANDS = 6
+RECENT_FILES = 10
 
 
 @page
@@ -164,6 +166,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         **_now(found),
         **_timeline_context(found, request.GET.get("before")),
         **metric_charts_context(found, request.GET.get("window", "")),
+        "files": list(list_files(found, tenants=[found.tenant])[:RECENT_FILES]),
         "feedback_form": FeedbackForm() if may_operate else None,
         "may_operate": may_operate,
         "may_audit": request.scope.may(Right.AUDIT, found.tenant_id),

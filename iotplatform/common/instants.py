@@ -25,6 +25,11 @@ def read_instant(text: str) -> datetime | None:
         return None
 
 
+def instant_text(at: datetime) -> str:
+    """Return the instant as devices get it, in UTC: 2026-01-31T08:00:00.000Z."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class _InstantFormField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]
     """Reads the instant of a query parameter."""
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from iotplatform.simulator.device import SimulatedDevice
+from iotplatform.simulator.device_log import upload_log
 from iotplatform.simulator.execution_journal import Execution, ExecutionJournal
 from iotplatform.simulator.memory import apply
 
@@ -135,7 +136,7 @@ class CommandHandler:
             version = message.params.get("version")
             if not isinstance(version, str) or not version:
                 return "bad_params: version"
-        elif message.name not in ("identify", "reboot"):
+        elif message.name not in ("identify", "reboot", "collect_logs"):
             return "unsupported"
         return ""
 
@@ -182,14 +183,15 @@ class CommandHandler:
             self._acknowledge(command_id, "received")
             if outcome is None:
                 return
-            await self._carry_out(command_id, name, params)
-            self._send_result(command_id, outcome)
+            failure = await self._carry_out(command_id, name, params)
+            self._send_result(command_id, failure or outcome)
         finally:
             self._running.discard(command_id)
 
     async def _carry_out(
         self, command_id: str, name: str, params: dict[str, Any]
-    ) -> None:
+    ) -> Outcome | None:
+        """Do it; return the result only if it failed."""
         device = self.device
         if name != "set_config":
             self._send(f"command/{command_id}/progress", {"payload": {"step": name}})
@@ -199,6 +201,9 @@ class CommandHandler:
             await self._restart(device, float(delay) if name == "reboot" else 0.0)
         elif name == "set_config":
             device.report()
+        elif name == "collect_logs":
+            return await asyncio.to_thread(upload_log, device, params)
+        return None
 
     def _acknowledge(
         self,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from registry.exceptions import NoSuchObject
-from registry.models import FirmwareRelease, Tenant
+from registry.models import (
+    Device,
+    FirmwareHardware,
+    FirmwareProduct,
+    FirmwareRelease,
+    Tenant,
+)
 
 
 def list_releases(*, tenants: Sequence[Tenant]) -> QuerySet[FirmwareRelease]:
@@ -16,6 +22,51 @@ def list_releases(*, tenants: Sequence[Tenant]) -> QuerySet[FirmwareRelease]:
     rows = FirmwareRelease.objects.filter(tenant__in=tenants).order_by("-pk")
     rows = rows.select_related("tenant", "created_by")
     return rows.prefetch_related("products", "hardware_revisions")
+
+
+def get_release_across_tenants(public_id: UUID) -> FirmwareRelease:
+    """Return the release that a device's link names; raises NoSuchObject."""
+    row = FirmwareRelease.objects.filter(public_id=public_id).first()
+    if row is None:
+        raise NoSuchObject("firmware release")
+    return row
+
+
+def find_releases_for_devices_across_tenants(
+    wanted: Collection[tuple[int, str]],
+) -> dict[tuple[int, str], FirmwareRelease]:
+    """Return the release of each device and version, where there is one for it.
+
+    A release is for a device's product, and for its hardware revision or for all.
+    """
+    if not wanted:
+        return {}
+    devices = {
+        device_id: (product_id, revision_id)
+        for device_id, product_id, revision_id in Device.objects.filter(
+            pk__in={device_id for device_id, _ in wanted}
+        ).values_list("pk", "product_id", "hardware_revision_id")
+    }
+    offered = FirmwareProduct.objects.filter(
+        product_id__in={product_id for product_id, _ in devices.values()},
+        version__in={version for _, version in wanted},
+    ).select_related("release")
+    releases = {(row.product_id, row.version): row.release for row in offered}
+    revisions: dict[int, set[int]] = {}
+    limited = FirmwareHardware.objects.filter(release__in=releases.values())
+    for release_id, revision_id in limited.values_list(
+        "release_id", "hardware_revision_id"
+    ):
+        revisions.setdefault(release_id, set()).add(revision_id)
+    found = {}
+    for device_id, version in wanted:
+        product_id, own_revision = devices.get(device_id, (None, None))
+        release = releases.get((product_id, version)) if product_id else None
+        if release is not None and (
+            release.pk not in revisions or own_revision in revisions[release.pk]
+        ):
+            found[device_id, version] = release
+    return found
 
 
 def get_release(*, tenants: Sequence[Tenant], public_id: UUID) -> FirmwareRelease:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commands.services.device_files import Part, store_part
 from fleet.services.cohort_watch import watch_cohorts_across_tenants
+from iotplatform.common.signed_links import FIRMWARE, UPLOAD, make_link
 from registry.choices import Role, TokenScope
 from registry.models import Device, Tenant
 from registry.services.tokens import create_token
@@ -171,6 +174,15 @@ class World:
         sent = (row for row in rows if row["device"] == uid and row["sent_at"])
         return str(next(sent)["id"])
 
+    def link_token_of(self, path: str) -> str:
+        """Return the signed part of a link for one of the objects."""
+        kind = UPLOAD if f"/{UPLOAD}/" in path else FIRMWARE
+        named = self.sent_command_of("dev-2")
+        if kind == FIRMWARE:
+            named = str(self.list("firmware-releases")[0]["id"])
+        until = timezone.now() + timedelta(days=1)
+        return make_link(kind, UUID(named), expires_at=until).split("/")[-2]
+
     def callers(self, path: str) -> dict[str, str]:
         """Return the possible callers of a path, and the header that each sends."""
         if path.startswith(DEVICE_API):
@@ -204,6 +216,9 @@ def build_world(drain: Callable[[], object]) -> World:
         made = world.post(f"devices/{uid}/credentials", {})
         world.secrets[uid] = made["secret"]
     _send_device_messages(world)
+    for row in world.list("commands"):
+        file = store_part(UUID(row["id"]), Part(0, b"log", 3), now=timezone.now())
+        world.objects[f"commands/{row['id']}/files"] = [{"id": str(file.public_id)}]
     drain()
     _let_a_cohort_call(world, drain)
     for collection, (parent, action) in MADE_FROM.items():

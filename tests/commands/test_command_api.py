@@ -286,6 +286,7 @@ def test_the_definitions_contain_class_schema_and_policy(api: APIClient) -> None
         "identify": ("control", True),
         "set_config": ("config", True),
         "update_firmware": ("job", True),
+        "collect_logs": ("operation", False),
         "reboot": ("operation", False),
     }
     assert all(row["params_schema"]["type"] == "object" for row in rows)

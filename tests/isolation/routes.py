@@ -36,6 +36,7 @@ TREES = {"admin/": Kind.ADMIN, "broker/v1/": Kind.BROKER}
 TABLE: dict[Kind, str] = {
     Kind.PUBLIC: """
         healthz readyz metrics favicon.ico api/schema/ api/docs/ api/ device/
+        device/v1/upload/<token>/ device/v1/firmware/<token>/
         admin/login/ admin/logout/ admin/jsi18n/
         api/v1/auth/token/ accounts/login/ accounts/logout/ accounts/inactive/
         accounts/signup/ accounts/oidc/login/ accounts/oidc/callback/
@@ -98,6 +99,8 @@ TABLE: dict[Kind, str] = {
         api/v1/commands/<command_id>/approve/ api/v1/jobs/<job_id>/approve/
         api/v1/commands/<command_id>/ api/v1/commands/<command_id>/cancel/
         api/v1/commands/<command_id>/retry/ api/v1/commands/<command_id>/escalate/
+        api/v1/commands/<command_id>/files/<file_id>/
+        commands/<command_id>/files/<file_id>/
         api/v1/jobs/<job_id>/ api/v1/jobs/<job_id>/targets/
         api/v1/jobs/<job_id>/events/ api/v1/jobs/<job_id>/start/
         api/v1/jobs/<job_id>/pause/ api/v1/jobs/<job_id>/resume/
@@ -137,6 +140,7 @@ MODEL_OF = {
     "alarm_id": "state.Alarm",
     "command_id": "commands.Command",
     "name": "commands.CommandDefinition",
+    "file_id": "commands.DeviceFile",
     "job_id": "commands.Job",
     "cohort_id": "fleet.Cohort",
     "item_id": "fleet.CohortCall",

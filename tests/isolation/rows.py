@@ -105,6 +105,8 @@ class Rows:
             return None
         if isinstance(field, models.UUIDField):
             return uuid.uuid4()
+        if isinstance(field, models.BinaryField):
+            return self.text.encode()
         if isinstance(field, models.CharField | models.TextField | models.FileField):
             return self._text(field)
         if str(field) in OPEN_ENDED:

@@ -43,6 +43,8 @@ MACHINES = {
     "state_telemetrysummary",
     "commands_attempt",
     "commands_deliveryminute",
+    "commands_devicefile",
+    "commands_devicefilepart",
     "commands_idempotencykey",
     "commands_outcometotell",
     "commands_retaineddesired",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -67,6 +68,17 @@ def test_a_device_enrols_and_completes_the_loop_over_http(
     ended = api.get(f"/api/v1/commands/{command['id']}/").body
     assert ended["status"] == "succeeded"
     assert [attempt["adapter"] for attempt in ended["attempts"]] == ["http"]
+
+    asked = api.post("/api/v1/commands/", {"device": uid, "name": "collect_logs"})
+    (command,) = say("commands/?wait=25").body["commands"]
+    upload = command["params"]["upload"]
+    assert upload["url"].startswith(platform_stack.url)
+    request = urllib.request.Request(upload["url"], b"a line\n", method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as done:
+        assert done.status == 200
+    (file,) = api.get(f"/api/v1/commands/{asked.body['id']}/").body["files"]
+    assert api.get(file["url"]).body == "a line\n"
+    say(f"commands/{command['id']}/result/", {"status": "succeeded"})
 
     api.patch(f"/api/v1/devices/{uid}/desired/", {"interval": 5})
     desired = eventually(lambda: say("commands/?wait=5").body["desired"], what="config")

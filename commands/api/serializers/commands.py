@@ -67,8 +67,18 @@ class CommandEventSerializer(Plain):
     detail = serializers.JSONField(allow_null=True)
 
 
+class DeviceFileSerializer(Plain):
+    """A file that the device uploaded."""
+
+    name = serializers.CharField()
+    size = serializers.IntegerField()
+    url = serializers.URLField()
+
+
 class CommandSerializer(Plain):
-    """A command; the context carries ``attempts`` and ``events`` by key."""
+    """A command; the context carries the request, and by key ``attempts``, ``events``
+    and ``files``.
+    """
 
     id = serializers.UUIDField(source="public_id")
     tenant = serializers.CharField(source="tenant.slug")
@@ -100,10 +110,26 @@ class CommandSerializer(Plain):
     result = serializers.JSONField(allow_null=True)
     attempts = serializers.SerializerMethodField()
     events = serializers.SerializerMethodField()
+    files = serializers.SerializerMethodField()
 
     def get_fields(self) -> dict[str, Any]:
         """Rename a field to ``class``, which Python does not allow as a name above."""
         return with_class(super().get_fields())
+
+    @extend_schema_field(DeviceFileSerializer(many=True))
+    def get_files(self, command: Command) -> list[dict[str, Any]]:
+        """Return the files that the device has uploaded."""
+        request = self.context["request"]
+        return [
+            {
+                "name": file.name,
+                "size": file.size,
+                "url": request.build_absolute_uri(
+                    f"/api/v1/commands/{command.public_id}/files/{file.public_id}/"
+                ),
+            }
+            for file in self.context["files"].get(command.pk, [])
+        ]
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_job(self, command: Command) -> str | None:

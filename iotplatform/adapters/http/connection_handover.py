@@ -1,4 +1,4 @@
-"""The web process hands the connections of waiting polls to the device process.
+"""The web process hands waiting polls and downloads over to the device process.
 
 Devices use the one address of the platform. The web process reads a poll's head, sends
 it with the connection itself over a Unix socket (SCM_RIGHTS), and has its thread back.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLLS = "/device/v1/commands/?"
+DOWNLOADS = "/device/v1/firmware/"
 SEND_SECONDS = 2.0
 LOOK_SECONDS = 0.5  # how often the receiving thread checks whether it must stop
 BACKLOG = 1_024
@@ -32,7 +33,7 @@ LEFT_OUT = frozenset({"HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_EXPECT"})
 
 
 class HandOver:
-    """A WSGI application that hands waiting polls over, and answers all else."""
+    """A WSGI application that hands over what may take long, and answers all else."""
 
     def __init__(self, application: WSGIApplication, path: str) -> None:
         """Without a path, nothing is handed over."""
@@ -71,12 +72,14 @@ class HandOver:
 
 
 def may_wait(environ: WSGIEnvironment) -> bool:
-    """Whether this is a poll that may wait, with nothing after its head."""
+    """Whether it may take long: a waiting poll, or a download, without a body."""
     target = environ.get("RAW_URI", "")
     return (
         environ["REQUEST_METHOD"] == "GET"
-        and target.startswith(POLLS)
-        and "wait=" in target
+        and (
+            target.startswith(DOWNLOADS)
+            or (target.startswith(POLLS) and "wait=" in target)
+        )
         and environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
         and environ.get("CONTENT_LENGTH", "0") in ("", "0")
         and "HTTP_TRANSFER_ENCODING" not in environ

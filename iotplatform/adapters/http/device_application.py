@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 from commands.services.adapter_wakeup import COMMANDS_DUE
@@ -63,7 +64,9 @@ class DeviceApplication:
 
     def __init__(self) -> None:
         self._views = ViewsInThreads(
-            WSGIHandler(), threads=VIEW_THREADS, longest_body=MOST_BYTES
+            WSGIHandler(),
+            threads=VIEW_THREADS,
+            longest_body=max(MOST_BYTES, settings.DEVICE_FILE_MAX_BYTES),
         )
         self._begin = Batches[PollRequest, Begun | Left](
             begin_polls, most=MOST_POLLS, name="begin"

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from iotplatform.adapters.http.file_views import FirmwareView, UploadView
 from iotplatform.adapters.http.views import AnswerView, CommandsView, MessageView
 
 MESSAGES = ("status", "heartbeat", "telemetry", "reported", "event")
@@ -24,6 +25,8 @@ def _tree(prefix: str) -> list[URLPattern]:
 
 urlpatterns = [
     path("commands/", CommandsView.as_view()),
+    path("upload/<str:token>/", UploadView.as_view()),
+    path("firmware/<str:token>/", FirmwareView.as_view()),
     *_tree(""),
     *_tree("child/<str:child>/"),
 ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Scope = dict[str, Any]
 END = b""
+PART_BYTES = 64 * 1024  # a file gives 4 KiB at a time: too little for a thread's turn
 
 
 class ViewsInThreads:
@@ -79,8 +80,13 @@ class Answer:
         }
 
     def next_part(self) -> bytes:
-        """Return the next part that is not empty, or END."""
-        return next((part for part in self.rest if part), END)
+        """Return the next bytes, or END."""
+        found = b""
+        for part in self.rest:
+            found += part
+            if len(found) >= PART_BYTES:
+                break
+        return found
 
     def close(self) -> None:
         if close := getattr(self.parts, "close", None):
