@@ -92,13 +92,13 @@ def get_definition_of_devices(
 def list_definitions_of(
     tenant_id: int, product_ids: Collection[int]
 ) -> dict[str, Definition]:
-    """Return the commands that devices of these products take, by name.
+    """Return the commands that devices of these products take; the built-in ones first.
 
     Where two products have different ones of the same name, it is the first product's.
     """
     found = dict(DEFINITIONS)
     for own in _own_by_product(tenant_id, product_ids).values():
-        found = own | found
+        found |= {name: own[name] for name in sorted(own.keys() - found.keys())}
     return found
 
 

@@ -93,17 +93,19 @@ class ParamsForm(forms.Form):
         self.definition = definition
         schema = definition.params_schema
         properties: dict[str, Any] = schema.get("properties", {})
-        required = set(schema.get("required", ()))
+        required = schema.get("required", [])
         is_open = schema.get("additionalProperties", True) is not False
         self.is_document = (
             bool(COMPLEX & schema.keys())
-            or bool(required - properties.keys())
+            or bool(set(required) - properties.keys())
             or (not properties and is_open)
         )
         if self.is_document:
             self.fields["params"] = _document(definition)
             return
-        for name, rule in properties.items():
+        # The database does not keep the order of an object's keys, but that of a list.
+        for name in dict.fromkeys([*required, *properties]):
+            rule = properties[name]
             self.fields[name] = _field(name, rule, is_required=name in required)
 
     def clean(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def test_a_form_has_a_field_for_each_kind_of_property(acme: Fleet) -> None:
         "steps": "Textarea",
         "params": "Textarea",
     }
+    assert list(form.fields)[:3] == ["position", "mode", "force"]
     assert form["position"].initial == 40
     assert form["mode"].label == "Way to run"
 
@@ -150,6 +151,7 @@ def test_a_device_page_offers_the_commands_of_its_tenant_and_product(
     )
 
     assert "Run it now." in own
+    assert own.index('value="reboot"') < own.index('value="run"')
     assert 'value="theirs"' not in own
     assert 'value="run"' not in other
     assert send(acme, "of-another").status_code == 422
