@@ -62,7 +62,13 @@ class DeviceProcess:
         assert self.is_running, self.log()
 
     def _listens(self) -> bool:
-        return answers("127.0.0.1", self.port) and self.handover.exists()
+        """Whether both ways are open; the file may be of an earlier process."""
+        with socket.socket(socket.AF_UNIX) as link:
+            try:
+                link.connect(str(self.handover))
+            except OSError:
+                return False
+        return answers("127.0.0.1", self.port)
 
     @property
     def is_running(self) -> bool:
@@ -93,7 +99,7 @@ class DeviceProcess:
 
     def close(self) -> None:
         if self.is_running:
-            self.send(signal.SIGKILL)
+            self.send(signal.SIGTERM)  # so that no session of it outlives the tests
         self._folder.cleanup()
 
 

@@ -44,7 +44,9 @@ def port(process: DeviceProcess) -> Iterator[int]:
 
 @pytest.fixture
 def running(process: DeviceProcess) -> DeviceProcess:
+    """A device process that runs, and to which nobody is connected."""
     process.start()
+    wait_until(lambda: process.connections() == 0, seconds=30, what="all have left")
     return process
 
 
@@ -94,9 +96,8 @@ def test_hundreds_of_waiting_polls_leave_the_web_process_free(
     running: DeviceProcess, port: int
 ) -> None:
     *devices, other = http_devices(MANY + 1)
-    idle = running.connections()
     polls = [WaitingPoll(port, device.uid, SECRET) for device in devices]
-    wait_until_they_wait(running, devices, connections=idle + MANY)
+    wait_until_they_wait(running, devices, connections=MANY)
 
     page = requests.get(f"http://127.0.0.1:{port}/accounts/login/", timeout=30)
     assert page.status_code == 200
@@ -128,9 +129,8 @@ def test_a_killed_device_process_loses_no_command(
     running: DeviceProcess, port: int
 ) -> None:
     first, second = http_devices(2)
-    idle = running.connections()
     poll = WaitingPoll(port, first.uid, SECRET)
-    wait_until_they_wait(running, [first], connections=idle + 1)
+    wait_until_they_wait(running, [first], connections=1)
 
     running.send(signal.SIGKILL)
 
@@ -179,15 +179,15 @@ def test_the_latest_of_two_polls_of_a_device_gets_its_command(
 ) -> None:
     """The connection of the earlier one may be dead, and nobody knows yet."""
     (device,) = http_devices(1)
-    idle = running.connections()
     polls = []
     for waiting in (1, 2):
-        polls.append(WaitingPoll(running.port, device.uid, SECRET, query="wait=5"))
-        wait_until_they_wait(running, [device], connections=idle + waiting)
+        polls.append(WaitingPoll(running.port, device.uid, SECRET))
+        wait_until_they_wait(running, [device], connections=waiting)
 
     command = ask(Unit(device))
 
     assert ids(polls[1].answer()[1]) == [str(command.public_id)]
+    assert running.send(signal.SIGTERM) == 0
     assert polls[0].answer() == (200, EMPTY)
     assert Command.objects.get().attempt_count == 1
 
