@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry.models import Tenant
 
 AT_ONCE = 2_000  # devices that change in a second
+GROUPS = 3  # of devices that take turns
 SECONDS = 20
 DEAD_ROWS = 200_000
 LONGEST_SECONDS = 120
@@ -85,13 +86,12 @@ def change(lab: Lab, tenant: Tenant, round_: int, *, one: bool = False) -> float
     from fleet.selectors.search import count
 
     word = f"round{round_}x{time.monotonic_ns()}"
-    number = 1 if one else AT_ONCE
     with connect(lab) as database:
-        database.execute(
+        number = database.execute(
             "UPDATE registry_device SET name = %s WHERE id IN (SELECT id FROM"
             " registry_device WHERE tenant_id = %s AND id > %s ORDER BY id LIMIT %s)",
-            [word, tenant.pk, round_ % 10 * AT_ONCE, number],
-        )
+            [word, tenant.pk, round_ % GROUPS * AT_ONCE, 1 if one else AT_ONCE],
+        ).rowcount
     started = time.monotonic()
     while count(tenants=[tenant], q=f"name:{word}") < number:
         if time.monotonic() - started > LONGEST_SECONDS:
