@@ -17,6 +17,7 @@ from commands.services import (
     outcome_reports,
     partitions,
     retained_config,
+    retention,
     sweeps,
 )
 from iotplatform.common.batches import until_drained
@@ -95,12 +96,20 @@ def report_deliveries() -> int:
 
 @shared_task(name="commands.keep_history")
 def keep_partitions() -> int:
-    """Make the next days' partitions, drop the oldest, delete old keys and files."""
+    """Make the next days' partitions, and delete what is older than it is kept."""
     deleted = _drain(
         idempotency.delete_old_keys_across_tenants, batch=idempotency.SWEEP_BATCH
     )
     deleted += _drain(
         device_files.delete_old_files_across_tenants, batch=device_files.SWEEP_BATCH
+    )
+    deleted += sum(
+        _drain(forget, batch=retention.BATCH)
+        for forget in (
+            retention.forget_attempts_across_tenants,
+            retention.forget_jobs_across_tenants,
+            retention.forget_commands_across_tenants,
+        )
     )
     deleted += delivery_minutes.delete_old_minutes(now=timezone.now())
     return partitions.keep_partitions(now=timezone.now()) + deleted

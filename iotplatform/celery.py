@@ -38,7 +38,10 @@ def every(seconds: float) -> schedule:
 CLOCK, BULK, NOTIFY = "clock", "bulk", "notify"
 app.conf.task_queues = [Queue(name) for name in (CLOCK, BULK, NOTIFY)]  # type: ignore[no-untyped-call]
 app.conf.task_default_queue = CLOCK
-app.conf.task_routes = {"registry.run_imports": {"queue": BULK}}
+app.conf.task_routes = {
+    "registry.run_imports": {"queue": BULK},
+    "commands.keep_history": {"queue": BULK},
+}
 # Rare tasks are due at the start. Beat keeps no file of last runs: those times would be
 # from another clock.
 AT_START = STARTED_AT - timedelta(days=1)

@@ -56,13 +56,20 @@ class Command(PublicIdModel):
     )
     # A command that the device ended stays ended: a retry of it is a new command.
     retry_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
     )
+    # No index: only the rare deletion of an account looks for it.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
     )
     created_at = models.DateTimeField()
@@ -180,6 +187,12 @@ class Command(PublicIdModel):
                 name="commands_by_job",
                 condition=Q(job__isnull=False),
             ),
+            # For the deletion of old commands; few are retries.
+            models.Index(
+                fields=["retry_of"],
+                name="commands_retries",
+                condition=Q(retry_of__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,8 +223,12 @@ class Command(PublicIdModel):
 class Attempt(models.Model):
     """One attempt at delivery."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    command = models.ForeignKey(Command, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    command = models.ForeignKey(
+        Command, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     number = models.PositiveIntegerField()
     adapter = models.CharField(max_length=16, choices=Adapter)
     token = models.UUIDField()
@@ -295,7 +312,9 @@ class CommandEvent(models.Model):
 class IdempotencyKey(models.Model):
     """A request's key, so that a repeated request is done once; kept for 7 days."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     kind = models.CharField(max_length=16, choices=KeyKind)

@@ -29,7 +29,9 @@ class FrozenCohort(models.Model):
 class Job(PublicIdModel):
     """A command to a frozen cohort, and its rollout."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     name = models.CharField(max_length=200)
     cohort = models.OneToOneField(
         FrozenCohort, on_delete=models.PROTECT, related_name="+"
@@ -87,8 +89,12 @@ class Job(PublicIdModel):
 class JobWave(models.Model):
     """One stage of a rollout."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     number = models.PositiveIntegerField()
     is_canary = models.BooleanField(default=False)
     size = models.PositiveIntegerField()
@@ -117,7 +123,9 @@ class JobWave(models.Model):
 class JobTarget(models.Model):
     """One frozen member: its wave and its command, or why it was skipped."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     job = models.ForeignKey(
         Job, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
@@ -166,8 +174,12 @@ class JobTarget(models.Model):
 class JobEvent(models.Model):
     """One change of a job: when, who, why."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     at = models.DateTimeField()
     status = models.CharField(max_length=24, choices=JobStatus)
     actor = models.CharField(max_length=200)

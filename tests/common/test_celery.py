@@ -86,11 +86,12 @@ def test_a_second_beat_sends_nothing_until_the_first_is_gone() -> None:
     spare.close()
 
 
-def test_an_import_has_a_queue_of_its_own() -> None:
+def test_imports_and_long_deletions_have_a_queue_of_their_own() -> None:
     route = app.amqp.router.route
 
     queues = {name: route({}, name)["queue"].name for name in ALL_TASKS}
 
     assert queues == dict.fromkeys(ALL_TASKS, "clock") | {
-        "registry.run_imports": "bulk"
+        "registry.run_imports": "bulk",
+        "commands.keep_history": "bulk",
     }
