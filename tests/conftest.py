@@ -78,6 +78,13 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("suite")
 
 
+def pytest_sessionstart() -> None:
+    """Load the admin as the URLs do, before a test module imports a part of it."""
+    from django.contrib import admin
+
+    admin.autodiscover()
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
