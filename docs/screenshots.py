@@ -42,7 +42,7 @@ def show_job(page: Page) -> None:
     """Send the tour's configuration, and wait until some devices confirm it."""
     page.get_by_label("select all").check()
     page.locator("#send").click()
-    page.get_by_label("set_config").check()
+    page.get_by_role("radio", name="set_config").check()
     page.get_by_label("Settings to change, as JSON").fill('{"interval": 30}')
     page.get_by_role("button", name="Check devices and risk").click()
     page.get_by_role("button", name="Plan the waves").click()

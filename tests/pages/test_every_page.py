@@ -38,6 +38,7 @@ NO_PAGES = set(
     accounts/oidc/callback/ healthz readyz metrics favicon.ico device/
     admin/jsi18n/ admin/autocomplete/ admin/<url> admin/logout/
     admin/r/<content_type_id>/<object_id>/
+    device/v1/upload/<token>/ device/v1/firmware/<token>/
     """.split()
 )
 ANYBODY, NEWCOMER, SUPERUSER = "nobody", "newcomer", "superuser"

@@ -61,7 +61,7 @@ def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:
     search(page, f"{ANSWERING} AND tag:simulated")
     page.get_by_label("select all").check()
     page.locator("#send").click()
-    page.get_by_label("set_config").check()
+    page.get_by_role("radio", name="set_config").check()
     page.get_by_label("Settings to change, as JSON").fill('{"interval": 45}')
     page.get_by_role("button", name="Check devices and risk").click()
     expect(page.get_by_text("Devices per site")).to_be_visible()

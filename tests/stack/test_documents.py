@@ -48,9 +48,9 @@ EXPECTED: dict[str, tuple[int, list[str]]] = {
     "docs/scripts.md": (
         10,
         [
-            *('"built_in":false', "approval"),
             *('"index_lag_seconds":', '"known_by":', "somebody was faster"),
-            *("cancelled", '"target_hash":', '"sha256":', '"lifecycle":"replaced"'),
+            *("cancelled", '"built_in":false', "approval", "cancelled"),
+            *('"target_hash":', '"sha256":', '"lifecycle":"replaced"'),
         ],
     ),
 }
