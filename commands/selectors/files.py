@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from commands.exceptions import FileNotFound
 from commands.models import Command, DeviceFile, DeviceFilePart
 from iotplatform.common.ids import parse_uuid
-from registry.models import Device, Tenant
+from registry.models import Device
 
 
 def files_of(commands: Collection[Command]) -> dict[int, list[DeviceFile]]:
@@ -25,10 +25,10 @@ def files_of(commands: Collection[Command]) -> dict[int, list[DeviceFile]]:
     return found
 
 
-def list_files(device: Device, *, tenants: Sequence[Tenant]) -> QuerySet[DeviceFile]:
-    """Return a device's complete files that these tenants own, the newest first."""
+def list_files(device: Device) -> QuerySet[DeviceFile]:
+    """Return the complete files that its tenant has of a device, newest first."""
     rows = DeviceFile.objects.filter(
-        device=device, tenant__in=tenants, completed_at__isnull=False
+        device=device, tenant=device.tenant_id, completed_at__isnull=False
     )
     return rows.select_related("command").order_by("-pk")
 

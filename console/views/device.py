@@ -166,7 +166,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         **_now(found),
         **_timeline_context(found, request.GET.get("before")),
         **metric_charts_context(found, request.GET.get("window", "")),
-        "files": list(list_files(found, tenants=[found.tenant])[:RECENT_FILES]),
+        "files": list(list_files(found)[:RECENT_FILES]),
         "feedback_form": FeedbackForm() if may_operate else None,
         "may_operate": may_operate,
         "may_audit": request.scope.may(Right.AUDIT, found.tenant_id),

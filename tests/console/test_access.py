@@ -18,6 +18,7 @@ from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
 from tests.fleet.rows import make_alarm, make_letter
+from tests.pages.full_data import add_log
 from tests.state.scene import announce
 from tests.state.test_alarm_rules import rule_for
 
@@ -47,6 +48,7 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
     alarm: Alarm = make_alarm(device)
     cohort = Cohort.objects.create(tenant=fleet.tenant, name="all", query="*")
     job: Job = launch(fleet, "*")
+    command = fleet.command(device)
     return {
         "uid": device.uid,
         "cohort_id": cohort.public_id,
@@ -55,7 +57,8 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
             opened_at=timezone.now(),
         ).public_id,
         "job_id": job.public_id,
-        "command_id": fleet.command(device).public_id,
+        "command_id": command.public_id,
+        "file_id": add_log(command).public_id,
         "alarm_id": alarm.public_id,
         "window_id": announce(
             device, begin=timezone.now(), end=timezone.now() + timedelta(hours=1)

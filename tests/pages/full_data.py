@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from commands.models import Command, DeviceFile
+from commands.services.device_files import Part, store_part
 from console.models import AttentionItem
 from fleet.choices import CallKind
 from fleet.models import Cohort, CohortCall, CohortSize, Snapshot
@@ -27,6 +29,14 @@ MESSAGE = "The temperature is above the limit since the door was opened. " * 3
 
 
 NAME = "Cold stores of East China that keep disconnecting since the new firmware"
+
+
+def add_log(command: Command) -> DeviceFile:
+    """Add the log that a device has uploaded, with lines that are too long."""
+    lines = (f"12:00:{second:02} {MESSAGE}" for second in range(40))
+    log = "\n".join(lines).encode()
+    part = Part(start=0, content=log, total=len(log))
+    return store_part(command.public_id, part, now=timezone.now())
 
 
 def add_full_cohort(fleet: Fleet) -> Cohort:

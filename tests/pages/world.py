@@ -18,7 +18,7 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from commands.models import Command, Job
+from commands.models import Command, DeviceFile, Job
 from fleet.models import Cohort
 from fleet.services.indexing import Indexer
 from registry.models import Device, Tenant, User
@@ -37,7 +37,7 @@ from tests.console.jobs import launch
 from tests.factories import ProductFactory, SiteFactory, TenantFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_presence, make_risk, make_twin
 from tests.isolation.rows import Rows
-from tests.pages.full_data import add_full_cohort, add_full_data
+from tests.pages.full_data import add_full_cohort, add_full_data, add_log
 from tests.state.test_alarm_rules import rule_for
 
 PASSWORD = "a-password-of-the-walk"
@@ -115,11 +115,13 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
     device = fleet.devices[0]
     add_full_data(fleet, site)
     job = launch(fleet, "*")
+    command = fleet.command(device)
     return {
         Cohort: add_full_cohort(fleet),
         Device: device,
         Job: job,
-        Command: fleet.command(device),
+        Command: command,
+        DeviceFile: add_log(command),
         Alarm: make_alarm(device),
         AlarmRule: rule_for(device),
     }
