@@ -245,7 +245,7 @@ class Indexer:
         name = self.engine.new_generation()
         try:
             self._next = self.engine.writer(name, self._turn, create=True)
-            total = self._fill(self._next, expected, report)
+            total = self._fill(expected, report)
             while self._drain_into_both():
                 self._check_stop()
             self._next.commit()
@@ -258,10 +258,8 @@ class Indexer:
             self._check_stop()
         return total
 
-    def _fill(
-        self, writer: Writer, expected: int, report: Callable[[int], None]
-    ) -> int:
-        """Put all devices into a new generation, and return how many.
+    def _fill(self, expected: int, report: Callable[[int], None]) -> int:
+        """Put all devices into the new generation, and return how many.
 
         The database reads the next chunk while we put this one. A device that was
         drained since its chunk was read is in the new generation already, and newer.
@@ -278,7 +276,11 @@ class Indexer:
             self._built_to = following[-1] if following else LAST
             with reading(following) as wait:
                 documents = documents_of(rows)
-                writer.put_new(d for d in documents if d.device_id not in self._drained)
+                assert self._next is not None
+                # No name of its own: a failure's traceback would keep the writer alive.
+                self._next.put_new(
+                    d for d in documents if d.device_id not in self._drained
+                )
                 rows = wait()
             total += len(documents)
             self._report(total, expected)
