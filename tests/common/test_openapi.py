@@ -63,7 +63,9 @@ def test_the_schema_describes_authentication_and_refusals_of_device_endpoints(
     schema: Any,
 ) -> None:
     endpoints = {
-        path: item for path, item in schema["paths"].items() if "/device/" in path
+        path: item
+        for path, item in schema["paths"].items()
+        if "/device/" in path and "{token}" not in path
     }
     operations = {
         (path, method): operation
@@ -83,6 +85,20 @@ def test_the_schema_describes_authentication_and_refusals_of_device_endpoints(
     posts = [o for (_, method), o in operations.items() if method == "post"]
     assert len(posts) == 16
     assert all(operation["requestBody"]["required"] for operation in posts)
+
+
+def test_the_schema_describes_links_that_carry_their_right(schema: Any) -> None:
+    links = {
+        path.split("/")[-3]: operation
+        for path, item in schema["paths"].items()
+        if "{token}" in path
+        for operation in item.values()
+    }
+
+    assert set(links) == {"upload", "firmware"}
+    for operation in links.values():
+        assert "device" not in str(operation.get("security", ""))
+        assert {"403", "410"} <= operation["responses"].keys()
 
 
 def test_the_schema_of_a_message_matches_the_protocol(schema: Any) -> None:
