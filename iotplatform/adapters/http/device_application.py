@@ -78,6 +78,9 @@ class DeviceApplication:
             channel=COMMANDS_DUE, find_ready=find_with_due, limit="DEVICE_WAITS"
         )
         self._waiting: set[Wake] = set()
+        # Of each device, the newest last: it gets the commands. The connection of an
+        # earlier one may be dead.
+        self._polls: dict[int, list[Wake]] = {}
         self._is_stopping = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -117,6 +120,8 @@ class DeviceApplication:
         """Return as soon as there is an answer; None after the wait."""
         loop = asyncio.get_running_loop()
         self._waiting.add(wake)
+        polls = self._polls.setdefault(poller.device_id, [])
+        polls.append(wake)
         timer = loop.call_later(seconds, wake.end)
         gone = loop.create_task(_until_gone(receive))
         gone.add_done_callback(lambda _: wake.end())
@@ -124,12 +129,15 @@ class DeviceApplication:
             answer = None
             while answer is None and not wake.is_over:
                 await wake.wait()
-                if not wake.is_over:
+                if not wake.is_over and polls[-1] is wake:
                     answer = await self._claim.submit(poller)
             return answer
         finally:
             self._waiters.remove(wake)
             self._waiting.discard(wake)
+            polls.remove(wake)
+            if not polls and self._polls.get(poller.device_id) is polls:
+                del self._polls[poller.device_id]
             timer.cancel()
             gone.cancel()
 
