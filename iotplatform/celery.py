@@ -41,6 +41,11 @@ app.conf.task_default_queue = CLOCK
 app.conf.task_routes = {
     "registry.run_imports": {"queue": BULK},
     "commands.keep_history": {"queue": BULK},
+    "commands.check_counts": {"queue": BULK},
+    "console.count_sla_days": {"queue": BULK},
+    "console.deliver_webhooks": {"queue": NOTIFY},
+    "console.send_notifications": {"queue": NOTIFY},
+    "fleet.run_edits": {"queue": BULK},
 }
 # Rare tasks are due at the start. Beat keeps no file of last runs: those times would be
 # from another clock.
@@ -104,14 +109,35 @@ app.conf.beat_schedule = {
         "schedule": every(10),
         "options": {"expires": 10},
     },
+    "commands.check_counts": {
+        "task": "commands.check_counts",
+        "schedule": every(86_400),
+        "last_run_at": AT_START,
+        "options": {"expires": 86_400},
+    },
     "commands.keep_history": {
         "task": "commands.keep_history",
         "schedule": every(3_600),
         "last_run_at": AT_START,
         "options": {"expires": 3_600},
     },
+    "fleet.run_edits": {
+        "task": "fleet.run_edits",
+        "schedule": every(10),
+        "options": {"expires": 10},
+    },
+    "fleet.apply_policies": {
+        "task": "fleet.apply_policies",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
     "fleet.watch_cohorts": {
         "task": "fleet.watch_cohorts",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
+    "fleet.compare_approved": {
+        "task": "fleet.compare_approved",
         "schedule": every(5),
         "options": {"expires": 5},
     },
@@ -130,6 +156,41 @@ app.conf.beat_schedule = {
         "task": "console.take_attention",
         "schedule": every(1),
         "options": {"expires": 1},
+    },
+    "console.advance_playbooks": {
+        "task": "console.advance_playbooks",
+        "schedule": every(1),
+        "options": {"expires": 1},
+    },
+    "console.spread_events": {
+        "task": "console.spread_events",
+        "schedule": every(1),
+        "options": {"expires": 1},
+    },
+    "console.deliver_webhooks": {
+        "task": "console.deliver_webhooks",
+        "schedule": every(1),
+        "options": {"expires": 1},
+    },
+    "console.plan_notifications": {
+        "task": "console.plan_notifications",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
+    "console.send_notifications": {
+        "task": "console.send_notifications",
+        "schedule": every(1),
+        "options": {"expires": 1},
+    },
+    "console.sweep_incidents": {
+        "task": "console.sweep_incidents",
+        "schedule": every(5),
+        "options": {"expires": 5},
+    },
+    "console.count_sla_days": {
+        "task": "console.count_sla_days",
+        "schedule": every(60),
+        "options": {"expires": 60},
     },
     "console.keep_history": {
         "task": "console.keep_history",

@@ -153,6 +153,16 @@ DEVICE_HTTP_URL = env.str(
 DEVICE_FILE_MAX_BYTES = env.int("DEVICE_FILE_MAX_BYTES", default=8 * 1024 * 1024)
 DEVICE_FILE_DAYS = env.int("DEVICE_FILE_DAYS", default=30)
 
+# The mail server, as in smtp+tls://name:password@mail.example.com:587; without it no
+# mail is sent, and the delivery log says so.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url_config(EMAIL_URL))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="iotplatform@localhost")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# The console's address for people, without a slash at its end: messages link to it.
+CONSOLE_URL = env.str("CONSOLE_URL", default="").rstrip("/")
+
 # How many long polls of devices may wait in one web process: each uses a thread, and
 # the console needs threads too.
 DEVICE_POLLS = env.int("DEVICE_POLLS", default=8)
@@ -299,7 +309,14 @@ SPECTACULAR_SETTINGS = {
         "LifecycleEnum": "registry.choices.Lifecycle",
         "CommandStatusEnum": "commands.choices.CommandStatus",
         "JobStatusEnum": "commands.choices.JobStatus",
+        "EditStatusEnum": "fleet.choices.EditStatus",
         "ReplayOutcomeEnum": "state.choices.ReplayOutcome",
+        "StepKindEnum": "console.choices.StepKind",
+        "StepStatusEnum": "console.choices.StepStatus",
+        "RunStatusEnum": "console.choices.RunStatus",
+        "DeliveryStatusEnum": "console.choices.DeliveryStatus",
+        "IncidentCauseEnum": "console.choices.IncidentCause",
+        "TargetKindEnum": "console.choices.TargetKind",
     },
 }
 

@@ -112,7 +112,9 @@ def _tenants_of(user: User) -> list[Tenant]:
             site_id=F("limits__site_id"),
             site_slug=F("limits__site__slug"),
         ).order_by("tenant__slug", "limits__pk"):
-            limit = found.setdefault(row.tenant, Limit(projects={}, sites={}))
+            limit = found.setdefault(
+                row.tenant, Limit(projects={}, sites={}, user_id=user.pk)
+            )
             if row.project_id is not None:
                 limit.projects[row.project_id] = row.project_slug
             if row.site_id is not None:

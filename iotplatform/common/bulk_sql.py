@@ -36,9 +36,13 @@ def unnest(model: type[Model], *columns: str) -> str:
 
     The types are those of the model's columns; ``columns_of`` makes the arrays.
     """
+    return f"unnest({arrays_of(model, *columns)}) AS v({', '.join(columns)})"
+
+
+def arrays_of(model: type[Model], *columns: str) -> str:
+    """Return ``%s::bigint[], …``: one array a column, of the model's types."""
     fields = {field.column: field for field in model._meta.concrete_fields}
-    arrays = ", ".join(f"%s::{_type_of(fields[name])}[]" for name in columns)
-    return f"unnest({arrays}) AS v({', '.join(columns)})"
+    return ", ".join(f"%s::{_type_of(fields[name])}[]" for name in columns)
 
 
 def update_by_key(model: type[Model], *columns: str) -> str:

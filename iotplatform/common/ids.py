@@ -1,6 +1,8 @@
 """Ids that clients and devices see."""
 
+import hashlib
 import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from uuid_utils import uuid7 as _native_uuid7
@@ -27,3 +29,11 @@ def parse_uuid(text: UUID | str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def hash_of(uids: Iterable[str]) -> str:
+    """Return the SHA-256 of the sorted uids, one per line."""
+    digest = hashlib.sha256()
+    for uid in sorted(uids):
+        digest.update(f"{uid}\n".encode())
+    return digest.hexdigest()

@@ -60,6 +60,13 @@ stdout_logfile_backups = {log_files}
 """
 
 
+WEB_APPLICATION = "iotplatform.wsgi:application"
+GUNICORN = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread"]
+GUNICORN += ["--no-control-socket"]
+# Up to 1 MB: the API itself refuses a query that is too long, and says where.
+GUNICORN += ["--limit-request-line", "0"]
+
+
 @dataclass(frozen=True)
 class Program:
     """A process that supervisor keeps running."""
@@ -90,21 +97,15 @@ def app_programs(
 ) -> list[Program]:
     """The platform's own processes; the simulator runs only for a demo."""
     celery = [sys.executable, "-m", "celery", "-A", "iotplatform"]
-    web = [sys.executable, "-m", "gunicorn", "iotplatform.wsgi:application"]
-    web += [
-        "--bind",
-        f"{LOOPBACK}:{port}",
-        "--worker-class",
-        "gthread",
-        "--workers",
-        "1",
-    ]
+    web = [*GUNICORN, WEB_APPLICATION, "--bind", f"{LOOPBACK}:{port}", "--workers", "1"]
     web += ["--threads", str(WEB_THREADS), "--graceful-timeout", "4", "--timeout", "60"]
-    web += ["--no-control-socket", "--keep-alive", "5"]
+    web += ["--keep-alive", "5"]
     worker = [*celery, "worker", "--without-gossip", "--without-mingle"]
     worker += ["--loglevel", "WARNING", "--hostname"]
     clock = [*worker, "clock@local", "--queues", "clock", "--concurrency", "2"]
-    bulk = [*worker, "bulk@local", "--queues", "bulk,notify", "--concurrency", "1"]
+    bulk = [*worker, "bulk@local", "--queues", "bulk", "--concurrency", "1"]
+    # It waits for receivers most of the time, so one process is enough.
+    notify = [*worker, "notify@local", "--queues", "notify", "--pool", "solo"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     # The start has checked already, and the checks load every page.
     unchecked = {"CELERY_SKIP_CHECKS": "1"}
@@ -118,6 +119,7 @@ def app_programs(
         # an interrupted task is still in its table.
         Program("worker", clock, stop_signal="QUIT", environment=unchecked),
         Program("worker-bulk", bulk, stop_signal="QUIT", environment=unchecked),
+        Program("worker-notify", notify, stop_signal="QUIT", environment=unchecked),
         Program("beat", beat, environment=unchecked),
     ]
     if files_broker is not None:

@@ -108,6 +108,76 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
             {"name": "Sensors", "query": "product:sensor-s1"},
         )
     ],
+    "POST playbooks/": [
+        request(
+            "Restart what is online, ask about the rest",
+            {
+                "name": "Silent sensor",
+                "steps": [
+                    {
+                        "kind": "branch",
+                        "query": "connectivity:online",
+                        "then": [
+                            {
+                                "kind": "send",
+                                "command": {"name": "reboot", "params": {}},
+                            },
+                            {"kind": "wait", "seconds": 60},
+                        ],
+                        "else": [
+                            {
+                                "kind": "ask",
+                                "question": "Has it power?",
+                                "answers": ["Yes", "No"],
+                            }
+                        ],
+                    },
+                    {"kind": "check", "query": "connectivity:online"},
+                ],
+            },
+        )
+    ],
+    "POST webhooks/": [
+        request(
+            "All alarms, and jobs that stop",
+            {
+                "name": "Ticket system",
+                "url": "https://93.184.215.14/events",
+                "events": ["alarms", "job.stopped"],
+            },
+        )
+    ],
+    "POST notification-rules/": [
+        request(
+            "On call, and the office after a quarter of an hour",
+            {
+                "name": "On call, then the office",
+                "severity": "critical",
+                "targets": [
+                    {"kind": "mail", "address": "on-call@example.com"},
+                    {"kind": "mail", "address": "office@example.com"},
+                ],
+                "escalate_after_minutes": 15,
+            },
+        )
+    ],
+    "POST playbooks/{playbook_id}/runs/": [
+        request("On one device", {"device": "dev-1"}),
+        request("On all that are offline", {"query": "lifecycle:active"}),
+    ],
+    "POST playbook-runs/{run_id}/steps/{number}/": [
+        request("The answer to the question", {"answer": "Yes"})
+    ],
+    "POST fleet/edit/": [
+        request(
+            "Look what a new tag on the sensors would change",
+            {
+                "query": "product:sensor-s1",
+                "set": {"tags": {"add": ["winter"], "remove": ["summer"]}},
+                "dry_run": True,
+            },
+        )
+    ],
     "GET fleet/search/": [
         parameter("Devices of one product", "product:sensor-s1", "q"),
         parameter("Count by site and lifecycle", "site,lifecycle", "facets"),

@@ -92,6 +92,13 @@ class SimulatedDevice:
         self.stop_publishing()
         self.carrier(f"{self.prefix}/status", self.status("goodbye"), True)
 
+    def say_sleeping(self, seconds: float) -> None:
+        """Say that silence is normal for so long."""
+        self.stop_publishing()
+        until = time.time_ns() // 1_000_000 + round(seconds * 1_000)
+        body = {"status": "sleeping", "session": self.session, "until": until}
+        self.carrier(f"{self.prefix}/status", encode(body | self._stamp()), True)
+
     def report(self) -> None:
         """Publish the complete reported document with a new version."""
         self.memory.reported_version += 1

@@ -16,6 +16,10 @@ class Profile:
     # Mean time between two disconnects without a goodbye; 0: never.
     drop_seconds: float = 0.0
     absence_seconds: tuple[float, float] = (20.0, 120.0)
+    # How long it is awake, and how long it says that it sleeps; zero: it never sleeps.
+    # A gateway never does.
+    awake_seconds: tuple[float, float] = (0.0, 0.0)
+    sleep_seconds: tuple[float, float] = (0.0, 0.0)
     ack_seconds: tuple[float, float] = (0.0, 0.3)
     execute_seconds: tuple[float, float] = (0.2, 1.5)
     # Shares of its answers (0 to 1): sent twice, an acknowledgement that is not sent,
@@ -45,6 +49,15 @@ PROFILES = {
         Profile("old_firmware", firmware=OLD_FIRMWARE),
         Profile(
             "unreliable",
+            repeat_share=0.3,
+            lost_share=0.2,
+            late_share=0.1,
+            crash_share=0.05,
+        ),
+        Profile(
+            "unreliable_sleeper",
+            awake_seconds=(6.0, 12.0),
+            sleep_seconds=(4.0, 9.0),
             repeat_share=0.3,
             lost_share=0.2,
             late_share=0.1,

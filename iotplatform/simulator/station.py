@@ -50,6 +50,20 @@ class Station:
         self._is_stopping = False
         self._absence_seconds = 0.0
         self._restarting: asyncio.Future[None] | None = None
+        self._may_connect = asyncio.Event()
+        self._may_connect.set()
+
+    @property
+    def is_up(self) -> bool:
+        return self._link is not None and self._link.is_up
+
+    def leave(self) -> None:
+        """Lose the connection without a goodbye, until ``come_back``."""
+        self._may_connect.clear()
+        self.drop(0.0)
+
+    def come_back(self) -> None:
+        self._may_connect.set()
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int | None:
         """Publish for any of the devices; return None without a connection."""
@@ -63,6 +77,7 @@ class Station:
         await asyncio.sleep(first_delay_seconds)
         delay = FIRST_RETRY_SECONDS
         while not self._is_stopping:
+            await self._may_connect.wait()
             try:
                 link = await self._open()
             except Refused as error:
@@ -125,17 +140,25 @@ class Station:
             self._link = None
 
     async def _tend(self, link: DeviceLink) -> None:
-        """Send keep-alives, and drop the connection of a flaky device."""
-        profile = self.head.profile
+        """Send keep-alives, drop the connection of a flaky device, let one sleep."""
+        profile, draw = self.head.profile, self.head.draw
         loop = asyncio.get_running_loop()
-        drop_at = float("inf")
+        drop_at = sleep_at = float("inf")
         if profile.drop_seconds:
-            drop_at = loop.time() + self.head.draw.expovariate(1 / profile.drop_seconds)
+            drop_at = loop.time() + draw.expovariate(1 / profile.drop_seconds)
+        if profile.sleep_seconds[1] and len(self.devices) == 1:
+            sleep_at = loop.time() + draw.uniform(*profile.awake_seconds)
         while True:
-            await asyncio.sleep(min(30.0, max(0.0, drop_at - loop.time())))
+            next_at = min(drop_at, sleep_at)
+            await asyncio.sleep(min(30.0, max(0.0, next_at - loop.time())))
             if loop.time() >= drop_at:
-                self._absence_seconds = self.head.draw.uniform(*profile.absence_seconds)
+                self._absence_seconds = draw.uniform(*profile.absence_seconds)
                 link.abort()
+                return
+            if loop.time() >= sleep_at:
+                self._absence_seconds = draw.uniform(*profile.sleep_seconds)
+                self.head.say_sleeping(self._absence_seconds)
+                await link.close()
                 return
             link.tick()
 

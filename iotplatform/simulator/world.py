@@ -22,6 +22,7 @@ from iotplatform.simulator.profiles import (
     first_firmware,
 )
 from iotplatform.simulator.report import Report
+from iotplatform.simulator.scenes.stage import Stage
 from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.station import Station
 from iotplatform.simulator.targets import Group, Target, grouped
@@ -55,6 +56,7 @@ class World:
         self.report = Report()
         self.store = Store(plan.folder)
         self.stations: dict[str, Station] = {}
+        self._stage = Stage(plan.folder, self.stations)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._draw = Random(f"world:{plan.seed}")
@@ -79,6 +81,7 @@ class World:
         background = [
             asyncio.create_task(self._save()),
             asyncio.create_task(self.report.run()),
+            asyncio.create_task(self._stage.run()),
         ]
         if reread is not None:
             background.append(asyncio.create_task(self._reread(reread, reread_seconds)))

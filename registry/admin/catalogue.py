@@ -22,6 +22,11 @@ class ProductForm(forms.ModelForm[Product]):
             "attributes_schema": "A JSON Schema of the attributes that devices of this"
             ' product have: {"properties": {"battery_rev": {"type": "string",'
             ' "searchable": true}}}. Searchable ones are fields of the fleet search.',
+            "config_schema": "A JSON Schema of the configuration that devices of this"
+            ' product understand: {"properties": {"interval": {"type": "integer",'
+            ' "minimum": 1}}, "additionalProperties": false}. Changes of the'
+            " configuration are checked against it, and asked for in a form that is"
+            " made from it.",
             "metrics": 'What devices measure: a list such as [{"name": "temperature",'
             ' "unit": "°C", "dead_band": 0.5}]. The index follows a change larger than'
             " the dead band.",

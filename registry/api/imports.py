@@ -22,7 +22,7 @@ from registry.file_responses import CSV, EXPORTS, NDJSON, export_response
 from registry.models import Device
 from registry.permissions import Right
 from registry.selectors.devices import list_devices
-from registry.services.imports.importing import import_devices
+from registry.services.imports.importing import find_tenant, import_devices
 
 if TYPE_CHECKING:
     from registry.services.imports.decoding import Readable
@@ -84,20 +84,26 @@ class DeviceImportView(DeviceView):
         A CSV header names device fields; `tags` are separated by `;`, `attributes` is
         a JSON object, and `attributes.name` is a single attribute. Commas, semicolons
         or tabs separate the cells. NDJSON has one object per line, as in
-        `POST devices/`. Both are UTF-8.
+        `POST devices/`. Both are UTF-8. All devices become those of one tenant: the
+        caller's only one, that of `?tenant=`, or that which the file names.
         """
         is_dry_run = read_flag(request.query_params, "dry_run")
-        tenant = self.resolve_tenant(data={})
+        is_csv = (request.content_type or "").startswith(CsvParser.media_type)
+        file_format = CSV if is_csv else NDJSON
+        stream, named = cast("Readable", request.data), {}
+        if len(self.tenants) > 1:  # then the file may name the tenant
+            _refuse_long_body(request)
+            if request.data:
+                named["tenant"], stream = find_tenant(stream, file_format)
+        tenant = self.resolve_tenant(data=named)
         self.require(Right.MANAGE, tenant.pk)
         _refuse_long_body(request)
-        stream = cast("Readable", request.data)
-        if not stream:
+        if not request.data:
             raise BadInput(errors=[{"field": "", "message": "The body is empty."}])
-        is_csv = (request.content_type or "").startswith(CsvParser.media_type)
         created = import_devices(
             tenant=tenant,
             stream=stream,
-            file_format=CSV if is_csv else NDJSON,
+            file_format=file_format,
             actor=self.caller,
             dry_run=is_dry_run,
         )

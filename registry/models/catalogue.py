@@ -2,6 +2,7 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Value
 
 from iotplatform.common.models import PublicIdModel
 from registry.choices import DeviceKind
@@ -15,7 +16,7 @@ from registry.validators import (
 
 
 class Product(PublicIdModel):
-    """A model line: its attributes, metrics, reported keys and heartbeat interval."""
+    """A model line: what its devices have, understand, measure and report."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     slug = models.CharField(max_length=64, validators=[validate_slug])
@@ -27,6 +28,13 @@ class Product(PublicIdModel):
     # the fleet index as attr.*.
     attributes_schema = models.JSONField(
         default=dict, blank=True, validators=[validate_json_schema]
+    )
+    # A JSON Schema of the configuration that its devices understand; empty: anything.
+    config_schema = models.JSONField(
+        default=dict,
+        db_default=Value({}, output_field=models.JSONField()),
+        blank=True,
+        validators=[validate_json_schema],
     )
     # [{"name": "temperature", "unit": "°C", "dead_band": 0.5}, …]
     metrics = models.JSONField(default=list, blank=True, validators=[validate_metrics])

@@ -25,14 +25,18 @@ class Device(PublicIdModel):
     It has more than 15 columns: identity, product and place of a device are one row.
     Keys without a constraint here have one of two columns (migrations/_relations.py),
     which ensures that they belong to the device's own tenant, site, product and
-    revision.
+    revision. The tenant is the one of the site, which has a constraint to it.
     """
 
     uid = models.CharField(
         max_length=64, unique=True, validators=[validate_uid, validate_uid_is_free]
     )
     tenant = models.ForeignKey(
-        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+        Tenant,
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="+",
+        db_constraint=False,
     )
     project = models.ForeignKey(
         Project,

@@ -75,6 +75,16 @@ def sets_within(tenants: Iterable[Tenant], members: QuerySet[Any], *, owner: str
     return found
 
 
+def created_within(tenants: Iterable[Tenant], *, author: str) -> Q:
+    """Return the condition of what limited members of these tenants created."""
+    found = Q(pk__in=[])
+    for tenant in _split_by_limit(tenants)[1]:
+        assert tenant.limit is not None
+        if tenant.limit.user_id is not None:
+            found |= Q(**{author: tenant.limit.user_id}, tenant=tenant.pk)
+    return found
+
+
 def sql_within(tenants: Iterable[Tenant], alias: str) -> tuple[str, list[Any]]:
     """Return ``within`` as SQL for a device row with this alias, and its parameters."""
     whole, limited = _split_by_limit(tenants)

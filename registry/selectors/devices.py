@@ -70,6 +70,12 @@ def get_device(*, tenants: Sequence[Tenant], uid: str) -> Device:
     raise NoSuchObject("device")
 
 
+def list_children(gateway: Device) -> QuerySet[Device]:
+    """Return the children of a gateway that its caller may access, by uid."""
+    rows = Device.objects.filter(within([gateway.tenant]), gateway=gateway)
+    return rows.order_by("uid")
+
+
 def list_moves(device: Device) -> QuerySet[LifecycleMove]:
     """Return a device's lifecycle moves under its current owner, newest first."""
     rows = LifecycleMove.objects.filter(device=device, tenant=device.tenant_id)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from iotplatform.common import bulk_sql
+from iotplatform.common.ids import parse_uuid
 from registry.exceptions import NoSuchObject
 from registry.models import (
     Device,
@@ -16,12 +18,29 @@ from registry.models import (
     Tenant,
 )
 
+_BYTES = """
+    SELECT coalesce(sum(r.size), 0)
+    FROM registry_device d
+    JOIN registry_firmwareproduct p ON p.product_id = d.product_id
+    JOIN registry_firmwarerelease r ON r.id = p.release_id
+    WHERE p.tenant_id = %s AND p.version = %s AND d.id = ANY(%s::bigint[])
+"""
+
 
 def list_releases(*, tenants: Sequence[Tenant]) -> QuerySet[FirmwareRelease]:
     """Return the firmware releases of these tenants, newest first."""
     rows = FirmwareRelease.objects.filter(tenant__in=tenants).order_by("-pk")
     rows = rows.select_related("tenant", "created_by")
     return rows.prefetch_related("products", "hardware_revisions")
+
+
+def find_release(*, tenant: Tenant, name: str) -> FirmwareRelease | None:
+    """Return the tenant's release with this id, else its newest with this version."""
+    rows = FirmwareRelease.objects.filter(tenant=tenant)
+    wanted = parse_uuid(name)
+    if wanted is not None:
+        return rows.filter(public_id=wanted).first()
+    return rows.filter(version=name.replace("\0", "")).order_by("-pk").first()
 
 
 def get_release_across_tenants(public_id: UUID) -> FirmwareRelease:
@@ -67,6 +86,29 @@ def find_releases_for_devices_across_tenants(
         ):
             found[device_id, version] = release
     return found
+
+
+def hardware_of_version(tenant: Tenant, version: str) -> dict[int, frozenset[int]]:
+    """Return the products that have a release of this version, with its revisions.
+
+    No revisions: the release is for every revision of the product.
+    """
+    offered = FirmwareProduct.objects.filter(tenant=tenant, version=version)
+    releases = dict(offered.values_list("product_id", "release_id"))
+    revisions: dict[int, set[int]] = {pk: set() for pk in releases.values()}
+    limited = FirmwareHardware.objects.filter(release__in=revisions)
+    for release_id, revision_id in limited.values_list(
+        "release_id", "hardware_revision_id"
+    ):
+        revisions[release_id].add(revision_id)
+    return {product: frozenset(revisions[pk]) for product, pk in releases.items()}
+
+
+def bytes_of_version(tenant: Tenant, version: str, device_ids: Collection[int]) -> int:
+    """Return how many bytes these devices load together for this version."""
+    values = [tenant.pk, version, list(device_ids)]
+    [(total,)] = bulk_sql.fetch(_BYTES, values)
+    return int(total)
 
 
 def get_release(*, tenants: Sequence[Tenant], public_id: UUID) -> FirmwareRelease:

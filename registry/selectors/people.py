@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
@@ -63,6 +63,30 @@ def find_person(*, tenant: Tenant, username: str) -> User:
     if "\0" not in username and (row := rows.first()):
         return row
     raise NoSuchObject("member")
+
+
+def list_whole_members(*, tenant: Tenant, usernames: Sequence[str]) -> QuerySet[User]:
+    """Return the active members of these names who see the whole tenant."""
+    rows = Membership.objects.filter(tenant=tenant, limits=None)
+    return User.objects.filter(
+        Exists(rows.filter(user=OuterRef("pk"))),
+        username__in=[name for name in usernames if "\0" not in name],
+        is_active=True,
+    )
+
+
+def whole_members_across_tenants(
+    wanted: Collection[tuple[int, int]],
+) -> dict[tuple[int, int], str]:
+    """Return mail addresses by (tenant, user): of active members without a limit."""
+    rows = Membership.objects.filter(
+        tenant__in={tenant_id for tenant_id, _ in wanted},
+        user__in={user_id for _, user_id in wanted},
+        user__is_active=True,
+        limits=None,
+    )
+    found = rows.values_list("tenant_id", "user_id", "user__email")
+    return {(tenant_id, user_id): mail for tenant_id, user_id, mail in found}
 
 
 def find_places(

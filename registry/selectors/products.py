@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -71,6 +71,25 @@ def list_declared_keys(*, tenants: Sequence[Tenant]) -> dict[str, list[str]]:
         found["reported"].update(reported)
         found["metric"].update(metric["name"] for metric in metrics)
     return {where: sorted(keys) for where, keys in found.items()}
+
+
+def has_config_schemas(*, tenant: Tenant) -> bool:
+    """Return whether a product of this tenant declares its configuration."""
+    return Product.objects.filter(tenant=tenant).exclude(config_schema={}).exists()
+
+
+def list_config_schemas(product_ids: Collection[int]) -> dict[str, dict[str, Any]]:
+    """Return the declared configuration of those of these products that have one."""
+    rows = Product.objects.filter(pk__in=list(product_ids)).exclude(config_schema={})
+    return dict(rows.order_by("slug").values_list("slug", "config_schema"))
+
+
+def list_config_schemas_by_id(
+    product_ids: Collection[int],
+) -> dict[int, dict[str, Any]]:
+    """Return the same by the products' keys."""
+    rows = Product.objects.filter(pk__in=list(product_ids)).exclude(config_schema={})
+    return dict(rows.values_list("pk", "config_schema"))
 
 
 def _searchable(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Finds one object by its slug in the caller's tenants."""
+"""Finds one object by its slug or public id in the caller's tenants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
+from uuid import UUID
 
 from django.db import models
 
@@ -30,3 +31,16 @@ def get_by_slug(
         raise AmbiguousSlug(what, slug)
     attach_caller_tenant(found[0], tenants)
     return found[0]
+
+
+def get_by_public_id(
+    rows: models.QuerySet[Row], *, tenants: Sequence[Tenant], public_id: UUID, what: str
+) -> Row:
+    """Return the row with this public id, of those that the caller may see.
+
+    Raises NoSuchObject.
+    """
+    found = attach_caller_tenant(rows.filter(public_id=public_id).first(), tenants)
+    if found is None:
+        raise NoSuchObject(what)
+    return found

@@ -17,11 +17,15 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
 
+from iotplatform.common.counts import counted
 from iotplatform.simulator.address import BadAddress, find_address
 from iotplatform.simulator.demo.targets import demo_targets_across_tenants
 from iotplatform.simulator.demo.waiting import is_heard_across_tenants
 from iotplatform.simulator.memory import DamagedMemory
 from iotplatform.simulator.profiles import DEFAULT_MIX, PROFILES, BadMix, parse_mix
+from iotplatform.simulator.scenes.ask import SceneRefused, ask_for_scene, require_free
+from iotplatform.simulator.scenes.choice import SCENES, NoFit, choose
+from iotplatform.simulator.scenes.fleet import read_fleet_across_tenants
 from iotplatform.simulator.secrets import UnusableKey, device_secret, load_key
 from iotplatform.simulator.targets import BadTargets, Target, numbered, read_uids
 from iotplatform.simulator.world import Plan, World
@@ -44,6 +48,12 @@ class Command(BaseCommand):
         who.add_argument("--devices", type=int, help="how many; uids sim-00001 …")
         who.add_argument("--uids-from", type=Path, help="a file with one uid per line")
         who.add_argument("--demo", action="store_true", help="the demo fleet")
+        who.add_argument(
+            "--scene", choices=SCENES, help="let the running simulator play a trouble"
+        )
+        parser.add_argument(
+            "--minutes", type=int, default=3, help="of the scene; then all is as before"
+        )
         parser.add_argument(
             "--seed", type=int, default=1, help="the same seed, the same behaviour"
         )
@@ -62,6 +72,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["scene"]:
+            self._play(options["scene"], minutes=options["minutes"])
+            return
         try:
             targets = _targets(options)
             key = load_key(options["secret_key"] or settings.DATA_DIR / "simulator.key")
@@ -93,6 +106,17 @@ class Command(BaseCommand):
         ) as error:
             raise CommandError(str(error)) from error
         asyncio.run(_run(world, targets, is_demo=options["demo"]))
+
+    def _play(self, scene: str, *, minutes: int) -> None:
+        folder = settings.DATA_DIR / "simulator"
+        try:
+            require_free(folder, minutes=minutes)
+            choice = choose(scene, read_fleet_across_tenants())
+            ask_for_scene(scene, choice, folder=folder, minutes=minutes)
+        except (SceneRefused, NoFit, DatabaseError, OSError) as error:
+            raise CommandError(str(error)) from error
+        ends = f"It ends by itself after {counted(minutes, 'minute')}."
+        self.stdout.write(f"{choice.text} {ends}")
 
     def _show(self, targets: list[Target], plan: Plan) -> None:
         for target in targets:

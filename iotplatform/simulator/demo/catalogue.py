@@ -31,6 +31,21 @@ BATTERY_REVISION = {
     "properties": {"battery_rev": {"type": "string", "searchable": True}},
 }
 REPORTED_KEYS = ["interval"]
+# Wider than what the devices take (1 to 3,600 s): a product declares what can be meant,
+# and a device of the demo's past rejects what it cannot do. Other keys are allowed.
+CONFIG_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "interval": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 86_400,
+            "title": "Interval, seconds",
+            "description": "How often the device measures.",
+        },
+        "led": {"type": "string", "maxLength": 16, "title": "Status light"},
+    },
+}
 
 PRODUCTS: dict[str, dict[str, Any]] = {
     "sensor-s1": {

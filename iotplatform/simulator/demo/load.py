@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from iotplatform.simulator.demo.catalogue import (
     BATCHES,
+    CONFIG_SCHEMA,
     HEARTBEAT_SECONDS,
     PEOPLE,
     PRODUCTS,
@@ -110,6 +111,7 @@ def load_catalogue() -> None:
                 slug=slug,
                 heartbeat_seconds=HEARTBEAT_SECONDS,
                 reported_keys=REPORTED_KEYS,
+                config_schema=CONFIG_SCHEMA,
                 **fields,
             )
     _load_parts()

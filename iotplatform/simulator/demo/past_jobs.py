@@ -8,7 +8,7 @@ from typing import Any
 
 from commands.services.job_advance import advance_job
 from commands.services.jobs import FrozenTarget, create_job, start_job
-from fleet.services.targets import hash_of
+from iotplatform.common.ids import hash_of
 from iotplatform.simulator.demo.cast import Cast
 from iotplatform.simulator.demo.replay import (
     FAILS,

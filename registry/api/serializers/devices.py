@@ -129,6 +129,12 @@ class ProductSerializer(TenantedSerializer):
         validators=[validate_json_schema],
         help_text="A JSON Schema (draft 2020-12) of a device's attributes.",
     )
+    config_schema = serializers.DictField(
+        required=False,
+        validators=[validate_json_schema],
+        help_text="A JSON Schema (draft 2020-12) of the configuration that its devices"
+        " understand. A merge patch is checked against it; empty: anything goes.",
+    )
     metrics = MetricSerializer(many=True, required=False)
     reported_keys = serializers.ListField(
         child=serializers.CharField(),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from iotplatform.common import tenant_scope
 from registry.choices import DeviceKind, Lifecycle
@@ -26,8 +26,10 @@ CREATE = """
         adapter text,
         tags text[], attributes jsonb, public_id uuid, move_id uuid
     ) ON COMMIT DROP;
+    CREATE INDEX ON pg_temp.registry_import (line);
     GRANT SELECT ON pg_temp.registry_import TO iot_platform
 """
+ANALYZE = "ANALYZE pg_temp.registry_import"
 # In the order of a line of known_parts.py.
 COPY = """
     COPY registry_import (
@@ -65,9 +67,8 @@ INSERT = """
     FROM registry_import i
     LEFT JOIN registry_device g ON g.uid = i.gateway AND g.tenant_id = %(tenant)s
         AND g.kind = 'gateway'
-    WHERE (i.kind = %(child)s) = %(children)s AND (g.id IS NOT NULL) = %(children)s
+    WHERE (i.kind = %(child)s) = %(children)s AND i.line > %(after)s
     ORDER BY i.line
-    ON CONFLICT DO NOTHING
 """
 # Other devices with the uid, in any case, or with the serial.
 TAKEN = """
@@ -91,7 +92,12 @@ RECORD_BIRTH = """
 
 
 class Staging:
-    """The temporary table of one import; the caller holds the transaction."""
+    """The temporary table of one import; the caller holds the transaction.
+
+    Devices that are no children are inserted as they arrive: PostgreSQL works on one
+    part of the file while Python checks the next. Once something is wrong, nothing more
+    is inserted, and the caller rolls back what was.
+    """
 
     def __init__(self, tenant: Tenant, *, now: datetime, actor_id: int | None) -> None:
         # Gateways g that the caller may access: the condition, and its parameters.
@@ -105,51 +111,67 @@ class Staging:
             "lifecycle": Lifecycle.PROVISIONED,
             "child": DeviceKind.CHILD,
         }
+        self.count = 0  # staged rows
+        self._inserted_to = 0  # a line
+        self._conflict: IntegrityError | None = None
 
-    def fill(
-        self,
-        batches: Iterable[tuple[int, list[str]]],
-        *,
-        progress: Callable[[int], None],
-    ) -> int:
-        """Copy the lines of each batch as they arrive; return how many.
-
-        A batch is the number of its last line in the file, and its lines for COPY.
-        """
-        count = 0
+    def add(self, lines: list[str]) -> None:
+        """Copy a part of the file to the temporary table."""
         with connection.cursor() as cursor:
-            cursor.execute(CREATE)
-            # psycopg's own cursor: Django has no COPY. The statement before began the
+            if not self.count:
+                cursor.execute(CREATE)
+            # psycopg's own cursor: Django has no COPY. A statement before began the
             # transaction and set the tenant scope.
             with cursor.cursor.copy(COPY) as copy:
-                for last_line, lines in batches:
-                    copy.write("".join(lines))
-                    count += len(lines)
-                    progress(last_line)
-            cursor.execute("ANALYZE pg_temp.registry_import")
-        return count
+                copy.write("".join(lines))
+            if not self.count:
+                cursor.execute(ANALYZE)
+        self.count += len(lines)
+
+    def insert_added(self, *, last_line: int) -> None:
+        """Insert what was added since the last time, up to this line; no children."""
+        self._insert(children=False, after=self._inserted_to)
+        self._inserted_to = last_line
 
     def find_errors(self) -> Errors:
         """Return the errors of the staged rows against each other and other devices."""
+        if not self.count:
+            return []
         with connection.cursor() as cursor:
+            cursor.execute(ANALYZE)
             return self._gateway_errors(cursor) + self._taken(cursor)
 
-    def insert(self, count: int) -> Errors:
-        """Insert the staged rows, gateways before their children; return the errors.
+    def finish(self) -> Errors:
+        """Insert the children, and the birth of every device; return the errors.
 
-        If there are errors, the caller rolls back.
+        Raises IntegrityError if a row was refused for a reason that is gone again.
         """
+        if not self.count:
+            return []
         with connection.cursor() as cursor:
             cursor.execute(self._lock_gateways, self._access_params)
-            if errors := self._gateway_errors(cursor):
-                return errors + self._taken(cursor)
-            for children in (False, True):
-                cursor.execute(INSERT, self._values | {"children": children})
-                count -= cursor.rowcount
-            if count:  # some were left out
-                return self._taken(cursor)
+            errors = self._gateway_errors(cursor)
+            if not errors:
+                self._insert(children=True, after=0)
+            if errors or self._conflict:
+                errors += self._taken(cursor)
+                if self._conflict and not errors:
+                    raise self._conflict
+                return errors
             cursor.execute(RECORD_BIRTH, self._values)
         return []
+
+    def _insert(self, *, children: bool, after: int) -> None:
+        if self._conflict:
+            return
+        values = self._values | {"children": children, "after": after}
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(INSERT, values)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, UniqueViolation):
+                raise
+            self._conflict = error
 
     def _gateway_errors(self, cursor: Any) -> Errors:
         cursor.execute(self._wrong_gateways, self._access_params)

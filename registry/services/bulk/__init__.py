@@ -1,0 +1,1 @@
+"""Changes of many devices at once: edits, and their undoing."""
