@@ -172,6 +172,7 @@ class AttentionKind(models.TextChoices):
     COMMAND = "command", "command"  # escalated, or its outcome is unknown
     JOB = "job", "job"  # the platform has paused or stopped it
     APPROVAL = "approval", "approval"  # a command or job that a second person approves
+    PLAYBOOK_STEP = "playbook_step", "playbook step"  # a run asks or escalates
 
 
 class AttentionObject(models.TextChoices):
@@ -179,3 +180,4 @@ class AttentionObject(models.TextChoices):
 
     COMMAND = "command", "command"  # one instruction to one device
     JOB = "job", "job"  # the same instruction to many devices
+    PLAYBOOK_RUN = "playbook_run", "playbook run"  # steps that devices go through

@@ -19,13 +19,20 @@ from iotplatform.common.instants import FromToFilterSet, InstantFilter
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
 from state.api.serializers import (
+    AcknowledgedSerializer,
+    AcknowledgeSerializer,
     AlarmSerializer,
     AlarmWithHistorySerializer,
 )
 from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.models import Alarm
-from state.selectors.alarms import change_log_of, get_alarm, list_alarms
-from state.services.alarms.ingest import acknowledge_alarm
+from state.selectors.alarms import (
+    change_log_of,
+    find_alarms,
+    get_alarm,
+    list_alarms,
+)
+from state.services.alarms.ingest import acknowledge_alarm, acknowledge_alarms
 
 
 class AlarmFilter(FromToFilterSet):
@@ -103,3 +110,29 @@ class AlarmAcknowledgeView(TenantScopedMixin, APIView):
         self.require(Right.OPERATE, alarm.tenant_id)
         alarm = acknowledge_alarm(alarm, by=self.caller, at=datetime.now(UTC))
         return Response(AlarmSerializer(alarm).data)
+
+
+class AlarmsAcknowledgeView(TenantScopedMixin, APIView):
+    """The acknowledgement of several alarms."""
+
+    @extend_schema(
+        operation_id="alarms_acknowledge_several",
+        request=AcknowledgeSerializer,
+        responses=AcknowledgedSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        """Acknowledge alarms, all or none; those that are cleared stay as they are.
+
+        404 if one of them does not exist. `acknowledged` counts those that nobody had
+        acknowledged before.
+        """
+        given = AcknowledgeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        ids = set(given.validated_data["ids"])
+        found = find_alarms(tenants=self.tenants, ids=ids)
+        for tenant_id in sorted({alarm.tenant_id for alarm in found}):
+            self.require(Right.OPERATE, tenant_id)
+        done = acknowledge_alarms(found, by=self.caller, at=datetime.now(UTC))
+        fresh = find_alarms(tenants=self.tenants, ids=ids)
+        answer = {"acknowledged": done, "alarms": fresh}
+        return Response(AcknowledgedSerializer(answer).data)

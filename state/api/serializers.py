@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from iotplatform.common.serializers import StrictSerializer
 from state.choices import (
     AlarmMove,
     AlarmReason,
@@ -17,6 +18,8 @@ from state.choices import (
 )
 from state.models import Alarm, AlarmChange, FieldFeedback
 from state.selectors.alarms import describe_flapping
+
+MOST_AT_ONCE = 1_000  # alarms of one request: they are locked until it ends
 
 
 class AlarmSerializer(serializers.ModelSerializer[Alarm]):
@@ -83,6 +86,21 @@ class AlarmChangeSerializer(serializers.Serializer[AlarmChange]):
     count = serializers.IntegerField()
     message = serializers.CharField()
     by = serializers.CharField(source="by.username", default=None, allow_null=True)
+
+
+class AcknowledgeSerializer(StrictSerializer):
+    """Which alarms to acknowledge."""
+
+    ids = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, max_length=MOST_AT_ONCE
+    )
+
+
+class AcknowledgedSerializer(serializers.Serializer[object]):
+    """How many alarms were acknowledged now, and all of them as they are."""
+
+    acknowledged = serializers.IntegerField()
+    alarms = AlarmSerializer(many=True)
 
 
 class AlarmWithHistorySerializer(AlarmSerializer):

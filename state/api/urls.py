@@ -19,6 +19,7 @@ urlpatterns = [
     path("alarm-rules/try/", alarm_rules.RuleTrialView.as_view()),
     path("alarm-rules/<uuid:rule_id>/", alarm_rules.RuleView.as_view()),
     path("alarms/", alarms.AlarmListView.as_view()),
+    path("alarms/acknowledge/", alarms.AlarmsAcknowledgeView.as_view()),
     path("alarms/<str:alarm_id>/", alarms.AlarmView.as_view()),
     path(
         "alarms/<str:alarm_id>/acknowledge/",

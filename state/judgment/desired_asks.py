@@ -13,6 +13,8 @@ from typing import TypedDict
 
 from state.judgment.twin_documents import Document
 
+POLICY = "policy"
+
 
 class Asked(TypedDict):
     """How an ask is stored."""
@@ -44,11 +46,19 @@ class Ask:
 
 
 def leave_out_later(
-    patch: Document, asks: Asks, *, at: datetime
+    patch: Document, asks: Asks, *, at: datetime, by: str = ""
 ) -> tuple[Document, Asks]:
-    """Return the part of a patch that nobody changed by a later ask, and those asks."""
+    """Return the part of a patch that nobody changed by a later ask, and those asks.
+
+    Among policies (``by``), priority decides and not the time; who asks has left out by
+    then what a higher one wants.
+    """
     asked = _text(at)
-    later = {path: ask for path, ask in asks.items() if ask["at"] > asked}
+    later = {
+        path: ask
+        for path, ask in asks.items()
+        if ask["at"] > asked and not (by == ask["by"] == POLICY)
+    }
     return _kept(patch, later) if later else (patch, {})
 
 
@@ -62,6 +72,16 @@ def with_asks(asks: Asks, patch: Document, asked: Asked) -> Asks:
         if path not in above and not any(p in paths for p in _with_parents(path))
     }
     return kept | dict.fromkeys(paths, asked)
+
+
+def leave_out(patch: Document, asks: Asks) -> tuple[Document, Asks]:
+    """Return the part of a patch that none of these asks is for, and those that are."""
+    return _kept(patch, asks) if asks else (patch, {})
+
+
+def paths_of(patch: Document) -> list[str]:
+    """Return the paths of the values of a patch ("/net/apn")."""
+    return _paths(patch)
 
 
 def _kept(patch: Document, later: Asks, above: str = "") -> tuple[Document, Asks]:

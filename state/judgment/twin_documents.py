@@ -47,6 +47,25 @@ def patch_between(before: Document, after: Document) -> Document:
     return patch
 
 
+def restoring_patch(before: Document, patch: Document) -> Document:
+    """Return the merge patch that undoes another one, which is merged into ``before``.
+
+    It touches the same keys only: one that was absent is removed again.
+    """
+    restoring: Document = {}
+    for key, value in patch.items():
+        old = before.get(key)
+        if key not in before:
+            if value is not None:
+                restoring[key] = None
+        elif isinstance(value, dict) and isinstance(old, dict):
+            if inner := restoring_patch(old, value):
+                restoring[key] = inner
+        else:
+            restoring[key] = old
+    return restoring
+
+
 def delta_of(desired: Document, reported: Document) -> Document:
     """Return the desired keys whose reported value differs, with both values.
 

@@ -8,6 +8,7 @@ from django.db import migrations, models
 
 import iotplatform.common.ids
 from iotplatform.common.partitions import ensure_partitions, partitioned_table_sql
+from state.migrations._tables import HOT_TABLES
 
 TRANSITIONS = "state_connectivitytransition"
 TRANSITION_COLUMNS = """
@@ -43,15 +44,6 @@ ROLLUP_COLUMNS = """
 ROLLUP_INDEXES = f"""
     CREATE UNIQUE INDEX state_rollup_bucket
         ON {ROLLUPS} (device_id, metric, step, at);
-"""
-# Room in each page for the updates of its rows, and early vacuuming of their remains.
-HOT_TABLES = """
-    ALTER TABLE state_presence SET (
-        fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
-    ALTER TABLE state_telemetrysummary SET (
-        fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
-    ALTER TABLE state_twin SET (fillfactor = 80);
-    ALTER TABLE state_listeningslot SET (fillfactor = 20);
 """
 
 

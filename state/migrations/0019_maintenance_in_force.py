@@ -3,26 +3,8 @@
 from django.db import migrations, models
 
 from iotplatform.common.audit import audit_changes
+from state.migrations._maintenance import NOT_SET, SET_IN_FORCE
 
-# Whoever writes a place: people, jobs, the admin, raw SQL. What time alone changes is
-# written by the sweep, which names the column itself.
-SET_IN_FORCE = """
-CREATE FUNCTION state_maintenance_in_force() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
-BEGIN
-    NEW.is_in_force := NEW.from_at <= clock_timestamp()
-        AND NEW.until > clock_timestamp();
-    RETURN NEW;
-END $body$;
-REVOKE ALL ON FUNCTION state_maintenance_in_force() FROM PUBLIC;
-CREATE TRIGGER state_maintenance_in_force
-    BEFORE INSERT OR UPDATE OF from_at, until ON state_maintenanceplace
-    FOR EACH ROW EXECUTE FUNCTION state_maintenance_in_force();
-"""
-NOT_SET = """
-DROP TRIGGER state_maintenance_in_force ON state_maintenanceplace;
-DROP FUNCTION state_maintenance_in_force();
-"""
 AUDITED = audit_changes("state_maintenanceplace", kind="maintenance_place")
 WITHOUT_CLOCK = audit_changes(
     "state_maintenanceplace", kind="maintenance_place", ignored=["is_in_force"]

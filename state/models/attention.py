@@ -17,8 +17,8 @@ class AttentionEntry(models.Model):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
     )
-    kind = models.CharField(max_length=8, choices=AttentionKind)
-    object_kind = models.CharField(max_length=8, choices=AttentionObject)
+    kind = models.CharField(max_length=16, choices=AttentionKind)
+    object_kind = models.CharField(max_length=16, choices=AttentionObject)
     object_id = models.UUIDField()  # its public id
     # Which occurrence; the same object may need a person again later.
     episode = models.CharField(max_length=40)

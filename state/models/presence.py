@@ -79,6 +79,17 @@ class Presence(models.Model):
                 models.Func("device", function="hashint8"),
                 name="state_presence_sample",
             ),
+            # The evidence of incidents is read every few seconds, and few are in it.
+            models.Index(
+                fields=["device"],
+                name="state_presence_troubled",
+                condition=models.Q(
+                    connectivity__in=[Connectivity.OFFLINE, Connectivity.STALE]
+                )
+                & ~models.Q(
+                    cause__in=[Cause.NEVER_CONNECTED, Cause.GOODBYE, Cause.NONE]
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db.models import Case, QuerySet, When
@@ -40,6 +40,14 @@ def get_alarm(*, tenants: Sequence[Tenant], alarm_id: UUID | None) -> Alarm:
         raise AlarmNotFound("There is no such alarm.")
     attach_caller_tenant(alarm, tenants)
     return alarm
+
+
+def find_alarms(*, tenants: Sequence[Tenant], ids: Collection[UUID]) -> list[Alarm]:
+    """Return all of these alarms; raises AlarmNotFound if one of them is missing."""
+    found = list(list_alarms(tenants=tenants).filter(public_id__in=ids))
+    if missing := set(ids) - {row.public_id for row in found}:
+        raise AlarmNotFound(f"There is no such alarm: {min(map(str, missing))}.")
+    return found
 
 
 def change_log_of(alarm: Alarm) -> list[AlarmChange]:

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from iotplatform.common import bulk_sql
 from state.choices import Cause, Connectivity
 from state.judgment.connectivity import SUSPECT_AFTER
-from state.models import Twin
+from state.models import Presence, Twin
 
 # One array parameter: a job may ask for 100,000. A device never heard is offline.
 COUNT = """
-    SELECT coalesce(p.connectivity, %s), count(*)
+    SELECT coalesce(p.connectivity, %s::text), count(*)
     FROM unnest(%s::bigint[]) AS d(id)
     LEFT JOIN state_presence p ON p.device_id = d.id GROUP BY 1
 """
@@ -37,11 +38,11 @@ GATEWAY_AWAY = str(Cause.GATEWAY_OFFLINE.value)
 # The gateway's own row is asked: the child's verdict follows it some seconds later.
 _DELIVERABILITY = f"""
     SELECT p.device_id, p.connectivity, p.cause FROM state_presence p
-    WHERE p.device_id = ANY(%s)
+    WHERE p.device_id = ANY(%s::bigint[])
     UNION ALL
     SELECT c.id, '{GATEWAY_AWAY}', '' FROM registry_device c
     LEFT JOIN state_presence g ON g.device_id = c.gateway_id
-    WHERE c.id = ANY(%s) AND c.gateway_id IS NOT NULL
+    WHERE c.id = ANY(%s::bigint[]) AND c.gateway_id IS NOT NULL
         AND coalesce(g.connectivity <> '{Connectivity.ONLINE.value}'
             AND g.cause <> '{Cause.PLATFORM_BLIND.value}', true)
 """
@@ -49,9 +50,15 @@ _DELIVERABILITY = f"""
 
 def count_by_connectivity(device_ids: Collection[int]) -> dict[str, int]:
     """Return how many devices are online, suspect and so on; one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, [str(Connectivity.OFFLINE.value), list(device_ids)])
-        return dict(cursor.fetchall())
+    never_heard = str(Connectivity.OFFLINE.value)
+    return dict(bulk_sql.fetch(COUNT, [never_heard, list(device_ids)]))
+
+
+def presence_of(device_ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return connectivity and cause of each of these devices that was ever heard."""
+    rows = Presence.objects.filter(device_id__in=device_ids)
+    found = rows.values_list("device_id", "connectivity", "cause")
+    return {pk: (connectivity, cause) for pk, connectivity, cause in found}
 
 
 def deliverability_of(device_ids: Collection[int]) -> dict[int, str]:
@@ -64,9 +71,7 @@ def deliverability_of(device_ids: Collection[int]) -> dict[int, str]:
     if not found:
         return found
     ids = list(found)
-    with connection.cursor() as cursor:
-        cursor.execute(_DELIVERABILITY, [ids, ids])
-        rows = cursor.fetchall()
+    rows = bulk_sql.fetch(_DELIVERABILITY, [ids, ids])
     for device_id, connectivity, cause in rows:
         if found[device_id] != ASLEEP:
             found[device_id] = ASLEEP if cause == Cause.SLEEPING else connectivity
@@ -98,6 +103,12 @@ def desired_of(device_ids: Collection[int]) -> dict[int, tuple[dict[str, Any], i
     rows = Twin.objects.filter(pk__in=device_ids)
     found = rows.values_list("pk", "desired", "desired_version")
     return {device_id: (desired, version) for device_id, desired, version in found}
+
+
+def firmware_of(device_ids: Collection[int]) -> dict[int, str]:
+    """Return the firmware that each of the devices reports, where it reports one."""
+    rows = Twin.objects.filter(pk__in=device_ids).exclude(firmware="")
+    return dict(rows.values_list("pk", "firmware"))
 
 
 def reports_of(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import DateTimeField
-from django.db.models.functions import Least, Now
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
 
 from registry.models import Device
 from state.choices import (
@@ -27,37 +29,64 @@ from state.models import (
 )
 from state.selectors.maintenance import places_at
 
+M = TypeVar("M", bound=Model)
+Entry = dict[str, Any]
+
 PLATFORM, DEVICE = "platform", "device"
 WINDOW_MOMENTS = ("from_at", "until")
 
 
-def timeline_entries(
-    device: Device, before: datetime, limit: int
-) -> list[dict[str, Any]]:
-    """Return up to ``limit`` entries before a moment, the newest first.
+@dataclass(frozen=True)
+class Stretch:
+    """Which entries to read: so many that are nearest to an instant.
+
+    They are older than it, or, if ``newer``, from it on.
+    """
+
+    edge: datetime
+    limit: int
+    newer: bool = False
+
+    def read(self, rows: QuerySet[M], moment: str = "at") -> list[M]:
+        """Return these rows, the newest first; ``moment`` is their time's column."""
+        sign, bound = ("", "gte") if self.newer else ("-", "lt")
+        beyond = rows.filter(**{f"{moment}__{bound}": self.edge})
+        found = list(beyond.order_by(f"{sign}{moment}", f"{sign}pk")[: self.limit])
+        return found[::-1] if self.newer else found
+
+    def merge(self, *sources: list[Entry]) -> list[Entry]:
+        """Merge what was read of several kinds; equal times stay in this order."""
+        entries = sorted(chain(*sources), key=itemgetter("at"), reverse=True)
+        return entries[-self.limit :] if self.newer else entries[: self.limit]
+
+
+def timeline_entries(device: Device, stretch: Stretch) -> list[Entry]:
+    """Return the entries of a stretch, the newest first.
 
     Each has ``at``, ``kind``, ``title``, ``cause``, ``actor`` and ``detail``.
     """
     # Entries from the time of an earlier owner are not shown.
     own = {"device": device, "tenant": device.tenant_id}
-    moved = ConnectivityTransition.objects.filter(**own, at__lt=before)
-    entries = [_transition(row) for row in moved.order_by("-at", "-pk")[:limit]]
-    alarms = AlarmChange.objects.filter(**own, at__lt=before)
-    alarms = alarms.select_related("alarm", "by").order_by("-at", "-pk")
-    entries += [_alarm(row) for row in alarms[:limit]]
-    changes = TwinChange.objects.filter(**own, at__lt=before)
-    entries += [_twin_change(row) for row in changes.order_by("-at", "-pk")[:limit]]
+    moved = stretch.read(ConnectivityTransition.objects.filter(**own))
+    alarms = AlarmChange.objects.filter(**own).select_related("alarm", "by")
+    changes = stretch.read(TwinChange.objects.filter(**own))
     work = places_at(device)
-    for moment in WINDOW_MOMENTS:
+    windows = [
         # Leave out what is still to come: a later window, the end of one in force.
-        passed = Least(before, Now(), output_field=DateTimeField())
-        begun = work.filter(**{f"{moment}__lt": passed})
-        places = begun.order_by(f"-{moment}", "-pk")[:limit]
-        entries += [_maintenance(place, moment) for place in places]
-    seen = FieldFeedback.objects.filter(**own, at__lt=before)
-    seen = seen.select_related("by").order_by("-at", "-pk")
-    entries += [_feedback(row) for row in seen[:limit]]
-    return sorted(entries, key=itemgetter("at"), reverse=True)[:limit]
+        [
+            _maintenance(place, moment)
+            for place in stretch.read(work.filter(**{f"{moment}__lt": Now()}), moment)
+        ]
+        for moment in WINDOW_MOMENTS
+    ]
+    seen = FieldFeedback.objects.filter(**own).select_related("by")
+    return stretch.merge(
+        [_transition(row) for row in moved],
+        [_alarm(row) for row in stretch.read(alarms)],
+        [_twin_change(row) for row in changes],
+        *windows,
+        [_feedback(row) for row in stretch.read(seen)],
+    )
 
 
 def _maintenance(row: MaintenancePlace, moment: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ END = """
     WHERE id = ANY(ARRAY(
         SELECT id FROM state_attentionentry
         WHERE object_id = ANY(%s::uuid[]) AND over_at IS NULL
+            AND (%s::text[] IS NULL OR episode = ANY(%s::text[]))
         ORDER BY id FOR UPDATE
     ))
 """
@@ -63,10 +64,19 @@ def ask_for_attention(asked: Sequence[Attention]) -> None:
         bulk_sql.run(INSERT, bulk_sql.columns_of(rows, 8))
 
 
-def end_attention(object_ids: Collection[UUID], *, at: datetime) -> None:
-    """Say that nobody needs to attend to these objects any more, in one statement."""
+def end_attention(
+    object_ids: Collection[UUID],
+    *,
+    at: datetime,
+    episodes: Collection[str] | None = None,
+) -> None:
+    """Say that nobody needs to attend to these objects any more, in one statement.
+
+    With ``episodes``, only to those.
+    """
     if object_ids:
-        bulk_sql.run(END, [at, list(object_ids)])
+        only = None if episodes is None else list(episodes)
+        bulk_sql.run(END, [at, list(object_ids), only, only])
 
 
 def lock_new_entries_across_tenants(*, limit: int) -> list[AttentionEntry]:

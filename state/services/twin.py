@@ -21,6 +21,7 @@ from state.judgment.twin_documents import (
     changes_of,
     delta_of,
     merge_patch,
+    restoring_patch,
     text_of,
 )
 from state.models import Twin, TwinChange
@@ -50,6 +51,7 @@ class Merged:
     version: int
     patch: Document  # without what was changed by a later ask; empty: nothing is left
     later: Asks  # the asks that came later, by the path that was left out
+    previous: Document  # the patch that restores the document as it was
 
 
 @dataclass(slots=True)
@@ -176,19 +178,21 @@ def merge_desired(
 
 def merge_desired_many(
     device_ids: Collection[int],
-    patch: Document,
+    patch: Document | None = None,
     *,
     at: datetime,
+    patches: Mapping[int, Document] | None = None,
     ask: Ask | None = None,
     commands: Mapping[int, UUID] | None = None,
 ) -> dict[int, Merged]:
-    """Merge one patch into many desired documents, without what was asked for later.
+    """Merge a patch into many desired documents, without what was asked for later.
 
-    ``ask`` says who asked and when, ``commands`` by which command of each device. If
-    nothing of the patch is left, the document keeps its version. Raises DesiredRefused
-    if the patch is no JSON object, or if a document would be too large.
+    It is the same one for all but the devices that have one of ``patches``. ``ask``
+    says who asked and when, ``commands`` by which command of each device. If nothing of
+    the patch is left, the document keeps its version. Raises DesiredRefused if the
+    patch is no JSON object, or if a document would be too large.
     """
-    if not isinstance(patch, dict):
+    if patches is None and not isinstance(patch, dict):
         raise DesiredRefused(desired="A merge patch must be a JSON object.")
     with transaction.atomic():
         rows = _lock_or_create(device_ids)
@@ -196,15 +200,15 @@ def merge_desired_many(
         written, history = [], []
         merged: dict[int, Merged] = {}
         for row in sorted(rows.values(), key=lambda row: row.device_id):
-            own: Asks = asks[row.device_id]
+            known: Asks = asks[row.device_id]
             later: Asks = {}
-            mine = patch
+            mine = (patches or {}).get(row.device_id, patch or {})
             if ask is not None:
-                mine, later = leave_out_later(patch, own, at=ask.at)
+                mine, later = leave_out_later(mine, known, at=ask.at, by=ask.by)
                 command = (commands or {}).get(row.device_id)
-                own = with_asks(own, mine, ask.stored(command))
+                known = with_asks(known, mine, ask.stored(command))
             if later and not mine:
-                merged[row.device_id] = Merged(row.desired_version, {}, later)
+                merged[row.device_id] = Merged(row.desired_version, {}, later, {})
                 continue
             desired = merge_patch(row.desired, mine)
             differing = changes_of(row.desired, desired, {**row.desired, **desired})
@@ -215,8 +219,9 @@ def merge_desired_many(
                 )
             delta = _encode(delta_of(desired, row.reported))
             version = row.desired_version + 1
-            merged[row.device_id] = Merged(version, mine, later)
-            written.append((row.device_id, text, version, delta, _encode(own)))
+            previous = restoring_patch(row.desired, mine)
+            merged[row.device_id] = Merged(version, mine, later, previous)
+            written.append((row.device_id, text, version, delta, _encode(known)))
             history.append((row.device_id, version, _encode(differing)))
         bulk_sql.run(_WRITE_DESIRED, [at, *bulk_sql.columns_of(written, 5)])
         bulk_sql.run(_REMEMBER_DESIRED, [at, *bulk_sql.columns_of(history, 3)])

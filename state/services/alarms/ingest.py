@@ -95,6 +95,26 @@ def acknowledge_alarm(alarm: Alarm, *, by: User, at: datetime) -> Alarm:
     return locked
 
 
+@transaction.atomic
+def acknowledge_alarms(alarms: Collection[Alarm], *, by: User, at: datetime) -> int:
+    """Acknowledge those that nobody has acknowledged yet; return how many.
+
+    Cleared ones, and those that somebody was faster with, stay as they are.
+    """
+    rows = Alarm.objects.filter(
+        pk__in=[alarm.pk for alarm in alarms], state=AlarmState.RAISED
+    )
+    locked = list(rows.order_by("pk").select_for_update(of=("self",)))
+    Alarm.objects.filter(pk__in=[alarm.pk for alarm in locked]).update(
+        state=AlarmState.ACKNOWLEDGED, acknowledged_at=at, acknowledged_by=by
+    )
+    batch = AlarmBatch()
+    for alarm in locked:
+        batch.log(alarm, AlarmMove.ACKNOWLEDGED, AlarmReason.PERSON, at, by.pk)
+    batch.write()
+    return len(locked)
+
+
 def _may_be_raised(signals: Sequence[Signal], known: Collection[Key]) -> set[Key]:
     """Return the alarms that this batch may raise: not those that only stay open."""
     raised: set[Key] = set()
