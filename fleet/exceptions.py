@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from iotplatform.common.problems import BadInput, Conflict, NotFound, Unavailable
@@ -104,3 +105,36 @@ class CallTaken(Conflict):
 
 class TargetMoved(Conflict):
     """The devices have changed since the preview; lists the difference."""
+
+
+class NoSuchEdit(NotFound):
+    """The caller sees no edit with this id."""
+
+
+class CountMoved(Conflict):
+    """The query finds another number of devices than the caller expects."""
+
+    def __init__(self, *, expected: int | None, count: int) -> None:
+        super().__init__(
+            f"The query finds {count} devices now, not {expected}. Look at them again.",
+            expected_count=expected,
+            count=count,
+        )
+
+
+class NothingToEdit(Conflict):
+    """No device of the set may be changed so; says why, by reason."""
+
+    def __init__(self, left_out: Mapping[str, Sequence[str]]) -> None:
+        reason = min(left_out, key=lambda text: -len(left_out[text]))
+        super().__init__(
+            f"No device of this set may be changed so: {left_out[reason][0]} {reason}.",
+            left_out=[
+                {"reason": text, "count": len(uids), "devices": list(uids)[:20]}
+                for text, uids in list(left_out.items())[:20]
+            ],
+        )
+
+
+class NoSuchPolicy(NotFound):
+    """The caller sees no standing policy with this id."""

@@ -14,8 +14,12 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from fleet.fields import Field, FieldRef, Kind
-from fleet.folding import fold
-from fleet.version_key import normal_pattern, version_key, version_spellings
+from iotplatform.common.folding import fold
+from iotplatform.common.version_key import (
+    normal_pattern,
+    version_key,
+    version_spellings,
+)
 
 T = TypeVar("T")
 

@@ -7,13 +7,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from commands.api.commands import IDEMPOTENCY_KEY
+from commands.api.jobs import JobActionView, job_data
 from commands.api.jobs import JobListView as ReadOnlyJobListView
-from commands.api.jobs import job_data
 from commands.api.serializers.jobs import JobSerializer
 from fleet.api.serializers import (
     JobPreviewSerializer,
     JobRequestSerializer,
 )
+from fleet.services.job_starts import start_job
 from fleet.services.jobs import JobRequest, launch_job, preview_job
 from fleet.services.targets import SOURCES
 from registry.permissions import Right
@@ -55,3 +56,13 @@ class JobListView(ReadOnlyJobListView):
             idempotency_key=request.headers.get("Idempotency-Key"),
         )
         return Response(job_data([job])[0], status=201 if created else 200)
+
+
+class StartJobView(JobActionView):
+    """Start a draft, or a scheduled job before its time.
+
+    An approved job of which more than 5 % of the members no longer match its query is
+    `awaiting_approval` again instead.
+    """
+
+    act = staticmethod(start_job)

@@ -272,7 +272,17 @@ class JobRequestSerializer(StrictSerializer):
         max_length=MOST_DEVICES,
     )
     command = JobCommandSerializer()
-    rollout = ObjectField(required=False, default=dict)
+    rollout = ObjectField(
+        required=False,
+        default=dict,
+        help_text=(
+            "`canary`, `wave_size` or `waves`, `rate_per_minute`, `soak_seconds`,"
+            " `min_ended`, `success_threshold`, `failure_threshold`, `start_at`,"
+            " `deadline`, `window` (`from`, `to`, `days`: local time of each site),"
+            " `offline` (`wait`, `skip`), `max_in_flight`, `approval` (by a second"
+            " person)."
+        ),
+    )
     expected_hash = serializers.CharField(required=False, allow_null=True)
     dry_run = FlagField(required=False, default=False)
 
@@ -287,3 +297,7 @@ class JobPreviewSerializer(Plain):
     index_lag_seconds = serializers.FloatField(allow_null=True)
     scope = ObjectField()
     risk = ObjectField()
+    cost = ObjectField(
+        help_text="bytes to all devices; seconds {low, likely, high}: 80 % of jobs like"
+        " it take from low to high, null without a completed one"
+    )

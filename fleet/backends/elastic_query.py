@@ -47,7 +47,7 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.version_key import version_key
+from iotplatform.common.version_key import version_key
 from registry.member_limit import Limit
 
 Query: TypeAlias = Any  # a query object of elasticsearch_dsl

@@ -49,7 +49,7 @@ from fleet.query.tree import (
     Words,
     conditions_of,
 )
-from fleet.version_key import version_key
+from iotplatform.common.version_key import version_key
 from registry.member_limit import Limit
 
 Query: TypeAlias = tantivy.Query

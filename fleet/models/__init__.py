@@ -2,7 +2,9 @@
 
 from fleet.models.calls import CohortCall, CohortMember, CohortWatch
 from fleet.models.cohorts import Cohort, CohortSize, Snapshot, SnapshotMember
+from fleet.models.edits import EditedDevice, FleetEdit
 from fleet.models.index import IndexState, Outbox
+from fleet.models.policies import PolicyCompliance, PolicyMember, StandingPolicy
 
 __all__ = [
     "Cohort",
@@ -10,8 +12,13 @@ __all__ = [
     "CohortMember",
     "CohortSize",
     "CohortWatch",
+    "EditedDevice",
+    "FleetEdit",
     "IndexState",
     "Outbox",
+    "PolicyCompliance",
+    "PolicyMember",
     "Snapshot",
     "SnapshotMember",
+    "StandingPolicy",
 ]

@@ -21,7 +21,7 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.version_key import version_key
+from iotplatform.common.version_key import version_key
 
 
 def holds(condition: Condition, value: str | float | None) -> bool:

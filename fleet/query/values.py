@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from fleet.exceptions import QueryError
 from fleet.fields import FieldRef, Kind
-from fleet.folding import fold
 from fleet.normal_forms import as_number
 from fleet.query.tree import Day, Moment, Pattern, RelativeTime, Value, Wild
+from iotplatform.common.folding import fold
 
 NOW = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -33,7 +33,7 @@ from fleet.selectors.search import (
     LARGEST_LIMIT,
     SearchResult,
 )
-from fleet.version_key import version_key
+from iotplatform.common.version_key import version_key
 from registry.models import Tenant
 
 MOST_COUNTED = 10_000  # values of a facet, as in the search of today

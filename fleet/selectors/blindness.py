@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
 from fleet.selectors.lag import get_index_state, index_lag_seconds
 
 # Beyond this, a count or a comparison would be about a fleet that is no more.
@@ -18,3 +22,9 @@ def is_blind() -> bool:
     if state is None or not state.generation or state.rebuild_requested_at is not None:
         return True
     return index_lag_seconds() > MOST_LAG_SECONDS
+
+
+def has_indexed(at: datetime) -> bool:
+    """Whether every change before this time is searchable."""
+    lag = index_lag_seconds()
+    return lag == 0 or timezone.now() - timedelta(seconds=lag) > at

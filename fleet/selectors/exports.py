@@ -40,13 +40,13 @@ class Export:
 
     def csv(self) -> Iterator[str]:
         """Yield a CSV file with a header: lists with ``;``, objects as JSON."""
-        writer = csv.writer(_Echo())
+        writer = csv.writer(Echo())
 
         def lines() -> Iterator[str]:
             yield writer.writerow([str(ref) for ref in self.columns])
             for documents in self.pages:
                 yield "".join(
-                    writer.writerow([_cell(_value(row, ref)) for ref in self.columns])
+                    writer.writerow([cell_of(_value(row, ref)) for ref in self.columns])
                     for row in documents
                 )
 
@@ -65,7 +65,7 @@ class Export:
         return _until_broken(lines(), _line({"error": INCOMPLETE}))
 
 
-class _Echo:
+class Echo:
     """A file whose ``write`` returns its argument."""
 
     def write(self, value: str) -> str:
@@ -136,7 +136,7 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
     """Return a value as a cell: plain, and never taken for a formula."""
     text = _text(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import connection
 from django.utils import timezone
 
 from fleet.backends.engine import (
@@ -36,6 +35,7 @@ from fleet.query.parser import parse
 from fleet.query.tree import Node, conditions_of
 from fleet.selectors.known_keys import known_keys
 from fleet.selectors.lag import IndexStatus, current_reader, get_index_status
+from iotplatform.common import bulk_sql
 from registry.models import Tenant
 from registry.selectors.access import sql_within
 
@@ -58,8 +58,7 @@ class SearchResult:
     next_cursor: str | None
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A device that matched, as the database has it."""
 
     device_id: int
@@ -131,12 +130,12 @@ def member_uids(*, tenants: Iterable[Tenant], q: str) -> list[str]:
 
 def check_members(*, tenants: Iterable[Tenant], device_ids: list[int]) -> list[Member]:
     """Return the devices that these tenants own now, in key order."""
-    return _members("d.id = ANY(%s)", device_ids, tenants)
+    return _members("d.id = ANY(%s::bigint[])", device_ids, tenants)
 
 
 def find_members(*, tenants: Iterable[Tenant], uids: list[str]) -> list[Member]:
     """Return the tenants' devices with these uids, in key order."""
-    return _members("d.uid = ANY(%s)", uids, tenants)
+    return _members("d.uid = ANY(%s::text[])", uids, tenants)
 
 
 def validate_query(q: str, *, tenants: Iterable[Tenant]) -> None:
@@ -149,13 +148,11 @@ def _members(
 ) -> list[Member]:
     access, params = sql_within(tenants, "d")
     # One array parameter: an IN list of 80,000 would be 80,000 parameters.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, uid FROM registry_device d WHERE {condition} AND {access}"
-            " ORDER BY id",
-            [values, *params],
-        )
-        return [Member(device_id, uid) for device_id, uid in cursor.fetchall()]
+    statement = (
+        f"SELECT id, uid FROM registry_device d WHERE {condition} AND {access}"
+        " ORDER BY id"
+    )
+    return list(map(Member._make, bulk_sql.fetch(statement, [values, *params])))
 
 
 @contextmanager

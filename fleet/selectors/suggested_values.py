@@ -10,12 +10,12 @@ from typing import Any
 from fleet.backends.engine import Search
 from fleet.exceptions import QueryError
 from fleet.fields import BY_NAME, FIELDS, PATTERNED, FieldRef, Kind
-from fleet.folding import fold
 from fleet.normal_forms import pattern_forms, words_of
 from fleet.query.cursor import Place, Role
 from fleet.query.values import quote
 from fleet.selectors.lag import get_index_status
 from fleet.selectors.search import open_search
+from iotplatform.common.folding import fold
 from registry.models import Tenant
 
 MOST_VALUES = 20

@@ -10,7 +10,6 @@ from enum import StrEnum
 from fleet.backends.engine import IndexFault
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.fields import FIELDS, RANGED, FieldRef, Kind
-from fleet.folding import fold
 from fleet.query.cursor import COMPARISONS, Place, Role, place_at
 from fleet.query.values import quote_name
 from fleet.selectors.known_keys import known_keys
@@ -19,6 +18,7 @@ from fleet.selectors.suggested_values import (
     list_named_values,
     list_values,
 )
+from iotplatform.common.folding import fold
 from registry.models import Tenant
 
 MOST_NAMES = 100  # without a letter to choose by: all fields, and most keys

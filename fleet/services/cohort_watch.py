@@ -17,8 +17,7 @@ from django.utils import timezone
 from fleet.choices import OF_SIZE, CallKind
 from fleet.exceptions import IndexUnavailable, QueryError
 from fleet.models import Cohort, CohortCall, CohortMember, CohortWatch
-from fleet.selectors.blindness import is_blind
-from fleet.selectors.lag import index_lag_seconds
+from fleet.selectors.blindness import has_indexed, is_blind
 from fleet.selectors.search import count, list_members
 from iotplatform.common import bulk_sql
 from iotplatform.common.ids import new_public_id_text
@@ -110,7 +109,7 @@ def _look(cohort: Cohort, watch: CohortWatch) -> int:
     is_first = (cohort.calls_each and watch.filled_at is None) or (
         cohort.calls_at is not None and watch.began_above is None
     )
-    if is_first and not _has_indexed(watch.asked_at):
+    if is_first and not has_indexed(watch.asked_at):
         return 0
     written = 0
     if cohort.calls_each:
@@ -233,16 +232,10 @@ def _close_call_of_size(cohort: Cohort, now: datetime) -> None:
     rows.update(closed_at=now, back_at=now)
 
 
-def _has_indexed(at: datetime) -> bool:
-    """Whether every change before this time is searchable."""
-    lag = index_lag_seconds()
-    return lag == 0 or timezone.now() - timedelta(seconds=lag) > at
-
-
 def _wait_for_index(at: datetime) -> bool:
     end = time.monotonic() + FIRST_LOOK_SECONDS
     while not is_blind():
-        if _has_indexed(at):
+        if has_indexed(at):
             return True
         if time.monotonic() > end:
             break

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from fleet.exceptions import QueryError
-from fleet.models import Cohort, Snapshot, SnapshotMember
+from fleet.models import Cohort, Snapshot, SnapshotMember, StandingPolicy
 from fleet.selectors.search import list_members, validate_query
 from fleet.services.cohort_watch import restart_watch
-from fleet.services.targets import hash_of
 from iotplatform.common import bulk_sql
-from iotplatform.common.problems import BadInput, NotFound
+from iotplatform.common.ids import hash_of
+from iotplatform.common.problems import BadInput, Conflict, NotFound
 from registry.models import Tenant, User
 from registry.selectors.people import find_person
 
@@ -74,7 +74,13 @@ def edit_cohort(*, cohort: Cohort, **changes: Unpack[CohortChanges]) -> Cohort:
 
 @transaction.atomic
 def delete_cohort(*, cohort: Cohort) -> None:
-    """Delete the saved query with its calls; its snapshots stay."""
+    """Delete the saved query with its calls; its snapshots stay.
+
+    Raises Conflict while a standing policy is for it.
+    """
+    uses = StandingPolicy.objects.filter(cohort=cohort).order_by("pk")
+    if policy := uses.first():
+        raise Conflict(f"The standing policy '{policy}' is for it. Delete that first.")
     # First the row that a look at the cohort locks first, too.
     list(Cohort.objects.filter(pk=cohort.pk).select_for_update().values_list("pk"))
     cohort.delete()

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from commands.rollouts import complete_rollout, plan_waves
+from commands.rollouts import complete_rollout, place_members
 from commands.selectors.definitions import get_definition_of_devices
-from commands.selectors.job_members import get_join_refusals
+from commands.selectors.job_costs import estimate_cost
+from commands.selectors.job_members import (
+    COMPLIANT,
+    find_gateways_among,
+    get_join_refusals,
+)
 from commands.services import jobs
+from commands.services.held_changes import refuse_held
 from commands.services.idempotency import fingerprint
+from commands.services.job_maintenance import longest_maintenance
 from commands.validation import check_params, complete_policy
 from fleet.selectors import job_preview
 from fleet.services.targets import (
@@ -86,7 +93,11 @@ def launch_job(
 
 
 def preview_job(request: JobRequest) -> dict[str, Any]:
-    """Return scope, risk and hash of the job without creating it.
+    """Return scope, risk, cost and hash of the job without creating it.
+
+    The scope counts the devices that have the values of a configuration already
+    (``compliant``), and says for how long the alarms of each device are held back at
+    most while the job works on it.
 
     Raises what ``launch_job`` raises, except where no device may join the job: showing
     that is the purpose of a preview.
@@ -98,12 +109,31 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
         request.tenant, targets.device_ids, command.get("name", ""), within="command."
     )
     check_params(definition, command.get("params", {}), within="command.")
-    complete_policy(definition, command.get("policy"), within="command.")
-    reasons = get_join_refusals(request.tenant, targets.device_ids, without=without)
+    refuse_held(
+        request.tenant,
+        command_name=definition.name,
+        command_class=definition.command_class,
+        params=command.get("params", {}),
+        device_ids=targets.device_ids,
+    )
+    policy = complete_policy(definition, command.get("policy"), within="command.")
+    reasons = get_join_refusals(
+        request.tenant,
+        targets.device_ids,
+        without=without,
+        definition=definition,
+        params=command.get("params", {}),
+    )
     joining = [device_id for device_id, reason in reasons.items() if not reason]
-    waves = plan_waves(len(joining), rollout)
+    waves, _ = place_members(
+        joining,
+        rollout,
+        seed=targets.target_hash,
+        gateways=find_gateways_among(joining),
+    )
     store_preview(request.tenant, targets)
     connectivity = count_by_connectivity(joining)
+    held_back = longest_maintenance(policy)
     left_out = Counter(reason for reason in reasons.values() if reason)
     return {
         "target_hash": targets.target_hash,
@@ -114,6 +144,7 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
         "scope": {
             "matched": len(targets.members),
             "targets": len(joining),
+            "compliant": left_out[COMPLIANT],
             "left_out": [
                 {"reason": reason, "count": count}
                 for reason, count in left_out.most_common()
@@ -121,6 +152,7 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
             "sites": job_preview.count_by_site(
                 tenant=request.tenant, device_ids=joining
             ),
+            "alarms_held_back_seconds": int(held_back.total_seconds()),
             "waves": [
                 {"number": wave.number, "canary": wave.is_canary, "size": wave.size}
                 for wave in waves
@@ -132,6 +164,15 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
             "in_other_jobs": job_preview.count_in_other_jobs(joining),
             "with_open_commands": job_preview.count_with_open_commands(joining),
         },
+        "cost": estimate_cost(
+            request.tenant,
+            joining,
+            command_name=definition.name,
+            params=command.get("params", {}),
+            waves=[wave.size for wave in waves],
+            rollout=rollout,
+            seed=targets.target_hash,
+        ),
     }
 
 

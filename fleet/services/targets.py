@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +26,7 @@ from fleet.selectors.search import (
     list_members,
 )
 from iotplatform.common.counts import counted
+from iotplatform.common.ids import hash_of
 from iotplatform.common.problems import BadInput
 from registry.models import Tenant
 
@@ -52,14 +52,6 @@ class Targets:
     @property
     def device_ids(self) -> list[int]:
         return [member.device_id for member in self.members]
-
-
-def hash_of(uids: Iterable[str]) -> str:
-    """Return the SHA-256 of the sorted uids, one per line."""
-    digest = hashlib.sha256()
-    for uid in sorted(uids):
-        digest.update(f"{uid}\n".encode())
-    return digest.hexdigest()
 
 
 def resolve_targets(*, tenant: Tenant, source: dict[str, Any]) -> Targets:
