@@ -80,6 +80,8 @@ class Lane(models.IntegerChoices):
     PERSON = 1, "person"  # any other that a person or script asked for
     RETRY = 2, "retry"  # sent before, without success
     JOB = 3, "job"  # handed out by a job
+    # A person retried it: it is sent although its job is paused or stopped.
+    BY_HAND = 4, "by hand"
 
 
 class WaitsFor(models.TextChoices):
@@ -116,7 +118,7 @@ class JobStatus(models.TextChoices):
     """How far a job has come."""
 
     DRAFT = "draft", "draft"  # created; waits for a person to start it
-    # Its command needs the approval of a second person before it can start.
+    # Its command or its rollout needs the approval of a second person.
     AWAITING_APPROVAL = "awaiting_approval", "awaiting approval"
     SCHEDULED = "scheduled", "scheduled"  # starts at its start time
     RUNNING = "running", "running"  # releases waves
@@ -132,3 +134,10 @@ class WaveStatus(models.TextChoices):
     PENDING = "pending", "pending"  # waits for earlier waves
     RELEASED = "released", "released"  # its members get their commands
     ENDED = "ended", "ended"  # every member has ended, except offline ones
+
+
+class HeldKind(models.TextChoices):
+    """What kind of change a stopped job has marked."""
+
+    FIRMWARE = "firmware", "firmware"  # a version, for the products of its members
+    CONFIG = "config", "configuration"  # a merge patch, byte for byte

@@ -141,6 +141,9 @@ class Definition:
     needs_approval: bool = False
     # What follows an error code of the device, before the policy is asked.
     reactions: dict[str, str] = field(default_factory=dict)
+    # The configuration that the products of its devices declare, by their slug. A patch
+    # must match all of them.
+    config_schemas: dict[str, Params] = field(default_factory=dict)
 
     def expected(self, params: Params) -> Params | None:
         """Return what a command with these parameters must make its device report."""
@@ -148,7 +151,9 @@ class Definition:
 
     def snapshot(self) -> dict[str, Any]:
         """Return it as JSON, for a job that must not follow its later changes."""
-        return asdict(self)
+        kept = asdict(self)
+        del kept["config_schemas"]  # the params have been checked by now
+        return kept
 
 
 DEFINITIONS: dict[str, Definition] = {

@@ -53,3 +53,15 @@ class FileTooLong(TooLarge):
 
 class FileMoved(Conflict):
     """The part does not begin where the file ends."""
+
+
+class RollbackRefused(TransitionRefused):
+    """The job has changed nothing that can be restored, or was rolled back before."""
+
+
+class ChangeHeld(TransitionRefused):
+    """A stopped job has marked this release or patch: no other job may send it."""
+
+
+class NothingHeld(TransitionRefused):
+    """The job has marked nothing, or that was lifted."""

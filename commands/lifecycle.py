@@ -40,8 +40,8 @@ JOB_AT_REST = JOB_FINAL | {J.STOPPED}
 JOB_HOLDS_BACK = frozenset({J.PAUSED, J.STOPPED, J.CANCELLED})
 JOB_SOURCES: dict[JobStatus, frozenset[JobStatus]] = {
     J.DRAFT: frozenset({J.AWAITING_APPROVAL}),
-    J.AWAITING_APPROVAL: frozenset(),
-    J.SCHEDULED: frozenset({J.DRAFT, J.AWAITING_APPROVAL}),
+    J.AWAITING_APPROVAL: frozenset({J.DRAFT, J.SCHEDULED}),  # asked again
+    J.SCHEDULED: frozenset({J.DRAFT, J.AWAITING_APPROVAL, J.PAUSED}),
     J.RUNNING: frozenset({J.DRAFT, J.SCHEDULED, J.PAUSED, J.STOPPED, J.COMPLETED}),
     J.PAUSED: frozenset({J.SCHEDULED, J.RUNNING}),
     J.STOPPED: frozenset({J.RUNNING, J.PAUSED}),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commands.exceptions import InvalidRollout
+from commands.judgment.health_gate import (
+    HEALTH_GATE_SCHEMA,
+    complete_gate,
+    gate_errors,
+)
 from commands.validation import schema_errors
+from commands.windows import WINDOW_SCHEMA
+from iotplatform.common.counts import counted
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 
 DAY = 86_400
@@ -19,6 +27,8 @@ MAX_MEMBERS = 1_000_000
 # So many members of a job may be without an answer: a failure threshold is overshot by
 # no more, and a real-time command has no longer queue in front of it.
 MAX_IN_FLIGHT = 500
+# What nobody approved by then expires; nor does an approval hold any longer.
+APPROVAL_LAPSES_AFTER = timedelta(days=7)
 # The database can store earlier ones, but Python cannot read them back.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
@@ -43,9 +53,11 @@ ROLLOUT_SCHEMA: dict[str, Any] = {
         "failure_threshold": _share,
         "start_at": {"type": ["string", "null"]},
         "deadline": {"type": ["string", "null"]},
-        "window": {"type": "null"},  # no windows yet
+        "window": WINDOW_SCHEMA,
         "offline": {"enum": ["wait", "skip"]},
+        "approval": {"type": "boolean"},
         "max_in_flight": {"type": "integer", "minimum": 1, "maximum": 5_000},
+        "health_gate": HEALTH_GATE_SCHEMA,
     },
     "additionalProperties": False,
 }
@@ -62,7 +74,9 @@ DEFAULTS: dict[str, Any] = {
     "deadline": None,
     "window": None,
     "offline": "wait",
+    "approval": False,
     "max_in_flight": MAX_IN_FLIGHT,
+    "health_gate": None,
 }
 
 
@@ -85,6 +99,9 @@ def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
     if errors:
         raise InvalidRollout(errors=errors)
     complete = {**DEFAULTS, **rollout}
+    if errors := gate_errors(complete["health_gate"]):
+        raise InvalidRollout(errors=errors)
+    complete["health_gate"] = complete_gate(complete["health_gate"])
     if complete["wave_size"] and complete["waves"]:
         _refuse("waves", "Give wave_size or waves, not both.")
     canary = complete["canary"] or 0
@@ -92,6 +109,9 @@ def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
         _refuse("canary", "A whole number of devices, or a share between 0 and 1.")
     if sum(complete["waves"] or []) > 1 + 1e-9:
         _refuse("waves", "The shares add up to more than 1.")
+    window = complete["window"]
+    if window and window["from"] == window["to"]:
+        _refuse("window", "It begins and ends at the same time.")
     start_at = instant(complete["start_at"], field="start_at")
     deadline = instant(complete["deadline"], field="deadline")
     if deadline is not None and deadline <= max(now, start_at or now):
@@ -112,13 +132,64 @@ def instant(text: str | None, *, field: str) -> datetime | None:
 
 
 def plan_waves(count: int, rollout: dict[str, Any]) -> list[PlannedWave]:
-    """Divide ``count`` members into the canary and the waves after it."""
+    """Divide ``count`` members into the canary and the waves after it.
+
+    Raises InvalidRollout for a canary that is larger than the set.
+    """
     canary = _canary_size(count, rollout["canary"])
+    if canary > count > 0:
+        members = counted(count, "device")
+        _refuse("canary", f"{canary:,} is more than the {members} of the set.")
+    canary = min(canary, count)
     sizes = _wave_sizes(count - canary, rollout)
     if len(sizes) > MAX_WAVES:
         _refuse("wave_size", f"This makes {len(sizes)} waves; at most {MAX_WAVES}.")
     waves = [PlannedWave(number, size) for number, size in enumerate(sizes, start=1)]
     return [PlannedWave(0, canary), *waves] if canary else waves
+
+
+def place_members(
+    ids: Sequence[int],
+    rollout: dict[str, Any],
+    *,
+    seed: str,
+    gateways: Mapping[int, int],
+) -> tuple[list[PlannedWave], dict[int, int]]:
+    """Return the waves, and the wave of each member in the order of the hand-out.
+
+    ``gateways`` are the gateways of members by child, where both are members: they are
+    never in the same wave. Raises InvalidRollout as ``plan_waves``.
+    """
+    waves = plan_waves(len(ids), rollout)
+    numbers = [wave.number for wave in waves for _ in range(wave.size)]
+    placed = dict(zip(spread(ids, seed=seed), numbers, strict=True))
+    if gateways:
+        _keep_apart(placed, gateways)
+        sizes = Counter(placed.values())
+        waves = [PlannedWave(number, sizes[number]) for number in sorted(sizes)]
+    return waves, placed
+
+
+def _keep_apart(placed: dict[int, int], gateways: Mapping[int, int]) -> None:
+    """Move gateways out of the waves of their children, into a last one if need be."""
+    taken: dict[int, set[int]] = defaultdict(set)
+    for child, gateway in gateways.items():
+        taken[gateway].add(placed[child])
+    related = {*gateways, *gateways.values()}
+    # Members without any relation, by wave: they change places with gateways.
+    free: dict[int, list[int]] = defaultdict(list)
+    for member, wave in placed.items():
+        if member not in related:
+            free[wave].append(member)
+    last = max(placed.values()) + 1
+    for gateway in sorted(taken):
+        wave = placed[gateway]
+        if wave not in taken[gateway]:
+            continue
+        other = next((n for n in free if free[n] and n not in taken[gateway]), last)
+        if other != last:
+            placed[free[other].pop()] = wave
+        placed[gateway] = other
 
 
 def spread(ids: Sequence[int], *, seed: str) -> list[int]:
@@ -137,8 +208,7 @@ def _canary_size(count: int, canary: float | None) -> int:
     if not canary:
         return 0
     # 1 is one device; a share is below 1.
-    size = math.ceil(count * canary) if canary < 1 else int(canary)
-    return min(size, count)
+    return math.ceil(count * canary) if canary < 1 else int(canary)
 
 
 def _wave_sizes(count: int, rollout: dict[str, Any]) -> list[int]:

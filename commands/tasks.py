@@ -14,6 +14,8 @@ from commands.services import (
     gateway_windows,
     idempotency,
     job_advance,
+    job_approvals,
+    job_counts,
     outcome_reports,
     partitions,
     retained_config,
@@ -43,6 +45,14 @@ def _notice_gateways(*, now: datetime) -> int:
     return gateway_windows.notice_gateways_that_are_back_across_tenants(
         now=now, limit=sweeps.BATCH
     )
+
+
+def _cancel_unapproved(*, now: datetime) -> int:
+    return job_approvals.cancel_unapproved_across_tenants(now=now, limit=sweeps.BATCH)
+
+
+def _add_up_counts(*, now: datetime) -> int:
+    return job_counts.add_up_counts_across_tenants(now=now, limit=sweeps.BATCH)
 
 
 @shared_task(name="commands.look_at_due")
@@ -75,9 +85,17 @@ def tidy() -> int:
             _notice_gateways,
             sweeps.cancel_for_ended_devices_across_tenants,
             sweeps.follow_adapters_across_tenants,
+            _cancel_unapproved,
+            _add_up_counts,
             retained_config.mark_retained_to_clear_across_tenants,
         )
     )
+
+
+@shared_task(name="commands.check_counts")
+def check_counts() -> int:
+    """Compare the counts of jobs with their members; return how many were wrong."""
+    return job_counts.check_counts_across_tenants(now=timezone.now())
 
 
 @shared_task(name="commands.tell_outcomes")

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from referencing.exceptions import Unresolvable
 
 from commands.choices import FailureClass, OnFailure
+from commands.config_schemas import one_schema, patch_schema, without_removals
 from commands.definitions import Definition
 from commands.exceptions import InvalidCommand
 from iotplatform.common.schema_errors import named_errors
@@ -67,9 +68,29 @@ def check_storable(params: Any, *, within: str = "") -> None:
         raise InvalidCommand(errors=[{"field": field, "message": problem}])
 
 
+def params_errors(
+    definition: Definition, params: Any, *, field: str
+) -> list[dict[str, str]]:
+    """Return the errors of parameters by the definition's schema.
+
+    A patch of configuration must match what the products of its devices declare, too.
+    """
+    errors = schema_errors(definition.params_schema, params, field=field)
+    if errors or not isinstance(params, dict):
+        return errors
+    is_one = one_schema(definition.config_schemas) is not None
+    for product, schema in definition.config_schemas.items():
+        kept, errors = without_removals(schema, params, field=field)
+        errors += schema_errors(patch_schema(schema), kept, field=field)
+        if errors:
+            whose = "" if is_one else f"{product}: "
+            return [{**row, "message": whose + row["message"]} for row in errors]
+    return []
+
+
 def check_params(definition: Definition, params: Any, *, within: str = "") -> None:
     """Raise InvalidCommand for parameters that do not match the definition's schema."""
-    errors = schema_errors(definition.params_schema, params, field=f"{within}params")
+    errors = params_errors(definition, params, field=f"{within}params")
     if errors:
         raise InvalidCommand(errors=errors)
     check_storable(params, within=within)

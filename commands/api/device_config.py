@@ -1,28 +1,17 @@
-"""REST: the desired configuration of a device, and its merged timeline."""
+"""REST: the desired configuration of a device."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from urllib.parse import urlencode
-
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commands.api.commands import IDEMPOTENCY_KEY, command_data
-from commands.api.serializers.commands import (
-    CommandSerializer,
-    TimelineEntrySerializer,
-    TimelineSerializer,
-)
+from commands.api.serializers.commands import CommandSerializer
 from commands.selectors.commands import get_command
-from commands.selectors.timeline import get_merged_timeline
 from commands.services.commands import request_command
 from iotplatform.common.etags import if_match
-from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
-from iotplatform.common.pagination import read_limit
 from iotplatform.common.parsers import MergePatchParser, StrictJSONParser
 from iotplatform.common.problems import BadInput, PreconditionFailed
 from registry.api.base import TenantScopedMixin
@@ -65,42 +54,6 @@ class DesiredView(TenantScopedMixin, APIView):
         )
         shown = get_command(tenants=self.tenants, public_id=command.public_id)
         return Response(command_data([shown], request)[0], status=202)
-
-
-class TimelineView(TenantScopedMixin, APIView):
-    """One merged timeline: registry changes, state and commands of a device."""
-
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("before", datetime, description="Entries before this."),
-            OpenApiParameter("limit", int),
-        ],
-        responses=TimelineSerializer,
-    )
-    def get(self, request: Request, uid: str) -> Response:
-        """Return a page of the device's history, newest entries first."""
-        device = get_device(tenants=self.tenants, uid=uid)
-        limit = read_limit(request.query_params, default=100)
-        entries, following = get_merged_timeline(
-            device, before=_before(request), limit=limit
-        )
-        next_url = None
-        if following is not None:
-            query = {**request.query_params.dict(), "before": following.isoformat()}
-            path = f"{request.path}?{urlencode(query)}"
-            next_url = request.build_absolute_uri(path)
-        rows = TimelineEntrySerializer(entries, many=True).data
-        return Response({"next": next_url, "previous": None, "results": rows})
-
-
-def _before(request: Request) -> datetime:
-    text = request.query_params.get("before")
-    if text is None:
-        return timezone.now()
-    found = read_instant(text)
-    if found is None:
-        raise BadInput(before=NOT_AN_INSTANT)
-    return found
 
 
 def _expected_version(request: Request) -> int | None:

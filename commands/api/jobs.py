@@ -7,6 +7,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.request import Request
@@ -26,7 +27,9 @@ from commands.api.serializers.jobs import (
 from commands.api.waiting import WAIT, wait_if_asked
 from commands.choices import FailureClass, JobStatus
 from commands.models import Job, JobTarget
+from commands.selectors.job_health import health_of
 from commands.selectors.job_tallies import PENDING, SKIPPED
+from commands.selectors.job_waits import describe_waits
 from commands.selectors.jobs import (
     counts_of,
     get_job,
@@ -34,8 +37,10 @@ from commands.selectors.jobs import (
     list_jobs,
     list_targets,
 )
-from commands.services import approvals, jobs
+from commands.services import jobs
+from commands.services.job_approvals import approve_job
 from commands.services.job_rerun import retry_failed
+from commands.services.job_waiting import skip_waiting
 from iotplatform.common.pagination import OpaqueCursorPagination
 from registry.api.base import TenantScopedMixin
 from registry.permissions import Right
@@ -78,8 +83,10 @@ class TargetFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 def job_data(found: Collection[Job]) -> list[Any]:
-    """Return jobs as the API shows them, in two queries for any number."""
-    context = {"counts": counts_of(found)}
+    """Return jobs as the API shows them, in a few queries for any number."""
+    counts = counts_of(found)
+    waits = describe_waits(found, counts, now=timezone.now())
+    context = {"counts": counts, "waits": waits, "health": health_of(found)}
     return list(JobSerializer(list(found), many=True, context=context).data)
 
 
@@ -141,7 +148,7 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
     """An action on a job; each URL names one."""
 
     serializer_class = ReasonSerializer
-    act: Callable[..., Job] = staticmethod(jobs.start_job)
+    act: Callable[..., Job]
     right = Right.OPERATE
 
     @extend_schema(request=ReasonSerializer, responses=JobSerializer)
@@ -156,16 +163,15 @@ class JobActionView(TenantScopedMixin, GenericAPIView[Job]):
         return Response(job_data([fresh])[0])
 
 
-class StartJobView(JobActionView):
-    """Start a draft, or a scheduled job before its time."""
-
-    act = staticmethod(jobs.start_job)
-
-
 class ApproveJobView(JobActionView):
-    """Let another person's job start whose command needs an approval."""
+    """Let another person's job start that needs an approval.
 
-    act = staticmethod(approvals.approve_job)
+    It covers the members, the command, the policy and the rollout. At the start it is
+    asked again if it is older than 7 days or if more than 5 % of the members no longer
+    match the query.
+    """
+
+    act = staticmethod(approve_job)
     right = Right.APPROVE
 
 
@@ -181,8 +187,17 @@ class ResumeJobView(JobActionView):
     act = staticmethod(jobs.resume_job)
 
 
+class SkipWaitingView(JobActionView):
+    """Go on without the members that have not answered yet; needs a reason."""
+
+    act = staticmethod(skip_waiting)
+
+
 class RetryJobView(TenantScopedMixin, APIView):
-    """Retry the members that ended with one failure class."""
+    """Retry the members that ended with one failure class, and nothing else.
+
+    A stopped or paused job stays so; a stopped one needs a reason.
+    """
 
     @extend_schema(request=RetryJobSerializer, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:

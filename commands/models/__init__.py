@@ -11,7 +11,20 @@ from commands.models.commands import (
 from commands.models.definitions import CommandDefinition
 from commands.models.deliveries import DeliveryMinute
 from commands.models.files import DeviceFile, DeviceFilePart
-from commands.models.jobs import FrozenCohort, Job, JobEvent, JobTarget, JobWave
+from commands.models.job_health import (
+    HeldChange,
+    JobHealth,
+    JobRollback,
+    MemberValues,
+)
+from commands.models.jobs import (
+    FrozenCohort,
+    Job,
+    JobCount,
+    JobEvent,
+    JobTarget,
+    JobWave,
+)
 
 __all__ = [
     "Attempt",
@@ -22,11 +35,16 @@ __all__ = [
     "DeviceFile",
     "DeviceFilePart",
     "FrozenCohort",
+    "HeldChange",
     "IdempotencyKey",
     "Job",
+    "JobCount",
     "JobEvent",
+    "JobHealth",
+    "JobRollback",
     "JobTarget",
     "JobWave",
+    "MemberValues",
     "OutcomeToTell",
     "RetainedDesired",
 ]

@@ -56,6 +56,11 @@ class Job(PublicIdModel):
     # When a person started it; until then its creation counts. Of two changes of one
     # key the later ask wins, however late its command is created.
     started_at = models.DateTimeField(null=True, blank=True)
+    # A second person approved exactly what has this hash; null: none, or none needed.
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_hash = models.CharField(max_length=64, blank=True, db_default="")
+    # When its members were last compared with the query; a start needs that.
+    drift_checked_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=24, choices=JobStatus, default=JobStatus.DRAFT)
     status_since = models.DateTimeField()
     # Since then no clock of its commands runs: it is paused, or it was and they have
@@ -63,6 +68,9 @@ class Job(PublicIdModel):
     paused_at = models.DateTimeField(null=True, blank=True)
     # A sentence: why it is stopped or paused; empty otherwise.
     stop_reason = models.TextField(blank=True)
+    # Of its rate: what may be sent, as of when. Null: nothing was sent yet.
+    tokens = models.FloatField(db_default=0.0, default=0.0)
+    tokens_at = models.DateTimeField(null=True, blank=True)
     start_at = models.DateTimeField(null=True, blank=True)
     deadline = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -107,6 +115,8 @@ class JobWave(models.Model):
     # judge only what ends later.
     accepted_failed = models.PositiveIntegerField(default=0)
     accepted_ended = models.PositiveIntegerField(default=0)
+    # A person let the job go on although no device of this wave has answered.
+    is_accepted = models.BooleanField(db_default=False, default=False)
 
     class Meta:
         ordering = ["number"]
@@ -148,6 +158,8 @@ class JobTarget(models.Model):
         blank=True,
         related_name="+",
     )
+    # A person let the job go on without its answer.
+    is_passed_over = models.BooleanField(db_default=False, default=False)
     # A sentence: why it gets no command; empty if it has one or waits for its wave.
     skip_reason = models.CharField(max_length=200, blank=True)
 
@@ -165,10 +177,41 @@ class JobTarget(models.Model):
             ),
             # For pages of members: with the key alone they would walk past older jobs.
             models.Index(fields=["job", "id"], name="commands_target_by_job"),
+            models.Index(
+                fields=["job"],
+                name="commands_target_passed_over",
+                condition=Q(is_passed_over=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.device_id} in {self.job_id}"
+
+
+class JobCount(models.Model):
+    """A difference of how many members of a wave are in one state; written by triggers.
+
+    The sum over the rows of a state is its number of members.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    # No constraint: a job is deleted with its members, whose triggers write here.
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    wave = models.PositiveIntegerField(null=True, blank=True)
+    # Of its command; "pending" or "skipped" without one.
+    status = models.CharField(max_length=16)
+    failure_class = models.CharField(max_length=24, blank=True)
+    waits_for = models.CharField(max_length=8, blank=True)
+    is_ended = models.BooleanField(default=False)
+    is_passed_over = models.BooleanField(default=False)
+    members = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.members:+} {self.status} in {self.job_id}"
 
 
 class JobEvent(models.Model):

@@ -6,9 +6,10 @@ database then. Otherwise a definition for one product goes before one for all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 
 from commands.choices import CommandClass
@@ -17,12 +18,16 @@ from commands.exceptions import InvalidCommand, NoSuchDefinition
 from commands.expectations import ALL_PARAMS
 from commands.models import Command, CommandDefinition, Job
 from commands.validation import policy_over
+from iotplatform.common import bulk_sql
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Tenant
 from registry.selectors.access import attach_caller_tenant
+from registry.selectors.products import has_config_schemas, list_config_schemas
 
 # One array parameter: a job may have a million devices.
-_PRODUCTS = "SELECT DISTINCT product_id FROM registry_device WHERE id = ANY(%s)"
+_PRODUCTS = """
+    SELECT DISTINCT product_id FROM registry_device WHERE id = ANY(%s::bigint[])
+"""
 
 
 def list_definitions(*, tenants: Sequence[Tenant]) -> QuerySet[CommandDefinition]:
@@ -55,13 +60,26 @@ def get_definition(
     return found[0]
 
 
+def get_definition_by_id(
+    *, tenants: Sequence[Tenant], definition_id: UUID
+) -> CommandDefinition:
+    """Return a tenant's own definition; raises NoSuchDefinition."""
+    rows = list_definitions(tenants=tenants)
+    row = rows.filter(public_id=definition_id).first()
+    if row is None:
+        raise NoSuchDefinition("There is no such command definition.")
+    attach_caller_tenant(row, tenants)
+    return row
+
+
 def get_definition_of_device(device: Device, name: str) -> Definition:
     """Return what a command is for this device; raises InvalidCommand."""
+    products = [device.product_id]
     if name in DEFINITIONS:
-        return DEFINITIONS[name]
-    own = _own_by_product(device.tenant_id, [device.product_id], name=name)
+        return _with_schemas(DEFINITIONS[name], lambda: products)
+    own = _own_by_product(device.tenant_id, products, name=name)
     if name in own[device.product_id]:
-        return own[device.product_id][name]
+        return _with_schemas(own[device.product_id][name], lambda: products)
     known = list_definitions_of(device.tenant_id, [device.product_id])
     raise _unknown(known, name)
 
@@ -75,7 +93,8 @@ def get_definition_of_devices(
     one job sends one command.
     """
     if name in DEFINITIONS:
-        return DEFINITIONS[name], set()
+        built_in = DEFINITIONS[name]
+        return _with_schemas(built_in, lambda: find_products(device_ids)), set()
     products = find_products(device_ids)
     by_product = _own_by_product(tenant.pk, products, name=name)
     found = {product: own[name] for product, own in by_product.items() if name in own}
@@ -86,7 +105,7 @@ def get_definition_of_devices(
     if not different:
         known = list_definitions_of(tenant.pk, products)
         raise _unknown(known, name, within=within)
-    return different[0], products - set(found)
+    return _with_schemas(different[0], lambda: set(found)), products - set(found)
 
 
 def list_definitions_of(
@@ -99,7 +118,13 @@ def list_definitions_of(
     found = dict(DEFINITIONS)
     for own in _own_by_product(tenant_id, product_ids).values():
         found |= {name: own[name] for name in sorted(own.keys() - found.keys())}
-    return found
+    schemas = list_config_schemas(product_ids)
+    return {
+        name: replace(each, config_schemas=schemas)
+        if each.command_class == CommandClass.CONFIG
+        else each
+        for name, each in found.items()
+    }
 
 
 def list_definitions_of_tenant(tenant: Tenant) -> tuple[dict[str, Definition], bool]:
@@ -107,7 +132,8 @@ def list_definitions_of_tenant(tenant: Tenant) -> tuple[dict[str, Definition], b
     rows = list(list_definitions(tenants=[tenant]).order_by("pk"))
     for_all = {row.name: as_definition(row) for row in rows if row.product_id is None}
     of_products = {row.name: as_definition(row) for row in rows if row.product_id}
-    return {**DEFINITIONS, **of_products, **for_all}, bool(of_products)
+    by_product = bool(of_products) or has_config_schemas(tenant=tenant)
+    return {**DEFINITIONS, **of_products, **for_all}, by_product
 
 
 def list_command_names(*, tenants: Sequence[Tenant]) -> list[str]:
@@ -118,9 +144,7 @@ def list_command_names(*, tenants: Sequence[Tenant]) -> list[str]:
 
 def find_products(device_ids: Collection[int]) -> set[int]:
     """Return the products of these devices."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PRODUCTS, [list(device_ids)])
-        return {pk for (pk,) in cursor.fetchall()}
+    return {pk for (pk,) in bulk_sql.fetch(_PRODUCTS, [list(device_ids)])}
 
 
 def definition_of_job(job: Job) -> Definition:
@@ -160,6 +184,18 @@ def as_definition(row: CommandDefinition) -> Definition:
         needs_approval=row.needs_approval,
         reactions=row.reactions,
     )
+
+
+def _with_schemas(
+    definition: Definition, products: Callable[[], Collection[int]]
+) -> Definition:
+    """Add what these products declare; only configuration needs it, and asks for them.
+
+    To find the products of 100,000 devices takes a while.
+    """
+    if definition.command_class != CommandClass.CONFIG:
+        return definition
+    return replace(definition, config_schemas=list_config_schemas(products()))
 
 
 def _own_by_product(

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from commands.choices import CommandStatus, JobStatus, WaitsFor
+from commands.choices import CommandStatus, JobStatus, Lane, WaitsFor
 from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Command, Job
 from registry.choices import TAKES_COMMANDS, Lifecycle
@@ -22,7 +22,19 @@ IN_QUEUE = Q(status=S.QUEUED, claim_token__isnull=True)
 
 def _clock_runs(now: datetime) -> Q:
     """Return the condition that no pause of its job stops a command's clock."""
-    return Q(job__paused_at__isnull=True) | Q(job__deadline__lte=now)
+    return (
+        Q(job__paused_at__isnull=True)
+        | Q(job__deadline__lte=now)
+        | Q(lane=Lane.BY_HAND)
+    )
+
+
+def held_back_by_job() -> Q:
+    """Return the condition that the job of a command does not let it be sent now."""
+    return Q(job__isnull=False) & (
+        Q(job__status__in=JOB_HOLDS_BACK) & ~Q(lane=Lane.BY_HAND)
+        | Q(job__status=JobStatus.CANCELLED)
+    )
 
 
 def due_commands(*, now: datetime) -> QuerySet[Command]:
@@ -48,7 +60,7 @@ def devices_with_due(
         device__lifecycle__in=TAKES_COMMANDS,
         due_at__lte=now,
         expires_at__gt=now,
-    ).exclude(job__isnull=False, job__status__in=JOB_HOLDS_BACK)
+    ).exclude(held_back_by_job())
     return set(due.values_list("device_id", flat=True))
 
 

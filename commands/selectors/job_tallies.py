@@ -1,4 +1,4 @@
-"""How many members of a job have which status: one query, whatever the job's size."""
+"""How many members of a job have which status, from its counts: no member is read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
+from django.db.models import QuerySet, Sum
 
 from commands.choices import CommandStatus, FailureClass, WaitsFor
 from commands.lifecycle import JOB_FINAL, UNDERWAY
-from commands.models import Command, Job, JobTarget
+from commands.models import Command, Job, JobCount, JobTarget
 
 S = CommandStatus
 PENDING, SKIPPED = "pending", "skipped"
+UNANSWERED = [S.QUEUED, *sorted(UNDERWAY)]
 SUCCESS = frozenset({S.SUCCEEDED, S.VERIFIED})
 FAILURE = frozenset({S.FAILED, S.TIMED_OUT, S.UNKNOWN, S.EXPIRED})
 
@@ -23,13 +24,16 @@ FAILURE = frozenset({S.FAILED, S.TIMED_OUT, S.UNKNOWN, S.EXPIRED})
 class Tally:
     """The members of one wave, counted by status.
 
-    Trailing members are offline and do not count for the wave's thresholds. Neither do
-    dropped ones: a person or a newer configuration took them out of the rollout.
+    Trailing members are offline and do not count for the wave's thresholds; they count
+    for the whole job when they have ended. So do those that were passed over: a person
+    let the job go on without their answer. Dropped ones do not count: a person or a
+    newer configuration took them out of the rollout.
     """
 
     pending: int = 0
     open: int = 0
     trailing: int = 0
+    passed_over: int = 0
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
@@ -49,16 +53,11 @@ class Tally:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one group of members with the same status."""
-        members = row["members"]
-        status = row["command__status"]
-        if status is None:
-            place = "skipped" if row["is_skipped"] else "pending"
-            self.by_status[SKIPPED if row["is_skipped"] else PENDING] += members
-        else:
-            place = _place(row)
-            self.by_status[status] += members
-            if row["command__failure_class"]:
-                self.by_failure_class[row["command__failure_class"]] += members
+        members, status = row["count"], row["status"]
+        place = status if status in (PENDING, SKIPPED) else _place(row)
+        self.by_status[status] += members
+        if row["failure_class"]:
+            self.by_failure_class[row["failure_class"]] += members
         setattr(self, place, getattr(self, place) + members)
 
 
@@ -80,8 +79,14 @@ def has_open_commands(job_id: int) -> bool:
 
 
 def count_unanswered(*, job_id: int) -> int:
-    """Return how many members of a job have a command that is not answered yet."""
-    return _unanswered(Command.objects.filter(job_id=job_id))
+    """Return how many members of a job have a command that is not answered yet.
+
+    Those that a person passed over keep nobody else waiting.
+    """
+    silent = JobTarget.objects.filter(
+        job_id=job_id, is_passed_over=True, command__status__in=UNANSWERED
+    )
+    return _unanswered(Command.objects.filter(job_id=job_id)) - silent.count()
 
 
 def count_unanswered_of_tenant(*, tenant_id: int) -> int:
@@ -93,54 +98,41 @@ def count_unanswered_of_tenant(*, tenant_id: int) -> int:
 
 def _unanswered(commands: QuerySet[Command]) -> int:
     # Held ones wait for their devices, and keep nobody else waiting.
-    return commands.filter(status__in=[S.QUEUED, *sorted(UNDERWAY)]).count()
+    return commands.filter(status__in=UNANSWERED).count()
 
 
 def _tally(
     job_ids: Collection[int], waves: Collection[int] | None
 ) -> dict[int, dict[int | None, Tally]]:
-    members = JobTarget.objects.filter(job_id__in=job_ids)
+    rows = JobCount.objects.filter(job_id__in=job_ids)
     if waves is not None:
-        members = members.filter(wave__in=waves)
-    groups = (
-        members.values(
-            "job_id",
-            "wave",
-            "command__status",
-            "command__failure_class",
-            "command__waits_for",
-            is_skipped=_whether(~Q(skip_reason="")),
-            is_ended=_whether(Q(command__ended_at__isnull=False)),
-        )
-        .annotate(members=Count("id"))
-        .order_by()
+        rows = rows.filter(wave__in=waves)
+    groups = rows.values(
+        "job_id",
+        "wave",
+        "status",
+        "failure_class",
+        "waits_for",
+        "is_ended",
+        "is_passed_over",
     )
     tallies: dict[int, dict[int | None, Tally]] = defaultdict(
         lambda: defaultdict(Tally)
     )
-    for row in groups:
+    for row in groups.annotate(count=Sum("members")).filter(count__gt=0).order_by():
         tallies[row["job_id"]][row["wave"]].add(row)
     return tallies
 
 
-def _whether(condition: Q) -> Case:
-    return Case(
-        When(condition, then=Value(True)),
-        default=Value(False),
-        output_field=BooleanField(),
-    )
-
-
 def _place(row: Mapping[str, Any]) -> str:
-    status = row["command__status"]
-    waits, failure = row["command__waits_for"], row["command__failure_class"]
+    status, waits, failure = row["status"], row["waits_for"], row["failure_class"]
     away = waits == WaitsFor.DEVICE or (
         waits == WaitsFor.GATEWAY and failure == FailureClass.GATEWAY_UNREACHABLE
     )
     if away and status in (S.HELD, S.EXPIRED):
         return "trailing"
     if not row["is_ended"]:
-        return "open"
+        return "passed_over" if row["is_passed_over"] else "open"
     if status in SUCCESS:
         return "succeeded"
     return "failed" if status in FAILURE else "dropped"

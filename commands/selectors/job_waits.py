@@ -1,22 +1,48 @@
-"""What a running job waits for: answers of devices, retries, devices to return."""
+"""What a job waits for and until when: figures for its page, words for the API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Q
 
-from commands.choices import CommandStatus, FailureClass, WaitsFor
-from commands.lifecycle import UNDERWAY
-from commands.models import Command, Job
+from commands.choices import (
+    CommandStatus,
+    FailureClass,
+    JobStatus,
+    WaitsFor,
+    WaveStatus,
+)
+from commands.lifecycle import UNDERWAY, UNSENT
+from commands.models import Command, Job, JobWave
+from commands.rollouts import APPROVAL_LAPSES_AFTER, MAX_IN_FLIGHT
+from commands.selectors.job_members import count_pending_by_zone
+from commands.selectors.job_tallies import Tally
+from commands.selectors.jobs import JobCounts
+from commands.windows import next_opening, window_words, zone_named
+from iotplatform.common import bulk_sql
+from iotplatform.common.counts import counted
 
-S = CommandStatus
+S, J = CommandStatus, JobStatus
 ANSWERS = Q(status__in=UNDERWAY)
 RETRIES = Q(status=S.QUEUED, attempt_count__gt=0)
 OFFLINE = Q(status=S.HELD, waits_for=WaitsFor.DEVICE) | Q(
     status=S.HELD, failure_class=FailureClass.GATEWAY_UNREACHABLE
 )
+OPEN = sorted(UNSENT | UNDERWAY | {S.SUCCEEDED})
+_OPEN_MEMBERS = """
+    SELECT m.job_id, m.wave, m.is_away, count(*), max(m.until) FROM (
+        SELECT t.job_id, t.wave, greatest(c.expires_at, c.due_at) AS until,
+            c.status = 'held' AND (c.waits_for = 'device'
+                OR c.failure_class = 'gateway_unreachable') AS is_away
+        FROM commands_command c JOIN commands_jobtarget t ON t.command_id = c.id
+        WHERE c.job_id = ANY(%s::bigint[]) AND c.status = ANY(%s::text[])
+            AND c.ended_at IS NULL
+    ) m GROUP BY 1, 2, 3
+"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +53,16 @@ class JobWaits:
     offline: int = 0
     next_retry_at: datetime | None = None
     answer_due_at: datetime | None = None
+
+
+@dataclass
+class OpenMembers:
+    """When the last open member of each wave ends at the latest, and of all waves."""
+
+    by_wave: dict[int | None, datetime] = field(default_factory=dict)
+    away: int = 0
+    others: int = 0
+    until: datetime | None = None
 
 
 def get_job_waits(job: Job) -> JobWaits:
@@ -40,3 +76,116 @@ def get_job_waits(job: Job) -> JobWaits:
             answer_due_at=Min("due_at", filter=ANSWERS),
         )
     )
+
+
+def describe_waits(
+    jobs: Collection[Job], counts: Mapping[int, JobCounts], *, now: datetime
+) -> dict[int, str | None]:
+    """Return in words what each job waits for; None: it does not wait."""
+    running = [job for job in jobs if job.status == J.RUNNING]
+    members: dict[int, OpenMembers] = defaultdict(OpenMembers)
+    if running:
+        _read_open_members([job.pk for job in running], members)
+    windows = describe_closed_windows(running, now)
+    return {
+        job.pk: windows.get(job.pk)
+        or _running(job, counts[job.pk].waves, members[job.pk], now)
+        if job.status == J.RUNNING
+        else _at_rest(job, now)
+        for job in jobs
+    }
+
+
+def _read_open_members(job_ids: list[int], into: dict[int, OpenMembers]) -> None:
+    rows = bulk_sql.fetch(_OPEN_MEMBERS, [job_ids, [str(status) for status in OPEN]])
+    for job_id, wave, is_away, devices, until in rows:
+        found = into[job_id]
+        found.until = max(found.until or until, until)
+        if is_away:
+            found.away += devices
+        else:
+            found.others += devices
+            found.by_wave[wave] = until
+
+
+def describe_closed_windows(running: Collection[Job], now: datetime) -> dict[int, str]:
+    """Say which jobs wait only for the windows of their next members' sites."""
+    with_window = {job.pk: job for job in running if job.rollout.get("window")}
+    if not with_window:
+        return {}
+    found = {}
+    for job_id, zones in count_pending_by_zone(list(with_window)).items():
+        window = with_window[job_id].rollout["window"]
+        opens = [next_opening(window, zone_named(name), now) for name in zones]
+        if now in opens:
+            continue
+        words = f"waiting for the window {window_words(window)} (local time) of"
+        words += f" {counted(sum(zones.values()), 'device')}"
+        if times := [at for at in opens if at is not None]:
+            words += f"; it opens next at {instant_words(min(times), now)}"
+        found[job_id] = words
+    return found
+
+
+def _at_rest(job: Job, now: datetime) -> str | None:
+    if job.status == J.AWAITING_APPROVAL:
+        lapses = instant_words(job.status_since + APPROVAL_LAPSES_AFTER, now)
+        return f"waiting for the approval of a second person, until {lapses}"
+    if job.status == J.SCHEDULED and job.start_at:
+        return f"waiting for its start, {instant_words(job.start_at, now)}"
+    return {
+        J.DRAFT: "waiting for a person to start it",
+        J.SCHEDULED: "waiting for its start",
+        J.PAUSED: "waiting for a person to resume or cancel it",
+        J.STOPPED: "waiting for a person to resume or cancel it",
+    }.get(J(job.status))
+
+
+def _running(
+    job: Job,
+    waves: list[tuple[JobWave, Tally]],
+    members: OpenMembers,
+    now: datetime,
+) -> str | None:
+    for wave, tally in waves:
+        if wave.status == WaveStatus.RELEASED:
+            return _for_answers(job, wave, tally, members, now)
+    if any(wave.status == WaveStatus.PENDING for wave, _ in waves):
+        return _for_soak(job, [wave for wave, _ in waves], now)
+    until = f", until {instant_words(members.until, now)}" if members.until else ""
+    if members.away:
+        return f"waiting for {counted(members.away, 'offline device')}{until}"
+    if members.others:
+        return f"waiting for {counted(members.others, 'device')}{until}"
+    return None
+
+
+def _for_answers(
+    job: Job, wave: JobWave, tally: Tally, members: OpenMembers, now: datetime
+) -> str | None:
+    """Say which answers the next members, or the next wave, wait for."""
+    is_full = tally.open >= job.rollout.get("max_in_flight", MAX_IN_FLIGHT)
+    if not tally.open or (tally.pending and not is_full):
+        return None
+    name = "the canary" if wave.is_canary else f"wave {wave.number}"
+    words = f"waiting for {counted(tally.open, 'device')} of {name}"
+    until = members.by_wave.get(wave.number)
+    return f"{words}, until {instant_words(until, now)}" if until else words
+
+
+def _for_soak(job: Job, waves: list[JobWave], now: datetime) -> str | None:
+    ended = [wave for wave in waves if wave.ended_at is not None]
+    if not ended:
+        return None
+    last = max(ended, key=lambda wave: wave.ended_at or now)
+    assert last.ended_at is not None
+    until = last.ended_at + timedelta(seconds=job.rollout.get("soak_seconds", 0))
+    if until <= now:
+        return None
+    name = "the canary" if last.is_canary else f"wave {last.number}"
+    return f"watching {name} before the next wave, until {instant_words(until, now)}"
+
+
+def instant_words(at: datetime, now: datetime) -> str:
+    """Return the time of day in UTC, with the date unless it is today."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%F %H:%M:%S} UTC"

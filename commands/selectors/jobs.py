@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, F, Q, QuerySet
+from django.db.models.functions import Coalesce
 
+from commands.choices import JobStatus
 from commands.exceptions import JobNotFound
 from commands.models import Job, JobEvent, JobTarget, JobWave
 from commands.selectors.job_tallies import Tally, tally_jobs
 from iotplatform.common.ids import parse_uuid
 from registry.models import Tenant
-from registry.selectors.access import attach_caller_tenant, sets_within
+from registry.selectors.access import (
+    attach_caller_tenant,
+    created_within,
+    sets_within,
+    within,
+)
 
 
 @dataclass
@@ -33,9 +41,11 @@ class JobCounts:
 def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
     """Return the jobs of these tenants with the rows that the API names.
 
-    A limited member sees a job only if every device of it is within the limit.
+    A limited member sees a job only if every device of it is within the limit, or if
+    they created it: a device that moved away since takes no job from them.
     """
     accessible = sets_within(tenants, JobTarget.objects.all(), owner="job_id")
+    accessible |= created_within(tenants, author="created_by")
     return (
         Job.objects.filter(accessible)
         .select_related("tenant", "cohort", "created_by")
@@ -60,9 +70,37 @@ def list_waves(job: Job) -> QuerySet[JobWave]:
 
 
 def list_targets(job: Job) -> QuerySet[JobTarget]:
-    """Return the members of a job, with their devices and commands."""
-    targets = JobTarget.objects.filter(job=job)
+    """Return the members of a job that its caller may access, with their commands."""
+    targets = JobTarget.objects.filter(within([job.tenant], device="device"), job=job)
     return targets.select_related("device", "command").order_by("pk")
+
+
+def list_member_ids(job: Job) -> set[int]:
+    """Return the devices that the job was created for and that joined it."""
+    joined = JobTarget.objects.filter(job=job, wave__isnull=False)
+    first = Coalesce("in_place_of", "device", output_field=BigIntegerField())
+    return set(joined.annotate(first=first).values_list("first", flat=True))
+
+
+def list_to_compare(*, now: datetime) -> list[Job]:
+    """Return the approved jobs that must be compared with their query to start now."""
+    due = Job.objects.filter(
+        status=JobStatus.SCHEDULED, start_at__lte=now, approved_at__isnull=False
+    )
+    return list(due.exclude(compared_with_query()).select_related("cohort"))
+
+
+def compared_with_query() -> Q:
+    """Return the condition that a job needs no more comparison with its query.
+
+    Its members were listed, nobody had to approve it, or they were compared since its
+    start time.
+    """
+    return (
+        Q(approved_at__isnull=True)
+        | Q(cohort__query="")
+        | Q(drift_checked_at__gte=F("start_at"))
+    )
 
 
 def list_job_events(job: Job) -> QuerySet[JobEvent]:

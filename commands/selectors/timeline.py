@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from itertools import chain
-from operator import itemgetter
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from commands.models import CommandEvent
 from registry.models import Device
 from registry.selectors.audit import NamedEntry, list_edits_of, name_keys
 from registry.selectors.devices import list_moves
-from state.selectors import timeline_entries
+from state.selectors import Stretch, timeline_entries
+from state.selectors.timeline import Entry
 
-Entry = dict[str, Any]
+MICROSECOND = timedelta(microseconds=1)  # what the database keeps of an instant
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place between two entries: behind the first ``count`` of an instant."""
+
+    at: datetime
+    count: int = 0
+
+    @property
+    def edge(self) -> datetime:
+        return self.at + MICROSECOND
+
+
+@dataclass(frozen=True)
+class Page:
+    """Entries, the newest first, and where they begin and end.
+
+    ``start`` is None if nothing is known to be newer, ``end`` if nothing is older.
+    """
+
+    entries: list[Entry]
+    start: Place | None
+    end: Place | None
+
+
+def get_timeline_page(
+    device: Device, place: Place, *, limit: int, newer: bool = False
+) -> Page:
+    """Return the entries behind a place, or, if ``newer``, those in front of it."""
+    if newer:
+        front = _read(device, Stretch(place.edge, limit + 1, newer=True))
+        front += _read(device, Stretch(place.edge, place.count))
+        page = front[-limit:]
+        return Page(page, _start(device, front, page, place), place)
+    rest = _read(device, Stretch(place.edge, place.count + limit + 1))[place.count :]
+    page = rest[:limit]
+    if len(rest) <= limit:
+        return Page(page, place, None)
+    last = page[-1]["at"]
+    count = sum(entry["at"] == last for entry in page)
+    end = Place(last, count + (place.count if last == place.at else 0))
+    return Page(page, place, end)
+
+
+def _start(
+    device: Device, front: list[Entry], page: list[Entry], end: Place
+) -> Place | None:
+    """Return where a page begins, of all that was read in front of its end."""
+    if len(front) <= len(page):
+        return None
+    first = page[0]["at"]
+    if first == end.at:
+        return Place(first, end.count - len(page))
+    count = sum(entry["at"] == first for entry in page)
+    whole, _ = get_merged_timeline(device, before=first + MICROSECOND, limit=1)
+    return Place(first, len(whole) - count)
 
 
 def get_merged_timeline(
@@ -25,31 +81,32 @@ def get_merged_timeline(
     """
     wanted = limit + 1
     while True:
-        sources = [
-            read(device, before, wanted)
-            for read in (
-                _lifecycle_entries,
-                _registry_entries,
-                timeline_entries,
-                _command_entries,
-            )
-        ]
-        entries = sorted(chain(*sources), key=itemgetter("at"), reverse=True)
-        page = entries[:limit]
-        rest = entries[limit:]
-        while page and rest and rest[0]["at"] == page[-1]["at"]:
-            page.append(rest.pop(0))
-        # A source that was cut at the page's last instant may have more entries of it.
-        if not any(
-            len(source) >= wanted and source[-1]["at"] == page[-1]["at"]
-            for source in sources
-        ):
-            return page, page[-1]["at"] if rest else None
+        entries = _read(device, Stretch(before, wanted))
+        if len(entries) <= limit:
+            return entries, None
+        last = entries[limit - 1]["at"]
+        page = [entry for entry in entries if entry["at"] >= last]
+        if len(page) < len(entries):
+            return page, last
+        if len(entries) < wanted:
+            return page, None
         wanted *= 2
 
 
-def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
-    moves = list_moves(device).filter(at__lt=before)[:limit]
+def _read(device: Device, stretch: Stretch) -> list[Entry]:
+    """Return the entries of a stretch, of all sources in the same order."""
+    if not stretch.limit:
+        return []
+    return stretch.merge(
+        _lifecycle_entries(device, stretch),
+        _registry_entries(device, stretch),
+        timeline_entries(device, stretch),
+        _command_entries(device, stretch),
+    )
+
+
+def _lifecycle_entries(device: Device, stretch: Stretch) -> list[Entry]:
+    moves = stretch.read(list_moves(device))
     return [
         {
             "at": move.at,
@@ -65,9 +122,9 @@ def _lifecycle_entries(device: Device, before: datetime, limit: int) -> list[Ent
     ]
 
 
-def _registry_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
+def _registry_entries(device: Device, stretch: Stretch) -> list[Entry]:
     """Return what people changed about the device and its credentials (audit log)."""
-    rows = list_edits_of(device).filter(at__lt=before)[:limit]
+    rows = stretch.read(list_edits_of(device))
     return [
         {
             "at": edit.entry.at,
@@ -95,14 +152,9 @@ def _edit_title(edit: NamedEntry) -> str:
     return f"{columns} {action}"
 
 
-def _command_entries(device: Device, before: datetime, limit: int) -> list[Entry]:
-    events = (
-        CommandEvent.objects.filter(
-            device=device, tenant=device.tenant_id, at__lt=before
-        )
-        .select_related("command")
-        .order_by("-at", "-pk")[:limit]
-    )
+def _command_entries(device: Device, stretch: Stretch) -> list[Entry]:
+    own = CommandEvent.objects.filter(device=device, tenant=device.tenant_id)
+    events = stretch.read(own.select_related("command"))
     return [
         {
             "at": event.at,

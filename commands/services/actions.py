@@ -46,7 +46,8 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
 
     Raises TransitionRefused for a command that is open, succeeded or superseded, or
     that is not repeatable and may have run; CommandRefused if the device takes no
-    command now, as in request_command.
+    command now, as in request_command. A member of a paused or stopped job is sent
+    alone; after the job's deadline it is refused.
     """
     device = Device.objects.select_related("product").get(pk=command.device_id)
     check_device(device)
@@ -59,6 +60,9 @@ def retry_command(*, command: Command, actor: User | None, reason: str) -> Comma
         raise TransitionRefused(refusal)
     cause = "retried" + (f": {reason}" if reason else "")
     moves = Moves(now=timezone.now())
+    if locked.job is not None:
+        rerun.check_deadline(locked.job, now=moves.now)
+        rerun.send_despite_job([locked], locked.job)
     if rerun.ended_by_device(locked):
         (successor,) = rerun.make_successors(
             [locked], moves, connectivity=connectivity, actor=actor, cause=cause

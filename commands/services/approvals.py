@@ -1,4 +1,4 @@
-"""A second person lets a command or a job go on that needs an approval."""
+"""A second person lets a command go on that needs an approval."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from commands.choices import CommandClass, CommandStatus, JobStatus
+from commands.choices import CommandClass, CommandStatus
 from commands.exceptions import TransitionRefused
-from commands.models import Command, Job
+from commands.models import Command
 from commands.selectors.definitions import definition_of_command
 from commands.services import retry_policy
 from commands.services.adapter_wakeup import wake_adapters
@@ -19,8 +19,7 @@ from commands.services.commands import (
     check_reachable,
     supersede_configs,
 )
-from commands.services.dispatch import AWAY
-from commands.services.jobs import move_job, ready_status
+from commands.services.deliverability import AWAY
 from commands.services.transitions import Moves, lock_commands
 from iotplatform.common.problems import Forbidden
 from registry.models import Device, User
@@ -62,32 +61,6 @@ def approve_command(
         retry_policy.wait_for_device(locked, moves, cause="the device is offline")
     moves.write()
     wake_adapters()
-    return locked
-
-
-@transaction.atomic
-def approve_job(
-    *, job: Job, actor: User | None, reason: str, now: datetime | None = None
-) -> Job:
-    """Let a job start whose command needs an approval.
-
-    Raises Forbidden for its author, TransitionRefused for one that does not wait.
-    """
-    rows = Job.objects.select_for_update(of=("self",), no_key=True)
-    locked = rows.get(pk=job.pk)
-    if locked.status != JobStatus.AWAITING_APPROVAL:
-        raise TransitionRefused(
-            f"The job is {locked.get_status_display()}: it waits for no approval."
-        )
-    _refuse_author(job.created_by_id, actor)
-    cause = f"approved by {actor_name(actor)}" + (f": {reason}" if reason else "")
-    move_job(
-        locked,
-        ready_status(locked.start_at),
-        at=now or timezone.now(),
-        actor=actor_name(actor),
-        cause=cause,
-    )
     return locked
 
 

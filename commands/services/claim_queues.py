@@ -8,12 +8,15 @@ paused job, another adapter's devices) costs one look, however long its queue is
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
+from commands.choices import Lane
 from commands.lifecycle import JOB_HOLDS_BACK
+from commands.services.job_rooms import lock_tight_rooms, within_rooms
 from iotplatform.common import bulk_sql
 from registry.choices import TAKES_COMMANDS
 
@@ -57,7 +60,8 @@ _QUEUES = f"""
     LEFT JOIN LATERAL (
         SELECT status FROM commands_job WHERE id = q.job_id OFFSET 0
     ) j ON true
-    WHERE (q.job_id = {NO_JOB} OR j.status <> ALL(%s::text[]))
+    WHERE (q.job_id = {NO_JOB} OR j.status <> ALL(%s::text[])
+            OR (q.lane = {Lane.BY_HAND.value} AND j.status <> 'cancelled'))
         AND EXISTS (
             SELECT FROM commands_command c
             WHERE {_WAITING} AND ({_QUEUE}) = (q.lane, q.tenant_id, q.job_id)
@@ -94,21 +98,29 @@ _CLAIM = f"""
     RETURNING c.id, {_QUEUE}
 """
 # A poll names its devices: their open commands are few, and need no turns.
-_CLAIM_OF_DEVICES = """
+_OF_DEVICES = f"""
+    FROM commands_command c
+    CROSS JOIN LATERAL (
+        SELECT adapter, lifecycle FROM registry_device
+        WHERE id = c.device_id OFFSET 0
+    ) d
+    LEFT JOIN LATERAL (
+        SELECT status FROM commands_job WHERE id = c.job_id OFFSET 0
+    ) j ON true
+    WHERE c.device_id = ANY(%s::bigint[]) AND c.ended_at IS NULL
+        AND c.status = 'queued' AND c.claim_token IS NULL AND d.adapter = %s
+        AND c.due_at <= %s AND c.expires_at > %s
+        AND d.lifecycle = ANY(%s::text[])
+        AND (c.job_id IS NULL OR j.status <> ALL(%s::text[])
+            OR (c.lane = {Lane.BY_HAND.value} AND j.status <> 'cancelled'))
+"""
+_OF_JOBS = f"""
+    SELECT c.id, c.job_id {_OF_DEVICES} AND c.job_id IS NOT NULL
+    ORDER BY c.lane, c.due_at, c.id
+"""
+_CLAIM_OF_DEVICES = f"""
     WITH due AS MATERIALIZED (
-        SELECT c.id FROM commands_command c
-        CROSS JOIN LATERAL (
-            SELECT adapter, lifecycle FROM registry_device
-            WHERE id = c.device_id OFFSET 0
-        ) d
-        LEFT JOIN LATERAL (
-            SELECT status FROM commands_job WHERE id = c.job_id OFFSET 0
-        ) j ON true
-        WHERE c.device_id = ANY(%s::bigint[]) AND c.ended_at IS NULL
-            AND c.status = 'queued' AND c.claim_token IS NULL AND d.adapter = %s
-            AND c.due_at <= %s AND c.expires_at > %s
-            AND d.lifecycle = ANY(%s::text[])
-            AND (c.job_id IS NULL OR j.status <> ALL(%s::text[]))
+        SELECT c.id {_OF_DEVICES} AND c.id <> ALL(%s::bigint[])
         ORDER BY c.lane, c.due_at, c.id
         LIMIT %s
         FOR UPDATE OF c SKIP LOCKED
@@ -119,6 +131,16 @@ _CLAIM_OF_DEVICES = """
     WHERE c.id = ANY(ARRAY(SELECT id FROM due))
     RETURNING c.id
 """
+_POSTPONE = """
+    UPDATE commands_command SET due_at = %s
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM commands_command
+        WHERE id = ANY(%s::bigint[]) AND status = 'queued' AND claim_token IS NULL
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ))
+"""
+# A poll that waits ends when something is due: what has no room must not be.
+LOOK_AGAIN = timedelta(seconds=2)
 LIFECYCLES = [str(lifecycle) for lifecycle in TAKES_COMMANDS]
 HOLDING = [str(status) for status in JOB_HOLDS_BACK]
 
@@ -131,26 +153,46 @@ def claim_of_devices(
     now: datetime,
     until: datetime,
 ) -> list[int]:
-    """Claim due commands of these devices; return their keys."""
-    values = [sorted(device_ids), adapter, now, now, LIFECYCLES, HOLDING, limit]
-    return [pk for (pk,) in bulk_sql.fetch(_CLAIM_OF_DEVICES, [*values, until, until])]
+    """Claim due commands of these devices; return their keys.
+
+    What has no room in its job is due again a little later.
+    """
+    wanted = [sorted(device_ids), adapter, now, now, LIFECYCLES, HOLDING]
+    of_jobs = bulk_sql.fetch(_OF_JOBS, wanted)
+    rooms = lock_tight_rooms([job_id for _, job_id in of_jobs])
+    _, left = within_rooms(of_jobs, rooms)
+    if left:
+        bulk_sql.run(_POSTPONE, [now + LOOK_AGAIN, left])
+    values = [*wanted, left, limit, until, until]
+    return [pk for (pk,) in bulk_sql.fetch(_CLAIM_OF_DEVICES, values)]
 
 
 def claim_in_turns(
     *, adapter: str, limit: int, now: datetime, until: datetime
 ) -> list[int]:
-    """Claim due commands of an adapter, of each lane in turns of tenants."""
+    """Claim due commands of an adapter, of each lane in turns of tenants.
+
+    Of a job no more than have room, as ``job_rooms`` says.
+    """
     claimed: list[int] = []
     waiting = list_queues(adapter=adapter, now=now)
+    rooms = lock_tight_rooms([q.job_id for q in waiting if q.job_id != NO_JOB])
     for _, group in groupby(waiting, key=lambda queue: queue.lane):
         queues = list(group)
         while queues and len(claimed) < limit:
+            queues = [q for q in queues if rooms.get(q.job_id, 1) > 0]
+            if not queues:
+                break
             shares = share_out(queues, limit - len(claimed), first=random.random())
+            shares = {q: min(n, rooms.get(q.job_id, n)) for q, n in shares.items()}
             found = _claim(shares, adapter=adapter, now=now, until=until)
             claimed += [pk for pk, *_ in found]
-            got = [Queue(*queue) for _, *queue in found]
+            got = Counter(Queue(*queue) for _, *queue in found)
+            for queue, count in got.items():
+                if queue.job_id in rooms:
+                    rooms[queue.job_id] -= count
             # Who had less than its share has no more.
-            queues = [q for q, share in shares.items() if got.count(q) == share]
+            queues = [q for q, share in shares.items() if got[q] == share]
     return claimed
 
 

@@ -23,11 +23,12 @@ from commands.definitions import Definition
 from commands.exceptions import CommandRefused, TooManyPending
 from commands.failure_rules import kept_rules
 from commands.models import Command, Job
+from commands.rollouts import APPROVAL_LAPSES_AFTER
 from commands.selectors.definitions import get_definition_of_device
 from commands.selectors.pending import MAX_PENDING, find_full_devices
 from commands.services import retry_policy
 from commands.services.adapter_wakeup import wake_adapters
-from commands.services.dispatch import AWAY
+from commands.services.deliverability import AWAY
 from commands.services.idempotency import claim_key, fingerprint
 from commands.services.transitions import Moves, lane_of, lock_commands
 from commands.validation import (
@@ -44,7 +45,7 @@ from state.selectors import GATEWAY_AWAY, deliverability_of
 from state.services.twin import merge_desired
 
 S = CommandStatus
-_WAITS = {
+WAITS = {
     WaitsFor.DEVICE: "; waits for the device",
     WaitsFor.GATEWAY: "; its gateway is not online",
     WaitsFor.APPROVAL: "; waits for an approval",
@@ -52,8 +53,6 @@ _WAITS = {
 # When people asked for a command: a job's is created long after that, and one that
 # needs an approval changes nothing before it.
 ASKED_AT = Coalesce("job__started_at", "job__created_at", "approved_at", "created_at")
-# A command that nobody approved by then expires.
-APPROVAL_LAPSES_AFTER = timedelta(days=7)
 
 
 @transaction.atomic
@@ -112,7 +111,7 @@ def request_command(
     command.public_id, command.requested_by = public_id, actor
     moves = Moves(now=now)
     if definition.needs_approval:
-        _hold_for_approval(command)
+        hold_for_approval(command)
     elif definition.command_class == CommandClass.CONFIG:
         command.desired_version = merge_desired(
             device.pk,
@@ -162,17 +161,11 @@ def new_command(
     job: Job | None = None,
     deadline: datetime | None = None,
 ) -> Command:
-    """Build a command's row: due at once, or held until its device is online.
-
-    Configuration is never held here: it is retained at the broker, so that a device
-    gets it when it subscribes; dispatch holds it after that.
-    """
-    expires_at = now + timedelta(seconds=policy["expires_in_seconds"])
-    expires_at = min(expires_at, deadline) if deadline else expires_at
-    is_config = definition.command_class == CommandClass.CONFIG
-    waits = connectivity in AWAY and not is_config
-    behind = waits and connectivity == GATEWAY_AWAY
-    waits_for = WaitsFor.GATEWAY if behind else WaitsFor.DEVICE
+    """Build a command's row: due at once, or held until its device is online."""
+    expires_at = expiry_of(policy, now=now, deadline=deadline)
+    waits_for = first_wait(definition.command_class, connectivity)
+    waits = waits_for != WaitsFor.NOTHING
+    behind = waits_for == WaitsFor.GATEWAY
     return Command(
         tenant_id=device.tenant_id,
         device=device,
@@ -188,12 +181,31 @@ def new_command(
         created_at=now,
         status=S.HELD if waits else S.QUEUED,
         status_since=now,
-        waits_for=waits_for if waits else WaitsFor.NOTHING,
+        waits_for=waits_for,
         failure_class=FailureClass.GATEWAY_UNREACHABLE if behind else "",
         expires_at=expires_at,
         due_at=expires_at if waits else now,
         expectation=definition.expected(params),
     )
+
+
+def expiry_of(
+    policy: dict[str, Any], *, now: datetime, deadline: datetime | None
+) -> datetime:
+    """Return when a new command expires: not after the deadline of its job."""
+    expires_at = now + timedelta(seconds=policy["expires_in_seconds"])
+    return min(expires_at, deadline) if deadline else expires_at
+
+
+def first_wait(command_class: CommandClass | str, connectivity: str) -> WaitsFor:
+    """Return what a new command waits for, before it is queued.
+
+    Configuration is never held here: it is retained at the broker, so that a device
+    gets it when it subscribes; dispatch holds it after that.
+    """
+    if connectivity not in AWAY or command_class == CommandClass.CONFIG:
+        return WaitsFor.NOTHING
+    return WaitsFor.GATEWAY if connectivity == GATEWAY_AWAY else WaitsFor.DEVICE
 
 
 def save_new(
@@ -212,7 +224,10 @@ def save_new(
         command.lane = lane_of(command)
     Command.objects.bulk_create(commands)
     for command in commands:
-        waits = _WAITS.get(WaitsFor(command.waits_for), "")
+        if command.retry_of_id is not None:
+            moves.extend(command, command.expires_at)
+    for command in commands:
+        waits = WAITS.get(WaitsFor(command.waits_for), "")
         remark = (remarks or {}).get(command.public_id, "")
         moves.note(command, f"{cause}{waits}{remark}", actor=actor)
     moves.write()
@@ -268,7 +283,7 @@ def actor_name(actor: User | None) -> str:
     return actor.get_username() if actor else "platform"
 
 
-def _hold_for_approval(command: Command) -> None:
+def hold_for_approval(command: Command) -> None:
     """Hold a new command; its own expiry begins when it is approved."""
     command.needs_approval = True
     command.status, command.waits_for = S.HELD, WaitsFor.APPROVAL

@@ -165,6 +165,8 @@ def _defer(
 ) -> None:
     if command.status not in NOT_YET_RUNNING or command.status == S.HELD:
         return
+    if command.status == S.RECEIVED and not command.is_repeatable:
+        return  # the late answer to an earlier attempt: it is never sent again
     wanted = until or moves.now + DEFERRED_FOR
     if command.command_class == CommandClass.CONTROL:
         wanted = min(wanted, command.expires_at)

@@ -43,12 +43,16 @@ def transfer_device(
     for command in lock_commands(open_ids).values():
         withdraw_command(command, moves, cause=WHY, actor=name)
     moves.write()
+    JobTarget.objects.filter(command_id__in=open_ids).update(skip_reason=WHY)
     clear_retained_below(moved, at=now)
     return moved
 
 
 def _leave_jobs(device: Device) -> None:
-    """Take the device out of future waves, while its jobs are locked."""
+    """Take the device out of future waves, while its jobs are locked.
+
+    Where its command is open, its member gets the same reason when that has ended.
+    """
     own = JobTarget.objects.filter(device=device, command__isnull=True, skip_reason="")
     jobs = Job.objects.filter(pk__in=own.values("job_id"))
     going_on = jobs.exclude(status__in=JOB_FINAL).order_by("pk")

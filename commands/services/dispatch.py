@@ -19,30 +19,23 @@ from commands.choices import (
     CommandClass,
     CommandStatus,
 )
-from commands.lifecycle import JOB_HOLDS_BACK
 from commands.models import Command
 from commands.selectors.claimed import ClaimedCommand, list_claimed
+from commands.selectors.due import held_back_by_job
 from commands.services import job_maintenance, retry_policy, verification
 from commands.services.claim_queues import claim_in_turns, claim_of_devices
 from commands.services.device_links import links_of
 from commands.services.gateway_windows import hold_back
+from commands.services.publish_outcomes import apply_publish, apply_release
 from commands.services.retained_config import remember_retained
 from commands.services.sent_marks import UNPUBLISHED, mark_waiting
 from commands.services.transitions import Moves, lock_claims, seconds
 from iotplatform.common import bulk_sql
 from iotplatform.common.instants import instant_text
 from registry.choices import Adapter
-from state.choices import Connectivity
-from state.selectors import (
-    ASLEEP,
-    GATEWAY_AWAY,
-    deliverability_of,
-    desired_of,
-)
+from state.selectors import deliverability_of, desired_of
 from state.services.presence.expected_disconnects import expect_disconnect
 
-# Devices that certainly cannot be reached; suspect and stale ones may still listen.
-AWAY = frozenset({Connectivity.OFFLINE.value, ASLEEP, GATEWAY_AWAY})
 S = CommandStatus
 Claim = tuple[UUID, UUID]  # the command's public id, and the token of the claim
 
@@ -111,7 +104,7 @@ def find_publishable(claims: Collection[Claim], *, now: datetime) -> set[UUID]:
         status=S.QUEUED,
         claimed_until__gt=now,
         expires_at__gt=now,
-    ).exclude(job__isnull=False, job__status__in=JOB_HOLDS_BACK)
+    ).exclude(held_back_by_job())
     tokens = claimed.values_list("public_id", "claim_token")
     return {public_id for public_id, token in tokens if (public_id, token) in wanted}
 
@@ -126,12 +119,7 @@ def release_claims(claims: Collection[Claim], *, now: datetime) -> None:
     commands = lock_claims(claims)
     moves = Moves(now=now)
     for command in commands:
-        command.claim_token, command.claimed_until = None, None
-        command.uncounted_attempts += 1
-        moves.touch(command)
-        if command.status == S.QUEUED:
-            command.due_at = now
-            moves.note(command, "released before the publish")
+        apply_release(command, moves)
     moves.write()
     retry_policy.close_attempts(commands, AttemptOutcome.STOPPED, at=now)
 
@@ -147,22 +135,8 @@ def mark_sent(claims: Collection[Claim], at: datetime) -> set[UUID]:
     connectivity = deliverability_of([c.device_id for c in configs])
     moves = Moves(now=at)
     for command in commands:
-        command.sent_at = command.sent_at or at
-        moves.touch(command)
-        # A response of the device may have come first, and moved it further already.
-        if command.status != S.QUEUED:
-            continue
-        moves.move(
-            command,
-            S.SENT,
-            cause=f"sent, attempt {command.attempt_count}",
-            # Without an acknowledgement it ends when it expires, whatever the policy.
-            due_at=min(at + seconds(command, "receive_timeout"), command.expires_at),
-        )
-        command.claimed_until = None
-        if (away := connectivity.get(command.device_id)) in AWAY:
-            cause = "retained for the device"
-            retry_policy.wait_for_device(command, moves, cause=cause, away=away)
+        away = connectivity.get(command.device_id)
+        apply_publish(command, moves, away=away)
     verification.verify_reported_meanwhile(commands, moves)
     moves.write()
     _mark_attempts(commands, at)

@@ -8,14 +8,14 @@ waits: nothing works on it yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
 from commands.models import Job
 from commands.selectors.claimed import ClaimedCommand
-from commands.services.transitions import seconds
 from state.services.maintenance import end_for_devices, open_for_devices
 
 STEPS = ("receive_timeout", "execute_timeout", "verify_timeout")
@@ -40,10 +40,7 @@ def begin(commands: Sequence[ClaimedCommand], now: datetime) -> None:
             by_job[command.job_id].append(command)
     for job in Job.objects.filter(pk__in=by_job).order_by("pk"):
         group = by_job[job.pk]
-        longest = max(
-            sum((seconds(command, step) for step in STEPS), timedelta(0))
-            for command in group
-        )
+        longest = max(longest_maintenance(command.policy) for command in group)
         open_for_devices(
             [command.device_id for command in group],
             from_at=now,
@@ -64,6 +61,11 @@ def end(device_ids: Collection[int], *, now: datetime) -> None:
         end_for_devices(
             by_job[job.pk], reason=_reason(job), origin=_origin(job), at=now
         )
+
+
+def longest_maintenance(policy: Mapping[str, Any]) -> timedelta:
+    """Return for how long the alarms of a member are held back at most."""
+    return timedelta(seconds=sum(policy[f"{step}_seconds"] for step in STEPS))
 
 
 def _reason(job: Job) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,25 +10,29 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from commands.choices import JobStatus, KeyKind, WaveStatus
+from commands.choices import JobStatus, KeyKind, Lane, WaveStatus
 from commands.definitions import Definition
 from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.failure_rules import kept_rules
 from commands.lifecycle import JOB_AT_REST, JOB_SOURCES
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 from commands.rollouts import (
-    MAX_MEMBERS,
     complete_rollout,
     instant,
-    plan_waves,
-    spread,
 )
 from commands.selectors.definitions import get_definition_of_devices
-from commands.selectors.job_members import get_join_refusals
-from commands.selectors.job_tallies import tally_waves
+from commands.selectors.job_changes import refuse_rolled_back
 from commands.services.commands import actor_name
 from commands.services.end_wakeup import wake_end_waiters
+from commands.services.held_changes import (
+    hold_change,
+    refuse_held,
+    refuse_held_job,
+)
 from commands.services.idempotency import claim_key, earlier_object
+from commands.services.job_judgment import accept_results
+from commands.services.job_placement import checked_members, place_job_members
+from commands.services.member_health import keep_after
 from commands.services.sweeps import cancel_for_ended_jobs_across_tenants
 from commands.services.transitions import PLATFORM
 from commands.validation import check_params, complete_policy
@@ -41,15 +45,16 @@ from state.choices import AttentionKind, AttentionObject
 from state.services.attention import Attention, ask_for_attention, end_attention
 
 J = JobStatus
-AWAITING_APPROVAL = "awaiting_approval"  # of a job whose command needs an approval
+AWAITING_APPROVAL = "awaiting_approval"
 # In these, an entry of the attention inbox may be open.
 NEEDS_PERSON = frozenset({J.PAUSED, J.STOPPED, AWAITING_APPROVAL})
-INSERT_BATCH = 50_000  # five arrays of this length are some megabytes of parameters
-
-INSERT_TARGETS = f"""
-    INSERT INTO commands_jobtarget (tenant_id, job_id, device_id, wave, skip_reason)
-    SELECT %s, %s, v.*
-    FROM {bulk_sql.unnest(JobTarget, "device_id", "wave", "skip_reason")}
+# What a person retried meanwhile belongs to the job again, if it stops once more.
+GIVE_BACK = f"""
+    UPDATE commands_command SET lane = {Lane.RETRY.value} WHERE id = ANY(ARRAY(
+        SELECT id FROM commands_command
+        WHERE job_id = %s AND lane = {Lane.BY_HAND.value} AND ended_at IS NULL
+        ORDER BY id FOR UPDATE
+    ))
 """
 
 
@@ -113,7 +118,14 @@ def create_job(
     )
     if earlier is not None:
         return Job.objects.get(tenant=tenant, public_id=earlier), False
-    members = _checked_members(tenant, device_ids, without)
+    refuse_held(
+        tenant,
+        command_name=draft.command_name,
+        command_class=draft.command_class,
+        params=draft.params,
+        device_ids=device_ids,
+    )
+    members = checked_members(tenant, device_ids, without, definition, draft.params)
     draft.cohort = FrozenCohort.objects.create(
         tenant=tenant,
         query=frozen.query,
@@ -123,7 +135,7 @@ def create_job(
         target_hash=frozen.target_hash,
     )
     draft.save(force_insert=True)
-    joining = _place_members(draft, members)
+    joining = place_job_members(draft, members)
     cause = f"created for {counted(joining, 'device')}"
     record_job_event(draft, at=now, actor=actor_name(actor), cause=cause)
     return draft, True
@@ -134,6 +146,7 @@ def start_job(
 ) -> Job:
     """Start now, or at the start time if that is in the future."""
     now = now or timezone.now()
+    refuse_held_job(job)
     later = job.start_at is not None and job.start_at > now and job.status == J.DRAFT
     to = J.SCHEDULED if later else J.RUNNING
     sources = frozenset({J.DRAFT, J.SCHEDULED})
@@ -152,30 +165,22 @@ def pause_job(*, job: Job, actor: User | None, reason: str) -> Job:
 
 @transaction.atomic
 def resume_job(*, job: Job, actor: User | None, reason: str) -> Job:
-    """Continue; what has ended in the current wave is accepted, and not judged again.
+    """Continue; what has ended so far is accepted, and not judged again.
 
     Raises InvalidCommand without a reason, and TransitionRefused for a job that is
     neither paused nor stopped.
     """
     if not reason.strip():
         raise InvalidCommand(reason="Say why the job may continue.")
-    moved = _move(
-        job, J.RUNNING, frozenset({J.PAUSED, J.STOPPED}), actor, reason, "resumed"
-    )
-    accept_current_waves(moved)
+    refuse_rolled_back(job)
+    released = JobWave.objects.filter(job=job).exclude(status=WaveStatus.PENDING)
+    # It was paused before its start, which still has its conditions.
+    waits = job.start_at is not None and not released.exists()
+    to = J.SCHEDULED if waits else J.RUNNING
+    moved = _move(job, to, frozenset({J.PAUSED, J.STOPPED}), actor, reason, "resumed")
+    accept_results(moved)
+    bulk_sql.run(GIVE_BACK, [moved.pk])
     return moved
-
-
-def accept_current_waves(job: Job) -> None:
-    """Make the thresholds judge only what ends in the current wave from now on."""
-    waves = list(
-        JobWave.objects.filter(job=job, status=WaveStatus.RELEASED).order_by("pk")
-    )
-    tallies = tally_waves(job.pk, [wave.number for wave in waves])
-    for wave in waves:
-        wave.accepted_ended = tallies[wave.number].ended
-        wave.accepted_failed = tallies[wave.number].failed
-    JobWave.objects.bulk_update(waves, ["accepted_ended", "accepted_failed"])
 
 
 @transaction.atomic
@@ -214,7 +219,10 @@ def move_job(job: Job, to: JobStatus, *, at: datetime, actor: str, cause: str) -
         # Whoever pauses a job knows of it already.
         reason = f"{job.get_status_display()}: {cause}"
         _need_person(job, AttentionKind.JOB, reason)
+    if to == J.STOPPED:
+        hold_change(job, at=at)
     if to in JOB_AT_REST:
+        keep_after(job)
         wake_end_waiters()
 
 
@@ -303,7 +311,7 @@ def _checked_draft(
         rollout=complete,
         created_at=now,
         status=J.AWAITING_APPROVAL
-        if definition.needs_approval
+        if definition.needs_approval or complete["approval"]
         else ready_status(start_at),
         status_since=now,
         start_at=start_at,
@@ -311,54 +319,7 @@ def _checked_draft(
     )
 
 
-def _place_members(job: Job, members: dict[int, str]) -> int:
-    """Write the waves and their members; return how many devices join."""
-    joining = [pk for pk, reason in members.items() if not reason]
-    waves = plan_waves(len(joining), job.rollout)
-    JobWave.objects.bulk_create(
-        JobWave(
-            tenant_id=job.tenant_id,
-            job=job,
-            number=wave.number,
-            is_canary=wave.is_canary,
-            size=wave.size,
-        )
-        for wave in waves
-    )
-    order = spread(joining, seed=str(job.public_id))
-    numbers = [wave.number for wave in waves for _ in range(wave.size)]
-    placed = list(zip(order, numbers, [""] * len(order), strict=True))
-    skipped = [(pk, None, reason) for pk, reason in members.items() if reason]
-    _insert_targets(job, [*placed, *skipped])
-    return len(joining)
-
-
-def _checked_members(
-    tenant: Tenant, device_ids: Sequence[int], without: Collection[int]
-) -> dict[int, str]:
-    """Return for each member the reason why it may not join; empty if it may.
-
-    ``without`` are the products that do not have the command.
-    """
-    wanted = set(device_ids)
-    if len(wanted) > MAX_MEMBERS:
-        raise InvalidCommand(devices=f"At most {MAX_MEMBERS} devices in one job.")
-    members = get_join_refusals(tenant, sorted(wanted), without=without)
-    if len(members) != len(wanted):
-        missing = len(wanted) - len(members)
-        raise InvalidCommand(devices=f"{missing} of the devices do not exist.")
-    if all(members.values()):
-        raise InvalidCommand(devices="No device of this set may join a job.")
-    return members
-
-
 def _checked_name(name: str) -> str:
     if not name.strip() or len(name) > 200 or not is_storable(name):
         raise InvalidCommand(name="1 to 200 characters.")
     return name.strip()
-
-
-def _insert_targets(job: Job, rows: Sequence[tuple[int, int | None, str]]) -> None:
-    for start in range(0, len(rows), INSERT_BATCH):
-        columns = bulk_sql.columns_of(rows[start : start + INSERT_BATCH], 3)
-        bulk_sql.run(INSERT_TARGETS, [job.tenant_id, job.pk, *columns])

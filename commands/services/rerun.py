@@ -6,19 +6,20 @@ by its id. If the device ended it, it stays ended, and a new command takes its p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
-from commands.choices import CommandClass, CommandStatus
+from commands.choices import CommandClass, CommandStatus, JobStatus, Lane
+from commands.exceptions import TransitionRefused
 from commands.lifecycle import is_verdict
-from commands.models import Command
+from commands.models import Command, Job
 from commands.selectors.definitions import definition_of_command
 from commands.services import retry_policy
 from commands.services.commands import ASKED_AT, new_command, save_new
-from commands.services.dispatch import AWAY
+from commands.services.deliverability import AWAY
 from commands.services.transitions import PLATFORM, Moves
 from registry.models import User
 
@@ -58,6 +59,21 @@ def ended_by_device(command: Command) -> bool:
     )
 
 
+def check_deadline(job: Job, *, now: datetime) -> None:
+    """Raise TransitionRefused after the job's deadline: nothing of it outlives that."""
+    if job.deadline is not None and job.deadline <= now:
+        raise TransitionRefused(
+            "The deadline of the job has passed: nothing more is sent for it."
+        )
+
+
+def send_despite_job(commands: Iterable[Command], job: Job | None) -> None:
+    """Let retried commands be sent although their job is paused or stopped."""
+    if job is not None and job.status in (JobStatus.PAUSED, JobStatus.STOPPED):
+        for command in commands:
+            command.lane = Lane.BY_HAND
+
+
 def find_outdated(commands: Collection[Command]) -> set[int]:
     """Return the config commands that a newer one of the same device has replaced."""
     configs = [c.pk for c in commands if c.command_class == CommandClass.CONFIG]
@@ -79,7 +95,7 @@ def queue_again(
 ) -> None:
     """Restart a command that the platform ended, under the same id."""
     expires_in = timedelta(seconds=command.policy["expires_in_seconds"])
-    command.expires_at = moves.now + expires_in
+    moves.extend(command, moves.now + expires_in)
     command.uncounted_attempts = command.attempt_count
     moves.move(command, S.QUEUED, cause=cause, actor=actor, due_at=moves.now)
     if connectivity in AWAY and command.command_class != CommandClass.CONFIG:
@@ -119,6 +135,8 @@ def make_successors(
         )
         successor.job_id = command.job_id
         successor.retry_of = command
+        if command.lane == Lane.BY_HAND:
+            successor.lane = Lane.BY_HAND
         successor.requested_by = actor
         successor.desired_version = command.desired_version
         successor.expectation = command.expectation

@@ -8,7 +8,7 @@ workers one wins each row, and neither can overwrite the other's outcome.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,8 +22,9 @@ from commands.choices import (
     WaitsFor,
 )
 from commands.lifecycle import FINAL, is_verdict, may_enter
-from commands.models import Command, CommandEvent, OutcomeToTell
+from commands.models import Command, CommandEvent, Job, OutcomeToTell
 from commands.selectors.claimed import ClaimedCommand
+from commands.selectors.job_windows import find_openings
 from commands.services.end_wakeup import wake_end_waiters
 from iotplatform.common import bulk_sql
 from state.choices import AttentionKind, AttentionObject
@@ -95,6 +96,8 @@ class Moves:
     events: list[CommandEvent] = field(default_factory=list)
     asked: dict[int, Attention] = field(default_factory=dict)
     attended: set[UUID] = field(default_factory=set)
+    # Members of jobs that may expire later than before.
+    extended: list[Command] = field(default_factory=list)
 
     def touch(self, command: Command) -> None:
         """Write the row, without an event."""
@@ -207,13 +210,40 @@ class Moves:
     def start_clock(self, command: Command) -> None:
         """Go on after a sleep: the time that it took does not count."""
         if command.clock_stopped_at is not None:
-            command.expires_at += max(timedelta(), self.now - command.clock_stopped_at)
+            slept = max(timedelta(), self.now - command.clock_stopped_at)
+            self.extend(command, command.expires_at + slept)
             command.clock_stopped_at = None
             self.touch(command)
 
+    def extend(self, command: Command, expires_at: datetime) -> None:
+        """Let a command expire later, but not after the deadline of its job."""
+        command.expires_at = expires_at
+        if command.job_id is not None:
+            self.extended.append(command)
+        self.touch(command)
+
+    def waiting_for_devices(self) -> list[Command]:
+        """Return the changed commands that wait for a device, their clocks running."""
+        return [
+            command
+            for command in self.changed.values()
+            if command.status == S.HELD
+            and command.waits_for == WaitsFor.DEVICE
+            and command.clock_stopped_at is None
+        ]
+
+    def stop_clocks(self, sleeps: Mapping[int, Sleep]) -> None:
+        """Stop the clocks of those whose device sleeps; by the device's key."""
+        for command in self.waiting_for_devices():
+            if sleep := sleeps.get(command.device_id):
+                self.stop_clock(command, sleep)
+
     def write(self) -> None:
         """Write every changed row and every event."""
-        self._stop_clocks_of_sleepers()
+        self._keep_deadlines()
+        self._keep_windows()
+        waiting = {command.device_id for command in self.waiting_for_devices()}
+        self.stop_clocks(sleeps_of(waiting, now=self.now))
         self._ask_for_approvals()
         if self.changed:
             rows = [self.changed[pk] for pk in sorted(self.changed)]
@@ -229,6 +259,41 @@ class Moves:
         end_attention(self.attended, at=self.now)
         ask_for_attention(list(self.asked.values()))
 
+    def _keep_deadlines(self) -> None:
+        """Let nothing that was extended outlive the deadline of its job."""
+        if not self.extended:
+            return
+        jobs = Job.objects.filter(
+            pk__in={command.job_id for command in self.extended},
+            deadline__isnull=False,
+        )
+        deadlines = dict(jobs.values_list("pk", "deadline"))
+        for command in self.extended:
+            deadline = deadlines.get(command.job_id or 0)
+            if deadline is None or command.expires_at <= deadline:
+                continue
+            command.expires_at = deadline
+            if command.status == S.HELD and command.due_at is not None:
+                command.due_at = min(command.due_at, deadline)
+
+    def _keep_windows(self) -> None:
+        """Let what a job queues outside the window of its site wait for the next one.
+
+        A device that was away, or a retry, comes at any time of day.
+        """
+        queued = {
+            (command.job_id, command.device_id): command
+            for command in self.changed.values()
+            if command.status == S.QUEUED
+            and command.job_id is not None
+            and command.claim_token is None
+        }
+        if not queued:
+            return
+        for member, opens in find_openings(queued, now=self.now).items():
+            command = queued[member]
+            command.due_at = max(command.due_at or opens, opens)
+
     def _ask_for_approvals(self) -> None:
         """Tell people of the commands that wait for a second person."""
         for command in list(self.changed.values()):
@@ -236,23 +301,11 @@ class Moves:
                 reason = "it waits for the approval of a second person"
                 self.need_person(command, reason, AttentionKind.APPROVAL)
 
-    def _stop_clocks_of_sleepers(self) -> None:
-        """Stop the clocks of the commands that now wait for a device that sleeps."""
-        waiting = [
-            command
-            for command in self.changed.values()
-            if command.status == S.HELD
-            and command.waits_for == WaitsFor.DEVICE
-            and command.clock_stopped_at is None
-        ]
-        sleeps = sleeps_of({c.device_id for c in waiting}, now=self.now)
-        for command in waiting:
-            if sleep := sleeps.get(command.device_id):
-                self.stop_clock(command, sleep)
-
 
 def lane_of(command: Command) -> Lane:
     """Return the lane in which a command waits for an adapter."""
+    if command.lane == Lane.BY_HAND:
+        return Lane.BY_HAND  # until its job goes on
     if command.command_class == CommandClass.CONTROL and command.job_id is None:
         return Lane.CONTROL
     if command.attempt_count > command.uncounted_attempts:

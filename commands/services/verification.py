@@ -32,6 +32,20 @@ def verify_if_met(command: Command, moves: Moves, *, reported: Document) -> bool
     return moved
 
 
+def verify_if_reported_since(
+    command: Command,
+    moves: Moves,
+    *,
+    reported: Document,
+    reported_at: datetime,
+    claimed_at: datetime,
+) -> bool:
+    """Verify a command by a report that is not older than its first claim."""
+    if reported_at < claimed_at:
+        return False
+    return verify_if_met(command, moves, reported=reported)
+
+
 def verify_reported_meanwhile(commands: Collection[Command], moves: Moves) -> None:
     """Verify commands that were reported before we knew of their publish.
 
@@ -49,9 +63,14 @@ def verify_reported_meanwhile(commands: Collection[Command], moves: Moves) -> No
     claimed = _first_claims(met)
     for command in met:
         document, reported_at = reports[command.device_id]
-        first = claimed.get(command.pk)
-        if first is not None and reported_at >= first:
-            verify_if_met(command, moves, reported=document)
+        if (first := claimed.get(command.pk)) is not None:
+            verify_if_reported_since(
+                command,
+                moves,
+                reported=document,
+                reported_at=reported_at,
+                claimed_at=first,
+            )
 
 
 def _is_met(command: Command, reported: Document) -> bool:

@@ -12,6 +12,7 @@ from commands.api.serializers.commands import (
     Plain,
     ReasonSerializer,
 )
+from commands.api.serializers.job_health import JobHealthSerializer
 from commands.choices import (
     CommandStatus,
     FailureClass,
@@ -70,8 +71,8 @@ class JobEventListSerializer(Plain):
     results = JobEventSerializer(many=True)
 
 
-class JobSerializer(Plain):
-    """A job; the context carries ``counts`` by key."""
+class JobSerializer(JobHealthSerializer):
+    """A job; the context carries ``counts``, ``waits`` and ``health`` by key."""
 
     id = serializers.UUIDField(source="public_id")
     tenant = serializers.CharField(source="tenant.slug")
@@ -79,6 +80,7 @@ class JobSerializer(Plain):
     status = serializers.ChoiceField(choices=JobStatus.choices)
     status_since = serializers.DateTimeField()
     stop_reason = serializers.SerializerMethodField()
+    waits_for = serializers.SerializerMethodField()
     command = serializers.SerializerMethodField()
     rollout = ObjectField()
     query = serializers.SerializerMethodField()
@@ -90,6 +92,7 @@ class JobSerializer(Plain):
     )
     created_by = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
+    approved_at = serializers.DateTimeField(allow_null=True)
     start_at = serializers.DateTimeField(allow_null=True)
     deadline = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
@@ -98,6 +101,11 @@ class JobSerializer(Plain):
     def get_stop_reason(self, job: Job) -> str | None:
         """Return why it is stopped or paused."""
         return job.stop_reason or None
+
+    def get_waits_for(self, job: Job) -> str | None:
+        """Return in words what it waits for and until when; null: it does not wait."""
+        found: str | None = self.context["waits"][job.pk]
+        return found
 
     @extend_schema_field(ObjectField())
     def get_command(self, job: Job) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Pure judgments of the command plane: no database, no clock."""
