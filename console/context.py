@@ -10,22 +10,37 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject, cached_property
 
 from console.auth.openid_connect import is_switched_on
+from console.presenters.open_counts import open_counts
 from console.presenters.platform_status import PlatformStatus, get_platform_status
 from console.scope import ConsoleScope, scope_of
 from registry.permissions import Right
 
 if TYPE_CHECKING:
+    from console.selectors.open_counts import OpenCounts
     from registry.models import Tenant
 
 # URL name (also the icon), label, prefixes of the paths that belong to the entry
 PAGES = (
     ("queue", "Queue", ("/queue/",)),
     ("fleet", "Fleet", ("/fleet/", "/devices/")),
-    ("cohorts", "Cohorts", ("/cohorts/",)),
+    ("cohorts", "Cohorts", ("/cohorts/", "/policies/")),
     ("jobs", "Jobs", ("/jobs/",)),
     ("commands", "Commands", ("/commands/",)),
     ("alarms", "Alarms", ("/alarms/", "/maintenance/")),
 )
+
+
+# After "g", the letter that goes to the page.
+KEYS = {
+    "queue": "q",
+    "fleet": "f",
+    "cohorts": "o",
+    "jobs": "j",
+    "commands": "c",
+    "alarms": "a",
+    "incidents": "i",
+    "playbooks": "p",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,8 @@ class NavItem:
     url: str
     is_here: bool = False
     divided: bool = False
+    open_count: int = 0
+    key: str = ""  # goes there after "g"
 
 
 class Shell:
@@ -91,6 +108,11 @@ class Shell:
         return any(scope.may(Right.ADMINISTER, row.pk) for row in scope.all_tenants)
 
     @property
+    def manages(self) -> bool:
+        """Whether the person may change devices and places of any tenant."""
+        return any(self.scope.may(Right.MANAGE, row.pk) for row in self.tenants)
+
+    @property
     def has_single_sign_on(self) -> bool:
         """Whether an account of an identity provider can be connected."""
         return is_switched_on()
@@ -99,15 +121,22 @@ class Shell:
     def platform_status(self) -> PlatformStatus:
         return get_platform_status()
 
+    @cached_property
+    def open_counts(self) -> OpenCounts:
+        return open_counts(self.scope)
+
     @property
     def daily(self) -> list[NavItem]:
-        path = self._request.path
+        """The pages of every day; the queue says how much is in it."""
+        path, count = self._request.path, self.open_counts.queue
         return [
             NavItem(
                 label=label,
                 icon=name,
                 url=reverse(f"console:{name}"),
                 is_here=path.startswith(prefixes),
+                open_count=count if name == "queue" else 0,
+                key=KEYS[name],
             )
             for name, label, prefixes in PAGES
         ]
@@ -118,8 +147,30 @@ class Shell:
         path, user = self._request.path, self._request.user
         url = reverse("console:attention")
         items = [NavItem("Attention", "attention", url, path.startswith(url))]
+        url = reverse("console:incidents")
+        here, count = path.startswith(url), self.open_counts.incidents
+        key = KEYS["incidents"]
+        items.append(
+            NavItem("Incidents", "incidents", url, here, open_count=count, key=key)
+        )
+        url = reverse("console:sla-report")
+        items.append(NavItem("SLA report", "reports", url, path.startswith(url)))
+        url = reverse("console:playbooks")
+        here = path.startswith(("/playbooks/", "/playbook-runs/"))
+        key = KEYS["playbooks"]
+        items.append(NavItem("Playbooks", "playbooks", url, here, key=key))
+        if any(self._manages(row) for row in self.tenants):
+            url = reverse("console:notification-rules")
+            here = path.startswith(url)
+            items.append(NavItem("Notifications", "notifications", url, here))
+            url = reverse("console:webhooks")
+            items.append(NavItem("Webhooks", "webhooks", url, path.startswith(url)))
         url = reverse("console:dead-letters")
         items.append(NavItem("Rejected messages", "letters", url, path.startswith(url)))
+        if self.manages:
+            url = reverse("console:registry-sites")
+            here = path.startswith("/registry/")
+            items.append(NavItem("Registry", "registry", url, here))
         if any(self.scope.may(Right.AUDIT, row.pk) for row in self.tenants):
             url = reverse("console:audit")
             items.append(NavItem("Audit log", "audit", url, path.startswith(url)))
@@ -133,6 +184,15 @@ class Shell:
                 NavItem("Administration", "admin", url, divided=not user.is_superuser)
             )
         return items
+
+    @property
+    def pages_with_keys(self) -> list[NavItem]:
+        """The pages of the navigation that a key goes to."""
+        return [item for item in [*self.daily, *self.further] if item.key]
+
+    def _manages(self, tenant: Tenant) -> bool:
+        """Whether the person manages this whole tenant."""
+        return tenant.limit is None and self.scope.may(Right.MANAGE, tenant.pk)
 
 
 def console(request: HttpRequest) -> dict[str, Any]:

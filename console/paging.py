@@ -42,7 +42,7 @@ def page_of(
         last = rows.filter(public_id=before).values("pk", *([rank] if rank else []))
         rows = rows.filter(_after(last[0], rank)) if last else rows.none()
     order = [rank, "-pk"] if rank else ["-pk"]
-    found = list(rows.order_by(*order)[: size + 1])
+    found = first_of(rows, order, size + 1)
     state = {
         name: value
         for name, value in request.GET.items()
@@ -57,6 +57,12 @@ def page_of(
         next_url=next_url,
         first_url=f"?{urlencode(state)}" if before else None,
     )
+
+
+def first_of(rows: QuerySet[Any], order: list[str], size: int) -> list[Any]:
+    """Return the first rows; what they refer to is joined to these alone."""
+    keys = rows.order_by(*order).values("pk")[:size]
+    return list(rows.filter(pk__in=keys).order_by(*order))
 
 
 def _after(last: dict[str, Any], rank: str | None) -> Q:

@@ -10,29 +10,58 @@ from console.views import (
     cohort_snapshots,
     cohorts,
     commands,
+    credentials,
     dead_letters,
+    definitions,
     device,
+    device_edit,
     device_files,
     device_state,
+    edits,
+    firmware,
     fleet,
+    incidents,
     jobs,
     keys,
     maintenance,
     members,
+    notification_rules,
     platform,
+    playbook_runs,
+    playbooks,
+    policies,
     queue,
+    registry,
+    reports,
     rules,
+    webhooks,
     wizard,
 )
+from console.views.registry_nouns import NOUNS
 
 app_name = "console"
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="console:fleet"), name="home"),
+    path("", RedirectView.as_view(pattern_name="console:queue"), name="home"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("queue/", queue.queue, name="queue"),
     path("attention/", queue.attention, name="attention"),
     path("queue/<uuid:item_id>/<slug:action>/", queue.act, name="queue-act"),
+    path("fleet/edit/", edits.new_edit, name="new-edit"),
+    path("fleet/edits/", edits.edits, name="edits"),
+    path("fleet/edits/<uuid:edit_id>/", edits.edit, name="edit"),
+    path("fleet/edits/<uuid:edit_id>/now/", edits.now, name="edit-now"),
+    path("fleet/edits/<uuid:edit_id>/undo/", edits.undo, name="edit-undo"),
+    path("fleet/edits/<uuid:edit_id>/file/", edits.file, name="edit-file"),
+    path("fleet/firmware/", firmware.firmware, name="firmware"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/<uuid:incident_id>/", incidents.incident, name="incident"),
+    path(
+        "incidents/<uuid:incident_id>/<slug:action>/",
+        incidents.act,
+        name="incident-act",
+    ),
+    path("reports/sla/", reports.sla, name="sla-report"),
     path("fleet/export/", fleet.export, name="fleet-export"),
     path("fleet/completions/", fleet.completions, name="fleet-completions"),
     path("find/", fleet.find, name="find"),
@@ -48,6 +77,18 @@ urlpatterns = [
     path("devices/<str:uid>/feedback/", device_state.feedback, name="device-feedback"),
     path("devices/<str:uid>/lifecycle/", device.move, name="device-lifecycle"),
     path("devices/<str:uid>/commands/", device.send, name="device-send"),
+    path("devices/<str:uid>/edit/", device_edit.edit, name="device-edit"),
+    path(
+        "devices/<str:uid>/credentials/",
+        credentials.credentials,
+        name="device-credentials",
+    ),
+    path(
+        "devices/<str:uid>/credentials/<uuid:credential_id>/revoke/",
+        credentials.revoke,
+        name="credential-revoke",
+    ),
+    path("registry/devices/new/", device_edit.new, name="new-device"),
     path("cohorts/", cohorts.cohorts, name="cohorts"),
     path("cohorts/<uuid:cohort_id>/", cohorts.cohort, name="cohort"),
     path(
@@ -62,6 +103,10 @@ urlpatterns = [
         name="cohort-snapshots",
     ),
     path("cohorts/<uuid:cohort_id>/calls/", queue.cohort_calls, name="cohort-calls"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/new/", policies.new_policy, name="new-policy"),
+    path("policies/<uuid:policy_id>/", policies.policy, name="policy"),
+    path("policies/<uuid:policy_id>/delete/", policies.delete, name="policy-delete"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", wizard.new_job, name="new-job"),
     path("jobs/<uuid:job_id>/", jobs.job, name="job"),
@@ -76,7 +121,24 @@ urlpatterns = [
         name="device-file",
     ),
     path("commands/<uuid:command_id>/<slug:action>/", commands.act, name="command-act"),
+    path("command-definitions/", definitions.definitions, name="definitions"),
+    path("command-definitions/new/", definitions.new_definition, name="new-definition"),
+    path(
+        "command-definitions/<uuid:definition_id>/",
+        definitions.definition,
+        name="definition",
+    ),
+    path(
+        "command-definitions/<uuid:definition_id>/delete/",
+        definitions.delete,
+        name="definition-delete",
+    ),
     path("alarms/", alarms.alarms, name="alarms"),
+    path(
+        "alarms/acknowledge/",
+        alarms.acknowledge_many,
+        name="alarms-acknowledge",
+    ),
     path(
         "alarms/<uuid:alarm_id>/acknowledge/",
         alarms.acknowledge,
@@ -111,4 +173,64 @@ urlpatterns = [
         name="member-remove",
     ),
     path("platform/", platform.platform, name="platform"),
+    path("playbooks/", playbooks.playbooks, name="playbooks"),
+    path("playbooks/new/", playbooks.new_playbook, name="new-playbook"),
+    path("playbooks/<str:playbook_id>/", playbooks.playbook, name="playbook"),
+    path("playbooks/<str:playbook_id>/run/", playbooks.run, name="playbook-start"),
+    path(
+        "playbooks/<str:playbook_id>/delete/", playbooks.delete, name="playbook-delete"
+    ),
+    path("playbook-runs/<uuid:run_id>/", playbook_runs.run, name="playbook-run"),
+    path(
+        "playbook-runs/<uuid:run_id>/progress/",
+        playbook_runs.progress,
+        name="playbook-run-progress",
+    ),
+    path(
+        "playbook-runs/<uuid:run_id>/<slug:action>/",
+        playbook_runs.act,
+        name="playbook-run-act",
+    ),
+    path("notification-rules/", notification_rules.rules, name="notification-rules"),
+    path(
+        "notification-rules/new/",
+        notification_rules.new_rule,
+        name="new-notification-rule",
+    ),
+    path(
+        "notification-rules/<uuid:notification_rule_id>/",
+        notification_rules.rule,
+        name="notification-rule",
+    ),
+    path(
+        "notification-rules/<uuid:notification_rule_id>/<slug:action>/",
+        notification_rules.act,
+        name="notification-rule-act",
+    ),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/<uuid:webhook_id>/<slug:action>/", webhooks.act, name="webhook-act"),
+    path(
+        "notifications/<uuid:notification_id>/replay/",
+        webhooks.replay,
+        name="notification-replay",
+    ),
 ]
+
+for noun in NOUNS:
+    base, name, which = (
+        f"registry/{noun.path}/",
+        f"registry-{noun.path}",
+        {"noun": noun},
+    )
+    one = f"{base}<uuid:{noun.id_name}>/"
+    urlpatterns += [
+        path(base, registry.rows, which, name=name),
+        path(f"{base}new/", registry.new, which, name=f"{name}-new"),
+        path(one, registry.one, which, name=f"{name}-one"),
+        path(
+            f"{one}{noun.remove_word}/",
+            registry.remove,
+            which,
+            name=f"{name}-{noun.remove_word}",
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""REST API: the work queue, of the attention inbox and of the calls of cohorts."""
+"""REST API: the work queue: incidents, the attention inbox, the calls of cohorts."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ class WorkItemSerializer(Plain):
         return item.assignee.get_username() if item.assignee else None
 
 
-class ByPublicId(OpaqueCursorPagination):
-    """Pages in the order in which the items came."""
+class ByUrgency(OpaqueCursorPagination):
+    """Pages of the most urgent first; equally urgent ones in the order they came."""
 
-    ordering = "public_id"
+    ordering = "place"
 
 
 class WorkItemListView(TenantScopedMixin, ListAPIView[Any]):
-    """What needs a person, in the order in which it came."""
+    """What needs a person, the most urgent first."""
 
     serializer_class = WorkItemSerializer
-    pagination_class = ByPublicId
-    filter_backends = ()  # the rows are of two tables
+    pagination_class = ByUrgency
+    filter_backends = ()  # the rows are of several tables
 
     @extend_schema(parameters=[VIEW, KIND, COHORT])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 from typing import Any, NoReturn
 
@@ -12,7 +10,6 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import AuthError, AuthProcess
-from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest
@@ -20,6 +17,7 @@ from django.shortcuts import redirect, render
 from requests import RequestException
 
 from console.auth import openid_connect
+from iotplatform.common.encryption import cipher_for
 from registry.exceptions import SignInRefused
 from registry.selectors.second_factors import needs_second_factor
 from registry.services.connections import connect_by_address
@@ -120,16 +118,11 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def encrypt(self, text: str) -> str:
         """Encrypt a secret with a key derived from SECRET_KEY."""
-        return _cipher().encrypt(text.encode()).decode()
+        return cipher_for("second factors").encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return _cipher().decrypt(encrypted_text.encode()).decode()
+        return cipher_for("second factors").decrypt(encrypted_text.encode()).decode()
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:
         """Return False for people who must have a second factor."""
         return not needs_second_factor(authenticator.user)
-
-
-def _cipher() -> Fernet:
-    digest = hashlib.sha256(f"second factors:{settings.SECRET_KEY}".encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))

@@ -9,8 +9,9 @@ from typing import Any
 from django import forms
 
 from commands.choices import CommandClass, Danger
+from commands.config_schemas import one_schema, patch_schema
 from commands.definitions import Definition
-from commands.validation import schema_errors
+from commands.validation import params_errors
 
 CLASS_LABELS: dict[str, str] = {
     CommandClass.CONTROL: "Needs an online device; refused at once otherwise.",
@@ -23,6 +24,8 @@ APPROVAL_LABEL = "A second person must approve it."
 COMPLEX = frozenset(
     {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "patternProperties"}
 )
+# The box for all other keys of a patch; no key of a schema that a field asks for.
+MORE = "params"
 SETTINGS_EXAMPLE = '{\n  "interval": 30\n}'
 YES_OR_NO = [("", "not set"), ("true", "yes"), ("false", "no")]
 
@@ -82,7 +85,8 @@ class ParamsForm(forms.Form):
 
     A schema with named properties gets one field for each; what is nested is asked for
     as JSON. An open schema (a merge patch) and one that says more than fields can ask
-    get one box for all, and a closed one without properties gets none.
+    get one box for all, and a closed one without properties gets none. Where products
+    declare their configuration, a merge patch gets fields, and a box for other keys.
     """
 
     def __init__(self, definition: Definition, *args: Any, **kwargs: Any) -> None:
@@ -91,44 +95,52 @@ class ParamsForm(forms.Form):
         kwargs["prefix"] = definition.name
         super().__init__(*args, **kwargs)
         self.definition = definition
-        schema = definition.params_schema
-        properties: dict[str, Any] = schema.get("properties", {})
-        required = schema.get("required", [])
-        is_open = schema.get("additionalProperties", True) is not False
-        self.is_document = (
-            bool(COMPLEX & schema.keys())
-            or bool(set(required) - properties.keys())
-            or (not properties and is_open)
+        declared = _declared(definition)
+        found = schema_fields(declared or definition.params_schema)
+        self.is_document = found is None
+        self.fields.update(
+            {"params": _document(definition)} if found is None else found
         )
-        if self.is_document:
-            self.fields["params"] = _document(definition)
-            return
-        # The database does not keep the order of an object's keys, but that of a list.
-        for name in dict.fromkeys([*required, *properties]):
-            rule = properties[name]
-            self.fields[name] = _field(name, rule, is_required=name in required)
+        if declared and found is not None:
+            self.fields[MORE] = _document(definition, has_fields=True)
 
     def clean(self) -> dict[str, Any]:
         """Check all parameters by the schema; each error stands at its field."""
         cleaned = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
-        schema = self.definition.params_schema
-        for error in schema_errors(schema, self.params(), field="params"):
+        more = self._more()
+        if self.definition.config_schemas and not self.params():
+            self.add_error(None, "Enter at least one setting.")
+            return cleaned
+        for name in more.keys() & self._given().keys():
+            self.add_error(MORE, f"{name} is given above, too.")
+        for error in params_errors(self.definition, self.params(), field="params"):
             name = error["field"].split(".")[1] if "." in error["field"] else ""
-            place = "params" if self.is_document else name
+            place = "params" if self.is_document or name in more else name
             self.add_error(place if place in self.fields else None, error["message"])
         return cleaned
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the command, without empty fields."""
-        if self.is_document:
-            return dict(self.cleaned_data["params"] or {})
+        return self._given() | self._more()
+
+    def _given(self) -> dict[str, Any]:
+        """What the fields say, without the box for a document."""
         return {
             name: value
             for name, value in self.cleaned_data.items()
-            if value is not None and value != ""
+            if value is not None and value != "" and not self._is_box(name)
         }
+
+    def _more(self) -> dict[str, Any]:
+        """What the box for a document says; nothing where there is none."""
+        if not self._is_box(MORE):
+            return {}
+        return dict(self.cleaned_data.get(MORE) or {})
+
+    def _is_box(self, name: str) -> bool:
+        return name == MORE and isinstance(self.fields.get(MORE), DocumentField)
 
 
 class DangerForm(forms.Form):
@@ -190,7 +202,50 @@ def chosen_form(
     return ParamsForm(definition, data) if definition else None
 
 
-def _document(definition: Definition) -> DocumentField:
+def _declared(definition: Definition) -> dict[str, Any] | None:
+    """Return the one schema that fields can be made of, for a patch that is open."""
+    if definition.params_schema.get("properties"):
+        return None  # a tenant's own command asks for what it declares itself
+    schema = one_schema(definition.config_schemas)
+    properties = schema.get("properties") if schema else None
+    # A key that is called like the box has to be given in the box.
+    if not schema or not properties or MORE in properties or COMPLEX & schema.keys():
+        return None
+    declared: dict[str, Any] = patch_schema(schema)
+    return declared
+
+
+def schema_fields(schema: Mapping[str, Any]) -> dict[str, forms.Field] | None:
+    """Return a field for each property; None if one box must ask for all of them."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    required = schema.get("required", [])
+    is_open = schema.get("additionalProperties", True) is not False
+    if (
+        COMPLEX & schema.keys()
+        or set(required) - properties.keys()
+        or (not properties and is_open)
+    ):
+        return None
+    # The database does not keep the order of an object's keys, but that of a list.
+    names = dict.fromkeys([*required, *properties])
+    return {n: _field(n, properties[n], is_required=n in required) for n in names}
+
+
+def shown_value(field: forms.Field, value: Any) -> Any:
+    """Return a stored value of a property as its field shows it."""
+    if isinstance(field, JsonField):
+        return json.dumps(value, ensure_ascii=False)
+    return _text(value) if isinstance(field, forms.ChoiceField) else value
+
+
+def _document(definition: Definition, *, has_fields: bool = False) -> DocumentField:
+    if has_fields:
+        return DocumentField(
+            label="Settings to change, as JSON",
+            help_text="Other keys than those above. null removes a key. Optional.",
+            required=False,
+            may_be_empty=True,
+        )
     if definition.command_class == CommandClass.CONFIG:
         return DocumentField(
             label="Settings to change, as JSON",

@@ -17,8 +17,8 @@ class AttentionItem(PublicIdModel):
     tenant = models.ForeignKey(
         "registry.Tenant", on_delete=models.PROTECT, db_index=False, related_name="+"
     )
-    kind = models.CharField(max_length=8, choices=AttentionKind)
-    object_kind = models.CharField(max_length=8, choices=AttentionObject)
+    kind = models.CharField(max_length=16, choices=AttentionKind)
+    object_kind = models.CharField(max_length=16, choices=AttentionObject)
     object_id = models.UUIDField()  # its public id
     episode = models.CharField(max_length=40)
     object_name = models.CharField(max_length=200)
@@ -49,6 +49,11 @@ class AttentionItem(PublicIdModel):
         on_delete=models.SET_NULL,
         null=True,
         related_name="+",
+    )
+
+    # The incident that it is part of: then it is no work of its own.
+    incident = models.ForeignKey(
+        "console.Incident", on_delete=models.SET_NULL, null=True, related_name="+"
     )
 
     class Meta:

@@ -170,6 +170,7 @@ def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
     answers = policy.get("on_failure", {})
     return [
         {
+            "name": name,
             "label": FAILURE_LABELS.get(name, name),
             "count": count,
             "policy": FAILURE_ACTIONS.get(answers.get(name, "none"), ""),

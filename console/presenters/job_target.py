@@ -12,6 +12,7 @@ from commands.selectors.definitions import (
     list_definitions_of,
     list_definitions_of_tenant,
 )
+from console.presenters.labels import duration
 from fleet.selectors.cohorts import get_cohort
 from fleet.selectors.search import count
 from fleet.services.targets import Targets, resolve_targets
@@ -163,7 +164,9 @@ def describe_change(seen: Mapping[str, str], preview: dict[str, Any]) -> str:
     return change or "as many match as before, but not the same ones"
 
 
-def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
+def present_preview(
+    preview: dict[str, Any], *, has_window: bool = False
+) -> dict[str, Any]:
     """Return the result of the dry run as figures, reasons and shares."""
     scope, risk = preview["scope"], preview["risk"]
     left_out = sum(row["count"] for row in scope["left_out"])
@@ -172,6 +175,7 @@ def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
         ("receive it", scope["targets"], ""),
         ("not online now", risk["not_online"], "warn" if risk["not_online"] else ""),
         ("left out", left_out, "warn" if left_out else ""),
+        ("have these values already", scope["compliant"], ""),
         ("sites", len(scope["sites"]), ""),
         ("in another job", risk["in_other_jobs"], "warn"),
         ("with an open command", risk["with_open_commands"], "warn"),
@@ -182,6 +186,8 @@ def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
             for label, value, kind in figures
         ],
         "left_out": scope["left_out"],
+        "nothing_changes": bool(scope["compliant"]) and not scope["targets"],
+        "alarms": duration(scope["alarms_held_back_seconds"]),
         "conflicts": risk["in_other_jobs"],
         "sites": [_site(row) for row in scope["sites"][:SITES_SHOWN]],
         "more_sites": max(0, len(scope["sites"]) - SITES_SHOWN),
@@ -189,9 +195,27 @@ def present_preview(preview: dict[str, Any]) -> dict[str, Any]:
         "matched": scope["matched"],
         "offline": risk["not_online"],
         "waves": scope["waves"],
+        "cost": describe_cost(preview["cost"], has_window=has_window),
         "target_hash": preview["target_hash"],
         "index_lag_seconds": preview["index_lag_seconds"],
     }
+
+
+def describe_cost(cost: dict[str, Any], *, has_window: bool) -> dict[str, Any]:
+    """Return the cost in words; without past jobs nothing is said of the time.
+
+    ``has_window``: the job sends in some hours only, and the time is of those.
+    """
+    seconds = cost["seconds"]
+    if seconds is None:
+        return {"bytes": cost["bytes"], "takes": "not known: no such job has ended yet"}
+    low, high = duration(seconds["low"]), duration(seconds["high"])
+    takes = f"{low} to {high}" if low != high else f"about {low}"
+    past = counted(cost["past_jobs"], "past job")
+    takes = f"{takes} in 8 of 10 cases, by {past}"
+    if has_window:
+        takes += "; hours outside the window are not counted"
+    return {"bytes": cost["bytes"], "takes": takes}
 
 
 def _site(row: dict[str, Any]) -> dict[str, Any]:

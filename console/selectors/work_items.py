@@ -1,4 +1,4 @@
-"""The work queue as one list: attention items and the calls of cohorts."""
+"""The work queue as one list: incidents, attention items, the calls of cohorts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.utils import timezone
 
-from console.selectors.attention import list_attention, list_open_attention
-from fleet.choices import CallKind
+from console.choices import IncidentCause, IncidentObject
+from console.selectors.attention import (
+    list_attention,
+    list_open_attention,
+    rank_by_urgency,
+)
+from console.selectors.incidents import (
+    due_at,
+    list_incidents,
+    list_open_incidents,
+    rank_incidents,
+    urgency_of,
+)
+from fleet.choices import OF_SIZE, CallKind
 from fleet.exceptions import NoSuchCall
 from fleet.selectors.calls import get_call, list_open_calls
 from iotplatform.common.ids import parse_uuid
@@ -21,12 +34,12 @@ from registry.selectors.access import attach_caller_tenant
 from state.choices import AttentionKind
 
 if TYPE_CHECKING:
-    from console.models import AttentionItem
+    from console.models import AttentionItem, Incident
     from fleet.models import CohortCall
     from registry.models import Tenant, User
 
-COHORT = "cohort"
-KINDS = (*AttentionKind.values, COHORT)
+INCIDENT, COHORT = "incident", "cohort"
+KINDS = (INCIDENT, *AttentionKind.values, COHORT)
 # One call about the size stands for many devices.
 SCORE_OF_SIZE, SCORE_OF_DEVICE = 50, 20
 
@@ -48,7 +61,43 @@ class WorkItem:
     opened_at: datetime
     due_at: datetime | None
     closed_at: datetime | None
-    call: CohortCall | None = None  # a cohort's; else it came through the inbox
+    # What it is made of; neither: it came through the inbox.
+    call: CohortCall | None = None
+    incident: Incident | None = None
+
+    @property
+    def rank(self) -> int:
+        """The lowest is the most urgent."""
+        return -self.score
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the queue: no two items have the same place."""
+        return f"{self.rank}:{self.public_id}"
+
+
+def from_incident(row: Incident) -> WorkItem:
+    score, reasons = urgency_of(row, now=timezone.now())
+    return WorkItem(
+        public_id=row.public_id,
+        tenant=row.tenant,
+        kind=INCIDENT,
+        object={
+            "kind": row.object_kind,
+            "id": row.object_id,
+            "name": row.object_name,
+        },
+        title=row.title,
+        score=score,
+        score_reasons=reasons,
+        reason=IncidentCause(row.cause).label,
+        device=row.object_id if row.object_kind == IncidentObject.DEVICE else None,
+        assignee=row.assignee,
+        opened_at=row.opened_at,
+        due_at=due_at(row),
+        closed_at=row.resolved_at,
+        incident=row,
+    )
 
 
 def from_attention(row: AttentionItem) -> WorkItem:
@@ -91,7 +140,7 @@ def from_call(row: CohortCall) -> WorkItem:
 
 
 class MergedRows:
-    """Rows of several tables as one list in the order of their public ids.
+    """Rows of several tables as one list, the most urgent first, then by age.
 
     It has those methods of a queryset that paging needs.
     """
@@ -105,19 +154,30 @@ class MergedRows:
         self._parts, self._falls = parts, falls
 
     def order_by(self, field: str) -> MergedRows:
-        ordered = [(rows.order_by(field), made) for rows, made in self._parts]
-        return MergedRows(ordered, falls=field.startswith("-"))
-
-    def filter(self, *conditions: Any, **values: Any) -> MergedRows:
-        found = [
-            (rows.filter(*conditions, **values), made) for rows, made in self._parts
+        """Order by the place: "place", or "-place" for the last ones first."""
+        falls = field.startswith("-")
+        sign = "-" if falls else ""
+        ordered = [
+            (rows.order_by(f"{sign}rank", f"{sign}public_id"), made)
+            for rows, made in self._parts
         ]
+        return MergedRows(ordered, falls=falls)
+
+    def filter(self, **values: str) -> MergedRows:
+        """Return what stands before or behind a place: ``place__lt``, ``place__gt``."""
+        ((name, place),) = values.items()
+        sign = name.removeprefix("place__")
+        rank, _, last_id = place.partition(":")
+        beyond = Q(**{f"rank__{sign}": int(rank)}) | Q(
+            **{"rank": int(rank), f"public_id__{sign}": UUID(last_id)}
+        )
+        found = [(rows.filter(beyond), made) for rows, made in self._parts]
         return MergedRows(found, falls=self._falls)
 
     def __getitem__(self, wanted: slice) -> list[WorkItem]:
         """Return a slice; of each table no more rows are read than it needs."""
         found = [map(made, rows[: wanted.stop]) for rows, made in self._parts]
-        merged = merge(*found, key=lambda i: i.public_id, reverse=self._falls)
+        merged = merge(*found, key=lambda i: (i.rank, i.public_id), reverse=self._falls)
         return list(islice(merged, wanted.start or 0, wanted.stop))
 
 
@@ -132,14 +192,17 @@ def list_work_items(
     """Return the open items; ``cohort`` narrows them to the calls of one."""
     parts: list[tuple[QuerySet[Any], Callable[[Any], WorkItem]]] = []
     given: dict[str, Any] = {"tenants": tenants, "view": view, "user": user}
+    if kind in (None, INCIDENT) and cohort is None:
+        incidents = list_open_incidents(**given)
+        parts.append((rank_incidents(incidents, now=timezone.now()), from_incident))
     if kind in (None, COHORT):
         calls = list_open_calls(**given)
         calls = calls.filter(cohort__public_id=cohort) if cohort else calls
-        parts.append((calls, from_call))
-    if kind != COHORT and cohort is None:
+        parts.append((rank_calls(calls), from_call))
+    if kind not in (COHORT, INCIDENT) and cohort is None:
         rows = list_open_attention(**given)
         rows = rows.filter(kind=kind) if kind else rows
-        parts.append((rows, from_attention))
+        parts.append((rank_by_urgency(rows), from_attention))
     return MergedRows(parts)
 
 
@@ -149,7 +212,19 @@ def get_work_item(*, tenants: Sequence[Tenant], public_id: UUID | str) -> WorkIt
     if wanted is None:
         raise NoSuchCall("There is no such work item.")
     row = list_attention(tenants=tenants).filter(public_id=wanted).first()
-    if row is None:
-        return from_call(get_call(tenants=tenants, public_id=wanted))
-    attach_caller_tenant(row, tenants)
-    return from_attention(row)
+    if row is not None:
+        attach_caller_tenant(row, tenants)
+        return from_attention(row)
+    incident = list_incidents(tenants=tenants).filter(public_id=wanted).first()
+    if incident is not None:
+        attach_caller_tenant(incident, tenants)
+        return from_incident(incident)
+    return from_call(get_call(tenants=tenants, public_id=wanted))
+
+
+def rank_calls(rows: QuerySet[CohortCall]) -> QuerySet[Any]:
+    """Give each call of a cohort its ``rank``: the lowest is the most urgent."""
+    of_size = When(kind__in=OF_SIZE, then=Value(-SCORE_OF_SIZE))
+    return rows.annotate(
+        rank=Case(of_size, default=Value(-SCORE_OF_DEVICE), output_field=IntegerField())
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -12,6 +13,7 @@ from django.db.models import Q
 from commands.choices import FailureClass
 from commands.selectors.attention import Described, describe_commands, describe_jobs
 from console.models import AttentionItem
+from console.selectors.playbooks import describe_runs
 from iotplatform.common import bulk_sql
 from state.choices import AttentionKind, AttentionObject
 from state.services.attention import lock_new_entries_across_tenants, mark_taken
@@ -24,11 +26,23 @@ BATCH = 1_000
 KEPT = timedelta(days=400)  # closed items
 
 # The most urgent work has the highest score.
-SCORES = {AttentionKind.JOB: 70, AttentionKind.COMMAND: 50, AttentionKind.APPROVAL: 40}
+SCORES = {
+    AttentionKind.JOB: 70,
+    AttentionKind.PLAYBOOK_STEP: 60,
+    AttentionKind.COMMAND: 50,
+    AttentionKind.APPROVAL: 40,
+}
 REASONS = {
     AttentionKind.JOB: "a job stands still",
+    AttentionKind.PLAYBOOK_STEP: "a playbook needs a person",
     AttentionKind.COMMAND: "a command needs a person",
     AttentionKind.APPROVAL: "it waits for an approval",
+}
+# What a work item says of its object, by the kind of the object.
+DESCRIBED_BY = {
+    AttentionObject.COMMAND: describe_commands,
+    AttentionObject.JOB: describe_jobs,
+    AttentionObject.PLAYBOOK_RUN: describe_runs,
 }
 MORE_IF_UNKNOWN, MORE_IF_CONTROL = 10, 10
 
@@ -82,11 +96,11 @@ def urgency_of(kind: AttentionKind, described: Described) -> tuple[int, list[str
 
 
 def _open_items(entries: Sequence[AttentionEntry]) -> None:
-    described = describe_commands(
-        [e.object_id for e in entries if e.object_kind == AttentionObject.COMMAND]
-    ) | describe_jobs(
-        [e.object_id for e in entries if e.object_kind == AttentionObject.JOB]
-    )
+    described: dict[UUID, Described] = {}
+    for object_kind, describe in DESCRIBED_BY.items():
+        ids = [e.object_id for e in entries if e.object_kind == object_kind]
+        if ids:
+            described |= describe(ids)
     AttentionItem.objects.bulk_create(
         [
             _item(entry, described[entry.object_id])

@@ -8,7 +8,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from console.models import AttentionItem
-from console.selectors.work_items import WorkItem, from_attention, from_call
+from console.selectors.work_items import (
+    WorkItem,
+    from_attention,
+    from_call,
+    from_incident,
+)
+from console.services.incidents.actions import (
+    claim_incident,
+    release_incident,
+    resolve_incident,
+)
 from fleet.exceptions import CallTaken
 from fleet.services.calls import claim_call, close_call, release_call
 
@@ -18,7 +28,12 @@ if TYPE_CHECKING:
 
 @transaction.atomic
 def claim_item(item: WorkItem, *, by: User) -> WorkItem:
-    """Make an open item somebody's; raises CallTaken (closed, or somebody else's)."""
+    """Make an open item somebody's; raises CallTaken or IncidentTaken.
+
+    Both: it is closed, or somebody else's.
+    """
+    if item.incident is not None:
+        return from_incident(claim_incident(item.incident, by=by))
     if item.call is not None:
         return from_call(claim_call(item.call, by=by))
     row = _locked(item)
@@ -33,8 +48,10 @@ def claim_item(item: WorkItem, *, by: User) -> WorkItem:
 def release_item(item: WorkItem, *, by: User) -> WorkItem:
     """Make an open item nobody's, also another person's who is away.
 
-    Raises CallTaken (it is closed).
+    Raises CallTaken or IncidentTaken (it is closed).
     """
+    if item.incident is not None:
+        return from_incident(release_incident(item.incident, by=by))
     if item.call is not None:
         return from_call(release_call(item.call, by=by))
     row = _locked(item)
@@ -47,7 +64,9 @@ def release_item(item: WorkItem, *, by: User) -> WorkItem:
 
 @transaction.atomic
 def close_item(item: WorkItem, *, by: User) -> WorkItem:
-    """Close an open item; raises CallTaken (closed before, or somebody else's)."""
+    """Close an open item, an incident is resolved; raises as ``claim_item``."""
+    if item.incident is not None:
+        return from_incident(resolve_incident(item.incident, by=by))
     if item.call is not None:
         return from_call(close_call(item.call, by=by))
     row = _locked(item)

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console.paging import page_of
+from console.paging import PAGE_SIZE, page_of
 from console.scope import ConsoleRequest, page
+from iotplatform.common.counts import counted
+from iotplatform.common.ids import parse_uuid
 from iotplatform.common.problems import Conflict
 from registry.permissions import Right
 from state.choices import OPEN_ALARMS, AlarmState, Severity
 from state.selectors.alarms import (
     change_log_of,
     describe_flapping,
+    find_alarms,
     get_alarm,
     list_alarms,
     rank_by_severity,
 )
-from state.services.alarms.ingest import acknowledge_alarm
+from state.services.alarms.ingest import acknowledge_alarm, acknowledge_alarms
 
 if TYPE_CHECKING:
     from state.models import Alarm
@@ -77,6 +82,7 @@ def alarms(request: ConsoleRequest) -> HttpResponse:
             ),
             "alarms": [_with_label(row) for row in found.rows],
             "acknowledgeable": rights,
+            "show": chosen,
             "next_url": found.next_url,
             "first_url": found.first_url,
             "filters": [
@@ -125,6 +131,26 @@ def acknowledge(request: ConsoleRequest, alarm_id: UUID) -> HttpResponse:
     rights = {alarm.pk} if _may_acknowledge(request, alarm) else set()
     context = {"alarm": _with_label(alarm), "acknowledgeable": rights, "notice": notice}
     return render(request, "console/alarms/_row.html", context, status=status)
+
+
+@require_POST
+@page
+def acknowledge_many(request: ConsoleRequest) -> HttpResponse:
+    """Acknowledge the ticked alarms, then return to the list that they were on."""
+    texts = request.POST.getlist("alarm")
+    ids = {given for text in texts if (given := parse_uuid(text)) is not None}
+    shown = urlencode({"show": request.POST.get("show", "")})
+    back = f"{reverse('console:alarms')}?{shown}"
+    if not 1 <= len(ids) <= PAGE_SIZE:
+        messages.error(request, f"Select 1 to {PAGE_SIZE} alarms to acknowledge.")
+        return redirect(back)
+    ticked = find_alarms(tenants=request.scope.all_tenants, ids=ids)
+    for tenant_id in sorted({alarm.tenant_id for alarm in ticked}):
+        request.scope.require(Right.OPERATE, tenant_id)
+    done = acknowledge_alarms(ticked, by=request.user, at=timezone.now())
+    were = "was" if done == 1 else "were"
+    messages.success(request, f"{counted(done, 'alarm')} {were} acknowledged.")
+    return redirect(back)
 
 
 def _with_label(alarm: Alarm) -> Alarm:

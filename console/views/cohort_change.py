@@ -14,7 +14,7 @@ from console.forms.cohorts import CohortForm
 from console.scope import ConsoleRequest, page
 from fleet.selectors.cohorts import get_cohort
 from fleet.services.cohorts import delete_cohort, edit_cohort
-from iotplatform.common.problems import BadInput
+from iotplatform.common.problems import BadInput, Conflict
 from registry.permissions import Right
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def change(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
 @page
 def delete(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
     row = _cohort(request, cohort_id)
-    delete_cohort(cohort=row)
+    try:
+        delete_cohort(cohort=row)
+    except Conflict as error:
+        messages.error(request, error.detail)
+        return redirect("console:cohort-change", row.public_id)
     messages.success(request, f"The cohort “{row.name}” is deleted.")
     return redirect("console:cohorts")
 

@@ -27,15 +27,18 @@ from console.forms.commands import FeedbackForm
 from console.forms.params import DangerForm, chosen_form, command_choices
 from console.presenters.device_timeline import get_device_timeline
 from console.presenters.diagnosis import present_diagnosis
+from console.presenters.gateway_children import present_children
 from console.presenters.labels import cause_label, moment_of, since
 from console.presenters.metric_charts import build_metric_charts
 from console.scope import ConsoleRequest, page
+from console.selectors.playbooks import list_playbook_names
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.problems import Problem
-from registry.choices import MOVES, TAKES_COMMANDS, Lifecycle
+from registry.choices import CONNECTS, MOVES, TAKES_COMMANDS, Lifecycle
 from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.selectors.places import path_of
+from registry.services.credentials import await_withdrawal
 from state.selectors.device import get_device_facts, get_state, latest_telemetry
 from state.selectors.maintenance import windows_in_force
 
@@ -115,6 +118,9 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
             replaced_by=replaced_by,
             actor=request.user,
         )
+        if to not in CONNECTS:
+            # The move is done, whether or not the broker follows in time.
+            await_withdrawal(found)
     except Problem as error:
         text = "; ".join(row["message"] for row in error.errors) or error.detail
         status = max(error.status, 409)
@@ -168,7 +174,10 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         **metric_charts_context(found, request.GET.get("window", "")),
         "files": list(list_files(found)[:RECENT_FILES]),
         "feedback_form": FeedbackForm() if may_operate else None,
+        **present_children(found),
         "may_operate": may_operate,
+        "may_manage": may_manage,
+        "playbooks": list_playbook_names(found.tenant) if may_operate else [],
         "may_audit": request.scope.may(Right.AUDIT, found.tenant_id),
         "sends": may_operate and not why_not,
         "sends_why_not": why_not if may_operate else "",

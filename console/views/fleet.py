@@ -177,6 +177,7 @@ def _found(
         else None,
         "traits": shared_trait_rows(shared, conditions, sort),
         "may_operate": bool(writable),
+        "may_manage": any(request.scope.may(Right.MANAGE, t.pk) for t in tenants),
         "writable_tenants": writable,
         "is_later_page": bool(cursor),
         "first_url": fleet_url(q=q, sort=sort),

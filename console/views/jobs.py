@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,13 +11,14 @@ from django.core.exceptions import BadRequest
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import conditional_page, require_POST
 
-from commands.choices import FailureClass, JobStatus
+from commands.choices import FailureClass, JobStatus, WaveStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.lifecycle import JOB_FINAL
 from commands.selectors.job_tallies import tally_jobs, tally_waves
-from commands.selectors.job_waits import get_job_waits
+from commands.selectors.job_waits import describe_closed_windows, get_job_waits
 from commands.selectors.jobs import (
     get_job,
     list_job_events,
@@ -24,15 +26,21 @@ from commands.selectors.jobs import (
     list_targets,
     list_waves,
 )
-from commands.services.approvals import approve_job
-from commands.services.jobs import cancel_job, pause_job, resume_job, start_job
-from console.forms.commands import OFFLINE
+from commands.services.job_approvals import approve_job
+from commands.services.job_lift import lift_hold
+from commands.services.job_rerun import MAY_RETRY, retry_failed
+from commands.services.job_rollback import roll_back_job
+from commands.services.job_waiting import skip_waiting
+from commands.services.jobs import cancel_job, pause_job, resume_job
+from console.forms.rollout import OFFLINE, window_label
 from console.paging import page_of
 from console.presenters import job_progress as drawing
 from console.presenters.delivery_track import FAILURE_LABELS
+from console.presenters.job_health import job_health
 from console.presenters.job_summary import job_summary, jobs_headline
 from console.presenters.labels import duration, time_element
 from console.scope import ConsoleRequest, page
+from fleet.services.job_starts import start_job
 from iotplatform.common.counts import counted
 from iotplatform.common.problems import Forbidden
 from registry.permissions import Right
@@ -47,12 +55,16 @@ FILTERS = {
     "waiting": ("Waiting for a person", WAITING),
     "over": ("Finished", tuple(JOB_FINAL)),
 }
-ACTIONS = {
+ACTIONS: dict[str, Callable[..., Any]] = {
     "approve": approve_job,
     "start": start_job,
     "pause": pause_job,
     "resume": resume_job,
+    "skip-waiting": skip_waiting,
+    "retry": retry_failed,
     "cancel": cancel_job,
+    "rollback": roll_back_job,
+    "lift": lift_hold,
 }
 
 
@@ -108,7 +120,7 @@ def progress(request: ConsoleRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @page
 def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
-    """Approve, start, pause, resume with a reason, or cancel; then draw it again."""
+    """Do what a person asks of the job, with their reason; then draw it again."""
     if action not in ACTIONS:
         raise BadRequest(f"There is no action {action}.")
     row = get_job(tenants=request.scope.all_tenants, public_id=job_id)
@@ -117,7 +129,8 @@ def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
     notice, status = "", 200
     reason = request.POST.get("reason", "").strip()[:500]
     try:
-        ACTIONS[action](job=row, actor=request.user, reason=reason)
+        which = {"failure_class": _failure(request)} if action == "retry" else {}
+        ACTIONS[action](job=row, actor=request.user, reason=reason, **which)
     except (TransitionRefused, Forbidden) as error:
         notice, status = error.detail, 409
     except InvalidCommand as error:
@@ -135,9 +148,17 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
     counts = drawing.counts_of(tallies.values())
     return {
         "job": row,
+        "health": job_health(row),
         "summary": job_summary(row, waves, counts, get_job_waits(row)),
+        "window_wait": describe_closed_windows([row], timezone.now()).get(row.pk)
+        if row.status == J.RUNNING
+        else None,
         "is_over": row.status in JOB_FINAL,
-        "allowed": _allowed(row.status) | {"approve": _may_approve(request, row)},
+        "allowed": _allowed(row.status)
+        | {
+            "approve": _may_approve(request, row),
+            "skip": _silent(row, waves, tallies),
+        },
         "waves": drawing.wave_rows(waves, tallies, row),
         "counts": drawing.count_rows(counts),
         "failures": drawing.failure_rows(tallies.values(), row.policy),
@@ -149,14 +170,33 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
     }
 
 
+def _failure(request: ConsoleRequest) -> FailureClass:
+    chosen = request.POST.get("failure_class", "")
+    if chosen not in FailureClass.values:
+        raise BadRequest(f"There is no failure class {chosen}.")
+    return FailureClass(chosen)
+
+
 def _allowed(status: str) -> dict[str, bool]:
     """The actions that the status of the job allows."""
     return {
         "start": status == J.DRAFT,
         "pause": status in IN_PROGRESS,
         "resume": status in (J.PAUSED, J.STOPPED),
+        "retry": status in MAY_RETRY,
         "cancel": status not in JOB_FINAL,
     }
+
+
+def _silent(row: Any, waves: list[Any], tallies: Any) -> int:
+    """Return how many members without an answer keep a wave of the job waiting."""
+    if row.status != J.RUNNING:
+        return 0
+    return sum(
+        tallies[wave.number].open
+        for wave in waves
+        if wave.status == WaveStatus.RELEASED
+    )
 
 
 def _may_approve(request: ConsoleRequest, row: Any) -> bool:
@@ -220,6 +260,8 @@ def _rollout_rows(row: Any) -> list[tuple[str, str]]:
         ),
         ("Offline devices", OFFLINE[rollout["offline"]]),
     ]
+    if rollout.get("window"):
+        rows.append(("Window", window_label(rollout["window"])))
     if row.deadline:
         rows.append(("Deadline", time_element(row.deadline)))
     return rows

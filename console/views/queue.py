@@ -1,4 +1,4 @@
-"""The work queue: attention items, and the calls of cohorts, one line a cohort."""
+"""The work queue: incidents, attention items, calls of cohorts (a line a cohort)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from console.paging import page_of
+from console.exceptions import IncidentTaken
+from console.paging import first_of, page_of
+from console.presenters.open_counts import forget_open_counts
+from console.presenters.undo import take_offer
 from console.scope import ConsoleRequest, page
 from console.selectors.attention import (
     list_attention,
     list_open_attention,
     rank_by_urgency,
 )
+from console.selectors.incidents import list_open_incidents, rank_incidents
 from console.selectors.work_items import WorkItem, get_work_item
+from console.services.incidents.undo import undo_action
 from console.services.work_items import claim_item, close_item, release_item
+from console.views.incidents import with_urgency
 from fleet.exceptions import CallTaken
 from fleet.selectors.calls import (
     calls_of_size,
@@ -39,8 +45,15 @@ from registry.permissions import Right
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from console.models import Incident
+
 SHOWN = 50  # lines of each kind
-VIEWS = {"all": "All", "unassigned": "Unassigned", "mine": "Mine"}
+VIEWS = {
+    "all": "All",
+    "unassigned": "Unassigned",
+    "mine": "Mine",
+    "snoozed": "Snoozed",
+}
 SHOWS = {"": "Open", "closed": "Closed"}
 ACTIONS: dict[str, Callable[..., WorkItem]] = {
     "claim": claim_item,
@@ -60,22 +73,32 @@ def queue(request: ConsoleRequest) -> HttpResponse:
     rows: Any = list_open_calls(tenants=tenants, view=view, user=request.user)
     sizes: list[Any] = list(calls_of_size(rows)[:SHOWN])
     groups = group_device_calls(rows, user=request.user, most=SHOWN)
-    attention = list_open_attention(tenants=tenants, view=view, user=request.user)
-    count = attention.count()
-    items: list[Any] = list(rank_by_urgency(attention).order_by("rank", "-pk")[:SHOWN])
+    whose: Any = {"tenants": tenants, "view": view, "user": request.user}
+    items, count = _first(rank_by_urgency(list_open_attention(**whose)))
+    found, more = _first(rank_incidents(list_open_incidents(**whose), now=shown_until))
+    troubles = [with_urgency(request, row) for row in found]
+    count += more
     _allow(request, [*items, *sizes, *(group.cohort for group in groups)])
     total = count + len(sizes) + len(groups)
     context = {
         "headline": counted(total, "open item") if total else "Nothing needs you now",
-        "items": items,
-        "hidden": count - len(items),
+        # The most urgent first, whichever they are.
+        "lines": sorted([*troubles, *items], key=lambda line: line.rank),
+        "hidden": count - len(items) - len(troubles),
         "sizes": sizes,
         "groups": groups,
         "shown_until": shown_until.isoformat(),
         "views": _links("view", VIEWS, view),
         "is_filtered": view != "all",
+        "undo": take_offer(request),
     }
     return render(request, "console/queue/list.html", context)
+
+
+def _first(ranked: Any) -> tuple[list[Any], int]:
+    """Return the most urgent rows, and how many there are in all."""
+    rows = first_of(ranked, ["rank", "-pk"], SHOWN)
+    return rows, len(rows) if len(rows) < SHOWN else ranked.count()
 
 
 @page
@@ -108,13 +131,30 @@ def act(request: ConsoleRequest, item_id: UUID, action: str) -> HttpResponse:
     """Claim, release or close one item; somebody else may have been first."""
     item = get_work_item(tenants=request.scope.all_tenants, public_id=item_id)
     request.scope.require(Right.OPERATE, item.tenant.pk)
+    if action == "undo" and item.incident is not None:
+        return _undo(request, item.incident)
     if action not in ACTIONS:
         raise Http404(f"There is no action {action}.")
     try:
         ACTIONS[action](item, by=request.user)
-    except CallTaken as error:
+    except (CallTaken, IncidentTaken) as error:
         messages.error(request, f"{item.title}: {error.detail}")
+    forget_open_counts(request.scope)
     return redirect(_back(request))
+
+
+def _undo(request: ConsoleRequest, row: Incident) -> HttpResponse:
+    """Take back what the person has just done; 409 says who has acted since."""
+    try:
+        undo_action(row, by=request.user, event_id=request.POST.get("event", ""))
+    except IncidentTaken as error:
+        messages.error(request, f"#{row.number}: {error.detail}")
+        answer: HttpResponse = queue(request)
+        answer.status_code = 409
+        return answer
+    messages.success(request, f"#{row.number} is as before.")
+    forget_open_counts(request.scope)
+    return redirect("console:queue")
 
 
 @page
@@ -126,6 +166,7 @@ def cohort_calls(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
         request.scope.require(Right.OPERATE, row.tenant_id)
         until = read_instant(request.POST.get("until", "")) or timezone.now()
         _act_on_all(request, row, calls, until)
+        forget_open_counts(request.scope)
         return redirect(_back(request))
     found = page_of(request, calls)
     context = {

@@ -16,8 +16,9 @@ from django.shortcuts import redirect, render
 from commands.choices import JobStatus
 from commands.definitions import Definition
 from commands.services.jobs import start_job
-from console.forms.commands import ConfirmForm, RolloutForm
+from console.forms.commands import ConfirmForm
 from console.forms.params import ParamsForm, chosen_form, command_choices
+from console.forms.rollout import RolloutForm
 from console.presenters.job_target import (
     NoTarget,
     Target,
@@ -112,7 +113,6 @@ class Wizard:
             status=422 if is_wrong else 200,
             choices=command_choices(self.known, chosen, data),
             command_error=error,
-            back_url=fleet_url(q=self.target.query or "*"),
         )
 
     def _scope(self) -> HttpResponse:
@@ -146,7 +146,8 @@ class Wizard:
             problem=problem,
             summary=self.rollout.summary(preview["waves"]),
             command=self.name,
-            needs_approval=self.known[self.name].needs_approval,
+            needs_approval=self.known[self.name].needs_approval
+            or self.rollout.cleaned_data["approval"],
             params=self._params(),
             promised=[
                 ("expected_hash", preview["target_hash"]),
@@ -187,10 +188,12 @@ class Wizard:
 
     def _refused(self, error: Problem) -> HttpResponse:
         """Show a refusal of the services on the step where it can be corrected."""
-        text = "; ".join(f"{row['field']}: {row['message']}" for row in error.errors)
-        problem = {"title": "This job cannot be created.", "text": text or error.detail}
-        fields = {str(row.get("field", "")).split(".")[0] for row in error.errors}
-        step = "waves" if fields & {"rollout", "wave_size", "deadline"} else "command"
+        elsewhere = [row for row in error.errors if not self.rollout.takes_error(row)]
+        text = "; ".join(f"{row['field']}: {row['message']}" for row in elsewhere)
+        beside = "" if elsewhere else "Correct what is marked below."
+        text = text or (beside if error.errors else error.detail)
+        problem = {"title": "This job cannot be created.", "text": text}
+        step = "waves" if self.rollout.errors else "command"
         extra: dict[str, Any] = {"rollout": self.rollout}
         if step == "waves":
             extra["preview"] = self._preview()
@@ -200,7 +203,8 @@ class Wizard:
 
     def _preview(self, rollout: dict[str, Any] | None = None) -> dict[str, Any]:
         request = self._request("preview", rollout or {}, None)
-        return present_preview(preview_job(request))
+        has_window = bool(request.rollout.get("window"))
+        return present_preview(preview_job(request), has_window=has_window)
 
     def _request(
         self, name: str, rollout: dict[str, Any], expected_hash: str | None
@@ -238,6 +242,7 @@ class Wizard:
         context = {
             "step": step,
             "target": self.target,
+            "back_url": fleet_url(q=self.target.query or "*"),
             "headline": headline(
                 self.size, preview, is_listed="devices" in self.target.source
             ),

@@ -2,17 +2,6 @@
 
 const narrow = matchMedia("(max-width: 760px)");
 
-/** "/" focuses the query field of the page, else the search in the top bar. */
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-  const field = document.querySelector("#query") ?? document.querySelector("#find");
-  if (!field) return;
-  event.preventDefault();
-  field.focus();
-  field.select();
-});
-
 /** Menus and sheets close on Escape and on a click outside. */
 const openMenus = () => document.querySelectorAll("details.menu[open], details.act[open]");
 document.addEventListener("click", (event) => {
@@ -61,6 +50,16 @@ document.addEventListener("scroll", placeTip, true);
 document.addEventListener("click", (event) => {
   event.target.closest?.("[data-dismiss]")?.closest(".note")?.remove();
 });
+
+/** An offer to undo goes after its seconds, but not while somebody is at it. */
+const offer = document.querySelector("[data-undo]");
+if (offer) {
+  const end = setInterval(() => {
+    if (offer.matches(":hover, :focus-within")) return;
+    clearInterval(end);
+    offer.remove();
+  }, Number(offer.dataset.undo) * 1000);
+}
 
 /** Folded panels start closed on narrow screens. */
 const fold = () => {

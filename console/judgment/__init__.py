@@ -1,0 +1,1 @@
+"""Pure judgments of the console: no database, no clock."""

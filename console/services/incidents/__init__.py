@@ -1,0 +1,1 @@
+"""Every write of incidents: the sweep, and what people do."""

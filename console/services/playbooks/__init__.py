@@ -1,0 +1,1 @@
+"""Playbooks: made, started, answered, and advanced step by step."""

@@ -1,0 +1,1 @@
+"""Webhooks: where events go, in which order, signed, and to no forbidden address."""

@@ -1,0 +1,141 @@
+"""Settings: the webhooks of a tenant, a test of each, and the delivery log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from console.choices import Channel
+from console.models import Webhook
+from console.paging import page_of
+from console.scope import ConsoleRequest, page
+from console.selectors.webhooks import (
+    get_notification,
+    get_webhook,
+    list_notifications,
+    list_webhooks,
+)
+from console.services.webhooks.edit import (
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    send_test,
+)
+from console.services.webhooks.replay import replay_notification
+from iotplatform.common.problems import Problem
+from registry.permissions import Right
+
+if TYPE_CHECKING:
+    from registry.models import Tenant
+
+# Offered in the form; the API knows every single type.
+EVENTS = {
+    "alarms": "alarms: raised, acknowledged, cleared",
+    "commands": "commands: every change of their status",
+    "jobs": "jobs: started, paused, stopped, completed",
+    "connectivity": "connectivity: online, offline, stale",
+    "incidents": "incidents: opened, acknowledged, resolved",
+}
+
+
+@page
+def webhooks(request: ConsoleRequest) -> HttpResponse:
+    """List webhooks and their log, or make one; only this answer has its secret."""
+    tenants = manageable_tenants(request)
+    if request.method == "POST":
+        return _create(request, tenants)
+    return _answer(request, tenants)
+
+
+@require_POST
+@page
+def act(request: ConsoleRequest, webhook_id: UUID, action: str) -> HttpResponse:
+    row = get_webhook(tenants=manageable_tenants(request), public_id=webhook_id)
+    if action == "test":
+        send_test(row)
+        messages.success(request, f"A test is on its way to “{row.name}”.")
+    elif action in ("enable", "disable"):
+        change_webhook(row, is_enabled=action == "enable")
+        messages.success(request, f"“{row.name}” is {action}d.")
+    elif action == "delete":
+        delete_webhook(row)
+        messages.success(request, f"“{row.name}” is deleted.")
+    else:
+        raise Http404(f"There is no action {action}.")
+    return redirect("console:webhooks")
+
+
+@require_POST
+@page
+def replay(request: ConsoleRequest, notification_id: UUID) -> HttpResponse:
+    tenants = manageable_tenants(request)
+    row = get_notification(tenants=tenants, public_id=notification_id)
+    try:
+        replay_notification(row)
+    except Problem as error:
+        messages.error(request, error.detail)
+    page_of_log = "webhooks" if row.rule is None else "notification-rules"
+    return redirect(f"console:{page_of_log}")
+
+
+def manageable_tenants(request: ConsoleRequest) -> list[Tenant]:
+    """Return the shown tenants that the person manages as a whole; 403 without one."""
+    found = [
+        row
+        for row in request.scope.tenants
+        if row.limit is None and request.scope.may(Right.MANAGE, row.pk)
+    ]
+    if not found:
+        what = "You need the right to manage a whole tenant."
+        raise request.scope.refusal(Right.MANAGE, what=what)
+    return found
+
+
+def _create(request: ConsoleRequest, tenants: list[Tenant]) -> HttpResponse:
+    try:
+        row, secret = create_webhook(
+            tenant=tenants[0],
+            actor=request.user,
+            name=request.POST.get("name", ""),
+            url=request.POST.get("url", "").strip(),
+            events=request.POST.getlist("events"),
+        )
+    except Problem as error:
+        errors = {row["field"]: row["message"] for row in error.errors}
+        return _answer(request, tenants, status=422, errors=errors or {"": str(error)})
+    answer = _answer(request, tenants, new=row, secret=secret)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _answer(
+    request: ConsoleRequest,
+    tenants: list[Tenant],
+    *,
+    status: int = 200,
+    errors: dict[str, Any] | None = None,
+    new: Webhook | None = None,
+    secret: str = "",
+) -> HttpResponse:
+    log = list_notifications(tenants=tenants).filter(channel=Channel.WEBHOOK)
+    found = page_of(request, log, size=30)
+    context = {
+        "webhooks": list(list_webhooks(tenants=tenants)),
+        "log": found.rows,
+        "next_url": found.next_url,
+        "first_url": found.first_url,
+        "events": EVENTS.items(),
+        "errors": errors or {},
+        "chosen": request.POST.getlist("events") or ["alarms"],
+        "name": "" if new else request.POST.get("name", ""),
+        "url": "" if new else request.POST.get("url", ""),
+        "new": new,
+        "secret": secret,
+        "tenant": tenants[0],
+    }
+    return render(request, "console/webhooks/list.html", context, status=status)
