@@ -10,18 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import psutil
 import psycopg
 
 from bench.lab import BASE, Lab, open_lab
+from bench.queues import queue, queue_unsendable, settle
 from bench.report import Figure, write_report
-from bench.sweep import DEVICES
+from bench.traffic import register_devices
 
 BATCH = 200  # as the bridge claims them
 LEASE_SECONDS = 30.0
@@ -77,70 +76,17 @@ def report(lab: Lab, options: argparse.Namespace) -> None:
 
 def fill(lab: Lab, options: argparse.Namespace) -> None:
     """Register the devices and queue their commands, without triggers."""
-    from commands.choices import JobStatus
-    from commands.definitions import DEFINITIONS
-    from commands.models import Command, FrozenCohort, Job
-    from registry.models import Device, Tenant
+    from registry.models import Device
 
     to_send = options.one_by_one + options.sent
-    with psycopg.connect(lab.admin_url) as database:
-        database.execute("SET session_replication_role = replica")
-        script = (Path(__file__).parent / "fleet.sql").read_text()
-        database.execute(script.encode())
-        count = options.paused + options.unpolled + to_send
-        database.execute(DEVICES, [count])
-        database.execute(
-            "UPDATE registry_device SET adapter = 'http' WHERE id = ANY(ARRAY(SELECT id"
-            " FROM registry_device ORDER BY id OFFSET %s LIMIT %s))",
-            [options.paused, options.unpolled],
-        )
-    now = datetime.now(UTC)
-    tenant = Tenant.objects.get()
-    job = Job.objects.create(
-        tenant=tenant,
-        name="paused",
-        cohort=FrozenCohort.objects.create(
-            tenant=tenant, taken_at=now, target_count=options.paused
-        ),
-        command_name="identify",
-        command_class="control",
-        created_at=now,
-        status=JobStatus.PAUSED,
-        status_since=now,
-        paused_at=now,
-    )
+    count = options.paused + options.unpolled + to_send
+    register_devices(lab, count, indexed=False)
     ids = list(Device.objects.order_by("pk").values_list("pk", flat=True))
-    policy = DEFINITIONS["identify"].policy
-
-    def queue(devices: Sequence[int], **values: Any) -> None:
-        made = Command.objects.bulk_create(
-            (
-                Command(
-                    tenant=tenant,
-                    device_id=device_id,
-                    name="identify",
-                    command_class="control",
-                    policy=policy,
-                    created_at=now,
-                    status="queued",
-                    status_since=now,
-                    expires_at=now + timedelta(days=1),
-                    due_at=now,
-                    **values,
-                )
-                for device_id in devices
-            ),
-            batch_size=5_000,
-        )
-        assert len(made) == len(devices)
-
     paused, rest = ids[: options.paused], ids[options.paused :]
     unpolled, sent = rest[: options.unpolled], rest[options.unpolled :]
-    queue(paused, job=job, lane=3)
-    queue(unpolled, adapter="http")
+    queue_unsendable(lab, paused, unpolled)
     queue(sent)
-    with psycopg.connect(lab.admin_url, autocommit=True) as database:
-        database.execute("VACUUM ANALYZE")
+    settle(lab)
 
 
 def time_dispatch(lab: Lab, count: int, *, batch: int) -> tuple[float, float, float]:

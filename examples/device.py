@@ -206,8 +206,11 @@ class Device:
         """Apply the desired configuration; retained, so it comes after each connect."""
         command_id = message.get("command_id")
         if command_id in self.flash.done:
+            self.send(f"command/{command_id}/ack", {"status": "received"})
             self.send(f"command/{command_id}/result", self.flash.done[command_id])
             return
+        if message["version"] < int(self.flash.config_version[1:]):
+            return  # an older one, overtaken on its way
         desired = {k: v for k, v in message["desired"].items() if k != "firmware"}
         self.flash.config |= desired
         self.flash.config_version = f"c{message['version']}"
@@ -235,6 +238,13 @@ class Device:
         self.client.loop_start()
         self.online.wait(60)  # the birth first, then the result
         return {"boot": self.flash.boot}
+
+    def handle(self, kind: str, body: dict[str, Any]) -> None:
+        """Handle a message of the platform; ignore one that makes no sense."""
+        try:
+            self.execute(body) if kind == "command" else self.configure(body)
+        except (KeyError, TypeError, ValueError) as error:
+            print(f"invalid message: {kind} {body}: {error!r}", file=sys.stderr)
 
     # The main loop.
 
@@ -274,10 +284,7 @@ class Device:
                 kind, body = self.work.get(timeout=0.5)
             except queue.Empty:
                 continue
-            try:
-                self.execute(body) if kind == "command" else self.configure(body)
-            except (KeyError, TypeError, ValueError) as error:
-                print(f"invalid message: {kind} {body}: {error!r}", file=sys.stderr)
+            self.handle(kind, body)
         self.leave()
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,38 @@ class Device:
 
     def execute(self, command: dict[str, Any]) -> None:
         """Execute a command once; a repeat is answered with the first result."""
-        about, done = f"commands/{command['id']}", self.kept["done"]
-        self.send(f"{about}/ack", status="received")
-        if command["id"] not in done:
-            if command["name"] == "collect_logs":
-                self.upload(command["params"]["upload"])
-            done[command["id"]] = {"status": "succeeded", "payload": command["params"]}
-            for old in list(done)[:-REMEMBERED_COMMANDS]:
-                del done[old]
-            self.save()
-            print("executed", command["name"], command["params"], flush=True)
-        self.send(f"{about}/result", **done[command["id"]])
+        command_id, name, params = command["id"], command["name"], command["params"]
+        about, done = f"commands/{command_id}", self.kept["done"]
+        if command_id not in done:
+            if has_passed(command["expires_at"]):
+                self.send(f"{about}/ack", status="rejected", reason="expired")
+                return
+            if name not in ACTIONS:
+                self.send(f"{about}/ack", status="rejected", reason="unsupported")
+                return
+            # Stored before it runs: after a power cut it does not run again.
+            self.remember(command_id, {"status": "failed", "code": "interrupted"})
+            self.send(f"{about}/ack", status="received")
+            ACTIONS[name](self, params)
+            self.remember(command_id, {"status": "succeeded", "payload": params})
+            print("executed", name, params, flush=True)
+        else:
+            self.send(f"{about}/ack", status="received")
+        self.send(f"{about}/result", **done[command_id])
+
+    def remember(self, command_id: str, result: dict[str, Any]) -> None:
+        """Keep what to answer when this command comes again."""
+        done = self.kept["done"]
+        done[command_id] = result
+        for old in list(done)[:-REMEMBERED_COMMANDS]:
+            del done[old]
+        self.save()
+
+    def identify(self, params: dict[str, Any]) -> None:
+        print("here I am", flush=True)
+
+    def collect_logs(self, params: dict[str, Any]) -> None:
+        self.upload(params["upload"])
 
     def upload(self, link: dict[str, Any]) -> None:
         """Upload the log: here, the commands that it executed."""
@@ -91,12 +113,18 @@ class Device:
 
     def configure(self, desired: dict[str, Any]) -> None:
         """Apply a configuration, send the result, and report the document."""
-        self.config.update(desired["desired"])
-        self.kept["desired"] = desired["version"]
-        self.save()
-        if desired["command_id"] is not None:
-            about = f"commands/{desired['command_id']}"
-            self.send(f"{about}/result", status="succeeded")
+        command_id, done = desired["command_id"], self.kept["done"]
+        if command_id not in done:
+            if desired["version"] < self.kept["desired"]:
+                return  # an older one, overtaken on its way
+            self.config.update(desired["desired"])
+            self.kept["desired"] = desired["version"]
+            self.save()
+            if command_id is not None:
+                self.remember(command_id, {"status": "succeeded"})
+        if command_id is not None:
+            self.send(f"commands/{command_id}/ack", status="received")
+            self.send(f"commands/{command_id}/result", **done[command_id])
         self.report()
         print("configured", self.config, flush=True)
 
@@ -113,6 +141,13 @@ class Device:
             if answer["desired"] is not None:
                 self.configure(answer["desired"])
             time.sleep(pause_seconds)
+
+
+ACTIONS = {"identify": Device.identify, "collect_logs": Device.collect_logs}
+
+
+def has_passed(expires_at: str) -> bool:
+    return datetime.fromisoformat(expires_at) <= datetime.now(UTC)
 
 
 def main() -> None:
