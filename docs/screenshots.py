@@ -24,6 +24,8 @@ def sign_in(page: Page, url: str, name: str, password: str) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/queue/")
+    page.goto(f"{url}/fleet/")
     page.get_by_role("heading", name="devices match").wait_for()
 
 
@@ -43,7 +45,7 @@ def show_job(page: Page) -> None:
     page.get_by_label("select all").check()
     page.locator("#send").click()
     page.get_by_role("radio", name="set_config").check()
-    page.get_by_label("Settings to change, as JSON").fill('{"interval": 30}')
+    page.get_by_label("Interval, seconds").fill("30")
     page.get_by_role("button", name="Check devices and risk").click()
     page.get_by_role("button", name="Plan the waves").click()
     page.get_by_label("Canary devices").fill("2")
