@@ -14,7 +14,7 @@ from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.broker import BRIDGE_USER, Broker, find_mosquitto
 from iotplatform.local.ports import answers, free_port
 from registry.device_secrets import make_verifier
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BASE = Path(__file__).resolve().parent.parent
 
@@ -64,7 +64,6 @@ class BrokerProcess:
         for port in (self.broker.device_port, self.broker.platform_port):
             wait_until(
                 lambda p=port: answers("127.0.0.1", p),  # type: ignore[misc]
-                seconds=15,
                 what="the broker listens",
             )
 
@@ -116,7 +115,11 @@ class BrokerProcess:
         """Run `mosquitto_pub` as a device."""
         words = ["mosquitto_pub", *self._as(uid, secret), "-t", topic, "-m", message]
         return subprocess.run(
-            [*words, *options], capture_output=True, text=True, timeout=15, check=False
+            [*words, *options],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
 
     def subscribe(self, uid: str, topic: str, *options: str) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from iotplatform.local.broker import find_mosquitto
 from iotplatform.local.setup.test_packages import BROWSER, missing_packages
 from tests.broker_process import BrokerProcess
+from tests.databases import copy_the_migrated, drop_the_migrated
 from tests.emptying import empty_quickly
 from tests.identity_process import provider, provider_address  # noqa: F401
 from tests.stores import ELASTICSEARCH
@@ -164,6 +165,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where every test must run, a skipped one is a failure."""
     if os.environ.get("IOT_FAIL_ON_SKIP") and _skipped(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    # In the process that shares the tests out: what its workers copied.
+    if nodes := session.config.pluginmanager.get_plugin("dsession"):
+        drop_the_migrated(nodes.nodemanager.testrunuid)
     # In a process that shares the tests with others (pytest-xdist): to their summary.
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
@@ -201,6 +205,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         )
         for report in skipped:
             terminalreporter.line(f"  {report.nodeid}: {report.longrepr[2]}")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None,
+    django_db_use_migrations: bool,
+    django_db_blocker: Any,
+    testrun_uid: str,
+    worker_id: str,
+) -> None:
+    """Migrate once for all processes that share the tests."""
+    if worker_id != "master" and django_db_use_migrations:
+        with django_db_blocker.unblock():
+            copy_the_migrated(testrun_uid)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from django.db import connection
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.ports import answers, free_port
 from tests.adapters.bridge_process import BASE, database_url
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class DeviceProcess:
@@ -114,7 +114,9 @@ class WaitingPoll:
     head: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        self._socket = socket.create_connection(
+            ("127.0.0.1", self.port), timeout=PATIENCE
+        )
         request = (
             f"GET /device/v1/commands/?{self.query} HTTP/1.1\r\nHost: localhost\r\n"
             f"Authorization: Device {self.uid}:{self.secret}\r\n\r\n"

@@ -16,7 +16,7 @@ from django.core.cache import cache
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.ports import answers, free_port
 from tests.identity_provider import CLIENT_ID, CLIENT_SECRET
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BASE = Path(__file__).resolve().parent.parent
 MAIL = "olive@acme.example"
@@ -35,10 +35,10 @@ def provider_address() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         preexec_fn=dying_with_parent(signal.SIGTERM),
     )
-    wait_until(lambda: answers("127.0.0.1", port), seconds=30, what="the provider")
+    wait_until(lambda: answers("127.0.0.1", port), what="the provider")
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def provider(provider_address: str, settings: Any) -> Control:
     def control(person: dict[str, Any], fault: str = "") -> None:
         body: dict[str, Any] = {"person": person, "fault": fault}
         requests.post(
-            f"{provider_address}/control", json=body, timeout=10
+            f"{provider_address}/control", json=body, timeout=PATIENCE
         ).raise_for_status()
 
     control(OLIVE)

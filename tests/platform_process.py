@@ -23,7 +23,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from iotplatform.local.layout import read_env_file
 from iotplatform.local.orphan_processes import stop_orphans
 from iotplatform.local.ports import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BASE = Path(__file__).resolve().parent.parent
 # Variables of a tester's shell that the platform must not inherit: it sets its own.
@@ -171,7 +171,7 @@ class Platform:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

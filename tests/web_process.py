@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.ports import answers, free_port
+from iotplatform.local.programs import GUNICORN, WEB_APPLICATION
 from tests.adapters.bridge_process import BASE, database_url
 from tests.waiting import wait_until
 
 
 @contextmanager
 def web_process(
-    *, application: str = "iotplatform.wsgi:application", **environment: str
+    *, application: str = WEB_APPLICATION, **environment: str
 ) -> Iterator[int]:
     """Serve the application; give the port."""
     port = free_port()
-    words = [sys.executable, "-m", "gunicorn", application]
-    words += ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
-    words += ["--threads", "2", "--no-control-socket"]
+    words = [*GUNICORN, application, "--bind", f"127.0.0.1:{port}", "--threads", "2"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             words,

@@ -16,7 +16,7 @@ import psycopg
 from django.db import connection
 
 from iotplatform.local.accounts import dying_with_parent
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BASE = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ class BridgeProcess:
         """Send SIGTERM; return the exit status."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=15)
+        return self._process.wait(timeout=PATIENCE)
 
     def wait(self, seconds: float) -> int:
         """Wait until it ends by itself; return the exit status."""

@@ -73,7 +73,7 @@ class Field:
         """Wait for one more good message to be stored; return how long that took."""
         begun = time.monotonic()
         self.send_good(1_000_000 + len(self.codes))
-        wait_until(lambda: not self.missing(), seconds=120, what="the last is stored")
+        wait_until(lambda: not self.missing(), what="the last is stored")
         return time.monotonic() - begun
 
     def missing(self) -> set[str]:

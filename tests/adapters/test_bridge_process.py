@@ -139,7 +139,7 @@ def test_messages_are_acknowledged_only_after_their_commit(
 
     start()
 
-    wait_until(lambda: not sender.missing(), seconds=20, what="all came again")
+    wait_until(lambda: not sender.missing(), what="all came again")
 
 
 def test_no_message_is_lost_when_the_bridge_is_killed_under_traffic(
@@ -156,7 +156,7 @@ def test_no_message_is_lost_when_the_bridge_is_killed_under_traffic(
 
     start()
 
-    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+    wait_until(lambda: not sender.missing(), what="every alarm is stored")
 
 
 def test_messages_wait_for_the_bridge_even_after_the_broker_was_killed(
@@ -179,7 +179,7 @@ def test_messages_wait_for_the_bridge_even_after_the_broker_was_killed(
 
     start()
 
-    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+    wait_until(lambda: not sender.missing(), what="every alarm is stored")
 
 
 def test_a_bridge_that_is_asked_to_stop_commits_received_messages_and_exits(
@@ -192,5 +192,5 @@ def test_a_bridge_that_is_asked_to_stop_commits_received_messages_and_exits(
     assert bridge.stop() == 0
 
     again = start()
-    wait_until(lambda: not sender.missing(), seconds=20, what="every alarm is stored")
+    wait_until(lambda: not sender.missing(), what="every alarm is stored")
     assert "Traceback" not in bridge.log() + again.log()

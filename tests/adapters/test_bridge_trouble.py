@@ -42,9 +42,7 @@ def test_the_bridge_reconnects_and_resumes_its_session_when_the_broker_hangs(
     sender.raise_alarms(10, "before")
 
     broker.pause()
-    wait_until(
-        lambda: "Keep alive timeout" in bridge.log(), seconds=40, what="a timeout"
-    )
+    wait_until(lambda: "Keep alive timeout" in bridge.log(), what="a timeout")
     bridge.send(signal.SIGSTOP)  # it must be away while the broker receives more
     broker.resume()
     sender.wait_until_connected()
@@ -53,7 +51,7 @@ def test_the_bridge_reconnects_and_resumes_its_session_when_the_broker_hangs(
 
     wait_for_listening(bridge, slots=2)
     sender.raise_alarms(10, "after")
-    wait_until(lambda: not sender.missing(), seconds=20, what="all is stored")
+    wait_until(lambda: not sender.missing(), what="all is stored")
 
 
 def test_messages_wait_at_the_broker_while_the_database_is_away(
@@ -62,7 +60,7 @@ def test_messages_wait_at_the_broker_while_the_database_is_away(
     bridge = start()
     wait_for_listening(bridge)
     sender.raise_alarms(600, "before", LONG)
-    wait_until(lambda: not sender.missing(), seconds=20, what="it is at work")
+    wait_until(lambda: not sender.missing(), what="it is at work")
     memory = psutil.Process(bridge.pid).memory_info
     before = memory().rss
     with database_away():
@@ -75,7 +73,7 @@ def test_messages_wait_at_the_broker_while_the_database_is_away(
         )
         assert memory().rss - before < GROWTH_BYTES
 
-    wait_until(lambda: not sender.missing(), seconds=60, what="all is stored")
+    wait_until(lambda: not sender.missing(), what="all is stored")
 
 
 def test_a_stuck_bridge_exits_and_a_new_one_continues(
@@ -90,5 +88,5 @@ def test_a_stuck_bridge_exits_and_a_new_one_continues(
         assert stuck.wait(seconds=20) == 70
 
     start()
-    wait_until(lambda: not sender.missing(), seconds=20, what="all is stored")
+    wait_until(lambda: not sender.missing(), what="all is stored")
     assert "the bridge processed nothing for 2 s" in stuck.log()

@@ -20,7 +20,7 @@ from tests.broker_process import BrokerProcess
 from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory
 from tests.local.follower import follow
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SECRET = "secret"
 
@@ -161,7 +161,7 @@ def test_the_command_follows_the_registry_until_it_is_stopped(
     follower = follow(running.folder, listener=address)
 
     first = credential_of(DeviceFactory.create())
-    wait_until(lambda: _is_published(first), seconds=20, what="the first credential")
+    wait_until(lambda: _is_published(first), what="the first credential")
     assert can_connect(running, first.device.uid)
     second = credential_of(DeviceFactory.create())
     with connection.cursor() as cursor:
@@ -170,7 +170,7 @@ def test_the_command_follows_the_registry_until_it_is_stopped(
     # Sooner than its next regular check.
     wait_until(lambda: _is_published(second), seconds=1.8, what="the second one")
     follower.terminate()
-    assert follower.wait(timeout=10) == 0
+    assert follower.wait(timeout=PATIENCE) == 0
 
 
 def _is_published(credential: Credential) -> bool:

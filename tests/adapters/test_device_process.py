@@ -17,7 +17,7 @@ from state.models import Presence
 from tests.commands.units import Unit, ask, fresh
 from tests.device_process import DeviceProcess, WaitingPoll
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, TenantFactory
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from tests.web_process import web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def port(process: DeviceProcess) -> Iterator[int]:
 def running(process: DeviceProcess) -> DeviceProcess:
     """A device process that runs, and to which nobody is connected."""
     process.start()
-    wait_until(lambda: process.connections() == 0, seconds=30, what="all have left")
+    wait_until(lambda: process.connections() == 0, what="all have left")
     return process
 
 
@@ -79,13 +79,13 @@ def wait_until_they_wait(
         heard = Presence.objects.filter(pk__in=devices, connectivity="online").count()
         return heard == len(devices) and process.connections() >= connections
 
-    wait_until(they_do, seconds=60, what=f"{len(devices)} polls wait")
+    wait_until(they_do, what=f"{len(devices)} polls wait")
 
 
 def heartbeat(port: int, device: Device) -> int:
     url = f"http://127.0.0.1:{port}/device/v1/heartbeat/"
     header = {"Authorization": f"Device {device.uid}:{SECRET}"}
-    return requests.post(url, json={}, headers=header, timeout=30).status_code
+    return requests.post(url, json={}, headers=header, timeout=PATIENCE).status_code
 
 
 def ids(document: Any) -> list[str]:
@@ -99,7 +99,7 @@ def test_hundreds_of_waiting_polls_leave_the_web_process_free(
     polls = [WaitingPoll(port, device.uid, SECRET) for device in devices]
     wait_until_they_wait(running, devices, connections=MANY)
 
-    page = requests.get(f"http://127.0.0.1:{port}/accounts/login/", timeout=30)
+    page = requests.get(f"http://127.0.0.1:{port}/accounts/login/", timeout=PATIENCE)
     assert page.status_code == 200
     assert heartbeat(port, other) == 200
     wanted = {device.uid: ask(Unit(device)) for device in devices[:: MANY // 5]}

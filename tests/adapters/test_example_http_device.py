@@ -51,7 +51,7 @@ def test_the_example_comes_online_executes_commands_and_applies_configuration(
     assert twin(device).reported == {"firmware": "1.4.2", "interval": 7}
     assert twin(device).delta == {}
     # Its last poll ends later in the server, and must not use the next test's database.
-    wait_until(lambda: not waiters.is_watching, seconds=40, what="the last poll ends")
+    wait_until(lambda: not waiters.is_watching, what="the last poll ends")
 
 
 def is_at(command: Command, status: str) -> bool:

@@ -21,7 +21,7 @@ from tests.commands.units import Unit, ask, claim, fresh, sweep
 from tests.factories import DeviceFactory
 from tests.registry.conftest import fields_of
 from tests.state.scene import standing
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def ask_for(unit: HttpUnit, name: str = "reboot", **params: Any) -> Command:
@@ -201,7 +201,7 @@ def test_a_waiting_poll_is_answered_as_soon_as_a_command_is_due(quiet: None) -> 
             asked_at = time.time()
             command = ask_for(unit)
 
-            answer, answered_at = poll.result(timeout=20)
+            answer, answered_at = poll.result(timeout=PATIENCE)
             assert ids(answer) == [str(command.public_id)]
             took.append(answered_at - asked_at)
     assert max(took) < 3, took
@@ -238,7 +238,7 @@ def test_waiting_polls_use_no_connection_and_their_number_is_limited(
         assert time.monotonic() - began < 5
         assert answer.status_code == 200
         assert answer["Retry-After"] == "5"
-        assert [poll.result(timeout=20)["commands"] for poll in polls] == [[]] * 6
+        assert [poll.result(timeout=PATIENCE)["commands"] for poll in polls] == [[]] * 6
 
 
 def test_concurrent_polls_of_a_device_get_each_command_once(
@@ -259,7 +259,7 @@ def test_concurrent_polls_of_a_device_get_each_command_once(
 
     with ThreadPoolExecutor(4) as pool:
         polls = [pool.submit(in_thread(poll)) for _ in range(4)]
-        found = [one for each in polls for one in each.result(timeout=60)]
+        found = [one for each in polls for one in each.result(timeout=PATIENCE)]
 
     assert len(found) == len(set(found)) == 50
     assert set(found) == asked

@@ -57,7 +57,7 @@ def read(link: BridgeLink, holds: Callable[[list[Received]], bool]) -> list[Rece
         came.extend(turn(link))
         return holds(came)
 
-    wait_until(enough, seconds=20, every=0, what="the messages come")
+    wait_until(enough, every=0, what="the messages come")
     return came
 
 

@@ -112,9 +112,7 @@ def test_a_bridge_that_is_stopped_in_a_transaction_neither_blocks_nor_writes(
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE state_alarm")
         traffic.publish(300)
-        wait_until(
-            lambda: waiting_for_locks() == 2, seconds=20, what="both wait in a batch"
-        )
+        wait_until(lambda: waiting_for_locks() == 2, what="both wait in a batch")
         victim, survivor = bridges
         victim.send(signal.SIGSTOP)
         begin = time.monotonic()
@@ -136,9 +134,7 @@ def test_a_bridge_with_several_slots_gives_one_to_a_new_bridge(
     start: Start, traffic: Traffic
 ) -> None:
     alone = start()
-    wait_until(
-        lambda: len(owners()) == 2, seconds=30, what="the first one reads both slots"
-    )
+    wait_until(lambda: len(owners()) == 2, what="the first one reads both slots")
     traffic.start()
 
     second = start()
@@ -151,9 +147,7 @@ def test_a_removed_slot_is_drained_before_it_is_forgotten(
     start: Start, broker: BrokerProcess, traffic: Traffic
 ) -> None:
     both = start()
-    wait_until(
-        lambda: both.log().count(": listening") == 2, seconds=30, what="both are read"
-    )
+    wait_until(lambda: both.log().count(": listening") == 2, what="both are read")
     both.stop()
     traffic.publish(400)
     acknowledged = traffic.finish()

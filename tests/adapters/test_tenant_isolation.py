@@ -123,7 +123,7 @@ def test_no_one_in_another_tenant_receives_a_devices_messages(
     publish_everything(speaker, theirs.uid, word)
     for name, params in (("set_config", {word: word}), ("reboot", {})):
         ask(Unit(theirs), name, params)
-    wait_until(lambda: is_stored(theirs), seconds=30, what="all of it is stored")
+    wait_until(lambda: is_stored(theirs), what="all of it is stored")
     last = ask(Unit(ours), "reboot")
 
     speaker.until(f"iot/v1/{theirs.uid}/down/desired".encode(), seconds=30)

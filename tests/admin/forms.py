@@ -166,6 +166,7 @@ BODIES: dict[str, Callable[[Rows, str], Body]] = {
     "registry.Product": _slugged(
         **{"kind": "standalone", "heartbeat_seconds": "60", "takes_commands": "on"},
         **{"attributes_schema": "{}", "metrics": "[]", "reported_keys": "[]"},
+        **{"config_schema": "{}"},
     ),
     "registry.HardwareRevision": _slugged("product", notes=""),
     "registry.Batch": _slugged("hardware_revision", notes="", **_at("made_at", 0)),

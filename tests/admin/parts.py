@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Any
 
 from commands.models import CommandDefinition
+from console.models import SlaPolicy
 from fleet.models import Cohort, CohortWatch
 from registry.models import (
     Batch,
@@ -33,7 +34,7 @@ from tests.isolation.walk import everything_of
 SHARED = (
     *(Product, HardwareRevision, Batch, AlarmRule, Cohort, DeviceImport),
     *(FirmwareRelease, FirmwareProduct, FirmwareHardware, CohortWatch),
-    CommandDefinition,
+    *(CommandDefinition, SlaPolicy),
 )
 
 

@@ -29,6 +29,7 @@ LEFT_OUT = {
     "registry.Device.gateway",
     "registry.Space.parent",
     "commands.Command.retry_of",
+    "console.Incident.absorbed_by",
 }
 _numbers = count(1)
 

@@ -29,7 +29,7 @@ def test_a_product_cannot_declare_what_no_table_can_store(
         **{"heartbeat_seconds": "60", "metrics": "[]", "reported_keys": "[]"},
     }
 
-    for field in ("attributes_schema", "metrics", "reported_keys"):
+    for field in ("attributes_schema", "config_schema", "metrics", "reported_keys"):
         answer = boss().post(url_of(Product, "add"), {**form, field: text})
         assert set(answer.context["adminform"].form.errors) == {field}
     assert not Product.objects.exists()

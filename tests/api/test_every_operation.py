@@ -44,6 +44,7 @@ EXAMPLES, EXAMPLES_LONG = 8, 60
 DEVICE_EXAMPLES = 30
 # A tenant always has objects, so no request can delete one.
 NEVER_DELETED = {"DELETE /api/v1/tenants/{slug}/"}
+CHANGED = {200, 202, 204}
 MOSTLY = [True] * 9 + [False]
 CHECKS = [
     not_a_server_error,
@@ -87,14 +88,8 @@ def test_an_operation_answers_as_documented(
     if pytestconfig.getoption("--long"):
         examples = EXAMPLES_LONG
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=not pytestconfig.getoption("--long"),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(data=st.data())
+    changes = operation.method in ("patch", "delete") and label not in NEVER_DELETED
+
     def send(data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from(GenerationMode))
         case = data.draw(operation.as_strategy(generation_mode=mode))
@@ -107,15 +102,27 @@ def test_an_operation_answers_as_documented(
         for authorization in callers.values():
             answered[send_as(case, authorization)] += 1
 
-    send()
+    # What is made up depends on the process, too: a few examples may all be refused.
+    for number in (examples, 8 * examples):
+        if changes and CHANGED & answered.keys():
+            break
+        settings(
+            max_examples=number,
+            deadline=None,
+            database=None,
+            derandomize=not pytestconfig.getoption("--long"),
+            suppress_health_check=list(HealthCheck),
+        )(given(data=st.data())(send))()
+        if not changes:
+            break
 
     for status, count in answered.items():
         counted[f"{kind} requests of made-up input, answered {status}"] += count
     assert answered.total() >= examples * len(callers)
     if kind == "device":
         assert 200 in answered, f"no request was accepted: {answered}"
-    if operation.method in ("patch", "delete") and label not in NEVER_DELETED:
-        assert {200, 202, 204} & answered.keys(), f"nothing was changed: {answered}"
+    if changes:
+        assert CHANGED & answered.keys(), f"nothing was changed: {answered}"
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
@@ -209,6 +216,6 @@ def name_what_exists(
     for place in (case.body, case.query):
         if not isinstance(place, dict):
             continue
-        for field in fields.keys() & place.keys():
+        for field in sorted(fields.keys() & place.keys()):
             if data.draw(st.booleans()):
                 place[field] = data.draw(st.sampled_from(fields[field]))

@@ -98,6 +98,9 @@ def test_an_example_works(example: Any, world: World) -> None:
     path = label.removeprefix("POST ")
     child = "kid-1" if CHILD in path else ""
     names = {"uid": "dev-1", "child": child}
+    names |= {"playbook_id": "site-outage", "number": "1"}
+    if "{run_id}" in path:
+        names["run_id"] = str(world.list("playbook-runs")[0]["id"])
     if "{command_id}" in path:
         names["command_id"] = world.sent_command_of(child or "dev-2")
     path = path.format(**names)

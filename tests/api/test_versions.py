@@ -39,6 +39,16 @@ VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "memberships": ({"user": "newcomer", "role": "viewer"}, {"role": "operator"}),
     "cohorts": ({"name": "Hot", "query": "temperature>30"}, NAMED),
+    "webhooks": ({"name": "Ours", "url": "https://93.184.215.14/"}, NAMED),
+    "notification-rules": (
+        {"name": "Us", "targets": [{"kind": "mail", "address": "us@example.com"}]},
+        NAMED,
+    ),
+    "playbooks": ({"name": "Look", "steps": [{"kind": "note", "text": "x"}]}, NAMED),
+    "sla-policies": (
+        {"severity": "critical", "acknowledge_minutes": 5, "resolve_minutes": 60},
+        {"resolve_minutes": 30},
+    ),
     "alarm-rules": (
         {
             "product": "sensor-s1",
@@ -79,6 +89,7 @@ VERSIONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 # These have no ETag: they are only revoked, or have a version of their own.
 WITHOUT = {
+    "/api/v1/webhook-hosts/{host_id}/",  # only deleted
     "/api/v1/devices/{uid}/credentials/{credential_id}/",
     "/api/v1/devices/{uid}/desired/",  # the version is the document's own
     "/api/v1/tokens/{token_id}/",

@@ -13,6 +13,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from commands.services.device_files import Part, store_part
+from console.services.incidents.sweep import sweep_incidents_across_tenants
+from console.services.playbooks.advance import advance_runs_across_tenants
 from fleet.services.cohort_watch import watch_cohorts_across_tenants
 from iotplatform.common.signed_links import FIRMWARE, UPLOAD, make_link
 from registry.choices import Role, TokenScope
@@ -78,6 +80,21 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("commands", {"device": "kid-1", "name": "reboot", "params": {}}),
     ("command-definitions", {"name": "calibrate", "class": "operation"}),
     ("cohorts", {"name": "All of them", "query": "*"}),
+    ("webhooks", {"name": "Receiver", "url": "https://93.184.215.14/hook"}),
+    (
+        "notification-rules",
+        {
+            "name": "On call",
+            "targets": [{"kind": "mail", "address": "us@example.com"}],
+        },
+    ),
+    (
+        "playbooks",
+        {
+            "name": "Ask",
+            "steps": [{"kind": "ask", "question": "Well?", "answers": ["Yes", "No"]}],
+        },
+    ),
     (
         "alarm-rules",
         {
@@ -106,6 +123,10 @@ OBJECTS: list[tuple[str, dict[str, Any]]] = [
             "max_devices": 9,
             "expires_at": LATER,
         },
+    ),
+    (
+        "sla-policies",
+        {"severity": "warning", "acknowledge_minutes": 15, "resolve_minutes": 240},
     ),
     (
         "jobs",
@@ -221,6 +242,16 @@ def build_world(drain: Callable[[], object]) -> World:
         world.objects[f"commands/{row['id']}/files"] = [{"id": str(file.public_id)}]
     drain()
     _let_a_cohort_call(world, drain)
+    _start_a_run(world)
+    _allow_a_host(world)
+    tags = {"tags": {"add": ["seen"]}}
+    world.post("fleet/edit", {"query": "*", "set": tags, "reason": "A walk"})
+    # A cohort with a policy cannot be deleted, so it has one of its own.
+    lit = world.post("cohorts", {"name": "Lit", "query": "product:sensor-s1"})
+    policy = {"name": "Lights on", "cohort": lit["id"]}
+    world.post("standing-policies", policy | {"desired": {"led": "on"}})
+    # The alarm of dev-1 has lasted by then.
+    assert sweep_incidents_across_tenants(now=timezone.now() + timedelta(minutes=2))
     for collection, (parent, action) in MADE_FROM.items():
         first = world.list(parent)[0]["id"]
         world.objects[collection] = [world.post(f"{parent}/{first}/{action}", {})]
@@ -233,6 +264,24 @@ def _let_a_cohort_call(world: World, drain: Callable[[], object]) -> None:
     world.client().patch(f"{API}devices/dev-1/", {"tags": ["loud"]}, format="json")
     drain()
     assert watch_cohorts_across_tenants() == 1
+
+
+def _allow_a_host(world: World) -> None:
+    """Let a superuser allow a receiver inside, and a message wait for delivery."""
+    host = {"host": "hooks.inside.example:8443"}
+    answer = world.client("superuser").post(f"{API}webhook-hosts/", host, format="json")
+    assert answer.status_code == 201, answer.content
+    world.objects["webhook-hosts"] = [answer.json()]
+    webhook = world.list("webhooks")[0]["id"]
+    assert world.client().post(f"{API}webhooks/{webhook}/test/").status_code == 202
+
+
+def _start_a_run(world: World) -> None:
+    """Let a device come to the question of a playbook."""
+    (own,) = (row for row in world.list("playbooks") if not row["built_in"])
+    run = world.post(f"playbooks/{own['id']}/runs", {"device": "dev-1"})
+    assert advance_runs_across_tenants(now=timezone.now()) == 1
+    world.objects[f"playbook-runs/{run['id']}/steps"] = [{"id": "1"}]
 
 
 def _key(tenant: Tenant, role: str, *scopes: str) -> str:

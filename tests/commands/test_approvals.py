@@ -10,11 +10,13 @@ from rest_framework.test import APIClient
 
 from commands.exceptions import TransitionRefused
 from commands.models import Command, Job
+from commands.rollouts import APPROVAL_LAPSES_AFTER
 from commands.selectors.commands import list_events
 from commands.services.actions import cancel_command, retry_command
-from commands.services.approvals import approve_command, approve_job
-from commands.services.commands import APPROVAL_LAPSES_AFTER, request_command
+from commands.services.approvals import approve_command
+from commands.services.commands import request_command
 from commands.services.device_lifecycle import move_device
+from commands.services.job_approvals import approve_job
 from commands.services.jobs import start_job
 from registry.models import User
 from state.selectors import desired_of

@@ -190,6 +190,21 @@ def test_a_deferred_command_is_held_until_its_time_and_then_sent_again() -> None
     assert json.loads(link.payload)["attempt"] == 2
 
 
+def test_a_late_deferral_does_not_send_again_what_must_not_be_repeated() -> None:
+    unit = online_unit()
+    command = ask(unit, "reboot")
+    deliver()
+    unit.acknowledge(command)
+
+    # The answer to an earlier attempt, overtaken on its way.
+    unit.acknowledge(command, "deferred")
+
+    assert fresh(command).is_repeatable is False
+    assert fresh(command).status == "received"
+    sweep(now() + timedelta(minutes=2))
+    assert fresh(command).status == "received"
+
+
 def test_a_report_after_the_result_verifies_the_command() -> None:
     unit = online_unit()
     command = ask(unit, "update_firmware", {"version": "2.0.0"})

@@ -174,6 +174,9 @@ def test_the_members_of_one_failure_class_are_retried(
     assert api.get(path).json()["status"] == "stopped"
 
     refused = api.post(f"{path}retry/", {"failure_class": "luck"}, format="json")
+    without = api.post(
+        f"{path}retry/", {"failure_class": "execution_failed"}, format="json"
+    )
     retried = api.post(
         f"{path}retry/",
         {"failure_class": "execution_failed", "reason": "fixed the relay"},
@@ -183,4 +186,5 @@ def test_the_members_of_one_failure_class_are_retried(
     assert refused.status_code == 400
     assert retried.status_code == 200
     assert retried.json()["counts"]["by_status"] == {"queued": 1, "pending": 3}
-    assert retried.json()["status"] == "running"
+    assert retried.json()["status"] == "stopped"
+    assert [row["field"] for row in without.json()["errors"]] == ["reason"]

@@ -19,6 +19,7 @@ from registry.models import Device
 from registry.services.tokens import create_token
 from tests.commands.test_jobs import fleet_of
 from tests.factories import MembershipFactory
+from tests.waiting import PATIENCE
 from tests.web_process import web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,7 +69,7 @@ def test_many_threads_with_the_same_keys_make_one_command_a_key(is_long: bool) -
 
 def post(port: int, path: str, body: Any, **headers: str) -> tuple[int, Any]:
     """Return the status and the body of an answer; status 0 if none came."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         given = {"Content-Type": "application/json", **headers}
         client.request("POST", path, json.dumps(body), given)

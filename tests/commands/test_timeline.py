@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from commands.models import Command, CommandEvent
 from commands.selectors.timeline import get_merged_timeline
@@ -15,7 +17,7 @@ from registry.services.lifecycle import move_lifecycle
 from state.models import Alarm
 from state.services.twin import merge_desired
 from tests.acting import acting
-from tests.factories import DeviceFactory, UserFactory
+from tests.factories import DeviceFactory, MembershipFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_command
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,33 @@ def test_pages_together_hold_every_entry_once_and_in_order(
         *("Alarm hot raised", "Alarm dry raised", "Alarm door raised"),
         *("Alarm door acknowledged", "Alarm door cleared"),
     }
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_of_the_api_hold_so_many_entries_and_lead_back(
+    device: Device, limit: int
+) -> None:
+    api = APIClient()
+    api.force_authenticate(MembershipFactory.create(tenant=device.tenant).user)
+    url = f"/api/v1/devices/{device.uid}/timeline/?limit={limit}"
+    before = timezone.now().isoformat().replace("+00:00", "Z")
+
+    pages = [api.get(f"{url}&before={before}").json()]
+    while pages[-1]["next"]:
+        pages.append(api.get(pages[-1]["next"]).json())
+
+    sizes = [len(page["results"]) for page in pages]
+    assert set(sizes[:-1]) <= {limit}
+    assert sizes[-1] <= limit
+    shown = [entry for page in pages for entry in page["results"]]
+    whole = api.get(url.replace(f"={limit}", "=1000")).json()
+    assert shown == whole["results"]
+    assert (pages[0]["previous"], whole["previous"]) == (None, None)
+    for earlier, page in pairwise(pages):
+        back = api.get(page["previous"]).json()
+        assert back["results"] == earlier["results"]
+        assert api.get(back["next"]).json() == page
+    assert all(api.get(f"{url}&cursor={odd}").status_code == 400 for odd in ("x", "é"))
 
 
 def test_changes_by_people_are_in_the_timeline_once() -> None:

@@ -86,7 +86,7 @@ def test_a_second_beat_sends_nothing_until_the_first_is_gone() -> None:
     spare.close()
 
 
-def test_imports_and_long_deletions_have_a_queue_of_their_own() -> None:
+def test_imports_long_deletions_and_webhooks_have_queues_of_their_own() -> None:
     route = app.amqp.router.route
 
     queues = {name: route({}, name)["queue"].name for name in ALL_TASKS}
@@ -94,4 +94,9 @@ def test_imports_and_long_deletions_have_a_queue_of_their_own() -> None:
     assert queues == dict.fromkeys(ALL_TASKS, "clock") | {
         "registry.run_imports": "bulk",
         "commands.keep_history": "bulk",
+        "commands.check_counts": "bulk",
+        "fleet.run_edits": "bulk",
+        "console.count_sla_days": "bulk",
+        "console.deliver_webhooks": "notify",
+        "console.send_notifications": "notify",
     }

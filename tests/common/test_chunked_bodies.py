@@ -1,4 +1,4 @@
-"""A body that is sent in chunks is read like any other: by a real gunicorn."""
+"""Bodies in chunks and long URLs are read like any others: by a real gunicorn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.factories import (
     ProductFactory,
     SiteFactory,
 )
+from tests.waiting import PATIENCE
 from tests.web_process import web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,7 +65,7 @@ def send(
     kind: str = "application/json",
 ) -> tuple[int, Any]:
     """Send the parts as chunks; return the status and the document of the answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     headers = {"Content-Type": kind, "Transfer-Encoding": "chunked"}
     if authorization:
         headers["Authorization"] = authorization
@@ -144,6 +146,14 @@ def test_a_chunked_sign_in_returns_a_key(
     assert document["token"].startswith("iot_")
 
 
+def test_a_query_that_is_too_long_for_a_url_is_a_bad_query(port: int, key: str) -> None:
+    path = f"/api/v1/fleet/search/?q={quote('上海 ' * 1_500)}"
+
+    status, document = send(port, "GET", path, [], authorization=key)
+
+    assert (status, document["errors"][0]["position"]) == (400, 4_000)
+
+
 @pytest.mark.parametrize(
     ("path", "kind", "most"),
     [
@@ -170,7 +180,7 @@ def test_a_chunked_body_that_is_too_long_is_413(
 
 
 def test_a_body_of_bad_chunks_is_400(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     headers = {"Transfer-Encoding": "chunked"}
 
     connection.request("POST", "/api/v1/auth/token/", b"not-a-size\r\n", headers)

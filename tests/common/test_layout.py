@@ -28,6 +28,7 @@ OWN_FILES = {
     },
     "state": set(),
     "commands": {
+        "config_schemas",  # merge patches, by what a product declares
         "definitions",  # the built-in commands
         "expectations",  # what a device must report: templates and their filling
         "failure_rules",  # which row of a policy says what follows a failure
@@ -35,31 +36,33 @@ OWN_FILES = {
         "lifecycle",  # the allowed transitions of a command's status
         "rollouts",  # a job's rollout policy, as requested and as stored
         "validation",  # of params and policies
+        "windows",  # a job's hours in the local time of each site
     },
     "fleet": {
         "documents",  # a device's document for the index
         "file_responses",  # answers that hand out files
         "fields",  # the searchable fields
-        "folding",  # of texts before they are compared
         "normal_forms",  # what every index keeps of a value
+        "policy_templates",  # variables in the texts of standing policies
         "provenance",  # of each field: fact, reported or judged
-        "version_key",  # the order of versions
     },
     "console": {
         "middleware",  # the reader's time zone
         "context",  # what every page shows
+        "definitions",  # the built-in playbooks
         "npm_finder",  # front-end files in node_modules
         "paging",  # pages of lists
         "scope",  # the tenant and access of a page's user
         "urls",
+        "validation",  # of a playbook's steps
     },
 }
 OWN_PACKAGES = {
     "registry": set(),
     "state": {"judgment"},
-    "commands": set(),
+    "commands": {"judgment"},
     "fleet": {"backends", "query"},
-    "console": {"auth", "forms", "presenters", "templatetags", "views"},
+    "console": {"auth", "forms", "judgment", "presenters", "templatetags", "views"},
 }
 
 

@@ -16,7 +16,8 @@ from iotplatform.common.messages import STRUCTS
 LISTS = (
     *("tenants/", "projects/", "sites/", "products/", "devices/", "alarms/"),
     *("devices/{uid}/credentials/", "enrolment-keys/", "devices/{uid}/timeline/"),
-    *("command-definitions/", "commands/", "cohorts/"),
+    *("command-definitions/", "commands/", "cohorts/", "fleet/edit/"),
+    "standing-policies/",
     *("jobs/", "jobs/{job_id}/targets/", "jobs/{job_id}/events/"),
     "snapshots/{snapshot_id}/members/",
 )

@@ -30,6 +30,10 @@ MODEL_OF = {
     "enrolment-keys": "registry.EnrolmentKey",
     "command-definitions": "commands.CommandDefinition",
     "cohorts": "fleet.Cohort",
+    "playbooks": "console.Playbook",
+    "webhooks": "console.Webhook",
+    "notification-rules": "console.NotificationRule",
+    "sla-policies": "console.SlaPolicy",
     "alarm-rules": "state.AlarmRule",
     "maintenance-windows": "state.MaintenanceWindow",
 }
@@ -101,7 +105,7 @@ def at_once(table: str, *requests: Any) -> list[int]:
     with ThreadPoolExecutor(len(requests)) as threads:
         with held_back(table) as holder:
             sent: list[Future[int]] = [threads.submit(send, r) for r in requests]
-            wait_until(lambda: both_wait(holder), seconds=120, what=f"both at {table}")
+            wait_until(lambda: both_wait(holder), what=f"both at {table}")
         return sorted(future.result() for future in sent)
 
 

@@ -10,14 +10,29 @@ from django.test import Client
 from django.urls import URLPattern
 from django.utils import timezone
 
-from commands.models import Job
+from commands.models import CommandDefinition, Job
+from commands.services.definitions import create_definition
+from console.models import (
+    Incident,
+    Notification,
+    NotificationRule,
+    Playbook,
+    PlaybookRun,
+    Webhook,
+)
 from console.urls import urlpatterns
-from fleet.models import Cohort, CohortCall
+from console.views.registry_nouns import NOUNS
+from fleet.models import Cohort, CohortCall, FleetEdit, StandingPolicy
 from registry.choices import Role
+from registry.models import Device, EnrolmentKey, FirmwareRelease, Tenant
+from registry.services.credentials import issue_credential
+from registry.services.enrolment import create_enrolment_key
 from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
+from tests.factories import BatchFactory, ProjectFactory, SpaceFactory
 from tests.fleet.rows import make_alarm, make_letter
+from tests.isolation.rows import Rows
 from tests.pages.full_data import add_log
 from tests.state.scene import announce
 from tests.state.test_alarm_rules import rule_for
@@ -26,8 +41,26 @@ pytestmark = pytest.mark.django_db
 
 UNUSED_ID = "01890000-0000-7000-8000-000000000000"
 VALUES = {"uid": "nobody", "action": "cancel"}
+# Objects that a row of their table is enough for.
+MADE = {
+    "edit_id": FleetEdit,
+    "policy_id": StandingPolicy,
+    "incident_id": Incident,
+    "playbook_id": Playbook,
+    "run_id": PlaybookRun,
+    "webhook_id": Webhook,
+    "notification_rule_id": NotificationRule,
+    "notification_id": Notification,
+}
 # Pages that a viewer may not see.
-NOT_FOR_VIEWERS = {"platform", "audit", "members", "new-rule", "cohort-change"}
+NOT_FOR_VIEWERS = {
+    *("platform", "audit", "members", "new-rule", "new-definition", "cohort-change"),
+    *("new-device", "device-edit", "device-credentials"),
+    *("new-edit", "new-policy", "new-playbook", "webhooks"),
+    *("notification-rules", "new-notification-rule", "notification-rule"),
+    *(f"registry-{noun.path}-new" for noun in NOUNS),
+    *("registry-enrolment-keys", "registry-enrolment-keys-one"),
+}
 
 
 def address(pattern: URLPattern, **values: Any) -> str:
@@ -49,8 +82,19 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
     cohort = Cohort.objects.create(tenant=fleet.tenant, name="all", query="*")
     job: Job = launch(fleet, "*")
     command = fleet.command(device)
+    batch = BatchFactory.create(tenant=fleet.tenant)
+    rows = Rows(device.tenant)
     return {
         "uid": device.uid,
+        "credential_id": issue_credential(device).credential.public_id,
+        "site_id": device.site.public_id,
+        "space_id": SpaceFactory.create(tenant=fleet.tenant).public_id,
+        "project_id": ProjectFactory.create(tenant=fleet.tenant).public_id,
+        "product_id": device.product.public_id,
+        "revision_id": batch.hardware_revision.public_id,
+        "batch_id": batch.public_id,
+        "release_id": _release_for(device).public_id,
+        "key_id": _key_for(device).public_id,
         "cohort_id": cohort.public_id,
         "item_id": CohortCall.objects.create(
             **{"tenant": fleet.tenant, "cohort": cohort, "kind": "reached"},
@@ -64,8 +108,35 @@ def objects_of(fleet: Fleet) -> dict[str, Any]:
             device, begin=timezone.now(), end=timezone.now() + timedelta(hours=1)
         ).public_id,
         "rule_id": rule_for(device).public_id,
+        "definition_id": own_command(fleet.tenant).public_id,
         "letter_id": make_letter(device).public_id,
+        **{name: rows.of(model).public_id for name, model in MADE.items()},
     }
+
+
+def own_command(tenant: Tenant) -> CommandDefinition:
+    """A command that a tenant has defined."""
+    return create_definition(
+        tenant=tenant, name="turn", command_class="operation", description="Turn it."
+    )
+
+
+def _release_for(device: Device) -> FirmwareRelease:
+    return FirmwareRelease.objects.create(
+        **{"tenant": device.tenant, "version": "1.5.0", "file": "firmware/none.bin"},
+        **{"size": 1, "sha256": "0" * 64},
+    )
+
+
+def _key_for(device: Device) -> EnrolmentKey:
+    key, _ = create_enrolment_key(
+        tenant=device.tenant,
+        site=device.site,
+        product=device.product,
+        max_devices=5,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    return key
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda p: p.name)
@@ -111,6 +182,7 @@ def test_lists_show_nothing_of_another_tenant(acme: Fleet, globex: Fleet) -> Non
         "/commands/",
         "/alarms/",
         "/alarms/rules/",
+        "/command-definitions/",
     ):
         text = client.get(path).content.decode()
         assert "gx-0" not in text, path
@@ -130,6 +202,10 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
     changes = {
         "device-lifecycle": {"to": "retired", "reason": "no"},
         "device-send": {"command": "reboot"},
+        "device-edit": {"name": "mine"},
+        "device-credentials": {},
+        "credential-revoke": {},
+        "new-device": {"uid": "mine"},
         "cohorts": {"name": "mine", "q": "*"},
         "cohort-change": {"name": "mine", "q": "*"},
         "cohort-delete": {},
@@ -143,10 +219,16 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
         "new-rule": {"name": "x"},
         "rule": {"name": "x"},
         "rule-act": {},
+        "new-definition": {"name": "x"},
+        "definition": {"name": "x"},
+        "definition-delete": {},
         "members": {"user": "x", "role": "viewer"},
         "member-change": {"role": "admin"},
         "member-remove": {},
     }
+    for noun in NOUNS:
+        for what in ("new", "one", noun.remove_word):
+            changes[f"registry-{noun.path}-{what}"] = {}
     for pattern in urlpatterns:
         if pattern.name in changes:
             path = address(pattern, **ours)

@@ -235,9 +235,9 @@ def test_the_queue_lists_items_of_every_kind_and_pages_over_both_tables() -> Non
 
     assert [item["kind"] for item in items] == [
         "command",
-        "cohort",
-        "cohort",
         "command",
+        "cohort",
+        "cohort",
     ]
     assert [item["id"] for item in back] == [items[2]["id"]]
     first = items[0]
@@ -300,7 +300,7 @@ def test_a_limited_member_sees_items_of_their_own_devices_and_jobs() -> None:
 
     assert len(client_of(tenant).get(ITEMS).json()["results"]) == 6
     named = [(item["object"]["name"], item["device"]) for item in limited]
-    assert named == [("reboot", "d-here")] * 2 + [("Job of d-here", None)]
+    assert named == [("Job of d-here", None)] + [("reboot", "d-here")] * 2
 
 
 def test_old_closed_items_and_entries_are_forgotten() -> None:

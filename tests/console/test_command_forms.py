@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from commands.definitions import DEFINITIONS
 from commands.models import Command, Job
 from commands.selectors.definitions import as_definition
 from commands.services.definitions import create_definition
 from console.forms.params import ParamsForm
 from registry.choices import Role
-from registry.models import Tenant
+from registry.models import Product, Tenant
 from tests.commands.units import Unit, deliver
 from tests.console.conftest import Fleet
 from tests.console.test_job_wizard import WAVES, hidden, step
@@ -251,3 +253,87 @@ def test_a_commands_page_says_which_rule_chose_the_next_step(acme: Fleet) -> Non
 
     text = acme.client().get(f"/commands/{command.public_id}/").content.decode()
     assert "escalate, by the definition&#x27;s reaction to E42" in text
+
+
+CONFIG_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "interval": {"type": "integer", "minimum": 1},
+        "led": {"enum": ["on", "off"]},
+    },
+    "required": ["interval"],
+    "additionalProperties": False,
+}
+
+
+def config_form(**given: str) -> ParamsForm:
+    definition = replace(
+        DEFINITIONS["set_config"], config_schemas={"s1": CONFIG_SCHEMA}
+    )
+    return ParamsForm(definition, {f"set_config-{k}": v for k, v in given.items()})
+
+
+@pytest.mark.parametrize(
+    ("given", "patch"),
+    [
+        ({"interval": "30"}, {"interval": 30}),
+        ({"led": "on"}, {"led": "on"}),  # what is required is only asked of a whole
+        ({"interval": "30", "params": '{"led": null}'}, {"interval": 30, "led": None}),
+        ({"params": '{"interval": 30}'}, {"interval": 30}),
+    ],
+)
+def test_configuration_is_asked_for_by_the_keys_that_the_product_declares(
+    given: dict[str, str], patch: dict[str, Any]
+) -> None:
+    form = config_form(**given)
+
+    assert form.is_valid(), form.errors
+    assert form.params() == patch
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"interval": "fast"}, "interval"),
+        ({"interval": "-5"}, "interval"),
+        ({"params": '{"interval": "fast"}'}, "params"),
+        ({"params": '{"interval": null}'}, "params"),
+        ({"params": '{"nonsense": 1}'}, "params"),
+        ({"interval": "30", "params": '{"interval": 60}'}, "params"),
+        ({}, "__all__"),
+    ],
+)
+def test_wrong_configuration_is_refused_beside_its_field(
+    given: dict[str, str], field: str
+) -> None:
+    form = config_form(**given)
+
+    assert not form.is_valid()
+    assert list(form.errors) == [field]
+
+
+def test_the_wizard_and_the_device_page_ask_for_declared_configuration(
+    acme: Fleet,
+) -> None:
+    Product.objects.update(config_schema=CONFIG_SCHEMA)
+    client = acme.client()
+
+    page = step(client, "command", q="*", all="1")
+    wrong = step(
+        client,
+        "scope",
+        q="*",
+        all="1",
+        command="set_config",
+        **{"set_config-interval": "-5"},
+    )
+    sent = client.post(
+        "/devices/sh-1/commands/",
+        {"command": "set_config", "set_config-interval": "45"},
+    )
+
+    assert 'name="set_config-interval"' in page.content.decode()
+    assert (wrong.status_code, wrong.context["step"]) == (422, "command")
+    assert "Ensure this value is greater than or equal to 1" in wrong.content.decode()
+    assert sent.status_code in (200, 302)
+    assert Command.objects.get().params == {"interval": 45}

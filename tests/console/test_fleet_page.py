@@ -23,13 +23,6 @@ def open_fleet(client: Client, q: str, **state: str) -> Any:
     return client.get("/fleet/", {"q": q, **state})
 
 
-def test_the_root_leads_to_the_fleet(acme: Fleet) -> None:
-    answer = acme.client().get("/", follow=True)
-
-    assert answer.redirect_chain[-1][0] == "/fleet/"
-    assert "4 devices match" in answer.content.decode()
-
-
 def test_the_reference_query_finds_the_unstable_devices(acme: Fleet) -> None:
     answer = open_fleet(acme.client(), REFERENCE)
 
@@ -272,11 +265,18 @@ def test_a_word_that_is_a_value_offers_the_query_that_was_meant(
     )
 
 
+def without_key_list(page: str) -> str:
+    """Return a page without the list of its keys, which is closed at first."""
+    before, _, rest = page.partition('<dialog class="keys"')
+    return before + rest.partition("</dialog>")[2]
+
+
 def test_one_box_has_the_hint_for_the_slash_key(acme: Fleet) -> None:
     client = acme.client()
 
     for path in ("/fleet/", "/jobs/"):
-        assert client.get(path).content.decode().count("<kbd") == 1, path
+        shown = without_key_list(client.get(path).content.decode())
+        assert shown.count("<kbd") == 1, path
 
 
 def test_an_index_on_another_machine_is_reported(
@@ -310,7 +310,7 @@ def test_a_viewer_sees_no_checkboxes(acme: Fleet) -> None:
     page = open_fleet(acme.client(Role.VIEWER), "*").content.decode()
 
     assert "sh-1" in page
-    assert 'type="checkbox"' not in page
+    assert 'type="checkbox"' not in without_key_list(page)
 
 
 def test_a_person_without_a_tenant_sees_why_and_can_do_nothing(acme: Fleet) -> None:

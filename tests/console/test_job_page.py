@@ -119,6 +119,44 @@ def test_resuming_needs_a_reason(acme: Fleet, job: Job) -> None:
     assert job.status == "running"
 
 
+def test_a_person_lets_the_job_go_on_without_the_silent(acme: Fleet, job: Job) -> None:
+    client = acme.client()
+    path = f"/jobs/{job.public_id}"
+    deliver()
+    assert "Go on without them …" in client.get(f"{path}/").content.decode()
+
+    without = client.post(f"{path}/skip-waiting/", headers=HTMX)
+    done = client.post(f"{path}/skip-waiting/", {"reason": "flooded"}, headers=HTMX)
+
+    assert without.status_code == 422
+    assert "goes on without 1 device that did not answer: flooded" in (
+        done.content.decode()
+    )
+    assert "Go on without them …" not in done.content.decode()
+
+
+def test_people_retry_the_devices_that_failed_in_one_way(acme: Fleet, job: Job) -> None:
+    client = acme.client()
+    path = f"/jobs/{job.public_id}"
+    deliver()
+    command = Command.objects.get()
+    Unit(command.device).result(command, "failed")
+    advance_jobs_across_tenants(now=now())
+    failed = {"failure_class": "execution_failed"}
+    assert "Retry these devices" in client.get(f"{path}/").content.decode()
+
+    unknown = client.post(f"{path}/retry/", {"failure_class": "luck"})
+    without = client.post(f"{path}/retry/", failed, headers=HTMX)
+    done = client.post(f"{path}/retry/", failed | {"reason": "mended"}, headers=HTMX)
+
+    assert (unknown.status_code, without.status_code) == (400, 422)
+    assert "1 member that ended as execution_failed is retried: mended" in (
+        done.content.decode()
+    )
+    job.refresh_from_db()
+    assert job.status == "stopped"
+
+
 def test_a_cancelled_job_cannot_be_paused(acme: Fleet, job: Job) -> None:
     client = acme.client()
     path = f"/jobs/{job.public_id}"

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from commands.models import Command, Job, JobTarget
+from commands.services.held_changes import hold_change
+from commands.services.jobs import start_job
 from fleet.selectors import search
 from registry.choices import Lifecycle, Role
+from state.models import Twin
+from tests.commands.test_jobs import answer, fleet_of, make_job, tick
 from tests.console.conftest import Fleet
 from tests.fleet.rows import make_presence
 
@@ -89,6 +94,25 @@ def test_the_preview_counts_devices_that_are_left_out_or_offline(acme: Fleet) ->
     assert not Job.objects.exists()
 
 
+def test_people_are_told_that_nothing_changes_or_that_alarms_are_held_back(
+    acme: Fleet,
+) -> None:
+    client = acme.client()
+    before = step(client, "scope", q="uid:sh-1", **CONFIG).content.decode()
+    confirm = confirm_page(client, q="uid:sh-1").content.decode()
+    Twin.objects.filter(device=acme.devices[1]).update(
+        desired={"interval": 30},
+        reported={"interval": 30},
+        reported_at=timezone.now(),
+    )
+
+    after = step(client, "scope", q="uid:sh-1", **CONFIG).content.decode()
+
+    assert "Alarms of a device are held back while the job works on it" in before
+    assert "held back on each device while the job works on it" in confirm
+    assert "Nothing would change." in after
+
+
 def test_devices_that_changed_between_two_steps_are_told(acme: Fleet) -> None:
     client = acme.client()
     page = step(client, "scope", q="site:shanghai-01", **CONFIG)
@@ -125,13 +149,116 @@ def test_a_missing_parameter_is_reported(acme: Fleet) -> None:
 
 
 def test_invalid_waves_are_refused(acme: Fleet) -> None:
-    fields = CONFIG | WAVES | {"wave_size": "0", "failure_percent": "120"}
+    half = {"window_from": "01:00"}
+    fields = CONFIG | WAVES | half | {"wave_size": "0", "failure_percent": "120"}
 
     page = step(acme.client(), "confirm", q="*", **fields)
 
     assert page.status_code == 422
     assert page.context["step"] == "waves"
-    assert set(page.context["rollout"].errors) == {"wave_size", "failure_percent"}
+    assert set(page.context["rollout"].errors) == {
+        "wave_size",
+        "failure_percent",
+        "window_to",
+    }
+
+
+GATE = {"gate_metric": "alarms", "gate_name": "overheat", "gate_worse_by": "2"}
+WINDOW = {"window_from": "22:00", "window_to": "04:00", "window_days": "Fri, sat"}
+
+
+def test_a_gate_and_the_days_of_a_window_are_said_and_become_part_of_the_job(
+    acme: Fleet,
+) -> None:
+    client = acme.client()
+    asked = GATE | {"gate_on_breach": "rollback", "max_in_flight": "3"} | WINDOW
+
+    page = step(client, "confirm", q="uid:sh-1", **CONFIG, **WAVES, **asked)
+    answer = step(client, "launch", **hidden(page), name="watched")
+
+    summary = dict(page.context["summary"])
+    assert summary["Health gate"] == (
+        "alarms overheat, worse by more than 2 %: the job stops and is rolled back"
+    )
+    assert summary["Window"].startswith("22:00 to 04:00 on fri, sat")
+    assert summary["Without an answer"] == "3 devices at most"
+    assert answer.status_code == 302
+    rollout = Job.objects.get().rollout
+    assert rollout["health_gate"] == {
+        "metric": "alarms",
+        "alarm_code": "overheat",
+        "worse_by": 0.02,
+        "on_breach": "rollback",
+    }
+    assert rollout["window"]["days"] == ["fri", "sat"]
+    assert rollout["max_in_flight"] == 3
+
+
+def test_with_a_window_the_confirm_page_says_which_hours_its_time_counts(
+    acme: Fleet,
+) -> None:
+    units = fleet_of(1, tenant=acme.tenant)
+    past = make_job(units)
+    start_job(job=past, actor=None)
+    tick()
+    answer(units, past)
+    for _ in range(2):
+        tick()
+    client = acme.client()
+    fields = {"q": "uid:sh-1", "command": "reboot"} | WAVES
+
+    plain = step(client, "confirm", **fields).context["preview"]["cost"]
+    with_window = step(client, "confirm", **fields, **WINDOW).context["preview"]["cost"]
+
+    assert plain["takes"].endswith("in 8 of 10 cases, by 1 past job")
+    assert with_window["takes"].endswith(
+        "by 1 past job; hours outside the window are not counted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        (GATE | {"gate_worse_by": "101"}, "gate_worse_by"),
+        (GATE | {"gate_metric": "risk"}, "gate_name"),
+        ({"gate_metric": "telemetry:"}, "gate_name"),
+        ({"gate_metric": "luck"}, "gate_metric"),
+        (WINDOW | {"window_days": "someday"}, "window_days"),
+        ({"window_days": "mon"}, "window_days"),
+        ({"max_in_flight": "0"}, "max_in_flight"),
+    ],
+)
+def test_a_wrong_gate_or_day_is_refused_beside_its_field(
+    acme: Fleet, fields: dict[str, str], wrong: str
+) -> None:
+    page = step(acme.client(), "confirm", q="uid:sh-1", **CONFIG, **(WAVES | fields))
+
+    assert page.status_code == 422
+    assert list(page.context["rollout"].errors) == [wrong]
+
+
+def test_a_refusal_of_the_services_stands_beside_its_field(acme: Fleet) -> None:
+    many = WAVES | {"canary": "9999"}
+
+    page = step(acme.client(), "confirm", q="uid:sh-1", **CONFIG, **many)
+
+    assert page.status_code == 400
+    assert page.context["step"] == "waves"
+    assert list(page.context["rollout"].errors) == ["canary"]
+    assert "rollout.canary" not in page.content.decode()
+
+
+def test_a_refused_command_keeps_the_way_back(acme: Fleet) -> None:
+    client = acme.client()
+    page = confirm_page(client, q="uid:sh-1")
+    step(client, "launch", **hidden(page), name="stopped before")
+    hold_change(Job.objects.get(), at=timezone.now())
+
+    page = step(client, "scope", q="uid:sh-1", **CONFIG)
+
+    text = page.content.decode()
+    assert "This job cannot be created." in text
+    assert 'href="/fleet/?q=uid%3Ash-1">Back to the devices' in text
 
 
 def test_a_changed_set_is_shown_with_the_difference_and_nothing_is_sent(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from registry.choices import Role
 from registry.models import Device
 from state.models import MaintenanceWindow
-from state.selectors.timeline import timeline_entries
+from state.selectors.timeline import Stretch, timeline_entries
 from tests.console.conftest import Fleet
 from tests.state.scene import announce
 
@@ -72,7 +72,8 @@ def test_a_planned_window_is_cancelled(acme: Fleet) -> None:
 def test_a_future_end_of_maintenance_is_not_in_the_history(acme: Fleet) -> None:
     window(acme.devices[0], -HOUR, HOUR)
 
-    entries = timeline_entries(acme.devices[0], timezone.now() + 2 * HOUR, 50)
+    stretch = Stretch(timezone.now() + 2 * HOUR, 50)
+    entries = timeline_entries(acme.devices[0], stretch)
 
     titles = [row["title"] for row in entries if row["kind"] == "maintenance"]
     assert titles == ["maintenance begins"]

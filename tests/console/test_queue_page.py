@@ -33,9 +33,7 @@ def make_calls(fleet: Fleet, *, entered: int = 0, left: int = 0, **size: int) ->
 
 
 def lines_of(page: str) -> int:
-    return (
-        len(re.findall(r"<tr>", page.split("<tbody>")[1])) if "<tbody>" in page else 0
-    )
+    return len(re.findall(r"<tr data-item>", page))
 
 
 def until_of(page: str) -> str:
@@ -59,6 +57,12 @@ def test_a_flood_of_devices_is_one_line_and_a_number_is_one(
     assert "and more" in page
     assert "“Cold” reached 200 devices: 260 match" in page
     assert f"/cohorts/{row.public_id}/calls/" in page
+
+
+def test_the_queue_is_the_first_page(acme: Fleet) -> None:
+    answer = acme.client().get("/")
+
+    assert answer["Location"] == "/queue/"
 
 
 def test_a_group_is_claimed_and_closed_but_not_what_came_later_or_is_anothers(

@@ -13,7 +13,6 @@ from typing import Any
 
 from fleet.backends.documents import FleetDocument
 from fleet.fields import WORD_FIELDS, FieldRef, Kind
-from fleet.folding import fold
 from fleet.normal_forms import pattern_form, pattern_forms
 from fleet.query.tree import (
     All,
@@ -32,7 +31,8 @@ from fleet.query.tree import (
     WordLike,
     Words,
 )
-from fleet.version_key import version_key
+from iotplatform.common.folding import fold
+from iotplatform.common.version_key import version_key
 
 HAN = "[\u0e00-\u0eff\u3040-\u30ff\u4e00-\u9fff]"  # and kana, Thai, Lao
 

@@ -247,8 +247,8 @@ def test_a_change_is_searchable_within_two_seconds_and_a_second_indexer_waits(
     threads = [threading.Thread(target=_run, args=(index_dir, stop)) for stop in stops]
     for thread in threads:
         thread.start()
-    wait_until(lambda: generations.current_generation(index_dir), seconds=20)
-    wait_until(lambda: uids_of(device.tenant, "name:before"), seconds=20)
+    wait_until(lambda: generations.current_generation(index_dir))
+    wait_until(lambda: uids_of(device.tenant, "name:before"))
 
     Device.objects.filter(pk=device.pk).update(name="after")
     wait_until(lambda: uids_of(device.tenant, "name:after"), seconds=2)
@@ -257,7 +257,7 @@ def test_a_change_is_searchable_within_two_seconds_and_a_second_indexer_waits(
     stops[0].set()
     threads[0].join(20)
     Device.objects.filter(pk=device.pk).update(name="later")
-    wait_until(lambda: uids_of(device.tenant, "name:later"), seconds=20)
+    wait_until(lambda: uids_of(device.tenant, "name:later"))
     stops[1].set()
     threads[1].join(20)
 
@@ -271,9 +271,9 @@ def test_the_indexer_continues_after_its_connection_was_cut(index_dir: Path) -> 
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(index_dir, stop))
     thread.start()
-    wait_until(lambda: generations.current_generation(index_dir), seconds=20)
+    wait_until(lambda: generations.current_generation(index_dir))
     # Without its row the next start would build the index again.
-    wait_until(lambda: IndexState.objects.exists(), seconds=20)
+    wait_until(lambda: IndexState.objects.exists())
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -282,7 +282,7 @@ def test_the_indexer_continues_after_its_connection_was_cut(index_dir: Path) -> 
             " AND backend_type = 'client backend'"  # autovacuum's are not ours
         )
     Device.objects.filter(pk=device.pk).update(name="after")
-    wait_until(lambda: uids_of(device.tenant, "name:after"), seconds=20)
+    wait_until(lambda: uids_of(device.tenant, "name:after"))
     stop.set()
     thread.join(20)
 

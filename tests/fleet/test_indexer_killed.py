@@ -88,19 +88,19 @@ def is_built() -> bool:
 def test_a_killed_indexer_loses_nothing(start_indexer: Any) -> None:
     first = make_fleet()
     process = start_indexer()
-    wait_until(is_built, seconds=60)
+    wait_until(is_built)
 
     for round_number in range(ROUNDS):
         drained = IndexState.objects.get().drained_outbox_id
         for step in range(20):  # five batches of the outbox
             name = f"round{round_number} step{step}"
             Device.objects.filter(pk__gte=first.pk + step).update(name=name)
-        wait_until(partial(has_drained_beyond, drained), seconds=60, every=0.01)
+        wait_until(partial(has_drained_beyond, drained), every=0.01)
         process.kill()  # while the next batches are read, committed or deleted
         process.wait()
         assert Outbox.objects.exists()
         process = start_indexer()
-    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+    wait_until(lambda: not Outbox.objects.exists())
 
     assert verify_index().device_ids == []
     newest = f'name:"round{ROUNDS - 1} step19"'
@@ -118,7 +118,7 @@ def test_a_stopped_indexer_is_replaced_and_writes_nothing_more(
 ) -> None:
     first = make_fleet()
     stopped = start_indexer()
-    wait_until(is_built, seconds=60)
+    wait_until(is_built)
     epoch = IndexState.objects.get().epoch
     start_indexer()  # waits as a spare
     for step in range(20):
@@ -126,11 +126,11 @@ def test_a_stopped_indexer_is_replaced_and_writes_nothing_more(
     stopped.send_signal(signal.SIGSTOP)  # while it reads, writes or commits a batch
 
     Device.objects.filter(pk__gte=first.pk).update(name="after")
-    wait_until(lambda: IndexState.objects.get().epoch > epoch, seconds=60)
-    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+    wait_until(lambda: IndexState.objects.get().epoch > epoch)
+    wait_until(lambda: not Outbox.objects.exists())
     generation = IndexState.objects.get().generation
     Device.objects.filter(pk=first.pk).delete()
-    wait_until(lambda: not Outbox.objects.exists(), seconds=60)
+    wait_until(lambda: not Outbox.objects.exists())
     stopped.send_signal(signal.SIGCONT)
     stopped.terminate()
 

@@ -6,12 +6,14 @@ import hashlib
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from commands.models import Job, JobTarget
 from fleet.services.indexing import Indexer
 from registry.choices import Lifecycle, Role
 from registry.models import Device
+from state.models import Twin
 from tests.factories import DeviceFactory, MembershipFactory
 from tests.fleet.rows import make_command, make_presence
 
@@ -58,6 +60,9 @@ def test_a_dry_run_shows_what_the_job_would_affect_and_creates_nothing(
     assert preview["target_count"] == 4
     assert preview["index_lag_seconds"] == 0.0
     scope, risk = preview["scope"], preview["risk"]
+    assert preview["cost"]["bytes"] > 3 * 200
+    assert preview["cost"]["seconds"] is None
+    assert preview["cost"]["past_jobs"] == 0
     assert scope["targets"] == 3
     assert [row["count"] for row in scope["left_out"]] == [1]
     site = fleet[0].site.slug
@@ -159,6 +164,11 @@ def test_a_cohort_a_snapshot_or_a_list_can_name_the_devices(
         ({"query": "uid:none"}, "devices"),
         ({"query": "*", "command": {"name": "explode"}}, "command.name"),
         ({"query": "*", "rollout": {"canary": -1}}, "rollout.canary"),
+        ({"query": "*", "rollout": {"canary": 4}}, "rollout.canary"),
+        (
+            {"query": "*", "rollout": {"canary": 9_999}, "dry_run": True},
+            "rollout.canary",
+        ),
         ({"query": "*", "wave": 1}, "wave"),
         ({"query": "*", "name": ""}, "name"),
     ],
@@ -197,3 +207,40 @@ def test_a_rollout_shows_null_for_unset_values(client: APIClient) -> None:
     assert job["rollout"]["window"] is None
     assert job["rollout"]["start_at"] is None
     assert job["rollout"]["wave_size"] is None
+
+
+def test_devices_that_have_the_values_already_are_left_out_and_counted(
+    client: APIClient, fleet: list[Device]
+) -> None:
+    for device in fleet[:2]:
+        Twin.objects.create(
+            device=device,
+            tenant=device.tenant,
+            desired={"interval": 30},
+            reported={"interval": 30, "fan": "on"},
+            reported_at=timezone.now(),
+        )
+    wanted: dict[str, Any] = {
+        "command": {"name": "set_config", "params": {"interval": 30}}
+    }
+
+    scope = post(client, 200, query="*", dry_run=True, **wanted)["scope"]
+    made = post(client, 201, query="*", **wanted)
+    refused = post(client, 400, query="uid:a OR uid:b", **wanted)
+
+    assert (scope["targets"], scope["compliant"]) == (1, 2)
+    assert {"reason": "has these values already", "count": 2} in scope["left_out"]
+    assert scope["alarms_held_back_seconds"] > 0
+    members = client.get(f"/api/v1/jobs/{made['id']}/targets/").json()["results"]
+    assert {row["device"]: row["skip_reason"] for row in members} == {
+        "a": "has these values already",
+        "b": "has these values already",
+        "c": None,
+        "d": "is retired: only active devices join jobs",
+    }
+    assert refused["errors"] == [
+        {
+            "field": "devices",
+            "message": "Nothing would change: 2 devices have these values already.",
+        }
+    ]

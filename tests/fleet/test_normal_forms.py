@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.folding import fold
 from fleet.normal_forms import (
     HIGHEST_NUMBER,
     LOWEST_NUMBER,
@@ -18,7 +17,12 @@ from fleet.normal_forms import (
     words_of,
 )
 from fleet.query.tree import Wild
-from fleet.version_key import normal_pattern, version_key, version_spellings
+from iotplatform.common.folding import fold
+from iotplatform.common.version_key import (
+    normal_pattern,
+    version_key,
+    version_spellings,
+)
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 VERSIONS = st.text("0123.v-rc ", max_size=10)

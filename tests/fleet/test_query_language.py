@@ -18,7 +18,7 @@ from fleet.exceptions import QueryError
 from fleet.fields import BY_NAME
 from fleet.query.keys import Keys
 from fleet.query.parser import parse
-from fleet.version_key import version_key
+from iotplatform.common.version_key import version_key
 from tests.fleet.index import fill
 from tests.fleet.strategies import NOW
 

@@ -32,7 +32,7 @@ def running_indexer(index_dir: Path, transactional_db: None) -> Iterator[None]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    wait_until(lambda: generations.current_generation(index_dir), seconds=20)
+    wait_until(lambda: generations.current_generation(index_dir))
     yield
     stop.set()
     thread.join()

@@ -23,7 +23,21 @@ BODIES: dict[str, Any] = {
     "api/v1/alarm-rules/<rule_id>/": SLUGGED,
     "api/v1/command-definitions/<name>/": {"description": "Ours now"},
     "api/v1/jobs/<job_id>/retry/": {"failure_class": "no_ack"},
+    "api/v1/jobs/<job_id>/lift/": REASON,
     "api/v1/cohorts/<cohort_id>/": SLUGGED,
+    "api/v1/playbooks/<playbook_id>/": SLUGGED,
+    "api/v1/webhooks/<webhook_id>/": SLUGGED,
+    "api/v1/notification-rules/<notification_rule_id>/": SLUGGED,
+    "api/v1/playbooks/<playbook_id>/runs/": {"query": "*"},
+    "api/v1/playbook-runs/<run_id>/steps/<number>/": {"answer": "Yes"},
+    "playbooks/<playbook_id>/run/": {"query": "*", "rate_per_minute": 1},
+    "api/v1/standing-policies/<policy_id>/": {"name": "Ours now", "enabled": False},
+    "api/v1/incidents/<incident_id>/assign/": {"assignee": "nobody"},
+    "api/v1/incidents/<incident_id>/snooze/": {"until": "2100-01-01T00:00:00Z"},
+    "api/v1/incidents/<incident_id>/note/": {"text": "ours"},
+    "api/v1/incidents/<incident_id>/resolve/": {"cause": "power", "text": "ours"},
+    "api/v1/incidents/<incident_id>/merge/": {"into": "x"},
+    "api/v1/sla-policies/<sla_policy_id>/": {"resolve_minutes": 5},
     "cohorts/<cohort_id>/change/": {"name": "Ours now", "q": "*"},
     "devices/<uid>/lifecycle/": {"to": "retired", **REASON},
     "devices/<uid>/commands/": {"name": "reboot"},
@@ -108,6 +122,48 @@ def about_others(route: str, theirs: Rows) -> list[dict[str, Any]]:
                 "max_devices": 1,
                 "expires_at": "2099-01-01T00:00:00Z",
             }
+        ],
+        "api/v1/webhooks/": [
+            {
+                "name": "x",
+                "url": "https://93.184.215.14/",
+                "tenant": name_of("tenants"),
+            }
+        ],
+        "api/v1/notification-rules/": [
+            {
+                "name": "x",
+                "targets": [{"kind": "mail", "address": "x@example.com"}],
+                "tenant": name_of("tenants"),
+            },
+            {
+                "name": "x",
+                "sites": [name_of("sites")],
+                "targets": [{"kind": "mail", "address": "x@example.com"}],
+            },
+        ],
+        "api/v1/playbooks/": [
+            {
+                "name": "x",
+                "steps": [{"kind": "note", "text": "x"}],
+                "tenant": name_of("tenants"),
+            }
+        ],
+        "api/v1/standing-policies/": [
+            {
+                "name": "x",
+                "cohort": path_to("api/v1/cohorts/<cohort_id>/", theirs).split("/")[-2],
+                "desired": {"led": "on"},
+            },
+        ],
+        "api/v1/fleet/edit/": [
+            {
+                "query": "*",
+                "set": {"tags": {"add": ["ours"]}},
+                "reason": "x",
+                "tenant": name_of("tenants"),
+            },
+            {"query": "*", "set": {"site": site}, "reason": "x"},
         ],
         "api/v1/cohorts/": [{"name": "x", "query": "*", "tenant": name_of("tenants")}],
     }

@@ -49,7 +49,10 @@ TABLE: dict[Kind, str] = {
         accounts/2fa/recovery-codes/ accounts/2fa/recovery-codes/generate/
         accounts/2fa/recovery-codes/download/ accounts/sessions/ accounts/connections/
     """,
-    Kind.PLATFORM: "api/v1/platform/ platform/",
+    Kind.PLATFORM: """
+        api/v1/platform/ platform/ api/v1/webhook-hosts/
+        api/v1/webhook-hosts/<host_id>/
+    """,
     Kind.DEVICE: """
         device/v1/commands/ device/v1/status/ device/v1/heartbeat/
         device/v1/telemetry/ device/v1/reported/ device/v1/event/
@@ -69,16 +72,32 @@ TABLE: dict[Kind, str] = {
         api/v1/memberships/ api/v1/tokens/ api/v1/tenants/ api/v1/projects/
         api/v1/sites/ api/v1/spaces/ api/v1/products/ api/v1/hardware-revisions/
         api/v1/batches/ api/v1/maintenance-windows/ api/v1/alarm-rules/ api/v1/alarms/
+        api/v1/alarms/acknowledge/ alarms/acknowledge/
         api/v1/alarm-rules/try/ api/v1/dead-letters/ api/v1/dead-letters/replay/
         api/v1/command-definitions/ api/v1/commands/ api/v1/fleet/search/
         api/v1/fleet/fields/ api/v1/fleet/traits/ api/v1/fleet/changes/
         api/v1/fleet/suggest/ api/v1/snapshots/ queue/ attention/
-        api/v1/fleet/export/ fleet/export/ fleet/completions/
-        api/v1/work-items/ api/v1/cohorts/ api/v1/jobs/
+        api/v1/playbooks/ api/v1/playbook-runs/ api/v1/webhooks/ api/v1/notifications/
+        api/v1/notification-rules/
+        api/v1/fleet/export/ fleet/export/ fleet/completions/ fleet/edit/ fleet/edits/
+        fleet/firmware/ api/v1/fleet/firmware/
+        policies/ policies/new/
+        api/v1/work-items/ api/v1/cohorts/ api/v1/jobs/ api/v1/fleet/edit/
+        api/v1/standing-policies/
+        api/v1/incidents/ api/v1/sla-policies/ api/v1/reports/sla/
         / fleet/ find/ trust/ cohorts/ jobs/ jobs/new/ commands/ alarms/ alarms/rules/
         alarms/rules/new/ maintenance/ audit/ keys/
+        command-definitions/ command-definitions/new/
         dead-letters/ dead-letters/replay/
-        members/
+        registry/devices/new/
+        registry/sites/ registry/sites/new/ registry/spaces/ registry/spaces/new/
+        registry/projects/ registry/projects/new/ registry/products/
+        registry/products/new/ registry/hardware-revisions/
+        registry/hardware-revisions/new/ registry/batches/ registry/batches/new/
+        registry/firmware-releases/ registry/firmware-releases/new/
+        registry/enrolment-keys/ registry/enrolment-keys/new/
+        members/ incidents/ reports/sla/ playbooks/ playbooks/new/ webhooks/
+        notification-rules/ notification-rules/new/
     """,
     Kind.OBJECT: """
         api/v1/devices/<uid>/ api/v1/devices/<uid>/credentials/
@@ -105,23 +124,72 @@ TABLE: dict[Kind, str] = {
         api/v1/jobs/<job_id>/events/ api/v1/jobs/<job_id>/start/
         api/v1/jobs/<job_id>/pause/ api/v1/jobs/<job_id>/resume/
         api/v1/jobs/<job_id>/retry/ api/v1/jobs/<job_id>/cancel/
+        api/v1/jobs/<job_id>/skip-waiting/
+        api/v1/webhooks/<webhook_id>/ api/v1/webhooks/<webhook_id>/test/
+        api/v1/notification-rules/<notification_rule_id>/
+        api/v1/notification-rules/<notification_rule_id>/test/
+        api/v1/notifications/<notification_id>/
+        api/v1/notifications/<notification_id>/replay/
+        api/v1/playbooks/<playbook_id>/ api/v1/playbooks/<playbook_id>/runs/
+        api/v1/playbook-runs/<run_id>/ api/v1/playbook-runs/<run_id>/devices/
+        api/v1/playbook-runs/<run_id>/stop/
+        api/v1/playbook-runs/<run_id>/steps/<number>/
+        api/v1/playbook-runs/<run_id>/steps/<number>/skip/
+        api/v1/playbook-runs/<run_id>/steps/<number>/retry/
+        api/v1/jobs/<job_id>/rollback/ api/v1/jobs/<job_id>/lift/
         api/v1/cohorts/<cohort_id>/ api/v1/cohorts/<cohort_id>/snapshot/
         api/v1/snapshots/<snapshot_id>/ api/v1/snapshots/<snapshot_id>/members/
+        api/v1/standing-policies/<policy_id>/
+        api/v1/fleet/edit/<edit_id>/ api/v1/fleet/edit/<edit_id>/undo/
+        api/v1/fleet/edit/<edit_id>/file/
         api/v1/work-items/<item_id>/ api/v1/work-items/<item_id>/claim/
         api/v1/work-items/<item_id>/release/ api/v1/work-items/<item_id>/close/
         queue/<item_id>/<action>/ cohorts/<cohort_id>/calls/
+        incidents/<incident_id>/ incidents/<incident_id>/<action>/
+        api/v1/sla-policies/<sla_policy_id>/ api/v1/incidents/<incident_id>/
+        api/v1/incidents/<incident_id>/claim/
+        api/v1/incidents/<incident_id>/release/
+        api/v1/incidents/<incident_id>/assign/
+        api/v1/incidents/<incident_id>/acknowledge/
+        api/v1/incidents/<incident_id>/snooze/
+        api/v1/incidents/<incident_id>/note/
+        api/v1/incidents/<incident_id>/resolve/
+        api/v1/incidents/<incident_id>/reopen/
+        api/v1/incidents/<incident_id>/merge/
         api/v1/snapshots/<snapshot_id>/difference/ cohorts/<cohort_id>/snapshots/
+        fleet/edits/<edit_id>/ fleet/edits/<edit_id>/now/ fleet/edits/<edit_id>/undo/
+        fleet/edits/<edit_id>/file/ policies/<policy_id>/ policies/<policy_id>/delete/
         devices/<uid>/ devices/<uid>/now/ devices/<uid>/story/ devices/<uid>/course/
         devices/<uid>/feedback/ devices/<uid>/lifecycle/ devices/<uid>/commands/
+        devices/<uid>/edit/ devices/<uid>/credentials/
+        devices/<uid>/credentials/<credential_id>/revoke/
+        playbooks/<playbook_id>/ playbooks/<playbook_id>/run/
+        playbooks/<playbook_id>/delete/ playbook-runs/<run_id>/
+        playbook-runs/<run_id>/progress/ playbook-runs/<run_id>/<action>/
+        webhooks/<webhook_id>/<action>/ notifications/<notification_id>/replay/
+        notification-rules/<notification_rule_id>/
+        notification-rules/<notification_rule_id>/<action>/
         cohorts/<cohort_id>/ cohorts/<cohort_id>/change/ cohorts/<cohort_id>/delete/
         jobs/<job_id>/ jobs/<job_id>/progress/
         jobs/<job_id>/<action>/ commands/<command_id>/ commands/<command_id>/now/
         commands/<command_id>/<action>/ alarms/<alarm_id>/acknowledge/
         alarms/rules/<rule_id>/ alarms/rules/<rule_id>/<action>/
+        command-definitions/<definition_id>/
+        command-definitions/<definition_id>/delete/
         api/v1/dead-letters/<letter_id>/ api/v1/dead-letters/<letter_id>/replay/
         dead-letters/<letter_id>/
         maintenance/<window_id>/end/ api/v1/maintenance-windows/<window_id>/end/
         members/<membership_id>/change/ members/<membership_id>/remove/
+        registry/sites/<site_id>/ registry/sites/<site_id>/delete/
+        registry/spaces/<space_id>/ registry/spaces/<space_id>/delete/
+        registry/projects/<project_id>/ registry/projects/<project_id>/delete/
+        registry/products/<product_id>/ registry/products/<product_id>/delete/
+        registry/hardware-revisions/<revision_id>/
+        registry/hardware-revisions/<revision_id>/delete/
+        registry/batches/<batch_id>/ registry/batches/<batch_id>/delete/
+        registry/firmware-releases/<release_id>/
+        registry/firmware-releases/<release_id>/delete/
+        registry/enrolment-keys/<key_id>/ registry/enrolment-keys/<key_id>/revoke/
     """,
 }
 KIND_OF = {route: kind for kind, text in TABLE.items() for route in text.split()}
@@ -140,12 +208,29 @@ MODEL_OF = {
     "alarm_id": "state.Alarm",
     "command_id": "commands.Command",
     "name": "commands.CommandDefinition",
+    "definition_id": "commands.CommandDefinition",
     "file_id": "commands.DeviceFile",
     "job_id": "commands.Job",
     "cohort_id": "fleet.Cohort",
+    "edit_id": "fleet.FleetEdit",
+    "policy_id": "fleet.StandingPolicy",
+    "incident_id": "console.Incident",
     "item_id": "fleet.CohortCall",
+    "sla_policy_id": "console.SlaPolicy",
     "letter_id": "state.DeadLetter",
+    "playbook_id": "console.Playbook",
+    "webhook_id": "console.Webhook",
+    "host_id": "console.WebhookHost",
+    "notification_rule_id": "console.NotificationRule",
+    "notification_id": "console.Notification",
+    "run_id": "console.PlaybookRun",
     "snapshot_id": "fleet.Snapshot",
+    "site_id": "registry.Site",
+    "space_id": "registry.Space",
+    "project_id": "registry.Project",
+    "product_id": "registry.Product",
+    "revision_id": "registry.HardwareRevision",
+    "batch_id": "registry.Batch",
 }
 FIELD_OF = {"uid": "uid", "child": "uid", "name": "name"}
 MODEL_OF_SLUG = {
@@ -191,11 +276,15 @@ def path_to(route: str, rows: Rows) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name == "action":
-            actions = {"rules/": "delete", "queue/": "close"}
+            actions = {"rules/": "delete", "queue/": "close", "incidents/": "claim"}
+            actions |= {"playbook-runs/": "stop", "webhooks/": "delete"}
+            actions |= {"notification-rules/": "delete"}
             return next((a for part, a in actions.items() if part in route), "cancel")
         if name == "slug":
             collection = route[: match.start()].rstrip("/").split("/")[-1]
             return str(_row(rows, MODEL_OF_SLUG[collection]).slug)
+        if name == "number":
+            return "1"
         model = MODEL_IN_CONSOLE.get(route, MODEL_OF[name])
         return str(getattr(_row(rows, model), FIELD_OF.get(name, "public_id")))
 

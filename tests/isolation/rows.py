@@ -18,7 +18,7 @@ from tests.factories import UserFactory
 
 APPS = {"registry", "state", "commands", "fleet", "console"}
 # Texts with a fixed form: a constraint of their table would refuse others.
-OF_A_FORM = {"time_zone", "fingerprint"}
+OF_A_FORM = {"time_zone", "fingerprint", "firmware_version"}
 # Optional references that must be set in the single row of their table.
 NEEDED = {
     "registry.AuditEntry.tenant",
@@ -27,10 +27,41 @@ NEEDED = {
     "state.MaintenancePlace.site",
 }
 # Times of an end: lists show what goes on.
-OPEN_ENDED = {"fleet.CohortCall.closed_at", "console.AttentionItem.closed_at"}
+OPEN_ENDED = {
+    "console.AttentionItem.closed_at",
+    "console.Incident.resolved_at",
+    "console.Incident.snoozed_until",
+    "fleet.CohortCall.closed_at",
+}
+
+
+def _health(text: str) -> dict[str, Any]:
+    group = {"devices": 1, "connectivity": {text: 1}, "risk": 1.0}
+    return {"members": group, "others": group}
+
+
 # Documents that must have a certain form for their readers.
 DOCUMENTS: dict[str, Any] = {
     "commands.Job.rollout": lambda text: DEFAULTS | {text: text},
+    "commands.JobHealth.gate": lambda text: None,  # the rollout has none
+    "commands.JobHealth.before": _health,
+    "commands.JobHealth.after": _health,
+    "console.Webhook.events": lambda text: [text],
+    "console.Webhook.patterns": lambda text: [text],
+    "console.NotificationRule.sites": lambda text: [text],
+    "console.NotificationRule.causes": lambda text: [text],
+    "console.NotificationRule.quiet_hours": lambda text: [
+        {"days": ["mon"], "from": "22:00", "to": "06:00"}
+    ],
+    "console.NotificationRule.targets": lambda text: [
+        {"id": text, "kind": "mail", "name": text}
+    ],
+    "console.Playbook.steps": lambda text: [{"kind": "note", "text": text}],
+    "console.PlaybookVersion.steps": lambda text: [{"kind": "note", "text": text}],
+    "console.PlaybookRun.steps": lambda text: [{"kind": "note", "text": text}],
+    "console.PlaybookRun.answers": lambda text: [
+        {"step": 1, "answer": text, "by": text, "at": "2026-01-01T00:00:00+00:00"}
+    ],
     "registry.Product.attributes_schema": lambda text: {
         "properties": {text: {"type": "string", "searchable": True}}
     },
@@ -113,6 +144,8 @@ class Rows:
             return None
         if isinstance(field, models.DateTimeField):
             return timezone.now() + timedelta(minutes=1)
+        if isinstance(field, models.DateField):
+            return timezone.localdate()
         if field.has_default() or field.null or isinstance(field, models.JSONField):
             return self._document(field)
         if isinstance(field, models.IntegerField):

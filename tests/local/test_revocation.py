@@ -30,7 +30,7 @@ from tests.conftest import need_mosquitto
 from tests.factories import DeviceFactory, ProductFactory, SiteFactory, TenantFactory
 from tests.local.follower import follow
 from tests.local.raw_mqtt import RawClient, can_connect
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DISCONNECTED_WITHIN = 5.0
@@ -45,10 +45,10 @@ def followed(settings: Any, transactional_db: None) -> Iterator[BrokerProcess]:
     process.start()
     follower = follow(process.folder, listener=f"127.0.0.1:{process.port}")
     files = process.folder / "devices.passwd"
-    wait_until(lambda: "@probe" in files.read_text(), seconds=60, what="it follows")
+    wait_until(lambda: "@probe" in files.read_text(), what="it follows")
     yield process
     follower.terminate()
-    assert follower.wait(timeout=10) == 0
+    assert follower.wait(timeout=PATIENCE) == 0
     process.stop()
 
 
@@ -106,7 +106,7 @@ def hups(tmp_path: Path) -> Iterator[Path]:
     broker = subprocess.Popen(
         [sys.executable, "-c", COUNTS_HUPS, str(file)], stdin=subprocess.PIPE
     )
-    wait_until(lambda: file.read_text() == "ready ", seconds=30, what="it counts")
+    wait_until(lambda: file.read_text() == "ready ", what="it counts")
     (tmp_path / "broker.pid").write_text(str(broker.pid))
     yield file
     broker.kill()
@@ -119,11 +119,11 @@ def follower(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process that writes the files, after it has written them once."""
     process = follow(tmp_path, listener="", pid_file=str(tmp_path / "broker.pid"))
-    wait_until(lambda: reloads(hups) >= 1, seconds=60, what="the first files")
+    wait_until(lambda: reloads(hups) >= 1, what="the first files")
     yield process
     process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=PATIENCE) == 0
 
 
 def change(rows: list[Device], *, a_second: int = 0) -> float:
@@ -153,9 +153,7 @@ def test_collected_changes_need_one_reload(
     follower.send_signal(signal.SIGCONT)
 
     wanted = {device.uid for device in rows[::2]}
-    wait_until(
-        lambda: uids_in(tmp_path) == wanted, seconds=30, what="the files are up to date"
-    )
+    wait_until(lambda: uids_in(tmp_path) == wanted, what="the files are up to date")
     # Two, if it was stopped between reading the changes and the reload.
     assert reloads(hups) - before <= 2
 
@@ -170,9 +168,7 @@ def test_a_hundred_changes_per_second_need_few_reloads(
     before, began = reloads(hups), time.monotonic()
     rate = change(rows, a_second=100)
     wanted = {device.uid for device in rows[::2]}
-    wait_until(
-        lambda: uids_in(tmp_path) == wanted, seconds=30, what="the files are up to date"
-    )
+    wait_until(lambda: uids_in(tmp_path) == wanted, what="the files are up to date")
     a_second = (reloads(hups) - before) / (time.monotonic() - began)
 
     # On a fast or slow machine alike.
@@ -234,7 +230,7 @@ def fill_file(tenant: Tenant) -> list[Device]:
     rows = many_devices(tenant, 100_000)
     verifier = make_verifier("secret")
     import_verifiers(tenant=tenant, verifiers={row.pk: verifier for row in rows})
-    wait_until(all_published, seconds=120, every=0.5, what="all are published")
+    wait_until(all_published, every=0.5, what="all are published")
     return rows
 
 

@@ -32,6 +32,7 @@ from iotplatform.local.setup.installation import (
     npm_environment,
 )
 from tests.platform_process import BASE, Platform
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_a_port_in_use_ends_the_start_and_leaves_nothing_running(
     platform.start()
     assert platform.process is not None
 
-    assert platform.process.wait(timeout=20) == 1
+    assert platform.process.wait(timeout=PATIENCE) == 1
     assert f"{name}: port {taken_port} is in use" in platform.terminal
     assert "Traceback" not in platform.terminal
     platform.discard()
@@ -196,7 +197,7 @@ def test_an_unreachable_store_ends_the_start_before_anything_else_starts() -> No
     platform.start()
     assert platform.process is not None
 
-    assert platform.process.wait(timeout=20) == 1
+    assert platform.process.wait(timeout=PATIENCE) == 1
     assert f"DATABASE_URL names 127.0.0.1 port {port}" in platform.terminal
     assert not (platform.data_dir / "postgres").exists()
     platform.discard()

@@ -21,7 +21,7 @@ from iotplatform.local.ports import free_port
 from iotplatform.local.programs import STORES, Program
 from iotplatform.local.supervision import Supervisor
 from tests.platform_process import Platform
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 READY = "Ctrl-C to stop everything"
 pytestmark = pytest.mark.stack
@@ -104,7 +104,7 @@ def test_a_second_start_on_the_same_data_folder_is_refused(platform: Platform) -
     second.start()
     assert second.process is not None
 
-    assert second.process.wait(timeout=20) == 1
+    assert second.process.wait(timeout=PATIENCE) == 1
     assert f"The platform is already running on {platform.data_dir}" in second.terminal
     assert platform.url in second.terminal
     assert not platform.has_ended()
@@ -126,7 +126,7 @@ def test_a_killed_store_is_reported_and_returns_with_its_data(
         ),
         what="a line in the terminal",
     )
-    wait_until(lambda: rows_of(platform, store), seconds=30, what="the row")
+    wait_until(lambda: rows_of(platform, store), what="the row")
 
 
 def rows_of(platform: Platform, what: str) -> int:
@@ -183,8 +183,8 @@ def test_a_supervisor_that_is_killed_is_replaced(platform: Platform) -> None:
         lambda: "supervisord stopped" in platform.terminal,
         what="a line in the terminal",
     )
-    wait_until(platform.answers, seconds=30, what="supervisord")
-    wait_until(lambda: platform.pid_of("web"), seconds=30, what="web runs again")
+    wait_until(platform.answers, what="supervisord")
+    wait_until(lambda: platform.pid_of("web"), what="web runs again")
 
 
 def test_processes_of_a_killed_foreground_process_stop_by_themselves(

@@ -22,12 +22,13 @@ from iotplatform.local.setup.test_packages import find_browser
 from tests.conftest import CHROMIUM_OPTIONS
 from tests.pages.completions import completion_faults, open_completions
 from tests.pages.widths import too_wide
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 
 OPTIONS = [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 AT_ONCE = 4
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = PATIENCE * 1_000
 ABORTED = "net::ERR_ABORTED"  # by the page itself, as when it is left
 # The document fires an event for each violation of the content security policy.
 REPORT_VIOLATIONS = """
@@ -124,7 +125,7 @@ async def _walk_pages(
                 if path == COMPLETED:
                     await open_completions(tab.page)
                 if not path.startswith(("/admin/", "/api/")):
-                    tab.faults += await _barriers(tab.page)
+                    tab.faults += await barriers_of(tab.page)
                     tab.faults += await too_wide(tab.page) if look.is_light else []
                 if path == COMPLETED:
                     tab.faults += await completion_faults(tab.page)
@@ -132,7 +133,7 @@ async def _walk_pages(
                     # page was still asking.
                     tab.faults = [f for f in tab.faults if ABORTED not in f]
             except Exception as error:
-                tab.faults.append(str(error))
+                tab.faults.append(repr(error))
             found.extend(f"{path}: {fault}" for fault in tab.faults)
             if tab.faults:
                 # The error page of the browser may appear late and would disturb the
@@ -145,7 +146,7 @@ async def _walk_pages(
     return [f"{look.name}: {fault}" for fault in found]
 
 
-async def _barriers(page: Page) -> list[str]:
+async def barriers_of(page: Page) -> list[str]:
     """Return accessibility errors by axe's rules for WCAG 2.2 AA."""
     rules = {"type": "tag", "values": RULES}
     # Without this, axe lists the nodes of every rule that holds too: slow, never read.

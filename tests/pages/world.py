@@ -19,8 +19,10 @@ from django.test import Client
 from django.utils import timezone
 
 from commands.models import Command, DeviceFile, Job
-from fleet.models import Cohort
+from fleet.models import Cohort, FleetEdit, StandingPolicy
+from fleet.services.edits import EditRequest, start_edit
 from fleet.services.indexing import Indexer
+from fleet.services.policies import create_policy
 from registry.models import Device, Tenant, User
 from registry.services.tokens import create_token
 from state.models import (
@@ -116,8 +118,20 @@ def _fleet_of(tenant: Tenant, indexer: Indexer) -> dict[type[Model], Any]:
     add_full_data(fleet, site)
     job = launch(fleet, "*")
     command = fleet.command(device)
+    cohort = add_full_cohort(fleet)
+    tags = {"tags": {"add": ["seen"]}}
     return {
-        Cohort: add_full_cohort(fleet),
+        Cohort: cohort,
+        FleetEdit: start_edit(EditRequest(tenant, "*", tags, "A walk"), actor=None),
+        StandingPolicy: create_policy(
+            tenant=tenant,
+            actor=None,
+            changes={
+                "name": "Lights on",
+                "cohort": str(cohort.public_id),
+                "desired": {"topic": "{{ site.slug }}/{{ device.uid }}"},
+            },
+        ),
         Device: device,
         Job: job,
         Command: command,

@@ -7,6 +7,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 
 class Authority:
     """A certificate authority in a folder of its own."""
@@ -45,4 +47,6 @@ def fingerprint(certificate: Path) -> str:
 
 
 def _openssl(*words: str) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        ["openssl", *words], check=True, capture_output=True, timeout=PATIENCE
+    )

@@ -35,7 +35,18 @@ OF_THE_TENANT = {
     "registry/selectors/access.py",
     "commands/selectors/definitions.py",  # of products, as the rules below
     "state/selectors/rules.py",  # rules of products, which belong to the whole tenant
+    # Policies of the whole tenant; a limited member sees no count of devices.
+    "fleet/selectors/policies.py",
     "fleet/selectors/cohorts.py",  # saved queries; the limit applies to their results
+    "console/selectors/playbooks.py",  # of steps; the limit applies to their runs
+    # Webhooks are of the whole tenant; of the delivery log this is only a part.
+    "console/selectors/webhooks.py",
+    "console/selectors/notification_rules.py",  # of the whole tenant, too
+    # Incidents: those with a device outside the member's limit are left out beside it.
+    "console/selectors/incidents.py",
+    "console/selectors/sla.py",  # policies; the lines of the report are by site
+    # Sweeps over all tenants; nobody asks for what they read.
+    *(f"console/services/incidents/{n}.py" for n in ("clock", "rows", "sweep")),
     # The histories' partitions of the tenant; the limit of now and then is beside it.
     *("fleet/selectors/past_fleet.py", "fleet/selectors/changes.py"),
 }

@@ -10,6 +10,7 @@ from django.db import connection
 
 # Logs of events with their own actor and time; people never change them.
 HISTORY = {
+    "console_incidentevent",
     "registry_auditentry",
     "registry_deviceimport",
     "registry_lifecyclemove",
@@ -25,6 +26,12 @@ HISTORY = {
 }
 # Written by devices, adapters and sweeps: the actor is logged elsewhere, or none.
 MACHINES = {
+    "console_notification",
+    "console_outgoingevent",
+    "console_incidentinterval",
+    "console_incidentmember",
+    "console_sladay",
+    "console_slarecount",
     "state_adapterpath",
     "state_attentionentry",
     "state_blindspan",
@@ -46,19 +53,30 @@ MACHINES = {
     "commands_devicefile",
     "commands_devicefilepart",
     "commands_idempotencykey",
+    "commands_jobcount",
     "commands_outcometotell",
     "commands_retaineddesired",
     "fleet_cohortmember",
     "fleet_cohortsize",
     "fleet_cohortwatch",
     "fleet_indexstate",
+    "fleet_policycompliance",
+    "fleet_policymember",
     "fleet_outbox",
 }
 # Parts of an object that is audited itself; nobody changes them one by one.
 PARTS = {
+    "console_playbookrundevice",
+    "console_playbookstep",
+    "console_playbookversion",  # written with its playbook
     "commands_frozencohort",  # a job's members, checked by its hash
+    "commands_heldchange",  # a lift is an event of its job
+    "commands_jobhealth",
+    "commands_jobrollback",
     "commands_jobtarget",
     "commands_jobwave",
+    "commands_membervalues",
+    "fleet_editeddevice",  # the devices themselves are audited
     "fleet_snapshotmember",
 }
 # Django's own book-keeping, sign-in counters and sessions.

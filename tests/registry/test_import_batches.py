@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Product, Site, Tenant
-from registry.services.imports import reading
+from registry.services.imports import importing, reading
 from registry.services.imports.importing import import_devices
 from tests.factories import DeviceFactory
 from tests.registry.parts import parts_of
@@ -122,6 +122,7 @@ def test_rows_are_judged_alike_in_batches_of_any_size(
     with pytest.MonkeyPatch.context() as patch:
         for size in (1, 3, 1_000):
             patch.setattr(reading, "BATCH", size)
+            patch.setattr(importing, "PART", size)
             found.append(outcome(acme, file, "csv" if is_csv else "ndjson"))
 
     assert found[0] == found[1] == found[2]

@@ -205,6 +205,35 @@ def test_only_a_manager_of_the_tenant_may_import(
     assert not Device.objects.exists()
 
 
+def test_the_file_names_the_tenant_for_somebody_who_belongs_to_several(
+    acme: Tenant, globex: Tenant
+) -> None:
+    person = MembershipFactory(tenant=acme, role="manager").user
+    MembershipFactory(tenant=globex, user=person, role="viewer")
+    client = client_of(person)
+    row = {"uid": "dev-1", "site": "shanghai-01", "product": "sensor-s1"}
+    text = "uid,tenant,site,product\ndev-1,{},shanghai-01,sensor-s1\n"
+
+    unnamed = send(client, json.dumps(row), "application/x-ndjson")
+    empty = send(client, "")
+    viewed, unknown = (send(client, text.format(name)) for name in ("globex", "nope"))
+    mixed = send(client, text.format("acme") + "dev-2,globex,shanghai-01,sensor-s1\n")
+    as_csv = send(client, text.format("acme"))
+    named = json.dumps(row | {"uid": "dev-3", "tenant": "acme"})
+    as_ndjson = send(client, named, "application/x-ndjson")
+
+    for answer in (unnamed, empty, unknown):
+        assert [row["field"] for row in answer.json()["errors"]] == ["tenant"]
+    assert (unnamed.status_code, unknown.status_code, viewed.status_code) == (
+        *(400, 400, 403),
+    )
+    assert errors_of(mixed) == {(3, "tenant")}
+    assert as_csv.json() == as_ndjson.json() == {"created": 1}
+    assert set(Device.objects.values_list("uid", "tenant__slug")) == {
+        *(("dev-1", "acme"), ("dev-3", "acme")),
+    }
+
+
 def test_a_limited_manager_imports_and_exports_within_the_limit(
     acme: Tenant, site: Site
 ) -> None:

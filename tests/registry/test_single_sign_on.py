@@ -18,6 +18,7 @@ from registry.models import AuditEntry, Membership, User
 from tests.factories import MembershipFactory, UserFactory
 from tests.identity_process import MAIL, OLIVE, Control
 from tests.identity_provider import CLIENT_SECRET
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db
 BEGIN, FINISH = "/accounts/oidc/login/", "/accounts/oidc/callback/"
@@ -39,7 +40,7 @@ def leave(client: Client, **query: str) -> str:
 
 def come_back(url: str) -> str:
     """Follow the provider; return the path that it sends the browser to."""
-    answer = requests.get(url, allow_redirects=False, timeout=10)
+    answer = requests.get(url, allow_redirects=False, timeout=PATIENCE)
     parts = urlsplit(answer.headers["Location"])
     assert parts.netloc == "testserver"
     return f"{parts.path}?{parts.query}"

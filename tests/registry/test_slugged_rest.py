@@ -44,6 +44,7 @@ FULL: dict[str, dict[str, Any]] = {
         "name": "Sensor",
         "kind": "gateway",
         "attributes_schema": {"type": "object", "properties": {"a": {"type": "null"}}},
+        "config_schema": {"properties": {"interval": {"type": "integer"}}},
         "metrics": [{"name": "temperature", "unit": "°C", "dead_band": 0.5}],
         "reported_keys": ["modem.fw"],
         "heartbeat_seconds": 30,
@@ -167,6 +168,8 @@ def test_a_slug_is_the_default_name_and_unique_in_a_tenant(
             {"slug": "p", "attributes_schema": {"type": "colour"}},
             "attributes_schema",
         ),
+        ("products", {"slug": "p", "config_schema": {"type": 7}}, "config_schema"),
+        ("products", {"slug": "p", "config_schema": []}, "config_schema"),
         (
             "products",
             {"slug": "p", "attributes_schema": {"$ref": "http://127.0.0.1/x"}},

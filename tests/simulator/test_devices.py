@@ -6,12 +6,18 @@ import asyncio
 import json
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from time import time
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from iotplatform.simulator.profiles import MAIN_FIRMWARE
+from iotplatform.simulator.scenes.stage import (
+    Request,
+    request_path,
+    write_request,
+)
 from iotplatform.simulator.secrets import device_secret
 from iotplatform.simulator.targets import Target
 from tests.broker_process import BrokerProcess
@@ -214,3 +220,30 @@ def test_a_device_that_never_finishes_acknowledges_every_time(
 
     assert platform.of(uid, "result") == []
     assert len(journal(tmp_path)) == 1
+
+
+def test_a_scene_is_played_by_the_running_simulator_until_its_end(
+    broker: BrokerProcess, platform: FakePlatform, uid: str, tmp_path: Path
+) -> None:
+    path = request_path(tmp_path)
+    asked = Request(
+        scene="bad-firmware", uids=[uid, "other"], until=time() + 3_600, version="9.9"
+    )
+
+    def versions() -> list[str]:
+        return [one.reported["firmware"] for one in platform.of(uid, "reported")]
+
+    async def scenario() -> None:
+        async with simulated(broker, tmp_path, device(uid)):
+            await until(lambda: platform.of(uid, "reported"), "birth")
+            write_request(path, asked)
+            await until(lambda: len(platform.of(uid, "status")) == 2, "its loss")
+            path.unlink()
+            await until(lambda: len(platform.of(uid, "status")) == 3, "its return")
+            await until(lambda: versions()[-1] == MAIN_FIRMWARE, "its old firmware")
+
+    play(scenario())
+
+    birth, lost, back = [message.status for message in platform.of(uid, "status")][:3]
+    assert (birth, lost, back) == ("online", "offline", "online")
+    assert versions()[:2] == [MAIN_FIRMWARE, "9.9"]

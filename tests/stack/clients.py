@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.waiting import PATIENCE
+
 Found = TypeVar("Found")
 
 
@@ -63,7 +65,7 @@ class Api:
         for name, value in headers.items():
             request.add_header(name.replace("_", "-"), value)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return _answer(response.status, response.read(), response.headers)
         except urllib.error.HTTPError as error:
             return _answer(error.code, error.read(), error.headers)
@@ -95,7 +97,7 @@ class StockDevice:
         """Publish to any topic, allowed or not."""
         text = message if isinstance(message, str) else json.dumps(message)
         command = ["mosquitto_pub", *self._common(), "-t", topic, "-m", text, *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
     def listen(self, topic: str, *options: str) -> subprocess.Popen[str]:
         """Subscribe below the device's own topic; end after one message."""
@@ -137,7 +139,7 @@ def wait_until_subscribed(listener: subprocess.Popen[str]) -> None:
 
 def received_message(listener: subprocess.Popen[str]) -> Any:
     """Return the JSON message that the listener received."""
-    output, _ = listener.communicate(timeout=40)
+    output, _ = listener.communicate(timeout=PATIENCE)
     for line in output.splitlines():
         if line.startswith("{"):
             return json.loads(line)

@@ -24,7 +24,8 @@ def operator(page: Page, platform_stack: Any) -> Page:
     page.get_by_label("Name", exact=False).first.fill("operator@acme")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(re.compile("/fleet/"))
+    expect(page).to_have_url(re.compile("/queue/"))
+    page.goto(f"{platform_stack.url}/fleet/")
     return page
 
 
@@ -62,7 +63,7 @@ def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:
     page.get_by_label("select all").check()
     page.locator("#send").click()
     page.get_by_role("radio", name="set_config").check()
-    page.get_by_label("Settings to change, as JSON").fill('{"interval": 45}')
+    page.get_by_label("Interval, seconds").fill("45")
     page.get_by_role("button", name="Check devices and risk").click()
     expect(page.get_by_text("Devices per site")).to_be_visible()
     page.get_by_role("button", name="Plan the waves").click()

@@ -28,7 +28,7 @@ def test_charts_are_drawn_and_judgments_are_explained_on_focus(
     page.get_by_label("Name", exact=False).first.fill("operator@acme")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(re.compile("/fleet/"))
+    expect(page).to_have_url(re.compile("/queue/"))
     query = "product:sensor-s1 AND connectivity:online AND metric.temperature:*"
     page.goto(f"{platform_stack.url}/fleet/?q={query}")
     page.locator("a.uid").first.click()

@@ -29,7 +29,7 @@ def api(platform_stack: Any) -> Api:
 
 
 def new_device(
-    api: Api, platform_stack: Any, *, active: bool = True, **fields: str
+    api: Api, platform_stack: Any, *, active: bool = True, **fields: Any
 ) -> StockDevice:
     """Register a device over REST, activate it, and return it with its secret."""
     uid = f"dev-{uuid4().hex[:8]}"

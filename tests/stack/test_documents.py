@@ -24,6 +24,7 @@ EXPECTED: dict[str, tuple[int, list[str]]] = {
             *('"status":"succeeded"', '"firmware":"1.4.2"', '"facets":'),
         ],
     ),
+    "docs/device-guide.md": (0, []),
     "docs/enrolment.md": (
         6,
         ['"mqtt_url":', '"lifecycle":"active"', '"taken":1', "enrol-2", "2"],
@@ -42,17 +43,22 @@ EXPECTED: dict[str, tuple[int, list[str]]] = {
             *('"line":2', '"line":3', "nothing was imported", '"uid": "file-1"'),
         ],
     ),
+    "docs/incidents.md": (0, []),
+    "docs/notifications.md": (0, []),
     "docs/people.md": (2, ['"role":"operator"', '"results":']),
+    "docs/playbooks.md": (0, []),
     "docs/production.md": (0, []),
     "docs/protocol.md": (0, []),
     "docs/scripts.md": (
-        10,
+        12,
         [
             *('"index_lag_seconds":', '"known_by":', "somebody was faster"),
             *("cancelled", '"built_in":false', "approval", "cancelled"),
-            *('"target_hash":', '"sha256":', '"lifecycle":"replaced"'),
+            *('"target_hash":', '"left_out":', '"overruled":0', '"sha256":'),
+            '"lifecycle":"replaced"',
         ],
     ),
+    "docs/webhooks.md": (0, []),
 }
 
 

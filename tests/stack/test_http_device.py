@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.stack.clients import Answer, Api, eventually
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.stack
 
@@ -61,7 +62,7 @@ def test_a_device_enrols_and_completes_the_loop_over_http(
         poll = pool.submit(say, "commands/?wait=25")
         asked = api.post("/api/v1/commands/", {"device": uid, "name": "identify"})
         assert asked.status == 201, asked
-        (command,) = poll.result(timeout=40).body["commands"]
+        (command,) = poll.result(timeout=PATIENCE).body["commands"]
     assert command["id"] == asked.body["id"]
     say(f"commands/{command['id']}/ack/", {"status": "received"})
     say(f"commands/{command['id']}/result/", {"status": "succeeded"})
@@ -74,7 +75,7 @@ def test_a_device_enrols_and_completes_the_loop_over_http(
     upload = command["params"]["upload"]
     assert upload["url"].startswith(platform_stack.url)
     request = urllib.request.Request(upload["url"], b"a line\n", method="PUT")
-    with urllib.request.urlopen(request, timeout=30) as done:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as done:
         assert done.status == 200
     (file,) = api.get(f"/api/v1/commands/{asked.body['id']}/").body["files"]
     assert api.get(file["url"]).body == "a line\n"

@@ -44,9 +44,7 @@ def make_room() -> None:
 
     A full page would prevent HOT updates, whatever our statements do.
     """
-    wait_until(
-        lambda: not _is_autovacuum_running(), seconds=60, what="autovacuum is done"
-    )
+    wait_until(lambda: not _is_autovacuum_running(), what="autovacuum is done")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM state_presence")
 

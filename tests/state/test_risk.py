@@ -28,6 +28,7 @@ from state.services.rescoring import rescore_across_tenants
 from tests.factories import DeviceFactory, MembershipFactory, ProductFactory
 from tests.fleet.rows import make_command
 from tests.state.scene import T0, be_born, say, sweep, t, will
+from tests.waiting import PATIENCE
 
 moments = st.datetimes(
     min_value=datetime(2026, 1, 1), max_value=datetime(2026, 2, 1)
@@ -365,7 +366,7 @@ def test_parallel_workers_lose_no_mark_and_keep_the_newest_judgment() -> None:
                 )
         done.set()
         for worker in workers:
-            worker.result(timeout=60)
+            worker.result(timeout=PATIENCE)
 
     assert not RiskMark.objects.exists()
     assert set(Risk.objects.values_list("score", flat=True)) == {20}

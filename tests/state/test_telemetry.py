@@ -8,7 +8,12 @@ import pytest
 from rest_framework.test import APIClient
 
 from state.models import TelemetryRollup, TelemetrySummary
-from state.selectors import get_state, latest_telemetry, timeline_entries
+from state.selectors import (
+    Stretch,
+    get_state,
+    latest_telemetry,
+    timeline_entries,
+)
 from state.services.partitions import KEPT, keep_partitions
 from state.services.rescoring import rescore_devices
 from tests.factories import DeviceFactory, MembershipFactory
@@ -198,13 +203,14 @@ def test_the_timeline_shows_transitions_and_alarms_the_newest_first() -> None:
     say(device, "event", t(1), code="hot", severity="info", state="raised")
     say(device, "event", t(2), code="hot", severity="info", state="cleared")
 
-    entries = timeline_entries(device, t(3), 10)
+    entries = timeline_entries(device, Stretch(t(3), 10))
 
     assert [entry["title"] for entry in entries] == [
         *("Alarm hot cleared", "Alarm hot raised", "online"),
     ]
-    assert len(timeline_entries(device, t(3), 2)) == 2
-    assert [e["kind"] for e in timeline_entries(device, t(1), 10)] == ["connectivity"]
+    assert len(timeline_entries(device, Stretch(t(3), 2))) == 2
+    before = timeline_entries(device, Stretch(t(1), 10))
+    assert [entry["kind"] for entry in before] == ["connectivity"]
 
 
 def test_partitions_exist_around_today() -> None:

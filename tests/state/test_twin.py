@@ -20,7 +20,13 @@ from state.judgment.twin_documents import (
     merge_patch,
     patch_between,
 )
-from state.selectors import desired_of, get_state, reports_of, timeline_entries
+from state.selectors import (
+    Stretch,
+    desired_of,
+    get_state,
+    reports_of,
+    timeline_entries,
+)
 from state.services.twin import merge_desired, merge_desired_many
 from tests.factories import DeviceFactory
 from tests.state.scene import arrive, be_born, presence, say, t, twin, uplink
@@ -245,7 +251,7 @@ def test_the_timeline_shows_changes_of_both_documents() -> None:
     say(device, "reported", t(4), version=2, reported={"firmware": "1", "up": 6})
     say(device, "reported", t(5), version=3, reported={"interval": 5, "up": 7})
 
-    entries = timeline_entries(device, t(9), 10)
+    entries = timeline_entries(device, Stretch(t(9), 10))
 
     changes = [(e["kind"], e["at"], e["actor"], e["detail"]) for e in entries]
     assert changes[:3] == [

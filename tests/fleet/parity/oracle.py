@@ -11,9 +11,9 @@ from typing import Any
 
 from fleet.backends.documents import FleetDocument
 from fleet.fields import Field, FieldRef, Kind
-from fleet.folding import fold
 from fleet.normal_forms import LONGEST_SORT_KEY, value_form
-from fleet.version_key import version_key
+from iotplatform.common.folding import fold
+from iotplatform.common.version_key import version_key
 
 MOST_SHOWN = 50
 Row = dict[str, Any]
