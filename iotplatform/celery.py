@@ -8,6 +8,8 @@ from time import monotonic
 
 from celery import Celery
 from celery.schedules import schedule
+from celery.signals import task_prerun
+from django.db import connection
 from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
@@ -31,6 +33,17 @@ def steady_now() -> datetime:
 def every(seconds: float) -> schedule:
     """Return a schedule that changes of the clock do not affect."""
     return schedule(timedelta(seconds=seconds), nowfun=steady_now)
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator]
+def replace_broken_connection(**_event: object) -> None:
+    """Connect anew if the database went away since the last task.
+
+    A worker keeps its connection for many tasks (CELERY_DB_REUSE_MAX).
+    """
+    if connection.connection and not connection.in_atomic_block:
+        if not connection.is_usable():
+            connection.close()
 
 
 # A long import must not delay a timeout, nor a mail wait for either: a worker process

@@ -333,6 +333,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 1,
 }
 CELERY_TASK_TIME_LIMIT = 300
+# An idle platform runs 10 tasks a second: to connect for each costs more than the task.
+CELERY_DB_REUSE_MAX = 1_000
 CELERY_TIMEZONE = "UTC"
 
 # Time and language.

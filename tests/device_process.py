@@ -56,7 +56,6 @@ class DeviceProcess:
         )
         wait_until(
             lambda: self._listens() or process.poll() is not None,
-            seconds=60,
             what="the device process listens",
         )
         assert self.is_running, self.log()

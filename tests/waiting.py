@@ -14,7 +14,7 @@ PATIENCE = 120.0
 
 
 def wait_until(
-    holds: Callable[[], T],
+    holds: Callable[[], T | None],
     *,
     seconds: float = PATIENCE,
     what: str = "",

@@ -35,7 +35,6 @@ def web_process(
         try:
             wait_until(
                 lambda: answers("127.0.0.1", port) or process.poll() is not None,
-                seconds=60,
                 what="gunicorn",
             )
             assert process.poll() is None, log.seek(0) or log.read()

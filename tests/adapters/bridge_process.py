@@ -109,7 +109,6 @@ def wait_for_listening(*bridges: BridgeProcess, slots: int = 1) -> None:
     """Wait until every slot has subscribed."""
     wait_until(
         lambda: sum(b.log().count(": listening") for b in bridges) >= slots,
-        seconds=20,
         what="all slots are read",
     )
 

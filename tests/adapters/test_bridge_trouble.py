@@ -68,7 +68,6 @@ def test_messages_wait_at_the_broker_while_the_database_is_away(
         # Between its tries it continues to read, up to the receive window.
         wait_until(
             lambda: bridge.log().count("the database does not answer: ") >= TRIES,
-            seconds=40,
             what="several tries of the bridge",
         )
         assert memory().rss - before < GROWTH_BYTES

@@ -85,7 +85,6 @@ def wait_until_stored_once(traffic: Traffic, acknowledged: set[str]) -> None:
     alarms = Alarm.objects.filter(device__in=traffic.devices)
     wait_until(
         lambda: not acknowledged - set(alarms.values_list("code", flat=True)),
-        seconds=30,
         what="every message is stored",
     )
     assert alarms.count() == len(acknowledged)

@@ -86,6 +86,21 @@ def test_a_second_beat_sends_nothing_until_the_first_is_gone() -> None:
     spare.close()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_task_connects_again_after_the_database_ended_the_connection() -> None:
+    connection.ensure_connection()
+    ours = connection.connection.info.backend_pid
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [ours])
+        is_there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        wait_until(
+            lambda: not other.execute(is_there, [ours]).fetchone(),
+            what="the end of the connection",
+        )
+
+    assert app.tasks["commands.advance_jobs"].apply().successful()
+
+
 def test_imports_long_deletions_and_webhooks_have_queues_of_their_own() -> None:
     route = app.amqp.router.route
 

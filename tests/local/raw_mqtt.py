@@ -9,6 +9,8 @@ import struct
 import time
 from dataclasses import dataclass
 
+from tests.waiting import PATIENCE
+
 CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
 SECONDS = 10.0
 
@@ -96,7 +98,7 @@ class RawClient:
         self._send_or_closed(0x82, body)
         return self._await(SUBACK)[-1]
 
-    def until(self, topic: bytes, *, seconds: float = SECONDS) -> list[bytes]:
+    def until(self, topic: bytes, *, seconds: float = PATIENCE) -> list[bytes]:
         """Return the received topics up to this one; wait for it."""
         deadline = time.monotonic() + seconds
         while True:

@@ -194,7 +194,7 @@ def test_processes_of_a_killed_foreground_process_stop_by_themselves(
     platform.process.kill()
     platform.process.wait()
 
-    wait_until(lambda: nothing_runs(platform), seconds=20, what="nothing left")
+    wait_until(lambda: nothing_runs(platform), what="nothing left")
 
 
 def test_asking_make_to_stop_stops_the_platform(one_platform: Platform) -> None:

@@ -22,18 +22,19 @@ from iotplatform.simulator.link import Address
 from iotplatform.simulator.targets import Target
 from iotplatform.simulator.world import Plan, World
 from tests.broker_process import BrokerProcess
+from tests.waiting import PATIENCE
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
-async def until(holds: Callable[[], Any], what: str, *, seconds: float = 10.0) -> Any:
+async def until(holds: Callable[[], Any], what: str) -> Any:
     """Wait on the event loop for a condition; return its true value."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE):
             while not (answer := holds()):
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise AssertionError(f"not within {seconds:g} s: {what}") from None
+        raise AssertionError(f"not within {PATIENCE:g} s: {what}") from None
     return answer
 
 

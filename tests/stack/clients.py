@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -144,15 +142,3 @@ def received_message(listener: subprocess.Popen[str]) -> Any:
         if line.startswith("{"):
             return json.loads(line)
     raise AssertionError(f"no message came: {output}")
-
-
-def eventually(
-    look: Callable[[], Found | None], *, within: float = 20.0, what: str = ""
-) -> Found:
-    """Call ``look`` until it returns something true; fail after ``within`` seconds."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within} s: {what or look}")

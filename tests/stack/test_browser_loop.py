@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.stack.clients import eventually
 from tests.stack.test_contract_loop import REFERENCE_QUERY
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -43,7 +43,7 @@ def search_until_found(page: Page, query: str) -> None:
         expect(heading).to_have_text(re.compile(r"^\d+ devices? match"))
         return not heading.inner_text().startswith("0 ")
 
-    eventually(found, within=SLOW / 1_000, what=f"devices that match {query}")
+    wait_until(found, seconds=SLOW / 1_000, what=f"devices that match {query}")
 
 
 def test_from_the_question_to_a_verified_configuration(operator: Page) -> None:

@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from iotplatform.simulator.targets import Target
-from tests.stack.clients import Api, eventually
+from tests.stack.clients import Api
 from tests.stack.ledger import simulated
 from tests.stack.test_contract_loop import new_device, search_uids
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -91,9 +91,8 @@ def tag(platform_stack: Any, tmp_path: Path) -> Iterator[str]:
     port = platform_stack.mqtt_port
     with simulated(targets, port=port, folder=tmp_path, seed=7, profile="healthy"):
         query = f"tag:{tag} AND connectivity:online AND firmware:{OLD}"
-        eventually(
+        wait_until(
             lambda: len(search_uids(api, query)) == DEVICES,
-            within=PATIENCE,
             what="the fleet is online",
         )
         yield tag
@@ -165,8 +164,7 @@ def test_a_bad_firmware_is_stopped_and_rolled_back_by_keys_alone(
     expect(state.locator("#members").get_by_text("verified").first).to_be_visible()
     api = Api.sign_in(platform_stack.url, "operator@acme", "demo")
     as_before = f"tag:{tag} AND firmware:{OLD}"
-    eventually(
+    wait_until(
         lambda: len(search_uids(api, as_before)) == DEVICES,
-        within=PATIENCE,
         what="every device has its firmware of before",
     )

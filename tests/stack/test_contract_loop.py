@@ -11,11 +11,11 @@ import pytest
 from tests.stack.clients import (
     Api,
     StockDevice,
-    eventually,
     received_message,
     wait_until_answered,
     wait_until_subscribed,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -53,7 +53,7 @@ def presence(api: Api, uid: str) -> Any:
 def come_online(api: Api, device: StockDevice) -> None:
     sent = device.publish("status", {"status": "online"}, "-r")
     assert sent.returncode == 0, sent.stderr
-    eventually(
+    wait_until(
         lambda: presence(api, device.uid)["connectivity"] == "online", what="online"
     )
 
@@ -87,7 +87,7 @@ def test_a_device_is_created_connects_and_answers_a_command(
     path = f"command/{message['id']}"
     device.publish(f"{path}/ack", {"status": "received"})
     device.publish(f"{path}/result", {"status": "succeeded", "payload": {"lamp": "on"}})
-    command = eventually(
+    command = wait_until(
         lambda: finished(api, message["id"], "succeeded"), what="succeeded"
     )
     assert command["sent_at"]
@@ -118,7 +118,7 @@ def test_a_configuration_is_published_retained_and_verified_by_the_report(
         {"version": 1, "reported": {"interval": 5, "firmware": "1.4.2"}},
     )
 
-    eventually(lambda: finished(api, asked.body["id"], "verified"), what="verified")
+    wait_until(lambda: finished(api, asked.body["id"], "verified"), what="verified")
     twin = api.get(f"/api/v1/devices/{device.uid}/state/").body["twin"]
     assert twin["desired"] == {"interval": 5}
     assert twin["delta"] == {}
@@ -133,7 +133,7 @@ def test_a_new_device_is_found_by_search_within_seconds(
         "reported", {"version": 1, "reported": {"firmware": "9.9.1", "modem": {}}}
     )
 
-    eventually(
+    wait_until(
         lambda: (
             device.uid in search_uids(api, 'region:"East China" AND firmware:9.9.*')
         ),
@@ -142,7 +142,7 @@ def test_a_new_device_is_found_by_search_within_seconds(
 
 
 def test_the_reference_query_finds_devices_of_the_demo_fleet(api: Api) -> None:
-    found = eventually(lambda: search_uids(api, REFERENCE_QUERY), what="matches")
+    found = wait_until(lambda: search_uids(api, REFERENCE_QUERY), what="matches")
 
     assert len(found) >= 2
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.stack.clients import Answer, Api, eventually
-from tests.waiting import PATIENCE
+from tests.stack.clients import Answer, Api
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -82,7 +82,7 @@ def test_a_device_enrols_and_completes_the_loop_over_http(
     say(f"commands/{command['id']}/result/", {"status": "succeeded"})
 
     api.patch(f"/api/v1/devices/{uid}/desired/", {"interval": 5})
-    desired = eventually(lambda: say("commands/?wait=5").body["desired"], what="config")
+    desired = wait_until(lambda: say("commands/?wait=5").body["desired"], what="config")
     assert desired["desired"] == {"interval": 5}
     say("reported/", {"version": 1, "reported": {"interval": 5}})
     twin = api.get(f"/api/v1/devices/{uid}/state/").body["twin"]

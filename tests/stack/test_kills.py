@@ -13,8 +13,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.stack.clients import Api, StockDevice, eventually
+from tests.stack.clients import Api, StockDevice
 from tests.stack.test_contract_loop import come_online, new_device
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -113,9 +114,8 @@ def report_under_a_kill(
             reporter.report()
             time.sleep(1 / MESSAGES_PER_SECOND)
     timer.join()
-    eventually(
+    wait_until(
         lambda: not any(reporter.has_open() for reporter in reporters),
-        within=90,
         what="PUBACK of all",
     )
     return killed_at[0]
@@ -144,9 +144,8 @@ def test_every_acknowledged_message_is_stored_once_after_kills_at_random_points(
         def missing(wanted: set[str] = expected) -> set[str]:
             return wanted - stored_counts(platform_stack, reporters).keys()
 
-        eventually(
+        wait_until(
             lambda look=missing: not safely(look),  # type: ignore[misc]
-            within=90,
             what=f"every message stored after kill {number} of {process}",
         )
         lost |= at_risk - stored_counts(platform_stack, reporters).keys()
@@ -176,7 +175,7 @@ def test_a_command_times_out_even_if_redis_lost_everything(
         seen = api.get(f"/api/v1/commands/{asked.body['id']}/").body
         return bool(seen["status"] == "timed_out" and seen["failure_class"] == "no_ack")
 
-    eventually(has_ended, within=60, what="the sweep has looked at it")
+    wait_until(has_ended, what="the sweep has looked at it")
 
 
 def safely(look: Any) -> Any:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from iotplatform.simulator.targets import Target
-from tests.stack.clients import Api, eventually
+from tests.stack.clients import Api
 from tests.stack.companions import COMMANDS as COMPANIONS
 from tests.stack.companions import Companions, companions
 from tests.stack.ledger import (
@@ -29,6 +29,7 @@ from tests.stack.ledger import (
     simulated,
 )
 from tests.stack.test_contract_loop import new_device, presence
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -104,9 +105,8 @@ def test_a_ledger_agrees_after_kills_of_every_process(
         simulated(targets, port=port, folder=tmp_path, seed=SEED) as fleet,
     ):
         # Sleepers among them may be asleep again.
-        eventually(
+        wait_until(
             lambda: all(presence(api, uid)["last_seen_at"] for uid in uids),
-            within=60,
             what="all devices were heard",
         )
         killer = threading.Thread(
@@ -118,8 +118,8 @@ def test_a_ledger_agrees_after_kills_of_every_process(
         ledger.ask(uids, count=commands, within=within)
         done.set()
         killer.join()
-        rows = eventually(
-            lambda: all_ended(platform_stack, uids), within=300, what="all ended"
+        rows = wait_until(
+            lambda: all_ended(platform_stack, uids), seconds=300, what="all ended"
         )
 
     times = fleet.executions()

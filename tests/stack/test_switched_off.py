@@ -21,7 +21,7 @@ from iotplatform.simulator.command_handler import CommandHandler
 from iotplatform.simulator.targets import Target
 from tests.conftest import need_mosquitto
 from tests.platform_process import Platform
-from tests.stack.clients import Api, eventually
+from tests.stack.clients import Api
 from tests.stack.companions import Companions, companions
 from tests.stack.ledger import (
     CLAIMS,
@@ -35,6 +35,7 @@ from tests.stack.ledger import (
 from tests.stack.switches.sitecustomize import LEASE_SECONDS
 from tests.stack.test_contract_loop import new_device, presence
 from tests.stack.test_ledger import all_ended
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 
@@ -79,7 +80,7 @@ class Scene:
         ledger.ask(uids, count=COMMANDS, within=WITHIN)
         done.set()
         stopper.join()
-        rows = eventually(lambda: self._rows(uids), within=300, what="all ended")
+        rows = wait_until(lambda: self._rows(uids), seconds=300, what="all ended")
         times = self.fleet.executions()
         fresh = Counter({pk: n for pk, n in times.items() if pk not in before})
         faults = find_faults(
@@ -135,9 +136,8 @@ def test_the_ledger_fails_where_a_protection_is_switched_off(
         companions(platform, "bridge-2") as beside,
         simulated(targets, port=port, folder=folder, seed=SEED) as fleet,
     ):
-        eventually(
+        wait_until(
             lambda: all(presence(api, uid)["last_seen_at"] for uid in uids),
-            within=60,
             what="all devices were heard",
         )
         scene = Scene(platform, api, fleet)
