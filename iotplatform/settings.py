@@ -122,6 +122,9 @@ if env.bool("DATABASE_POOL", default=False):
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL_SIZE", default=16),
         "timeout": 10,
+        # The pauses between its tries double. Giving up makes the next request try at
+        # once; else it goes on refusing long after the database is back.
+        "reconnect_timeout": 10,
     }
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")

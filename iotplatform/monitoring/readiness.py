@@ -20,6 +20,7 @@ from state.selectors.adapter_liveness import BLIND_AFTER, list_slots
 logger = logging.getLogger(__name__)
 
 OK = "ok"
+UNKNOWN = "not known while the database does not answer"
 SECONDS = 2  # time-out: a part that needs longer counts as not answering
 
 
@@ -28,8 +29,15 @@ class NotReady(Exception):
 
 
 def check_parts() -> dict[str, str]:
-    """Return ``ok`` for each part, or in a few words what is missing."""
-    return {name: _state_of(name, check) for name, check in CHECKS.items()}
+    """Return ``ok`` for each part, or in a few words what is missing.
+
+    Without the database its dependents are not asked: each would wait for it in turn.
+    """
+    states = {"database": _state_of("database", _database)}
+    for name, check in CHECKS.items():
+        is_known = states["database"] == OK or name not in NEED_DATABASE
+        states[name] = _state_of(name, check) if is_known else UNKNOWN
+    return states
 
 
 def _state_of(name: str, check: Callable[[], None]) -> str:
@@ -98,8 +106,8 @@ def _demo() -> None:
         raise NotReady("the demo fleet is being loaded")
 
 
+NEED_DATABASE = {"migrations", "broker", "index"}
 CHECKS: dict[str, Callable[[], None]] = {
-    "database": _database,
     "migrations": _Migrations(),
     "redis": _redis,
     "broker": _broker,

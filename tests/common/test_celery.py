@@ -11,6 +11,7 @@ import time_machine
 from celery.beat import ScheduleEntry, Scheduler
 from django.db import connection
 
+from commands.tasks import advance_jobs
 from iotplatform.beat import BEAT_LOCK, SPARE_LOOKS_EVERY, OnlyOneSends
 from iotplatform.celery import app
 from tests.waiting import wait_until
@@ -90,7 +91,8 @@ def test_a_second_beat_sends_nothing_until_the_first_is_gone() -> None:
 def test_a_task_connects_again_after_the_database_ended_the_connection() -> None:
     connection.ensure_connection()
     ours = connection.connection.info.backend_pid
-    with psycopg.connect(**connection.get_connection_params()) as other:
+    parameters = connection.get_connection_params() | {"autocommit": True}
+    with psycopg.connect(**parameters) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [ours])
         is_there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
         wait_until(
@@ -98,7 +100,7 @@ def test_a_task_connects_again_after_the_database_ended_the_connection() -> None
             what="the end of the connection",
         )
 
-    assert app.tasks["commands.advance_jobs"].apply().successful()
+    assert advance_jobs.apply().successful()
 
 
 def test_imports_long_deletions_and_webhooks_have_queues_of_their_own() -> None:

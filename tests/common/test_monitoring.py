@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from iotplatform.local.ports import free_port
 from iotplatform.monitoring import readiness
 from registry.models import Tenant
 from state.models import DeadLetterCount, ListeningSlot
@@ -76,6 +78,24 @@ def test_each_missing_part_is_named(
     assert parts["index"] != "ok"
     assert "demo" in parts["demo"]
     assert "hush" not in str(parts)
+
+
+def test_without_the_database_the_parts_that_need_it_are_not_asked(
+    client: Client, db: None, index: None
+) -> None:
+    ours = connections["default"]
+    away: Any = ours.copy()
+    away.settings_dict["PORT"] = free_port()
+    connections["default"] = away
+    try:
+        parts = parts_of(client, 503)
+    finally:
+        connections["default"] = ours
+
+    assert parts["database"] == "does not answer"
+    assert parts["redis"] == "ok"
+    assert "database" in parts["migrations"]
+    assert "database" in parts["broker"]
 
 
 def test_a_bridge_without_a_recent_heartbeat_is_not_ready(
