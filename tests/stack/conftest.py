@@ -16,7 +16,7 @@ STACK_DEVICES = "30"
 
 
 @pytest.fixture(scope="package")
-def platform_stack() -> Iterator[Platform]:
+def started_platform() -> Iterator[Platform]:
     """The whole platform with a small demo fleet, on free ports, loaded and indexed."""
     need_mosquitto()
     platform = Platform()
@@ -27,6 +27,13 @@ def platform_stack() -> Iterator[Platform]:
         assert platform.stop() == 0, platform.terminal
     finally:
         platform.discard()
+
+
+@pytest.fixture
+def platform_stack(started_platform: Platform) -> Platform:
+    """The same, ready again if the test before killed a part of it."""
+    started_platform.wait_for("/readyz")
+    return started_platform
 
 
 @pytest.fixture(scope="package")
