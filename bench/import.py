@@ -70,7 +70,7 @@ def run(
             [sys.executable, "-m", "bench.importers", way, str(path), *person],
             cwd=BASE,
             env=lab.environment | {"DATABASE_ROLE": "iot_platform"},
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
@@ -81,6 +81,11 @@ def run(
     assert entries is not None
     assert rows is not None
     figures = json.loads(found.stdout.splitlines()[-1])
+    print(
+        f"{way}: {figures['seconds']:.1f} s; CPU: Python {figures['cpu']:.1f} s,"
+        f" PostgreSQL {used:.1f} s",
+        flush=True,
+    )
     figures["cpu"] += used
     return figures, (*rows, entries[0] - recorded[0])
 

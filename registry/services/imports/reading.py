@@ -26,9 +26,11 @@ FIELDS = (
     *("uid", "name", "serial", "tenant", "project", "site", "space", "product"),
     *("hardware_revision", "batch", "kind", "gateway", "adapter", "tags", "attributes"),
 )
+KNOWN = frozenset(FIELDS)
 READ_ONLY = frozenset({"id", "lifecycle", "created_at", "updated_at"})
 ATTRIBUTE = "attributes."  # attributes.battery_rev is a column of its own
 TAGS_APART = ";"
+PLAIN = frozenset({str, type(None)})  # the types whose values tell themselves apart
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
 NOT_TEXT = "Not UTF-8 text without NUL."
@@ -42,10 +44,7 @@ def read_ndjson(stream: Readable) -> Iterator[Batch]:
         right = [row for row in rows if not row.errors]
         yield Batch(
             lines=[row.line for row in right],
-            columns={
-                name: [_told_apart(row.given.get(name)) for row in right]
-                for name in FIELDS
-            },
+            columns=_columns(right),
             row=right.__getitem__,
             nothing=None,
             wrong=[row for row in rows if row.errors],
@@ -62,18 +61,32 @@ def _object(number: int, text: str) -> Row:
         return row
     if isinstance(found, dict):
         row.given = found
-        row.errors += _unknown(number, found)
+        if not found.keys() <= KNOWN:
+            row.errors += _unknown(number, found)
     else:
         message = "Each line is a JSON object."
         row.errors.append(row_error(number, "", message, text))
     return row
 
 
-def _told_apart(value: Any) -> Any:
-    """Return a value that can be a key of a dict, and is equal only to its like."""
-    if value is None or isinstance(value, str):
-        return value
-    return (json.dumps(value, sort_keys=True),)
+def _columns(rows: list[Row]) -> dict[str, list[Any]]:
+    """Return the values of every field that a row has, told apart."""
+    given = [row.given for row in rows]
+    named = set[str]().union(*given)
+    columns = {name: [one.get(name) for one in given] for name in named}
+    return {
+        # Most columns are text.
+        name: values if PLAIN.issuperset(map(type, values)) else _told_apart(values)
+        for name, values in columns.items()
+    }
+
+
+def _told_apart(values: list[Any]) -> list[Any]:
+    """Return values that can be keys of a dict, each equal only to its like.
+
+    ``1``, ``1.0`` and ``true`` are equal, what Python shows of them is not.
+    """
+    return [value if type(value) in PLAIN else (repr(value),) for value in values]
 
 
 def read_csv(stream: Readable) -> Iterator[Batch]:
