@@ -29,7 +29,10 @@ CREATE = """
     CREATE INDEX ON pg_temp.registry_import (line);
     GRANT SELECT ON pg_temp.registry_import TO iot_platform
 """
-ANALYZE = "ANALYZE pg_temp.registry_import"
+# What the statements below join and choose by; of tags and attributes it costs most.
+ANALYZE = """
+    ANALYZE pg_temp.registry_import (line, uid, serial, kind, gateway, public_id)
+"""
 # In the order of a line of known_parts.py.
 COPY = """
     COPY registry_import (
@@ -63,13 +66,19 @@ INSERT = """
     )
     SELECT i.public_id, i.uid, %(tenant)s, i.project_id, i.site_id, i.space_id,
         i.product_id, i.hardware_revision_id, i.batch_id, i.name, i.serial, i.kind,
-        g.id, i.adapter, %(lifecycle)s, i.tags, i.attributes, %(now)s, %(now)s
-    FROM registry_import i
-    LEFT JOIN registry_device g ON g.uid = i.gateway AND g.tenant_id = %(tenant)s
-        AND g.kind = 'gateway'
+        {gateway}, i.adapter, %(lifecycle)s, i.tags, i.attributes, %(now)s, %(now)s
+    FROM registry_import i {join}
     WHERE (i.kind = %(child)s) = %(children)s AND i.line > %(after)s
     ORDER BY i.line
 """
+# Only children have a gateway, so only they need the join.
+INSERT_OTHERS = INSERT.format(gateway="NULL::bigint", join="")
+INSERT_CHILDREN = INSERT.format(
+    gateway="g.id",
+    join="""
+    LEFT JOIN registry_device g ON g.uid = i.gateway AND g.tenant_id = %(tenant)s
+        AND g.kind = 'gateway'""",
+)
 # Other devices with the uid, in any case, or with the serial.
 TAKEN = """
     SELECT i.line, 'uid', i.uid, d.uid = i.uid
@@ -167,7 +176,7 @@ class Staging:
         values = self._values | {"children": children, "after": after}
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(INSERT, values)
+                cursor.execute(INSERT_CHILDREN if children else INSERT_OTHERS, values)
         except IntegrityError as error:
             if not isinstance(error.__cause__, UniqueViolation):
                 raise
