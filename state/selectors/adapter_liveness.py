@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -77,10 +78,15 @@ def blind_since(now: datetime, adapter: AdapterName = Adapter.MQTT) -> datetime 
     return blind_since_by_adapter(now)[adapter]
 
 
-def ingest_figures(now: datetime) -> IngestFigures:
-    """Return rate and lag of the bridges; lag is None before any bridge ran."""
+def ingest_figures(
+    now: datetime, slots: Iterable[ListeningSlot] | None = None
+) -> IngestFigures:
+    """Return rate and lag of the bridges; lag is None before any bridge ran.
+
+    ``slots`` are those of ``list_slots``, where the caller has read them.
+    """
     rate, lags = 0.0, []
-    for slot in list_slots():
+    for slot in list_slots() if slots is None else slots:
         is_fresh = now - slot.beat_at < RATE_IS_FRESH
         rate += slot.rate if is_fresh else 0.0
         behind = (now - slot.caught_up_at).total_seconds()

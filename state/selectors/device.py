@@ -16,6 +16,11 @@ from state.selectors.provenance import known_by
 
 def get_state(device: Device) -> dict[str, Any]:
     """Return the condition in the shape of the API, and how each value is known."""
+    return get_state_and_facts(device)[0]
+
+
+def get_state_and_facts(device: Device) -> tuple[dict[str, Any], DeviceFacts]:
+    """Return the state as ``get_state`` does, and the facts, from the same rows."""
     presence = Presence.objects.filter(pk=device.pk).first()
     twin = Twin.objects.filter(pk=device.pk).first()
     shown = {
@@ -26,7 +31,7 @@ def get_state(device: Device) -> dict[str, Any]:
         "risk": get_risk(device),
         "diagnosis": diagnose_device(device),
     }
-    return shown | {"known_by": known_by(shown, twin)}
+    return shown | {"known_by": known_by(shown, twin)}, _facts(presence, twin)
 
 
 def latest_telemetry(device: Device) -> dict[str, dict[str, Any]]:
@@ -100,10 +105,8 @@ class DeviceFacts:
     reported_at: datetime | None = None
 
 
-def get_device_facts(device: Device) -> DeviceFacts:
+def _facts(presence: Presence | None, twin: Twin | None) -> DeviceFacts:
     """Return the facts; the defaults for a device that was never heard."""
-    presence = Presence.objects.filter(pk=device.pk).first()
-    twin = Twin.objects.filter(pk=device.pk).first()
     return DeviceFacts(
         disconnects_72h=presence.disconnects_72h if presence else 0,
         clock_skew=presence.clock_skew if presence else False,

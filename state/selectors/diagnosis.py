@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Value
 from django.utils import timezone
 
 from registry.choices import JUDGED, DeviceKind
@@ -208,8 +209,7 @@ def _counts_near(device: Device, now: datetime) -> Counts:
 
 
 def _names(keys: Mapping[str, str]) -> dict[str, str]:
-    """Return the names people know these trait values by."""
-    names = dict(keys)
+    """Return the names people know these trait values by, in one query."""
     reads = {
         "gateway": (Device.objects.all(), "uid"),
         "site": (Site.objects.all(), "slug"),
@@ -217,8 +217,13 @@ def _names(keys: Mapping[str, str]) -> dict[str, str]:
         "revision": (HardwareRevision.objects.all(), "slug"),
         "batch": (Batch.objects.all(), "slug"),
     }
-    for trait, (rows, name) in reads.items():
-        if trait in keys:
-            found = rows.filter(pk=keys[trait]).values_list(name, flat=True).first()
-            names[trait] = str(found or "")
-    return names
+    parts = [
+        rows.filter(pk=keys[trait]).order_by().values_list(Value(trait), name)
+        for trait, (rows, name) in reads.items()
+        if trait in keys
+    ]
+    found: dict[str, str] = dict(parts[0].union(*parts[1:], all=True)) if parts else {}
+    return {
+        trait: found.get(trait, "") if trait in reads else key
+        for trait, key in keys.items()
+    }

@@ -63,8 +63,8 @@ def list_twin_changes(
 ) -> list[tuple[Any, ...]]:
     """Return what devices reported as new firmware, and what was newly wanted."""
     given = [list(members), tenant_id, since, until]
-    rows = bulk_sql.fetch(_FIRMWARE, given) + bulk_sql.fetch(_WANTED, given)
-    return [tuple(row) for row in rows]
+    both = f"({_FIRMWARE}) UNION ALL ({_WANTED})"
+    return [tuple(row) for row in bulk_sql.fetch(both, given * 2)]
 
 
 def list_window_changes(
@@ -72,5 +72,5 @@ def list_window_changes(
 ) -> list[tuple[Any, ...]]:
     """Return the maintenance that people began, and the rules that they changed."""
     given = [list(members), tenant_id, since, until]
-    rows = bulk_sql.fetch(_WINDOWS, given) + bulk_sql.fetch(_RULES, given)
-    return [tuple(row) for row in rows]
+    both = f"({_WINDOWS}) UNION ALL ({_RULES})"
+    return [tuple(row) for row in bulk_sql.fetch(both, given * 2)]
