@@ -119,7 +119,8 @@ class Shell:
 
     @cached_property
     def platform_status(self) -> PlatformStatus:
-        return get_platform_status()
+        known = getattr(self._request, "platform_status", None)
+        return known if isinstance(known, PlatformStatus) else get_platform_status()
 
     @cached_property
     def open_counts(self) -> OpenCounts:

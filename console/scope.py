@@ -18,6 +18,7 @@ from registry.selectors.people import list_administrators
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
 
+    from console.presenters.platform_status import PlatformStatus
     from registry.models import Tenant, User
 
 SESSION_KEY = "tenant"
@@ -85,6 +86,7 @@ class ConsoleRequest(HttpRequest):
     user: User
     scope: ConsoleScope
     htmx: HtmxDetails
+    platform_status: PlatformStatus  # where the view has read it
 
 
 class View(Protocol):

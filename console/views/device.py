@@ -39,7 +39,7 @@ from registry.permissions import Right
 from registry.selectors.devices import get_device
 from registry.selectors.places import path_of
 from registry.services.credentials import await_withdrawal
-from state.selectors.device import get_device_facts, get_state, latest_telemetry
+from state.selectors.device import get_state_and_facts, latest_telemetry
 from state.selectors.maintenance import windows_in_force
 
 if TYPE_CHECKING:
@@ -168,10 +168,13 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
     elif not found.product.takes_commands:
         why_not = f"The product {found.product.slug} takes no commands."
     moves = sorted(MOVES[Lifecycle(found.lifecycle)]) if may_manage else []
+    shown = _now(found)
     return {
-        **_now(found),
+        **shown,
         **_timeline_context(found, request.GET.get("before")),
-        **metric_charts_context(found, request.GET.get("window", "")),
+        **metric_charts_context(
+            found, request.GET.get("window", ""), shown["state"]["telemetry"]
+        ),
         "files": list(list_files(found)[:RECENT_FILES]),
         "feedback_form": FeedbackForm() if may_operate else None,
         **present_children(found),
@@ -189,14 +192,13 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
 
 def _now(found: Device) -> dict[str, Any]:
     """Identity, condition, twin and recent commands."""
-    state = get_state(found)
+    state, facts = get_state_and_facts(found)
     presence, twin = state["presence"], state["twin"]
     condition = [cause_label(presence.get("cause"))]
     if presence.get("cause") == "never_connected":
         condition = ["Registered, but no message has come yet"]
     elif presence.get("since"):
         condition.append(f"{presence['connectivity']} {since(presence['since'])}")
-    facts = get_device_facts(found)
     if facts.disconnects_72h:
         plural = "" if facts.disconnects_72h == 1 else "s"
         condition.append(f"{facts.disconnects_72h} abnormal disconnect{plural} in 72 h")
@@ -225,8 +227,11 @@ def _now(found: Device) -> dict[str, Any]:
     }
 
 
-def metric_charts_context(found: Device, window: str) -> dict[str, Any]:
-    measured = sorted(latest_telemetry(found))
+def metric_charts_context(
+    found: Device, window: str, latest: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the charts of what it measures; ``latest`` is that, if it was read."""
+    measured = sorted(latest_telemetry(found) if latest is None else latest)
     charts = build_metric_charts(found, measured, window=window, now=timezone.now())
     return {"device": found, **charts}
 

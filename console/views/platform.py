@@ -37,18 +37,21 @@ def platform(request: ConsoleRequest) -> HttpResponse:
     if not is_platform_admin(request.user):
         raise PermissionDenied("This page is for platform administrators.")
     template = "_platform.html" if request.htmx else "page.html"
-    return render(request, f"console/platform/{template}", _context())
+    return render(request, f"console/platform/{template}", _context(request))
 
 
-def _context() -> dict[str, Any]:
+def _context(request: ConsoleRequest) -> dict[str, Any]:
     now = timezone.now()
     dead = dead_letter_figures()
+    slots = list_slots()
+    # The frame of the page shows it, too.
+    request.platform_status = get_platform_status(slots)
     return {
-        "platform_status": get_platform_status(),
-        "ingest": ingest_figures(now),
+        "platform_status": request.platform_status,
+        "ingest": ingest_figures(now, slots),
         "slots": [
             {"row": slot, "is_read": now - slot.caught_up_at <= BLIND_AFTER}
-            for slot in list_slots()
+            for slot in slots
         ],
         "index": get_index_state(),
         "queues": {
