@@ -36,7 +36,9 @@ def show_line(line: ReportLine) -> dict[str, Any]:
         "tenant": line.tenant,
         "availability": NONE if line.availability is None else share(line.availability),
         "lost": f"{sum(line.lost_minutes.values()):,.1f}",
-        "by_cause": [f"{line.lost_minutes[cause]:,.1f}" for cause in SHOWN],
+        "by_cause": [
+            (LABELS[cause], f"{line.lost_minutes[cause]:,.1f}") for cause in SHOWN
+        ],
         "acknowledged": _of(incidents.acknowledged_in_time, incidents.count),
         "resolved": _of(incidents.resolved_in_time, incidents.count),
         "commands": f"{commands.count:,}",
