@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commands.exceptions import InvalidRollout
+from commands.judgment.combinations import COMBINATIONS_SCHEMA, combination_errors
 from commands.judgment.health_gate import (
     HEALTH_GATE_SCHEMA,
     complete_gate,
@@ -58,6 +59,7 @@ ROLLOUT_SCHEMA: dict[str, Any] = {
         "approval": {"type": "boolean"},
         "max_in_flight": {"type": "integer", "minimum": 1, "maximum": 5_000},
         "health_gate": HEALTH_GATE_SCHEMA,
+        "combinations": COMBINATIONS_SCHEMA,
     },
     "additionalProperties": False,
 }
@@ -77,6 +79,7 @@ DEFAULTS: dict[str, Any] = {
     "approval": False,
     "max_in_flight": MAX_IN_FLIGHT,
     "health_gate": None,
+    "combinations": None,
 }
 
 
@@ -100,6 +103,8 @@ def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
         raise InvalidRollout(errors=errors)
     complete = {**DEFAULTS, **rollout}
     if errors := gate_errors(complete["health_gate"]):
+        raise InvalidRollout(errors=errors)
+    if errors := combination_errors(complete["combinations"] or []):
         raise InvalidRollout(errors=errors)
     complete["health_gate"] = complete_gate(complete["health_gate"])
     if complete["wave_size"] and complete["waves"]:

@@ -16,6 +16,7 @@ from commands.services import (
     job_advance,
     job_approvals,
     job_counts,
+    mixed_systems,
     outcome_reports,
     partitions,
     retained_config,
@@ -49,6 +50,10 @@ def _notice_gateways(*, now: datetime) -> int:
 
 def _cancel_unapproved(*, now: datetime) -> int:
     return job_approvals.cancel_unapproved_across_tenants(now=now, limit=sweeps.BATCH)
+
+
+def _judge_mixed(*, now: datetime) -> int:
+    return mixed_systems.judge_mixed_across_tenants(now=now, limit=sweeps.BATCH)
 
 
 def _add_up_counts(*, now: datetime) -> int:
@@ -87,6 +92,7 @@ def tidy() -> int:
             sweeps.follow_adapters_across_tenants,
             _cancel_unapproved,
             _add_up_counts,
+            _judge_mixed,
             retained_config.mark_retained_to_clear_across_tenants,
         )
     )

@@ -173,6 +173,7 @@ class AttentionKind(models.TextChoices):
     JOB = "job", "job"  # the platform has paused or stopped it
     APPROVAL = "approval", "approval"  # a command or job that a second person approves
     PLAYBOOK_STEP = "playbook_step", "playbook step"  # a run asks or escalates
+    MIXED = "mixed", "mixed firmware"  # a gateway and its children do not go together
 
 
 class AttentionObject(models.TextChoices):
@@ -181,3 +182,4 @@ class AttentionObject(models.TextChoices):
     COMMAND = "command", "command"  # one instruction to one device
     JOB = "job", "job"  # the same instruction to many devices
     PLAYBOOK_RUN = "playbook_run", "playbook run"  # steps that devices go through
+    DEVICE = "device", "device"

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from commands.choices import CommandClass
 from commands.models import Command, Job
+from commands.selectors.job_changes import UPDATE_FIRMWARE
+from registry.models import Device
 
 
 @dataclass(frozen=True)
@@ -48,4 +50,13 @@ def describe_jobs(public_ids: Collection[UUID]) -> dict[UUID, Described]:
     return {
         public_id: Described(name, command_class, ends_at=deadline)
         for public_id, name, command_class, deadline in rows
+    }
+
+
+def describe_gateways(public_ids: Collection[UUID]) -> dict[UUID, Described]:
+    """Return what work items say of gateways that do not go with their children."""
+    rows = Device.objects.filter(public_id__in=public_ids)
+    return {
+        public_id: Described(UPDATE_FIRMWARE, CommandClass.CONFIG, uid=uid)
+        for public_id, uid in rows.values_list("public_id", "uid")
     }

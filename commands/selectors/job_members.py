@@ -87,15 +87,23 @@ def find_gateways_among(device_ids: Sequence[int]) -> dict[int, int]:
 
 
 def list_next_members(
-    job: Job, wave: int, *, limit: int, now: datetime
+    job: Job,
+    wave: int,
+    *,
+    limit: int,
+    now: datetime,
+    without: Collection[int] = (),
 ) -> list[NextMember]:
     """Return the next members of the wave that have no command yet.
 
-    Of a job with a window, only those at sites where it is open.
+    Of a job with a window, only those at sites where it is open; not those of
+    ``without``.
     """
     waiting = JobTarget.objects.filter(
         job=job, wave=wave, command__isnull=True, skip_reason=""
     )
+    if without:
+        waiting = waiting.exclude(pk__in=without)
     if window := job.rollout.get("window"):
         sites = Site.objects.filter(tenant=job.tenant_id)
         zones = set(sites.values_list("time_zone", flat=True))

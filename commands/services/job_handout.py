@@ -11,9 +11,11 @@ from uuid import UUID
 
 from commands.choices import CommandClass, CommandStatus, FailureClass, Lane, WaitsFor
 from commands.definitions import Definition
+from commands.judgment.combinations import allowed_of
 from commands.models import Command, Job, JobTarget, JobWave
 from commands.rollouts import MAX_IN_FLIGHT
 from commands.selectors.definitions import definition_of_job
+from commands.selectors.gateway_systems import list_blocked
 from commands.selectors.job_changes import UPDATE_FIRMWARE, own_params
 from commands.selectors.job_members import list_next_members
 from commands.selectors.job_tallies import (
@@ -127,7 +129,8 @@ def hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     limit = min(limit, room_of(job)) if limit > 0 else 0
     if limit <= 0:
         return
-    members = list_next_members(job, wave.number, limit=limit, now=now)
+    waiting = _leave_out_blocked(job, wave)
+    members = list_next_members(job, wave.number, limit=limit, now=now, without=waiting)
     if not members:
         return
     ids = [member.device_id for member in members]
@@ -146,6 +149,23 @@ def hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     _skip(skipped)
     if ready:
         take_tokens(job, _create_commands(job, ready, now))
+
+
+def _leave_out_blocked(job: Job, wave: JobWave) -> list[int]:
+    """Return the members that wait for the other half of their system.
+
+    One whose other half has ended without what this one needs is left out.
+    """
+    allowed = allowed_of(job.rollout)
+    blocked = list_blocked(job, wave.number, allowed) if allowed else []
+    _skip(
+        {
+            each.target_id: f"would make {each.combination}: not allowed"[:200]
+            for each in blocked
+            if not each.waits
+        }
+    )
+    return [each.target_id for each in blocked if each.waits]
 
 
 def room_of(job: Job) -> int:

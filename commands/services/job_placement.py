@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from commands.definitions import Definition
-from commands.exceptions import InvalidCommand
+from commands.exceptions import InvalidCommand, InvalidRollout
+from commands.judgment.combinations import Turn, allowed_of, place_in_order
 from commands.models import Job, JobTarget, JobWave
-from commands.rollouts import MAX_MEMBERS, place_members
+from commands.rollouts import MAX_MEMBERS, PlannedWave, place_members
+from commands.selectors.gateway_systems import judge_systems
 from commands.selectors.job_members import (
     COMPLIANT,
     find_gateways_among,
@@ -62,12 +65,26 @@ def checked_members(
 def place_job_members(job: Job, members: dict[int, str]) -> int:
     """Write the waves and their members; return how many devices join."""
     joining = [pk for pk, reason in members.items() if not reason]
+    turns: dict[int, dict[int, Turn]] = {}
+    if allowed := allowed_of(job.rollout):
+        turns, left_out = judge_systems(joining, str(job.params["version"]), allowed)
+        members = members | {pk: left_out[pk] for pk in joining if pk in left_out}
+        joining = [pk for pk in joining if pk not in left_out]
+        if not joining:
+            reason = next(iter(left_out.values()))
+            message = f"No device may join: {reason}."
+            field = {"field": "rollout.combinations", "message": message}
+            raise InvalidRollout(errors=[field])
     waves, waves_of = place_members(
         joining,
         job.rollout,
         seed=str(job.public_id),
         gateways=find_gateways_among(joining),
     )
+    if turns:
+        waves_of = place_in_order(waves_of, turns)
+        sizes = Counter(waves_of.values())
+        waves = [PlannedWave(number, sizes[number]) for number in sorted(sizes)]
     JobWave.objects.bulk_create(
         JobWave(
             tenant_id=job.tenant_id,

@@ -11,7 +11,12 @@ from django.db import transaction
 from django.db.models import Q
 
 from commands.choices import FailureClass
-from commands.selectors.attention import Described, describe_commands, describe_jobs
+from commands.selectors.attention import (
+    Described,
+    describe_commands,
+    describe_gateways,
+    describe_jobs,
+)
 from console.models import AttentionItem
 from console.selectors.playbooks import describe_runs
 from iotplatform.common import bulk_sql
@@ -28,12 +33,14 @@ KEPT = timedelta(days=400)  # closed items
 # The most urgent work has the highest score.
 SCORES = {
     AttentionKind.JOB: 70,
+    AttentionKind.MIXED: 65,
     AttentionKind.PLAYBOOK_STEP: 60,
     AttentionKind.COMMAND: 50,
     AttentionKind.APPROVAL: 40,
 }
 REASONS = {
     AttentionKind.JOB: "a job stands still",
+    AttentionKind.MIXED: "a gateway and its children do not go together",
     AttentionKind.PLAYBOOK_STEP: "a playbook needs a person",
     AttentionKind.COMMAND: "a command needs a person",
     AttentionKind.APPROVAL: "it waits for an approval",
@@ -43,6 +50,7 @@ DESCRIBED_BY = {
     AttentionObject.COMMAND: describe_commands,
     AttentionObject.JOB: describe_jobs,
     AttentionObject.PLAYBOOK_RUN: describe_runs,
+    AttentionObject.DEVICE: describe_gateways,
 }
 MORE_IF_UNKNOWN, MORE_IF_CONTROL = 10, 10
 

@@ -280,7 +280,9 @@ class JobRequestSerializer(StrictSerializer):
             " `min_ended`, `success_threshold`, `failure_threshold`, `start_at`,"
             " `deadline`, `window` (`from`, `to`, `days`: local time of each site),"
             " `offline` (`wait`, `skip`), `max_in_flight`, `approval` (by a second"
-            " person)."
+            " person), `combinations` (of `update_firmware`: a list of `gateway`,"
+            " `children`, the versions that a gateway and its children may run at the"
+            " same time)."
         ),
     )
     expected_hash = serializers.CharField(required=False, allow_null=True)
