@@ -171,7 +171,7 @@ def judge_systems(
                 f"no allowed combination leads to {version} from its system's"
                 f" {pair.gateway or 'none'} with {pair.child or 'none'}"
             )
-    reasons = {}
+    reasons: dict[int, str] = {}
     for gateway, reason in left_out.items():
         reasons |= dict.fromkeys([gateway, *turns[gateway]], reason[:200])
     return turns, reasons
@@ -189,7 +189,11 @@ def list_blocked(job: Job, wave: int, allowed: Allowed) -> list[Blocked]:
 def list_mixed_across_tenants(*, limit: int) -> list[MixedSystem]:
     """Return systems that have come to rest mixed and are no work item yet."""
     return [
-        MixedSystem(*row[:5], tuple(zip(row[5], row[6], strict=True)), row[7])
+        MixedSystem(
+            *row[:5],
+            children=tuple(zip(row[5], row[6], strict=True)),
+            earlier=row[7],
+        )
         for row in bulk_sql.fetch(_MIXED, [limit])
     ]
 
