@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from commands.choices import JobStatus
@@ -188,14 +188,12 @@ def list_blocked(job: Job, wave: int, allowed: Allowed) -> list[Blocked]:
 
 def list_mixed_across_tenants(*, limit: int) -> list[MixedSystem]:
     """Return systems that have come to rest mixed and are no work item yet."""
-    return [
-        MixedSystem(
-            *row[:5],
-            children=tuple(zip(row[5], row[6], strict=True)),
-            earlier=row[7],
-        )
-        for row in bulk_sql.fetch(_MIXED, [limit])
-    ]
+    found = []
+    for *facts, uids, versions, earlier in bulk_sql.fetch(_MIXED, [limit]):
+        children = tuple(zip(uids, versions, strict=True))
+        values: list[Any] = [*facts, children, earlier]
+        found.append(MixedSystem(*values))
+    return found
 
 
 def list_whole_again_across_tenants(*, limit: int) -> list[UUID]:
