@@ -31,20 +31,24 @@ if TYPE_CHECKING:
     from fleet.services.indexing import Indexer
 
 CONVERTER = re.compile(r"<\w+:")
-MOST = 12  # four of them are the frame's: person, counts, slots, index
+# Seven are the frame's: session, person, memberships, tenants, counts, slots, index.
+MOST = 12
 # Pages that need more, and why. A page that needs less leaves this list, or its number
 # goes down.
 MORE = {
     # Condition (6), diagnosis (5), history of eight kinds (9), what may be sent (2).
-    "devices/<uid>/": 32,
+    "devices/<uid>/": 35,
     # Its diagnosis from counted peers (5), and four kinds of change before it (4).
-    "incidents/<incident_id>/": 19,
+    "incidents/<incident_id>/": 22,
     # The search, its traits and the diagnosis of what it matches.
-    "cohorts/<cohort_id>/": 18,
-    f"fleet/{TROUBLED}": 15,  # the same
-    "platform/": 14,  # each figure is of another table
-    "reports/sla/": 13,  # days, incidents and commands are counted apart
-    "jobs/<job_id>/": 13,  # waves, counts, health, what it holds, events, targets
+    "cohorts/<cohort_id>/": 21,
+    f"fleet/{TROUBLED}": 18,  # the same
+    "platform/": 16,  # each figure is of another table
+    "reports/sla/": 16,  # days, incidents and commands are counted apart
+    "jobs/<job_id>/": 16,  # waves, counts, health, what it holds, events, targets
+    "jobs/new/?q=*": 15,  # the search and its index, what may be sent, past jobs
+    "policies/<policy_id>/": 14,  # its days, and those that win over it
+    "queue/": 13,  # work of five kinds in one list
 }
 
 
