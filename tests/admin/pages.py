@@ -19,6 +19,8 @@ from tests.factories import UserFactory
 
 STAMP = re.compile(r"SELECT set_config\([^;]*(; *|$)")
 
+# pytest loads this before its session starts if it is asked for tests of the admin.
+admin.autodiscover()
 MODELS: list[Any] = sorted(admin.site._registry, key=lambda model: str(model._meta))
 
 
