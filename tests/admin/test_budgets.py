@@ -19,8 +19,9 @@ from tests.admin.pages import MODELS, open_page, url_of
 from tests.admin.rows import make_world
 from tests.factories import DeviceFactory, TenantFactory, UserFactory
 
-# Session, person, rights, the page's rows and their related rows.
-MOST = {"list": 9, "search": 9, "add": 9, "change": 12, "history": 9, "delete": 9}
+# Session, person, rights, the page's rows and their related rows. The first is behind
+# the tenant stamp, and was not counted until that was seen.
+MOST = {"list": 9, "search": 9, "add": 9, "change": 13, "history": 9, "delete": 9}
 FEW = 26  # links of a filter, or options of a select, that a person reads through
 COUNTS = re.compile(r"SELECT COUNT\((?!.*LIMIT \d+\) subquery)")
 
