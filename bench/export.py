@@ -36,11 +36,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=100_000)
     options = parser.parse_args()
     with open_lab() as lab:
-        os.environ.update(lab.environment)
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django(role="")
         report(options.devices)
 
 

@@ -53,11 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     with open_lab() as lab:
         register_devices(lab, options.devices)
-        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django()
         url = lab.admin_url
         with psycopg.connect(url, autocommit=True) as database:
             database.execute(INSERT_PRESENCE)

@@ -54,11 +54,7 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=20)
     options = parser.parse_args()
     with open_lab() as lab:
-        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django()
         report(lab, options)
 
 

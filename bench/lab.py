@@ -57,6 +57,14 @@ class Lab:
             "LOG_LEVEL": "INFO",
         }
 
+    def load_django(self, role: str = "iot_worker", **environment: str) -> None:
+        """Make this process one of the lab's, so that it may import the platform."""
+        os.environ.update(self.environment | {"DATABASE_ROLE": role} | environment)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
+        import django
+
+        django.setup()
+
     @property
     def admin_url(self) -> str:
         """The database address of a superuser, who sees the rows of all tenants."""

@@ -29,11 +29,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=200_000)
     options = parser.parse_args()
     with open_lab() as lab:
-        os.environ.update(lab.environment)
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django(role="")
         report(lab, options.devices)
 
 

@@ -47,11 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     elastic = os.environ.pop("ELASTICSEARCH_URL", "")
     with open_lab() as lab:
-        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django()
         fill(lab, options.devices)
         report(lab, options.devices, options.rounds, elastic)
 

@@ -59,11 +59,7 @@ def main() -> None:
     parser.add_argument("--lost", type=int, default=100_000)
     options = parser.parse_args()
     with open_lab() as lab:
-        os.environ.update(lab.environment | {"DATABASE_ROLE": "iot_worker"})
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django()
         report(lab, options.devices, options.lost)
 
 

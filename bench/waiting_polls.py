@@ -51,12 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     with open_lab() as lab:
         redis_url = start_valkey(lab)
-        os.environ.update(lab.environment | {"REDIS_URL": redis_url})
-        os.environ |= {"DATABASE_ROLE": "iot_worker"}
-        os.environ["DJANGO_SETTINGS_MODULE"] = "iotplatform.settings"
-        import django
-
-        django.setup()
+        lab.load_django(REDIS_URL=redis_url)
         report(lab, options)
 
 

@@ -160,7 +160,7 @@ class Shell:
         here = path.startswith(("/playbooks/", "/playbook-runs/"))
         key = KEYS["playbooks"]
         items.append(NavItem("Playbooks", "playbooks", url, here, key=key))
-        if any(self._manages(row) for row in self.tenants):
+        if any(self.scope.manages(row) for row in self.tenants):
             url = reverse("console:notification-rules")
             here = path.startswith(url)
             items.append(NavItem("Notifications", "notifications", url, here))
@@ -190,10 +190,6 @@ class Shell:
     def pages_with_keys(self) -> list[NavItem]:
         """The pages of the navigation that a key goes to."""
         return [item for item in [*self.daily, *self.further] if item.key]
-
-    def _manages(self, tenant: Tenant) -> bool:
-        """Whether the person manages this whole tenant."""
-        return tenant.limit is None and self.scope.may(Right.MANAGE, tenant.pk)
 
 
 def console(request: HttpRequest) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class ConsoleScope:
     def may(self, right: Right, tenant_id: int) -> bool:
         return may(self.user, tenant_id, right)
 
+    def manages(self, tenant: Tenant) -> bool:
+        """Whether the user manages this tenant as a whole, and not a part of it."""
+        return tenant.limit is None and self.may(Right.MANAGE, tenant.pk)
+
     def writable(self) -> list[Tenant]:
         """Return the shown tenants where the user may operate; 403 if there is none."""
         found = [row for row in self.tenants if self.may(Right.OPERATE, row.pk)]
@@ -80,6 +84,11 @@ class ConsoleScope:
         where = lacking[0].slug if len(lacking) == 1 else "a tenant"
         detail = what or f"You need the right to {right} in {where}."
         return NotAllowed(detail, list_administrators(tenants=lacking))
+
+    def refusal_to_manage(self, tenants: list[Tenant] | None = None) -> NotAllowed:
+        """Return the refusal of what only a manager of a whole tenant may do."""
+        what = "You need the right to manage a whole tenant."
+        return self.refusal(Right.MANAGE, tenants, what=what)
 
 
 class ConsoleRequest(HttpRequest):

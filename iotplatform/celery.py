@@ -18,6 +18,7 @@ app = Celery("iotplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
+RARE = 3_600  # seconds
 STARTED_AT, STARTED = datetime.now(UTC), monotonic()
 
 
@@ -60,155 +61,47 @@ app.conf.task_routes = {
     "console.send_notifications": {"queue": NOTIFY},
     "fleet.run_edits": {"queue": BULK},
 }
-# Rare tasks are due at the start. Beat keeps no file of last runs: those times would be
-# from another clock.
-AT_START = STARTED_AT - timedelta(days=1)
+# Seconds from one run to the next.
+PERIODS = {
+    "registry.run_imports": 10,
+    "state.sweep": 1,
+    "state.rescore": 1,
+    "state.rediagnose": 5,
+    "state.tidy": 60,
+    "state.keep_history": 3_600,
+    "commands.look_at_due": 1,
+    "commands.advance_jobs": 1,
+    "commands.tell_outcomes": 2,
+    "commands.tell_deliveries": 30,
+    "commands.tidy": 10,
+    "commands.check_counts": 86_400,
+    "commands.keep_history": 3_600,
+    "fleet.run_edits": 10,
+    "fleet.apply_policies": 5,
+    "fleet.watch_cohorts": 5,
+    "fleet.compare_approved": 5,
+    "fleet.record_sizes": 60,
+    "fleet.keep_history": 3_600,
+    "console.take_attention": 1,
+    "console.advance_playbooks": 1,
+    "console.spread_events": 1,
+    "console.deliver_webhooks": 1,
+    "console.plan_notifications": 5,
+    "console.send_notifications": 1,
+    "console.sweep_incidents": 5,
+    "console.count_sla_days": 60,
+    "console.keep_history": 3_600,
+}
 app.conf.beat_scheduler = "iotplatform.beat:OnlyOneSends"
-# A late task is useless when the next one is due, so each entry expires by then.
+# A late task is useless when the next one is due, so each entry expires by then. Rare
+# tasks are due at the start. Beat keeps no file of last runs: those times would be from
+# another clock.
 app.conf.beat_schedule = {
-    "registry.run_imports": {
-        "task": "registry.run_imports",
-        "schedule": every(10),
-        "options": {"expires": 10},
-    },
-    "state.sweep": {
-        "task": "state.sweep",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "state.rescore": {
-        "task": "state.rescore",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "state.rediagnose": {
-        "task": "state.rediagnose",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "state.tidy": {
-        "task": "state.tidy",
-        "schedule": every(60),
-        "options": {"expires": 60},
-    },
-    "state.keep_history": {
-        "task": "state.keep_history",
-        "schedule": every(3_600),
-        "last_run_at": AT_START,
-        "options": {"expires": 3_600},
-    },
-    "commands.look_at_due": {
-        "task": "commands.look_at_due",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "commands.advance_jobs": {
-        "task": "commands.advance_jobs",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "commands.tell_outcomes": {
-        "task": "commands.tell_outcomes",
-        "schedule": every(2),
-        "options": {"expires": 2},
-    },
-    "commands.tell_deliveries": {
-        "task": "commands.tell_deliveries",
-        "schedule": every(30),
-        "options": {"expires": 30},
-    },
-    "commands.tidy": {
-        "task": "commands.tidy",
-        "schedule": every(10),
-        "options": {"expires": 10},
-    },
-    "commands.check_counts": {
-        "task": "commands.check_counts",
-        "schedule": every(86_400),
-        "last_run_at": AT_START,
-        "options": {"expires": 86_400},
-    },
-    "commands.keep_history": {
-        "task": "commands.keep_history",
-        "schedule": every(3_600),
-        "last_run_at": AT_START,
-        "options": {"expires": 3_600},
-    },
-    "fleet.run_edits": {
-        "task": "fleet.run_edits",
-        "schedule": every(10),
-        "options": {"expires": 10},
-    },
-    "fleet.apply_policies": {
-        "task": "fleet.apply_policies",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "fleet.watch_cohorts": {
-        "task": "fleet.watch_cohorts",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "fleet.compare_approved": {
-        "task": "fleet.compare_approved",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "fleet.record_sizes": {
-        "task": "fleet.record_sizes",
-        "schedule": every(60),
-        "options": {"expires": 60},
-    },
-    "fleet.keep_history": {
-        "task": "fleet.keep_history",
-        "schedule": every(3_600),
-        "last_run_at": AT_START,
-        "options": {"expires": 3_600},
-    },
-    "console.take_attention": {
-        "task": "console.take_attention",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "console.advance_playbooks": {
-        "task": "console.advance_playbooks",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "console.spread_events": {
-        "task": "console.spread_events",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "console.deliver_webhooks": {
-        "task": "console.deliver_webhooks",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "console.plan_notifications": {
-        "task": "console.plan_notifications",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "console.send_notifications": {
-        "task": "console.send_notifications",
-        "schedule": every(1),
-        "options": {"expires": 1},
-    },
-    "console.sweep_incidents": {
-        "task": "console.sweep_incidents",
-        "schedule": every(5),
-        "options": {"expires": 5},
-    },
-    "console.count_sla_days": {
-        "task": "console.count_sla_days",
-        "schedule": every(60),
-        "options": {"expires": 60},
-    },
-    "console.keep_history": {
-        "task": "console.keep_history",
-        "schedule": every(3_600),
-        "last_run_at": AT_START,
-        "options": {"expires": 3_600},
-    },
+    task: {
+        "task": task,
+        "schedule": every(seconds),
+        "options": {"expires": seconds},
+        "last_run_at": STARTED_AT - timedelta(days=1) if seconds >= RARE else None,
+    }
+    for task, seconds in PERIODS.items()
 }

@@ -23,14 +23,12 @@ from commands.services.definitions import (
 )
 from console.forms.definitions import DefinitionForm
 from console.paging import page_of
-from console.scope import ConsoleRequest, NotAllowed, page
+from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
-from registry.permissions import Right
 from registry.selectors.products import list_products
 
 if TYPE_CHECKING:
     from commands.models import CommandDefinition
-    from registry.models import Tenant
 
 
 @page
@@ -42,7 +40,7 @@ def definitions(request: ConsoleRequest) -> HttpResponse:
         "next_url": found.next_url,
         "first_url": found.first_url,
         "built_in": DEFINITIONS.values(),
-        "may_write": any(_may_manage(request, row) for row in request.scope.tenants),
+        "may_write": any(request.scope.manages(row) for row in request.scope.tenants),
     }
     return render(request, "console/definitions/list.html", context)
 
@@ -50,9 +48,9 @@ def definitions(request: ConsoleRequest) -> HttpResponse:
 @page
 def new_definition(request: ConsoleRequest) -> HttpResponse:
     """Define a command for all products of a tenant, or for one."""
-    tenants = [row for row in request.scope.tenants if _may_manage(request, row)]
+    tenants = [row for row in request.scope.tenants if request.scope.manages(row)]
     if not tenants:
-        raise _refusal(request, request.scope.tenants)
+        raise request.scope.refusal_to_manage()
     products = list_products(tenants=tenants).order_by("tenant__slug", "slug")
     form = DefinitionForm(
         request.POST or None, tenants=tenants, products=list(products), is_fixed=False
@@ -74,9 +72,9 @@ def definition(request: ConsoleRequest, definition_id: UUID) -> HttpResponse:
     """One definition: show it, change it. What was asked for before keeps the old."""
     tenants = request.scope.all_tenants
     row = get_definition_by_id(tenants=tenants, definition_id=definition_id)
-    may_manage = _may_manage(request, row.tenant)
+    may_manage = request.scope.manages(row.tenant)
     if request.method == "POST" and not may_manage:
-        raise _refusal(request, [row.tenant])
+        raise request.scope.refusal_to_manage([row.tenant])
     names = (*DefinitionForm.base_fields,)
     initial = {name: getattr(row, name) for name in names if name != "place"}
     form = DefinitionForm(request.POST or None, initial=initial, is_fixed=True)
@@ -99,21 +97,11 @@ def delete(request: ConsoleRequest, definition_id: UUID) -> HttpResponse:
     """Delete a definition; commands and jobs that were asked for go on."""
     tenants = request.scope.all_tenants
     row = get_definition_by_id(tenants=tenants, definition_id=definition_id)
-    if not _may_manage(request, row.tenant):
-        raise _refusal(request, [row.tenant])
+    if not request.scope.manages(row.tenant):
+        raise request.scope.refusal_to_manage([row.tenant])
     delete_definition(row)
     messages.success(request, f"The command “{row.name}” is deleted.")
     return redirect("console:definitions")
-
-
-def _refusal(request: ConsoleRequest, tenants: list[Tenant]) -> NotAllowed:
-    what = "You need the right to manage a whole tenant."
-    return request.scope.refusal(Right.MANAGE, tenants, what=what)
-
-
-def _may_manage(request: ConsoleRequest, tenant: Tenant) -> bool:
-    """A definition is for all devices, so a member with a limit may not change it."""
-    return tenant.limit is None and request.scope.may(Right.MANAGE, tenant.pk)
 
 
 def _answer(

@@ -109,16 +109,15 @@ def _find(request: ConsoleRequest, noun: Noun, named: dict[str, UUID]) -> Any:
 
 
 def _may_manage(request: ConsoleRequest, noun: Noun, tenant: Tenant) -> bool:
-    is_whole = tenant.limit is None or not noun.is_of_whole_tenant
-    return is_whole and request.scope.may(Right.MANAGE, tenant.pk)
+    if noun.is_of_whole_tenant:
+        return request.scope.manages(tenant)
+    return request.scope.may(Right.MANAGE, tenant.pk)
 
 
 def _refusal(request: ConsoleRequest, noun: Noun, tenants: list[Tenant]) -> NotAllowed:
-    what = "You need the right to manage a whole tenant."
-    scope = request.scope
-    return scope.refusal(
-        Right.MANAGE, tenants, what=what if noun.is_of_whole_tenant else ""
-    )
+    if noun.is_of_whole_tenant:
+        return request.scope.refusal_to_manage(tenants)
+    return request.scope.refusal(Right.MANAGE, tenants)
 
 
 def _given(request: ConsoleRequest) -> tuple[Any, Any]:

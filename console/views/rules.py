@@ -13,9 +13,8 @@ from django.views.decorators.http import require_POST
 
 from console.forms.alarm_rules import RuleForm
 from console.paging import page_of
-from console.scope import ConsoleRequest, NotAllowed, page
+from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
-from registry.permissions import Right
 from registry.selectors.products import list_products
 from state.selectors.rule_trial import try_rule
 from state.selectors.rules import get_rule, list_rules
@@ -26,7 +25,7 @@ from state.services.alarms.rules import (
 )
 
 if TYPE_CHECKING:
-    from registry.models import Product, Tenant
+    from registry.models import Product
     from state.models import AlarmRule
 
 
@@ -42,8 +41,8 @@ def rules(request: ConsoleRequest) -> HttpResponse:
         "rules": found.rows,
         "next_url": found.next_url,
         "first_url": found.first_url,
-        "manageable": {r.pk for r in found.rows if _may_manage(request, r.tenant)},
-        "may_write": any(_may_manage(request, row) for row in request.scope.tenants),
+        "manageable": {r.pk for r in found.rows if request.scope.manages(r.tenant)},
+        "may_write": any(request.scope.manages(row) for row in request.scope.tenants),
     }
     return render(request, "console/rules/list.html", context)
 
@@ -51,9 +50,9 @@ def rules(request: ConsoleRequest) -> HttpResponse:
 @page
 def new_rule(request: ConsoleRequest) -> HttpResponse:
     """Create a rule; it is disabled until somebody enables it."""
-    tenants = [row for row in request.scope.tenants if _may_manage(request, row)]
+    tenants = [row for row in request.scope.tenants if request.scope.manages(row)]
     if not tenants:
-        raise _refusal(request, request.scope.tenants)
+        raise request.scope.refusal_to_manage()
     products = list(list_products(tenants=tenants).order_by("tenant__slug", "slug"))
     form = RuleForm(request.POST or None, products=products, is_fixed=False)
     if request.method != "POST" or not form.is_valid():
@@ -75,9 +74,9 @@ def new_rule(request: ConsoleRequest) -> HttpResponse:
 def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
     """One rule: show it, test it on the last week, change it."""
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
-    may_manage = _may_manage(request, row.tenant)
+    may_manage = request.scope.manages(row.tenant)
     if request.method == "POST" and not may_manage:
-        raise _refusal(request, [row.tenant])
+        raise request.scope.refusal_to_manage([row.tenant])
     names = (*RuleForm.base_fields,)
     initial = {name: getattr(row, name) for name in names if name != "product"}
     form = RuleForm(
@@ -100,8 +99,8 @@ def rule(request: ConsoleRequest, rule_id: UUID) -> HttpResponse:
 @page
 def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
     row = get_rule(tenants=request.scope.all_tenants, rule_id=rule_id)
-    if not _may_manage(request, row.tenant):
-        raise _refusal(request, [row.tenant])
+    if not request.scope.manages(row.tenant):
+        raise request.scope.refusal_to_manage([row.tenant])
     if action == "delete":
         delete_rule(row, by=request.user)
         messages.success(request, f"The rule “{row.name}” is deleted.")
@@ -111,16 +110,6 @@ def act(request: ConsoleRequest, rule_id: UUID, action: str) -> HttpResponse:
     else:
         raise Http404(f"There is no action {action}.")
     return redirect("console:rules")
-
-
-def _refusal(request: ConsoleRequest, tenants: list[Tenant]) -> NotAllowed:
-    what = "You need the right to manage a whole tenant."
-    return request.scope.refusal(Right.MANAGE, tenants, what=what)
-
-
-def _may_manage(request: ConsoleRequest, tenant: Tenant) -> bool:
-    """A rule covers all devices of its product, so a member with a limit may not."""
-    return tenant.limit is None and request.scope.may(Right.MANAGE, tenant.pk)
 
 
 def _answer(

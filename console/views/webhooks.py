@@ -28,7 +28,6 @@ from console.services.webhooks.edit import (
 )
 from console.services.webhooks.replay import replay_notification
 from iotplatform.common.problems import Problem
-from registry.permissions import Right
 
 if TYPE_CHECKING:
     from registry.models import Tenant
@@ -85,14 +84,9 @@ def replay(request: ConsoleRequest, notification_id: UUID) -> HttpResponse:
 
 def manageable_tenants(request: ConsoleRequest) -> list[Tenant]:
     """Return the shown tenants that the person manages as a whole; 403 without one."""
-    found = [
-        row
-        for row in request.scope.tenants
-        if row.limit is None and request.scope.may(Right.MANAGE, row.pk)
-    ]
+    found = [row for row in request.scope.tenants if request.scope.manages(row)]
     if not found:
-        what = "You need the right to manage a whole tenant."
-        raise request.scope.refusal(Right.MANAGE, what=what)
+        raise request.scope.refusal_to_manage()
     return found
 
 
