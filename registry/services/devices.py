@@ -80,7 +80,8 @@ def register_devices(
     1) of an error is the number of its draft.
     """
     gateways = _lock_gateways(tenant, {draft.gateway for draft in drafts})
-    devices = [_build(tenant, draft) for draft in drafts]
+    now = now or timezone.now()
+    devices = [_build(tenant, draft, now=now) for draft in drafts]
     gateways |= {device.uid: device for device in devices}
     errors = []
     for line, (device, draft) in enumerate(zip(devices, drafts, strict=True), start=1):
@@ -89,7 +90,7 @@ def register_devices(
     if errors:
         raise BadInput(errors=errors)
     _insert(devices)
-    _record_birth(devices, actor=actor, now=now or timezone.now())
+    _record_birth(devices, actor=actor, now=now)
     return devices
 
 
@@ -130,8 +131,9 @@ def lock_device(device: Device, *, gateway: Device | None = None) -> Device:
     return rows.get(pk=device.pk)
 
 
-def _build(tenant: Tenant, draft: DeviceDraft) -> Device:
+def _build(tenant: Tenant, draft: DeviceDraft, *, now: datetime) -> Device:
     return Device(
+        created_at=now,
         tenant=tenant,
         uid=draft.uid,
         site=draft.site,

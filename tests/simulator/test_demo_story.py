@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.test import override_settings
 
 from commands.models import Command, Job
@@ -23,7 +24,7 @@ from iotplatform.simulator.device import SimulatedDevice
 from iotplatform.simulator.memory import Memory
 from iotplatform.simulator.profiles import PROFILES
 from iotplatform.simulator.targets import Target
-from registry.models import FirmwareRelease
+from registry.models import FirmwareRelease, LifecycleMove
 from state.models import (
     Alarm,
     AlarmRule,
@@ -78,6 +79,13 @@ def lived(
         load(50)
         yield
         transaction.set_rollback(True)
+
+
+def test_no_device_moved_before_it_was_registered(lived: None, db: None) -> None:
+    moves = LifecycleMove.objects.filter(at__lt=F("device__created_at"))
+
+    assert LifecycleMove.objects.exists()
+    assert not moves.exists()
 
 
 def test_the_demo_has_lived_for_three_days(lived: None, db: None) -> None:
