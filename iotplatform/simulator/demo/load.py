@@ -51,7 +51,7 @@ from registry.services.products import create_batch, create_product, create_revi
 from registry.services.spaces import create_space
 from registry.services.tenants import create_tenant
 
-REGISTERED_BEFORE = timedelta(hours=1)
+REGISTERED_BEFORE = timedelta(minutes=1)
 # Whole blocks, so that a gateway and its children come in one transaction.
 BATCH = 200 * BLOCK
 T = TypeVar("T")
