@@ -389,5 +389,8 @@ LOGGING: dict[str, Any] = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"axes.apps": {"level": "WARNING"}},  # it logs a greeting at each start
+    "loggers": {
+        "axes.apps": {"level": "WARNING"},  # it logs a greeting at each start
+        "elastic_transport": {"level": "WARNING"},  # it logs each request
+    },
 }

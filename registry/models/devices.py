@@ -20,6 +20,13 @@ from registry.validators import (
 )
 
 
+def index_of_named(field: str, name: str) -> models.Index:
+    """Return the index of a key that most rows leave empty."""
+    return models.Index(
+        fields=[field], name=name, condition=Q(**{f"{field}__isnull": False})
+    )
+
+
 class Device(PublicIdModel):
     """A physical unit with an identity of its own.
 
@@ -55,6 +62,7 @@ class Device(PublicIdModel):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
         db_constraint=False,
     )
@@ -66,6 +74,7 @@ class Device(PublicIdModel):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
         db_constraint=False,
     )
@@ -74,6 +83,7 @@ class Device(PublicIdModel):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
         db_constraint=False,
     )
@@ -87,6 +97,7 @@ class Device(PublicIdModel):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="+",
         db_constraint=False,
     )
@@ -118,6 +129,10 @@ class Device(PublicIdModel):
                 name="registry_device_not_alone",
                 condition=~Q(kind=DeviceKind.STANDALONE),
             ),
+            index_of_named("space", "registry_device_of_space"),
+            index_of_named("hardware_revision", "registry_device_of_revision"),
+            index_of_named("batch", "registry_device_of_batch"),
+            index_of_named("gateway", "registry_device_of_gateway"),
             # For prefixes of names and serials; uid has its own with its uniqueness.
             models.Index(
                 fields=["serial"],
@@ -161,7 +176,9 @@ class LifecycleMove(PublicIdModel):
     """One lifecycle move of a device: who, when, from, to and why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    device = models.ForeignKey(
+        Device, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     at = models.DateTimeField()
     moved_from = models.CharField(max_length=16, choices=Lifecycle, blank=True)
     moved_to = models.CharField(max_length=16, choices=Lifecycle)
@@ -170,16 +187,24 @@ class LifecycleMove(PublicIdModel):
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,
+        db_index=False,
         related_name="+",
     )
     # The device that replaced this one.
     replaced_by = models.ForeignKey(
-        Device, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        Device,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
     )
 
     class Meta:
         indexes = [
-            models.Index(fields=["device", "-at"], name="registry_move_by_device")
+            models.Index(fields=["device", "-at"], name="registry_move_by_device"),
+            index_of_named("actor", "registry_move_by_actor"),
+            index_of_named("replaced_by", "registry_move_by_successor"),
         ]
 
     def __str__(self) -> str:
