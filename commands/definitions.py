@@ -176,7 +176,7 @@ DEFINITIONS: dict[str, Definition] = {
         Definition(
             name="set_config",
             command_class=CommandClass.CONFIG,
-            description="Change the configuration; params are the settings, as JSON.",
+            description="Change the device's settings; the others stay as they are.",
             is_repeatable=True,
             params_schema={"type": "object", "minProperties": 1},
             policy=CONFIG_POLICY,
