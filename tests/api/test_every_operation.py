@@ -39,9 +39,9 @@ pytestmark = pytest.mark.django_db
 
 # Examples of each operation; each is sent as every caller. `make test-long` sends 60,
 # which is at least 50 for each role; `make test` sends fewer of the same kinds.
-EXAMPLES, EXAMPLES_LONG = 5, 60
+EXAMPLES, EXAMPLES_LONG = 3, 60
 # So many times more of them until one changes something: all may be refused.
-UNTIL_CHANGED = 13
+UNTIL_CHANGED = 22
 # A device's messages are made of many parts, and one of them must be right as a whole.
 DEVICE_EXAMPLES = 30
 # A tenant always has objects, so no request can delete one.
