@@ -10,7 +10,13 @@ from playwright.async_api import Browser, Page
 from console.models import Incident
 from tests.console.incidents import make_incident
 from tests.factories import MembershipFactory
-from tests.pages.walk import REPORT_VIOLATIONS, Tab, barriers_of, in_chromium
+from tests.pages.walk import (
+    LIGHT_AND_WIDE,
+    REPORT_VIOLATIONS,
+    Tab,
+    barriers_of,
+    in_chromium,
+)
 from tests.pages.world import session_of
 
 pytestmark = pytest.mark.browser
@@ -77,7 +83,7 @@ def test_the_queue_is_worked_through_by_keys_which_can_be_switched_off(
 
         await press(page, "?")
         await page.get_by_role("dialog", name="Keys").wait_for()
-        barriers = await barriers_of(page)
+        barriers = await barriers_of(page, LIGHT_AND_WIDE)
         await page.get_by_label("Keys are on in this browser").uncheck()
         await page.get_by_role("button", name="Close").click()
         seen["is on"] = await page.evaluate(ON)
