@@ -187,6 +187,16 @@ class Command(PublicIdModel):
                 name="commands_by_job",
                 condition=Q(job__isnull=False),
             ),
+            # Members of a job that a person should look at come first on its page.
+            models.Index(
+                fields=["job", "id"],
+                name="commands_exceptions",
+                condition=Q(job__isnull=False)
+                & (
+                    Q(status__in=["expired", "failed", "timed_out", "unknown"])
+                    | Q(needs_person=True)
+                ),
+            ),
             # For the deletion of old commands; few are retries.
             models.Index(
                 fields=["retry_of"],

@@ -6,8 +6,9 @@ database then. Otherwise a definition for one product goes before one for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -22,7 +23,7 @@ from iotplatform.common import bulk_sql
 from iotplatform.common.problems import BadInput
 from registry.models import Device, Tenant
 from registry.selectors.access import attach_caller_tenant
-from registry.selectors.products import has_config_schemas, list_config_schemas
+from registry.selectors.products import list_config_schemas, list_declared_configs
 
 # One array parameter: a job may have a million devices.
 _PRODUCTS = """
@@ -115,10 +116,16 @@ def list_definitions_of(
 
     Where two products have different ones of the same name, it is the first product's.
     """
+    own = _own_by_product(tenant_id, product_ids)
+    return _known(own, list_config_schemas(product_ids))
+
+
+def _known(
+    by_product: dict[int, dict[str, Definition]], schemas: dict[str, dict[str, Any]]
+) -> dict[str, Definition]:
     found = dict(DEFINITIONS)
-    for own in _own_by_product(tenant_id, product_ids).values():
+    for own in by_product.values():
         found |= {name: own[name] for name in sorted(own.keys() - found.keys())}
-    schemas = list_config_schemas(product_ids)
     return {
         name: replace(each, config_schemas=schemas)
         if each.command_class == CommandClass.CONFIG
@@ -127,13 +134,35 @@ def list_definitions_of(
     }
 
 
-def list_definitions_of_tenant(tenant: Tenant) -> tuple[dict[str, Definition], bool]:
-    """Return a tenant's commands by name, and whether any depends on the product."""
-    rows = list(list_definitions(tenants=[tenant]).order_by("pk"))
-    for_all = {row.name: as_definition(row) for row in rows if row.product_id is None}
-    of_products = {row.name: as_definition(row) for row in rows if row.product_id}
-    by_product = bool(of_products) or has_config_schemas(tenant=tenant)
-    return {**DEFINITIONS, **of_products, **for_all}, by_product
+@dataclass(frozen=True)
+class TenantDefinitions:
+    """All definitions of a tenant, with what its products declare, read once."""
+
+    rows: list[CommandDefinition]
+    schemas: list[tuple[int, str, dict[str, Any]]]  # product, its slug, declared
+
+    @property
+    def depend_on_product(self) -> bool:
+        return bool(self.schemas) or any(row.product_id for row in self.rows)
+
+    def every(self) -> dict[str, Definition]:
+        """Return the tenant's commands by name."""
+        for_all = [row for row in self.rows if row.product_id is None]
+        of_products = [row for row in self.rows if row.product_id]
+        own = {row.name: as_definition(row) for row in [*of_products, *for_all]}
+        return {**DEFINITIONS, **own}
+
+    def of_products(self, product_ids: Collection[int]) -> dict[str, Definition]:
+        """Return what ``list_definitions_of`` returns for these products."""
+        rows = [r for r in self.rows if r.product_id in {None, *product_ids}]
+        schemas = {slug: each for pk, slug, each in self.schemas if pk in product_ids}
+        return _known(_by_product(rows, product_ids), schemas)
+
+
+def list_definitions_of_tenant(tenant: Tenant) -> TenantDefinitions:
+    """Return a tenant's definitions for all its products."""
+    rows = list_definitions(tenants=[tenant]).order_by("name", "pk")
+    return TenantDefinitions(list(rows), list_declared_configs(tenant=tenant))
 
 
 def list_command_names(*, tenants: Sequence[Tenant]) -> list[str]:
@@ -207,6 +236,12 @@ def _own_by_product(
     )
     if name is not None:
         rows = rows.filter(name=name.replace("\0", ""))
+    return _by_product(rows, product_ids)
+
+
+def _by_product(
+    rows: Iterable[CommandDefinition], product_ids: Collection[int]
+) -> dict[int, dict[str, Definition]]:
     own: dict[int, dict[str, Definition]] = {pk: {} for pk in sorted(product_ids)}
     for row in sorted(rows, key=lambda row: row.product_id is not None):
         definition = as_definition(row)

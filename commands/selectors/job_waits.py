@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Min, Q
+import msgspec
+from django.db.models import Case, Count, Min, OuterRef, Q, Subquery, When
+from django.db.models.functions import JSONObject
 
 from commands.choices import (
     CommandStatus,
@@ -65,17 +68,33 @@ class OpenMembers:
     until: datetime | None = None
 
 
-def get_job_waits(job: Job) -> JobWaits:
-    """Return what the open commands of a job wait for."""
-    open_commands = Command.objects.filter(job=job, ended_at__isnull=True)
-    return JobWaits(
-        **open_commands.aggregate(
-            devices=Count("pk", filter=ANSWERS | RETRIES),
-            offline=Count("pk", filter=OFFLINE),
-            next_retry_at=Min("due_at", filter=RETRIES),
-            answer_due_at=Min("due_at", filter=ANSWERS),
+# An annotation of a query of jobs: what ``waits_of`` needs, without another query.
+WAITS: dict[str, Case] = {
+    "waits_row": Case(
+        When(
+            status=J.RUNNING,
+            then=Subquery(
+                Command.objects.filter(job=OuterRef("pk"), ended_at__isnull=True)
+                .order_by()
+                .values("job")
+                .annotate(
+                    found=JSONObject(
+                        devices=Count("pk", filter=ANSWERS | RETRIES),
+                        offline=Count("pk", filter=OFFLINE),
+                        next_retry_at=Min("due_at", filter=RETRIES),
+                        answer_due_at=Min("due_at", filter=ANSWERS),
+                    )
+                )
+                .values("found")
+            ),
         )
     )
+}
+
+
+def waits_of(job: Any) -> JobWaits:
+    """Return what the open commands of a job wait for; it was read with WAITS."""
+    return msgspec.convert(job.waits_row or {}, JobWaits)
 
 
 def describe_waits(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import BigIntegerField, F, Q, QuerySet
+from django.db.models import BigIntegerField, Expression, F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from commands.choices import JobStatus
@@ -53,10 +53,12 @@ def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
     )
 
 
-def get_job(*, tenants: Sequence[Tenant], public_id: UUID | str) -> Job:
-    """Return one job; raises JobNotFound."""
+def get_job(
+    *, tenants: Sequence[Tenant], public_id: UUID | str, **facts: Expression
+) -> Job:
+    """Return one job, annotated with these facts; raises JobNotFound."""
     wanted = parse_uuid(public_id)
-    jobs = list_jobs(tenants=tenants)
+    jobs = list_jobs(tenants=tenants).annotate(**facts)
     found = jobs.filter(public_id=wanted).first() if wanted else None
     if found is None:
         raise JobNotFound("There is no such job.")

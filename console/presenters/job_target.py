@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from commands.selectors.definitions import (
     find_products,
-    list_definitions_of,
     list_definitions_of_tenant,
 )
 from console.presenters.labels import duration
@@ -56,14 +55,15 @@ class Target:
 
         The devices are resolved only where a command depends on the product.
         """
-        known, by_product = list_definitions_of_tenant(self.tenant)
-        if not by_product:
-            return known
-        products = find_products(self.resolved.device_ids)
-        return list_definitions_of(self.tenant.pk, products)
+        own = list_definitions_of_tenant(self.tenant)
+        if not own.depend_on_product:
+            return own.every()
+        return own.of_products(find_products(self.resolved.device_ids))
 
     def count(self) -> int:
-        """Count the devices without resolving them."""
+        """Count the devices, without resolving them if nothing else has."""
+        if "resolved" in vars(self):
+            return len(self.resolved.members)
         if "devices" in self.source:
             return len(self.source["devices"])
         return count(tenants=[self.tenant], q=self.query)

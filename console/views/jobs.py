@@ -17,8 +17,10 @@ from django.views.decorators.http import conditional_page, require_POST
 from commands.choices import FailureClass, JobStatus, WaveStatus
 from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.lifecycle import JOB_FINAL
+from commands.selectors.job_health import HEALTH
+from commands.selectors.job_member_pages import list_exceptions_first
 from commands.selectors.job_tallies import tally_jobs, tally_waves
-from commands.selectors.job_waits import describe_closed_windows, get_job_waits
+from commands.selectors.job_waits import WAITS, describe_closed_windows, waits_of
 from commands.selectors.jobs import (
     get_job,
     list_job_events,
@@ -143,13 +145,14 @@ def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
 
 
 def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
-    row = get_job(tenants=request.scope.all_tenants, public_id=job_id)
+    tenants = request.scope.all_tenants
+    row = get_job(tenants=tenants, public_id=job_id, **HEALTH, **WAITS)
     waves, tallies = list(list_waves(row)), tally_waves(row.pk)
     counts = drawing.counts_of(tallies.values())
     return {
         "job": row,
         "health": job_health(row),
-        "summary": job_summary(row, waves, counts, get_job_waits(row)),
+        "summary": job_summary(row, waves, counts, waits_of(row)),
         "window_wait": describe_closed_windows([row], timezone.now()).get(row.pk)
         if row.status == J.RUNNING
         else None,
@@ -162,6 +165,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
         "waves": drawing.wave_rows(waves, tallies, row),
         "counts": drawing.count_rows(counts),
         "failures": drawing.failure_rows(tallies.values(), row.policy),
+        "is_author": row.created_by_id == request.user.pk,
         "may_operate": request.scope.may(Right.OPERATE, row.tenant_id),
         "rollout": _rollout_rows(row),
         "events": list_job_events(row),
@@ -209,24 +213,25 @@ def _may_approve(request: ConsoleRequest, row: Any) -> bool:
 
 
 def _members(request: ConsoleRequest, row: Any) -> dict[str, Any]:
-    """One page of members; only those of the chosen count or failure class.
-
-    Ordered by key: a job may have a million members, and the page is polled.
-    """
+    """One page of members: exceptions first, or those of the chosen count or class."""
     shown, failure = request.GET.get("show", ""), request.GET.get("failure", "")
     title, state = "", {}
     rows = list_targets(row)
+    after = request.GET.get("after", "")
+    last = rows.filter(device__uid=after).first() if after else None
     if shown in drawing.COUNTS:
         label, _, condition = drawing.COUNTS[shown]
         rows, title, state = rows.filter(condition), label, {"show": shown}
     elif failure in FailureClass.values:
         rows = rows.filter(command__failure_class=failure)
         title, state = FAILURE_LABELS[FailureClass(failure)], {"failure": failure}
-    after = request.GET.get("after", "")
-    if after:
-        last = list_targets(row).filter(device__uid=after).first()
-        rows = rows.filter(pk__gt=last.pk) if last else rows.none()
-    found = list(rows[: MEMBERS_PER_PAGE + 1])
+    if after and last is None:
+        found = []
+    elif title:
+        rows = rows.filter(pk__gt=last.pk) if last else rows
+        found = list(rows[: MEMBERS_PER_PAGE + 1])
+    else:
+        found = list_exceptions_first(row, limit=MEMBERS_PER_PAGE + 1, after=last)
     next_url = None
     if len(found) > MEMBERS_PER_PAGE:
         following = {"after": found[MEMBERS_PER_PAGE - 1].device.uid}

@@ -51,9 +51,9 @@ def new_job(request: ConsoleRequest) -> HttpResponse:
     try:
         target = read_target(data, request.scope)
         asked = data.get("step", "command")
+        known = target.commands  # may have resolved the devices
         # The first step shows no more than a number.
         size = target.count() if asked == "command" else len(target.resolved.members)
-        known = target.commands
     except (NoTarget, BadInput, IndexUnavailable) as error:
         messages.error(request, getattr(error, "detail", str(error)))
         if data.get("cohort"):  # its page says what is wrong with its query

@@ -73,9 +73,10 @@ def list_declared_keys(*, tenants: Sequence[Tenant]) -> dict[str, list[str]]:
     return {where: sorted(keys) for where, keys in found.items()}
 
 
-def has_config_schemas(*, tenant: Tenant) -> bool:
-    """Return whether a product of this tenant declares its configuration."""
-    return Product.objects.filter(tenant=tenant).exclude(config_schema={}).exists()
+def list_declared_configs(*, tenant: Tenant) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return key, slug and configuration of the tenant's products that declare it."""
+    rows = Product.objects.filter(tenant=tenant).exclude(config_schema={})
+    return list(rows.order_by("slug").values_list("pk", "slug", "config_schema"))
 
 
 def list_config_schemas(product_ids: Collection[int]) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from commands.models import Attempt, Command, Job
@@ -19,6 +20,9 @@ from commands.services.gateway_windows import _GATEWAY_IS_BACK
 from registry.models import Device
 from tests.commands.test_jobs import fleet_of, make_job
 
+EXCEPTION = Q(status__in=["expired", "failed", "timed_out", "unknown"]) | Q(
+    needs_person=True
+)
 pytestmark = pytest.mark.django_db
 REDUNDANT = """
     SELECT a.indrelid::regclass::text, a.indexrelid::regclass::text
@@ -100,6 +104,8 @@ def queries(job: Job) -> Iterator[tuple[str, str]]:
     by_tenant = commands(tenant=some.tenant_id + 1).order_by("-pk")[:10]
     yield "commands_by_tenant", by_tenant.explain()
     yield "commands_by_job", commands(job=job, status="sent").explain()
+    first = commands(EXCEPTION, job=job).order_by("pk")[:50]
+    yield "commands_exceptions", first.explain()
     yield "commands_retries", commands(retry_of=some.pk).explain()
     yield "public_id", commands(public_id=some.public_id).explain()
     yield (

@@ -45,8 +45,6 @@ MORE = {
     f"fleet/{TROUBLED}": 18,  # the same
     "platform/": 16,  # each figure is of another table
     "reports/sla/": 16,  # days, incidents and commands are counted apart
-    "jobs/<job_id>/": 16,  # waves, counts, health, what it holds, events, targets
-    "jobs/new/?q=*": 15,  # the search and its index, what may be sent, past jobs
     "policies/<policy_id>/": 14,  # its days, and those that win over it
     "queue/": 13,  # work of five kinds in one list
 }

@@ -61,6 +61,25 @@ def test_a_job_is_rolled_back_and_its_hold_is_lifted(acme: Fleet, job: Job) -> N
     assert "it was the site" in lifted
 
 
+def test_the_author_of_a_held_change_reads_who_may_lift_it(
+    acme: Fleet, job: Job
+) -> None:
+    path = f"/jobs/{job.public_id}/"
+    author = acme.client()
+    user = author.session["_auth_user_id"]
+    Job.objects.filter(pk=job.pk).update(created_by=user)
+    author.post(f"{path}rollback/", {"reason": "too fast"})
+
+    text = author.get(path).content.decode()
+    refused = author.post(f"{path}lift/", {"reason": "mine"})
+    second = acme.client(Role.ADMIN).get(path).content.decode()
+
+    assert "somebody else must lift it" in text
+    assert "lift-sheet" not in text
+    assert refused.status_code == 409
+    assert "lift-sheet" in second
+
+
 def test_a_viewer_sees_no_action(acme: Fleet, job: Job) -> None:
     text = acme.client(Role.VIEWER).get(f"/jobs/{job.public_id}/").content.decode()
 

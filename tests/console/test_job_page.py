@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from commands.models import Command, Job
+from commands.models import Command, Job, JobTarget
 from commands.services.job_advance import advance_jobs_across_tenants
 from commands.services.jobs import start_job
+from console.views import jobs as views
 from registry.choices import Role
 from tests.commands.units import Unit, deliver, now
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
+from tests.fleet.rows import make_presence
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +90,35 @@ def test_a_count_links_to_its_members(acme: Fleet, job: Job) -> None:
     [pending] = [r for r in answer.context["counts"] if r["label"] == "not sent"]
     assert len(members) == pending["count"] == 1
     assert "Members: not sent" in answer.content.decode()
+
+
+def test_members_that_a_person_should_look_at_come_first(
+    acme: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        make_presence(acme.add(f"new-{number}"))
+    start_job(job=(job := launch(acme, "*")), actor=None)
+    advance_jobs_across_tenants(now=now())
+    deliver()
+    green, waits, unknown, failed = Command.objects.order_by("pk")[:4]
+    for command, status in ((green, "verified"), (unknown, "unknown")):
+        Command.objects.filter(pk=command.pk).update(status=status)
+    Command.objects.filter(pk=waits.pk).update(needs_person=True)
+    Command.objects.filter(pk=failed.pk).update(status="failed")
+    first = [command.device.uid for command in (waits, unknown, failed)]
+    monkeypatch.setattr(views, "MEMBERS_PER_PAGE", 2)
+    client, path = acme.client(), f"/jobs/{job.public_id}/"
+
+    shown: list[str] = []
+    url = "?"
+    while url:
+        context = client.get(path + url.partition("#")[0]).context
+        shown += [member.device.uid for member in context["members"]]
+        url = context["next_url"]
+
+    targets = JobTarget.objects.filter(job=job).order_by("pk")
+    uids = list(targets.values_list("device__uid", flat=True))
+    assert shown == first + [uid for uid in uids if uid not in first]
 
 
 def test_a_device_that_succeeds_moves_the_bar(acme: Fleet, job: Job) -> None:

@@ -117,7 +117,7 @@ def _command_errors(steps: list[dict[str, Any]], tenant: Tenant) -> Iterator[Err
     sent = [(place, s["command"]) for place, s in walk_steps(steps) if "command" in s]
     if not sent:
         return
-    known, _ = list_definitions_of_tenant(tenant)
+    known = list_definitions_of_tenant(tenant).every()
     for place, command in sent:
         within = f"{place}.command."
         definition = known.get(command["name"])
