@@ -80,4 +80,4 @@ def _held(document: dict[str, Any]) -> HeldChange:
 def _row(model: type[Row], document: dict[str, Any]) -> Row:
     """Return the row of which this is the document."""
     fields = model._meta.concrete_fields
-    return model(**{f.attname: f.to_python(document[f.column]) for f in fields})
+    return model(**{f.attname: f.to_python(document[str(f.column)]) for f in fields})
