@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.test import APIClient
 
 from console.models import Playbook, PlaybookRun
 from console.selectors.playbooks import list_run_devices, steps_of
 from console.services.playbooks.advance import advance_runs_across_tenants
 from console.services.playbooks.edit import create_playbook
 from console.services.playbooks.runs import RunRequest, start_run
+from registry.choices import Role
 from registry.models import Device, Tenant
 from tests.commands.units import now
 from tests.factories import UserFactory
 
+if TYPE_CHECKING:
+    from tests.console.conftest import Fleet
+
+RUNS = "/api/v1/playbook-runs/"
 NOTE = {"kind": "note", "text": "look"}
 ASK = {"kind": "ask", "question": "Is it dead?", "answers": ["Yes", "No"]}
 REBOOT = {"kind": "send", "command": {"name": "reboot", "params": {}}}
+
+
+def client_of(fleet: Fleet, role: Role = Role.OPERATOR) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(fleet.person(role))
+    return client
 
 
 def make_playbook(tenant: Tenant, *steps: dict[str, Any], name: str = "P") -> Playbook:
