@@ -19,6 +19,9 @@ from iotplatform.common.models import PublicIdModel
 from registry.choices import Adapter
 from registry.models import Device, Tenant
 
+# As texts, since the conditions of indexes are stored as such.
+UNSUCCESSFUL = ["timed_out", "unknown", "expired", "failed"]
+
 
 class Command(PublicIdModel):
     """An instruction, and how far it has come.
@@ -176,7 +179,7 @@ class Command(PublicIdModel):
                 fields=["device", "name"],
                 name="commands_correctable",
                 condition=Q(
-                    status__in=["timed_out", "unknown", "expired", "failed"],
+                    status__in=UNSUCCESSFUL,
                     expectation__isnull=False,
                 ),
             ),
@@ -192,10 +195,7 @@ class Command(PublicIdModel):
                 fields=["job", "id"],
                 name="commands_exceptions",
                 condition=Q(job__isnull=False)
-                & (
-                    Q(status__in=["expired", "failed", "timed_out", "unknown"])
-                    | Q(needs_person=True)
-                ),
+                & (Q(status__in=UNSUCCESSFUL) | Q(needs_person=True)),
             ),
             # For the deletion of old commands; few are retries.
             models.Index(

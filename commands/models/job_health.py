@@ -13,7 +13,7 @@ class JobHealth(models.Model):
     """The health gate of a job, and its members before and after; one row a job."""
 
     job = models.OneToOneField(
-        Job, on_delete=models.CASCADE, primary_key=True, related_name="+"
+        Job, on_delete=models.CASCADE, primary_key=True, related_name="health"
     )
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
@@ -50,12 +50,14 @@ class JobRollback(models.Model):
     """A job that gives the members of another one their previous values."""
 
     job = models.OneToOneField(
-        Job, on_delete=models.CASCADE, primary_key=True, related_name="+"
+        Job, on_delete=models.CASCADE, primary_key=True, related_name="rollback"
     )
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"
     )
-    of = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="+")
+    of = models.OneToOneField(
+        Job, on_delete=models.CASCADE, related_name="rolled_back_by"
+    )
 
     def __str__(self) -> str:
         return f"{self.job_id} rolls back {self.of_id}"
@@ -65,7 +67,7 @@ class HeldChange(models.Model):
     """A release or patch that a stopped job has marked: no other job may send it."""
 
     job = models.OneToOneField(
-        Job, on_delete=models.CASCADE, primary_key=True, related_name="+"
+        Job, on_delete=models.CASCADE, primary_key=True, related_name="held_change"
     )
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_index=False, related_name="+"

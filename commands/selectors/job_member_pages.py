@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from django.db.models.expressions import RawSQL
 
-from commands.choices import CommandStatus
 from commands.models import Job, JobTarget
+from commands.selectors.job_tallies import FAILURE
 from commands.selectors.jobs import list_targets
 from registry.selectors.access import sql_within
 
-S = CommandStatus
 # The words of the index commands_exceptions.
 _EXCEPTION = """(c.status IN ('expired', 'failed', 'timed_out', 'unknown')
     OR c.needs_person)"""
-EXCEPTIONS = frozenset({S.EXPIRED, S.FAILED, S.TIMED_OUT, S.UNKNOWN})
 # The others are only looked for where the exceptions do not fill the page.
 _PAGE = f"""
     WITH exception AS MATERIALIZED (
@@ -55,9 +53,7 @@ def list_exceptions_first(
 def is_exception(member: JobTarget) -> bool:
     """Whether a person should look at this member."""
     command = member.command
-    return command is not None and (
-        command.status in EXCEPTIONS or command.needs_person
-    )
+    return command is not None and (command.status in FAILURE or command.needs_person)
 
 
 def _place(member: JobTarget) -> tuple[bool, int]:

@@ -54,11 +54,15 @@ def list_jobs(*, tenants: Sequence[Tenant]) -> QuerySet[Job]:
 
 
 def get_job(
-    *, tenants: Sequence[Tenant], public_id: UUID | str, **facts: Expression
+    *,
+    tenants: Sequence[Tenant],
+    public_id: UUID | str,
+    related: Sequence[str] = (),
+    **facts: Expression,
 ) -> Job:
-    """Return one job, annotated with these facts; raises JobNotFound."""
+    """Return one job with these related rows and annotations; raises JobNotFound."""
     wanted = parse_uuid(public_id)
-    jobs = list_jobs(tenants=tenants).annotate(**facts)
+    jobs = list_jobs(tenants=tenants).select_related(*related).annotate(**facts)
     found = jobs.filter(public_id=wanted).first() if wanted else None
     if found is None:
         raise JobNotFound("There is no such job.")

@@ -146,7 +146,7 @@ def act(request: ConsoleRequest, job_id: UUID, action: str) -> HttpResponse:
 
 def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
     tenants = request.scope.all_tenants
-    row = get_job(tenants=tenants, public_id=job_id, **HEALTH, **WAITS)
+    row = get_job(tenants=tenants, public_id=job_id, related=HEALTH, **WAITS)
     waves, tallies = list(list_waves(row)), tally_waves(row.pk)
     counts = drawing.counts_of(tallies.values())
     return {

@@ -20,7 +20,7 @@ from registry.validators import (
 )
 
 
-def index_of_named(field: str, name: str) -> models.Index:
+def index_where_set(field: str, name: str) -> models.Index:
     """Return the index of a key that most rows leave empty."""
     return models.Index(
         fields=[field], name=name, condition=Q(**{f"{field}__isnull": False})
@@ -129,10 +129,10 @@ class Device(PublicIdModel):
                 name="registry_device_not_alone",
                 condition=~Q(kind=DeviceKind.STANDALONE),
             ),
-            index_of_named("space", "registry_device_of_space"),
-            index_of_named("hardware_revision", "registry_device_of_revision"),
-            index_of_named("batch", "registry_device_of_batch"),
-            index_of_named("gateway", "registry_device_of_gateway"),
+            index_where_set("space", "registry_device_of_space"),
+            index_where_set("hardware_revision", "registry_device_of_revision"),
+            index_where_set("batch", "registry_device_of_batch"),
+            index_where_set("gateway", "registry_device_of_gateway"),
             # For prefixes of names and serials; uid has its own with its uniqueness.
             models.Index(
                 fields=["serial"],
@@ -203,8 +203,8 @@ class LifecycleMove(PublicIdModel):
     class Meta:
         indexes = [
             models.Index(fields=["device", "-at"], name="registry_move_by_device"),
-            index_of_named("actor", "registry_move_by_actor"),
-            index_of_named("replaced_by", "registry_move_by_successor"),
+            index_where_set("actor", "registry_move_by_actor"),
+            index_where_set("replaced_by", "registry_move_by_successor"),
         ]
 
     def __str__(self) -> str:

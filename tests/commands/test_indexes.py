@@ -15,14 +15,12 @@ from django.utils import timezone
 from commands.models import Attempt, Command, Job
 from commands.selectors import due
 from commands.selectors.affected_commands import _VERIFIABLE_BY_REPORTS
+from commands.selectors.job_tallies import FAILURE
 from commands.services.claim_queues import _QUEUES, HOLDING
 from commands.services.gateway_windows import _GATEWAY_IS_BACK
 from registry.models import Device
 from tests.commands.test_jobs import fleet_of, make_job
 
-EXCEPTION = Q(status__in=["expired", "failed", "timed_out", "unknown"]) | Q(
-    needs_person=True
-)
 pytestmark = pytest.mark.django_db
 REDUNDANT = """
     SELECT a.indrelid::regclass::text, a.indexrelid::regclass::text
@@ -104,7 +102,8 @@ def queries(job: Job) -> Iterator[tuple[str, str]]:
     by_tenant = commands(tenant=some.tenant_id + 1).order_by("-pk")[:10]
     yield "commands_by_tenant", by_tenant.explain()
     yield "commands_by_job", commands(job=job, status="sent").explain()
-    first = commands(EXCEPTION, job=job).order_by("pk")[:50]
+    is_exception = Q(status__in=FAILURE) | Q(needs_person=True)
+    first = commands(is_exception, job=job).order_by("pk")[:50]
     yield "commands_exceptions", first.explain()
     yield "commands_retries", commands(retry_of=some.pk).explain()
     yield "public_id", commands(public_id=some.public_id).explain()
