@@ -1,152 +1,58 @@
 """Keys that most rows leave empty are indexed only where they name something.
 
-An import of 100,000 devices writes six index entries a device less.
+An import writes six index entries a device less.
 """
 
-import django.db.models.deletion
+from typing import Any
+
 from django.conf import settings
 from django.db import migrations, models
+from django.db.models import CASCADE, PROTECT, SET_NULL, Q
+
+
+def _key(to: str, on_delete: Any, **options: Any) -> Any:
+    return models.ForeignKey(
+        to, on_delete=on_delete, db_index=False, related_name="+", **options
+    )
+
+
+def _key_of_device(field: str, to: str) -> migrations.AlterField:
+    options = {"null": True, "blank": True, "db_constraint": False}
+    return migrations.AlterField("device", field, _key(to, PROTECT, **options))
+
+
+def _index_where_set(model: str, field: str, name: str) -> migrations.AddIndex:
+    condition = Q(**{f"{field}__isnull": False})
+    index = models.Index(fields=[field], name=name, condition=condition)
+    return migrations.AddIndex(model, index)
 
 
 class Migration(migrations.Migration):
     """Replace indexes of whole keys by partial ones."""
 
-    dependencies = [
-        ("registry", "0022_device_registered_at"),
-    ]
-
+    dependencies = [("registry", "0022_device_registered_at")]
     operations = [
+        _key_of_device("space", "registry.space"),
+        _key_of_device("hardware_revision", "registry.hardwarerevision"),
+        _key_of_device("batch", "registry.batch"),
+        _key_of_device("gateway", "registry.device"),
         migrations.AlterField(
-            model_name="device",
-            name="batch",
-            field=models.ForeignKey(
-                blank=True,
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="registry.batch",
-            ),
+            "lifecyclemove", "device", _key("registry.device", CASCADE)
         ),
         migrations.AlterField(
-            model_name="device",
-            name="gateway",
-            field=models.ForeignKey(
-                blank=True,
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="registry.device",
-            ),
+            "lifecyclemove",
+            "actor",
+            _key(settings.AUTH_USER_MODEL, SET_NULL, null=True),
         ),
         migrations.AlterField(
-            model_name="device",
-            name="hardware_revision",
-            field=models.ForeignKey(
-                blank=True,
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="registry.hardwarerevision",
-            ),
+            "lifecyclemove",
+            "replaced_by",
+            _key("registry.device", SET_NULL, null=True, blank=True),
         ),
-        migrations.AlterField(
-            model_name="device",
-            name="space",
-            field=models.ForeignKey(
-                blank=True,
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="registry.space",
-            ),
-        ),
-        migrations.AlterField(
-            model_name="lifecyclemove",
-            name="actor",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="+",
-                to=settings.AUTH_USER_MODEL,
-            ),
-        ),
-        migrations.AlterField(
-            model_name="lifecyclemove",
-            name="device",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="registry.device",
-            ),
-        ),
-        migrations.AlterField(
-            model_name="lifecyclemove",
-            name="replaced_by",
-            field=models.ForeignKey(
-                blank=True,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="+",
-                to="registry.device",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(
-                condition=models.Q(("space__isnull", False)),
-                fields=["space"],
-                name="registry_device_of_space",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(
-                condition=models.Q(("hardware_revision__isnull", False)),
-                fields=["hardware_revision"],
-                name="registry_device_of_revision",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(
-                condition=models.Q(("batch__isnull", False)),
-                fields=["batch"],
-                name="registry_device_of_batch",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(
-                condition=models.Q(("gateway__isnull", False)),
-                fields=["gateway"],
-                name="registry_device_of_gateway",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lifecyclemove",
-            index=models.Index(
-                condition=models.Q(("actor__isnull", False)),
-                fields=["actor"],
-                name="registry_move_by_actor",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lifecyclemove",
-            index=models.Index(
-                condition=models.Q(("replaced_by__isnull", False)),
-                fields=["replaced_by"],
-                name="registry_move_by_successor",
-            ),
-        ),
+        _index_where_set("device", "space", "registry_device_of_space"),
+        _index_where_set("device", "hardware_revision", "registry_device_of_revision"),
+        _index_where_set("device", "batch", "registry_device_of_batch"),
+        _index_where_set("device", "gateway", "registry_device_of_gateway"),
+        _index_where_set("lifecyclemove", "actor", "registry_move_by_actor"),
+        _index_where_set("lifecyclemove", "replaced_by", "registry_move_by_successor"),
     ]
