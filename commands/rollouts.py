@@ -23,6 +23,7 @@ from iotplatform.common.counts import counted
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 
 DAY = 86_400
+UPDATE_FIRMWARE = "update_firmware"
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
 # So many members of a job may be without an answer: a failure threshold is overshot by
@@ -124,6 +125,12 @@ def complete_rollout(rollout: Any, *, now: datetime) -> dict[str, Any]:
     return complete
 
 
+def refuse_combinations(rollout: Mapping[str, Any], command_name: str) -> None:
+    """Raise InvalidRollout for combinations with a command that updates nothing."""
+    if rollout["combinations"] and command_name != UPDATE_FIRMWARE:
+        _refuse("combinations", f"Only for the command {UPDATE_FIRMWARE}.")
+
+
 def instant(text: str | None, *, field: str) -> datetime | None:
     """Parse an RFC 3339 instant of a rollout; raises InvalidRollout."""
     if text is None:
@@ -136,7 +143,7 @@ def instant(text: str | None, *, field: str) -> datetime | None:
     return found
 
 
-def plan_waves(count: int, rollout: dict[str, Any]) -> list[PlannedWave]:
+def plan_waves(count: int, rollout: Mapping[str, Any]) -> list[PlannedWave]:
     """Divide ``count`` members into the canary and the waves after it.
 
     Raises InvalidRollout for a canary that is larger than the set.
@@ -155,7 +162,7 @@ def plan_waves(count: int, rollout: dict[str, Any]) -> list[PlannedWave]:
 
 def place_members(
     ids: Sequence[int],
-    rollout: dict[str, Any],
+    rollout: Mapping[str, Any],
     *,
     seed: str,
     gateways: Mapping[int, int],
@@ -216,7 +223,7 @@ def _canary_size(count: int, canary: float | None) -> int:
     return math.ceil(count * canary) if canary < 1 else int(canary)
 
 
-def _wave_sizes(count: int, rollout: dict[str, Any]) -> list[int]:
+def _wave_sizes(count: int, rollout: Mapping[str, Any]) -> list[int]:
     if count == 0:
         return []
     if rollout["wave_size"]:

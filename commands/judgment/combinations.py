@@ -40,12 +40,12 @@ class Turn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A gateway and one child: what they report, and which of them the job updates."""
+    """A gateway and one child: what they report, and what the job gives them, if so."""
 
     gateway: str
     child: str
-    gateway_joins: bool
-    child_joins: bool
+    gateway_next: str | None
+    child_next: str | None
 
 
 def allowed_of(rollout: Mapping[str, Any]) -> Allowed:
@@ -69,15 +69,15 @@ def combination_errors(declared: Sequence[Mapping[str, str]]) -> list[dict[str, 
     return errors
 
 
-def turn_of(pair: Pair, version: str, allowed: Allowed) -> Turn:
-    """Return which half comes first on the way to ``version``."""
-    gateway_may = (version, pair.child) in allowed
-    child_may = (pair.gateway, version) in allowed
-    if not pair.child_joins:
+def turn_of(pair: Pair, allowed: Allowed) -> Turn:
+    """Return which half comes first on the way to what they get."""
+    gateway_may = (pair.gateway_next, pair.child) in allowed
+    child_may = (pair.gateway, pair.child_next) in allowed
+    if pair.child_next is None:
         return Turn.GATEWAY if gateway_may else Turn.NEVER
-    if not pair.gateway_joins:
+    if pair.gateway_next is None:
         return Turn.CHILD if child_may else Turn.NEVER
-    if (version, version) not in allowed:
+    if (pair.gateway_next, pair.child_next) not in allowed:
         return Turn.NEVER
     if gateway_may:
         return Turn.GATEWAY

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from commands.choices import CommandClass
 from commands.models import Command, Job
-from commands.selectors.job_changes import UPDATE_FIRMWARE
+from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Device
 
 

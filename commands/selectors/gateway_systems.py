@@ -6,14 +6,13 @@ Children that are retired or replaced belong to no system.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from commands.choices import JobStatus
+from commands.choices import JobStatus, WaveStatus
 from commands.judgment.combinations import Allowed, Pair, Turn, turn_of
-from commands.models import Job
 from iotplatform.common import bulk_sql
 from registry.choices import Lifecycle
 from state.choices import AttentionKind
@@ -23,8 +22,7 @@ MOST_NAMED = 10  # children in the text of one work item
 _IN_SERVICE = f"""c.lifecycle NOT IN
     ('{Lifecycle.RETIRED.value}', '{Lifecycle.REPLACED.value}')"""
 _PAIRS = f"""
-    SELECT c.gateway_id, c.id, coalesce(gt.firmware, ''), coalesce(ct.firmware, ''),
-        c.gateway_id = ANY(m.ids), c.id = ANY(m.ids)
+    SELECT c.gateway_id, c.id, coalesce(gt.firmware, ''), coalesce(ct.firmware, '')
     FROM (SELECT %s::bigint[] AS ids) m
     JOIN registry_device c ON c.id = ANY(m.ids) OR c.gateway_id = ANY(m.ids)
     LEFT JOIN state_twin gt ON gt.device_id = c.gateway_id
@@ -32,32 +30,43 @@ _PAIRS = f"""
     WHERE c.gateway_id IS NOT NULL AND {_IN_SERVICE}
     ORDER BY 1, 2
 """
-# Members of a wave whose update would lead out of the allowed combinations now, and
-# whether the other half still has an open command of the job.
+# Members of released waves whose update would lead out of the allowed combinations now,
+# and whether the other half still has an open command of the job.
 _BLOCKED = f"""
-    WITH allowed AS (
-        SELECT * FROM unnest(%s::text[], %s::text[]) AS a(gateway, child)
-    ), member AS MATERIALIZED (
-        SELECT id, device_id FROM commands_jobtarget
-        WHERE job_id = %s AND wave = %s AND command_id IS NULL AND skip_reason = ''
+    WITH member AS MATERIALIZED (
+        SELECT t.id, t.job_id, t.wave, t.device_id,
+            j.rollout -> 'combinations' AS allowed,
+            coalesce(v.params ->> 'version', j.params ->> 'version') AS version
+        FROM commands_job j
+        JOIN commands_jobwave w ON w.job_id = j.id
+            AND w.status = '{WaveStatus.RELEASED.value}'
+        JOIN commands_jobtarget t ON t.job_id = j.id AND t.wave = w.number
+            AND t.command_id IS NULL AND t.skip_reason = ''
+        LEFT JOIN commands_membervalues v ON v.target_id = t.id
+        WHERE j.id = ANY(%s::bigint[])
     ), pair AS (
-        SELECT m.id, c.id AS other_id, %s AS gateway, coalesce(t.firmware, '') AS child
+        SELECT m.*, true AS is_gateway, c.id AS other_id, c.uid AS other,
+            m.version AS gateway, coalesce(t.firmware, '') AS child
         FROM member m JOIN registry_device c ON c.gateway_id = m.device_id
         LEFT JOIN state_twin t ON t.device_id = c.id
         WHERE {_IN_SERVICE}
         UNION ALL
-        SELECT m.id, c.gateway_id, coalesce(t.firmware, ''), %s
+        SELECT m.*, false, g.id, g.uid, coalesce(t.firmware, ''), m.version
         FROM member m JOIN registry_device c ON c.id = m.device_id
-        LEFT JOIN state_twin t ON t.device_id = c.gateway_id
-        WHERE c.gateway_id IS NOT NULL
+        JOIN registry_device g ON g.id = c.gateway_id
+        LEFT JOIN state_twin t ON t.device_id = g.id
     )
-    SELECT p.id, min(p.gateway || ' with ' || p.child), bool_or(EXISTS (
-        SELECT FROM commands_jobtarget o JOIN commands_command x ON x.id = o.command_id
-        WHERE o.job_id = %s AND o.device_id = p.other_id AND x.ended_at IS NULL))
+    SELECT p.job_id, p.wave, p.id, min(p.gateway || ' with ' || p.child),
+        bool_or(EXISTS (
+            SELECT FROM commands_jobtarget o
+            JOIN commands_command x ON x.id = o.command_id
+            WHERE o.job_id = p.job_id AND o.device_id = p.other_id
+                AND x.ended_at IS NULL)),
+        bool_or(p.is_gateway), min(p.other)
     FROM pair p
-    WHERE NOT EXISTS (
-        SELECT FROM allowed a WHERE a.gateway = p.gateway AND a.child = p.child)
-    GROUP BY p.id ORDER BY p.id
+    WHERE NOT p.allowed @> jsonb_build_array(
+        jsonb_build_object('gateway', p.gateway, 'children', p.child))
+    GROUP BY p.job_id, p.wave, p.id ORDER BY p.id
 """
 # Of each gateway the newest job with combinations that has sent something to it or to
 # one of its children.
@@ -126,9 +135,13 @@ _WHOLE = f"""
 class Blocked(NamedTuple):
     """A member that must not get its command now; it waits, or is left out."""
 
+    job_id: int
+    wave: int
     target_id: int
     combination: str
     waits: bool
+    is_gateway: bool
+    other: str  # the uid of its gateway, or of the first child that it waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +168,20 @@ class MixedSystem:
 
 
 def judge_systems(
-    device_ids: Collection[int], version: str, allowed: Allowed
+    versions: Mapping[int, str], allowed: Allowed
 ) -> tuple[dict[int, dict[int, Turn]], dict[int, str]]:
     """Return the turns of the children by gateway, and why members are left out.
 
-    A system is updated as a whole or not at all.
+    ``versions`` are what the members get, by device. A system is updated as a whole or
+    not at all.
     """
     turns: dict[int, dict[int, Turn]] = defaultdict(dict)
     left_out: dict[int, str] = {}
-    for gateway, child, *facts in bulk_sql.fetch(_PAIRS, [list(device_ids)]):
-        pair = Pair(*facts)
-        turns[gateway][child] = turn = turn_of(pair, version, allowed)
+    for gateway, child, above, below in bulk_sql.fetch(_PAIRS, [list(versions)]):
+        pair = Pair(above, below, versions.get(gateway), versions.get(child))
+        turns[gateway][child] = turn = turn_of(pair, allowed)
         if turn == Turn.NEVER and gateway not in left_out:
+            version = pair.gateway_next or pair.child_next
             left_out[gateway] = (
                 f"no allowed combination leads to {version} from its system's"
                 f" {pair.gateway or 'none'} with {pair.child or 'none'}"
@@ -177,12 +192,9 @@ def judge_systems(
     return turns, reasons
 
 
-def list_blocked(job: Job, wave: int, allowed: Allowed) -> list[Blocked]:
-    """Return the members of a wave that must not be updated now."""
-    version = str(job.params["version"])
-    pairs = sorted(allowed)
-    values = [[g for g, _ in pairs], [c for _, c in pairs], job.pk, wave]
-    found = bulk_sql.fetch(_BLOCKED, [*values, version, version, job.pk])
+def list_blocked(job_ids: Collection[int]) -> list[Blocked]:
+    """Return the members of released waves that must not be updated now."""
+    found = bulk_sql.fetch(_BLOCKED, [list(job_ids)])
     return [Blocked(*row) for row in found]
 
 

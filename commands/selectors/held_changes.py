@@ -9,7 +9,7 @@ from typing import Any
 
 from commands.choices import CommandClass, HeldKind
 from commands.models import HeldChange
-from commands.selectors.job_changes import UPDATE_FIRMWARE
+from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Tenant
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from commands.choices import CommandClass
 from commands.exceptions import RollbackRefused
 from commands.models import Command, Job, JobRollback, JobTarget, MemberValues
+from commands.rollouts import UPDATE_FIRMWARE
 from iotplatform.common import bulk_sql
 from registry.selectors.firmware import find_releases_for_devices_across_tenants
 from state.judgment.twin_documents import Document, merge_patch
 from state.selectors import desired_of, firmware_of
 
-UPDATE_FIRMWARE = "update_firmware"
 _OWN_PARAMS = """
     SELECT target_id, params::text FROM commands_membervalues
     WHERE target_id = ANY(%s::bigint[]) AND params IS NOT NULL

@@ -12,7 +12,7 @@ from django.db import connection
 from commands.choices import JobStatus
 from commands.judgment.job_cost import PastJob, expected_seconds
 from commands.models import Job
-from commands.selectors.job_changes import UPDATE_FIRMWARE
+from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Tenant
 from registry.selectors.firmware import bytes_of_version
 

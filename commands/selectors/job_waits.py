@@ -22,6 +22,7 @@ from commands.choices import (
 from commands.lifecycle import UNDERWAY, UNSENT
 from commands.models import Command, Job, JobWave
 from commands.rollouts import APPROVAL_LAPSES_AFTER, MAX_IN_FLIGHT
+from commands.selectors.gateway_systems import Blocked, list_blocked
 from commands.selectors.job_members import count_pending_by_zone
 from commands.selectors.job_tallies import Tally
 from commands.selectors.jobs import JobCounts
@@ -105,9 +106,9 @@ def describe_waits(
     members: dict[int, OpenMembers] = defaultdict(OpenMembers)
     if running:
         _read_open_members([job.pk for job in running], members)
-    windows = describe_closed_windows(running, now)
+    held_back = describe_systems(running) | describe_closed_windows(running, now)
     return {
-        job.pk: windows.get(job.pk)
+        job.pk: held_back.get(job.pk)
         or _running(job, counts[job.pk].waves, members[job.pk], now)
         if job.status == J.RUNNING
         else _at_rest(job, now)
@@ -144,6 +145,34 @@ def describe_closed_windows(running: Collection[Job], now: datetime) -> dict[int
             words += f"; it opens next at {instant_words(min(times), now)}"
         found[job_id] = words
     return found
+
+
+def describe_systems(running: Collection[Job]) -> dict[int, str]:
+    """Say which jobs have members that wait for their gateway or their children."""
+    ids = [job.pk for job in running if job.rollout.get("combinations")]
+    waiting: dict[int, list[Blocked]] = defaultdict(list)
+    for each in list_blocked(ids) if ids else ():
+        if each.waits:
+            waiting[each.job_id].append(each)
+    return {job_id: _for_systems(found) for job_id, found in waiting.items()}
+
+
+def _for_systems(waiting: list[Blocked]) -> str:
+    """Name the gateway or child that is waited for where it is the only one."""
+    words = []
+    for is_gateway, one, many in (
+        (False, "its gateway", "their gateways"),
+        (True, "its children", "their children"),
+    ):
+        found = [each for each in waiting if each.is_gateway == is_gateway]
+        kind = "gateway" if is_gateway else "child device"
+        if len(found) == 1:
+            comma = "," if is_gateway else ""
+            words.append(f"1 {kind} is waiting for {one}{comma} {found[0].other}")
+        elif found:
+            plural = "gateways" if is_gateway else "child devices"
+            words.append(f"{len(found):,} {plural} are waiting for {many}")
+    return "; ".join(words)
 
 
 def _at_rest(job: Job, now: datetime) -> str | None:

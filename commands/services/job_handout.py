@@ -11,12 +11,11 @@ from uuid import UUID
 
 from commands.choices import CommandClass, CommandStatus, FailureClass, Lane, WaitsFor
 from commands.definitions import Definition
-from commands.judgment.combinations import allowed_of
 from commands.models import Command, Job, JobTarget, JobWave
-from commands.rollouts import MAX_IN_FLIGHT
+from commands.rollouts import MAX_IN_FLIGHT, UPDATE_FIRMWARE
 from commands.selectors.definitions import definition_of_job
 from commands.selectors.gateway_systems import list_blocked
-from commands.selectors.job_changes import UPDATE_FIRMWARE, own_params
+from commands.selectors.job_changes import own_params
 from commands.selectors.job_members import list_next_members
 from commands.selectors.job_tallies import (
     count_unanswered,
@@ -156,8 +155,9 @@ def _leave_out_blocked(job: Job, wave: JobWave) -> list[int]:
 
     One whose other half has ended without what this one needs is left out.
     """
-    allowed = allowed_of(job.rollout)
-    blocked = list_blocked(job, wave.number, allowed) if allowed else []
+    if not job.rollout.get("combinations"):
+        return []
+    blocked = [each for each in list_blocked([job.pk]) if each.wave == wave.number]
     _skip(
         {
             each.target_id: f"would make {each.combination}: not allowed"[:200]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from commands.definitions import Definition
@@ -62,29 +63,79 @@ def checked_members(
     return members
 
 
-def place_job_members(job: Job, members: dict[int, str]) -> int:
-    """Write the waves and their members; return how many devices join."""
-    joining = [pk for pk, reason in members.items() if not reason]
+@dataclass(frozen=True)
+class Plan:
+    """The waves of a job, the wave of each member, and who is left out."""
+
+    waves: list[PlannedWave]
+    waves_of: dict[int, int]
+    left_out: dict[int, str]
+    turns: dict[int, dict[int, Turn]]  # of the children, by gateway
+
+    def count_waiting(self, turn: Turn) -> int:
+        """Count who waits for the half of their system that has this turn."""
+        both = [
+            (gateway, child)
+            for gateway, children in self.turns.items()
+            for child, first in children.items()
+            if first == turn and gateway in self.waves_of and child in self.waves_of
+        ]
+        return len({pair[turn == Turn.GATEWAY] for pair in both})
+
+
+def plan_members(
+    joining: Sequence[int],
+    rollout: Mapping[str, Any],
+    *,
+    seed: str,
+    versions: Mapping[int, str],
+) -> Plan:
+    """Place members in waves, of each system the first half before the second.
+
+    ``versions`` are what the members get, by device; only combinations need them.
+    """
     turns: dict[int, dict[int, Turn]] = {}
-    if allowed := allowed_of(job.rollout):
-        turns, left_out = judge_systems(joining, str(job.params["version"]), allowed)
-        members = members | {pk: left_out[pk] for pk in joining if pk in left_out}
+    left_out: dict[int, str] = {}
+    if allowed := allowed_of(rollout):
+        turns, left_out = judge_systems(versions, allowed)
         joining = [pk for pk in joining if pk not in left_out]
-        if not joining:
-            reason = next(iter(left_out.values()))
-            message = f"No device may join: {reason}."
-            field = {"field": "rollout.combinations", "message": message}
-            raise InvalidRollout(errors=[field])
     waves, waves_of = place_members(
-        joining,
-        job.rollout,
-        seed=str(job.public_id),
-        gateways=find_gateways_among(joining),
+        joining, rollout, seed=seed, gateways=find_gateways_among(joining)
     )
     if turns:
         waves_of = place_in_order(waves_of, turns)
         sizes = Counter(waves_of.values())
         waves = [PlannedWave(number, sizes[number]) for number in sorted(sizes)]
+    return Plan(waves, waves_of, left_out, turns)
+
+
+def versions_of(params: Mapping[str, Any], device_ids: Iterable[int]) -> dict[int, str]:
+    """Return what an update gives to each device; empty for another command."""
+    return (
+        dict.fromkeys(device_ids, str(params["version"])) if "version" in params else {}
+    )
+
+
+def place_job_members(
+    job: Job, members: dict[int, str], *, versions: Mapping[int, str] | None = None
+) -> int:
+    """Write the waves and their members; return how many devices join.
+
+    ``versions`` are what the members get, where each has its own.
+    """
+    joining = [pk for pk, reason in members.items() if not reason]
+    if versions is None:
+        versions = versions_of(job.params, joining)
+    plan = plan_members(
+        joining, job.rollout, seed=str(job.public_id), versions=versions
+    )
+    waves, waves_of, left_out = plan.waves, plan.waves_of, plan.left_out
+    if joining and not waves_of:
+        reason = next(iter(left_out.values()))
+        message = f"No device may join: {reason}."
+        field = {"field": "rollout.combinations", "message": message}
+        raise InvalidRollout(errors=[field])
+    members = members | {pk: left_out[pk] for pk in joining if pk in left_out}
     JobWave.objects.bulk_create(
         JobWave(
             tenant_id=job.tenant_id,
@@ -98,7 +149,7 @@ def place_job_members(job: Job, members: dict[int, str]) -> int:
     placed = [(pk, number, "") for pk, number in waves_of.items()]
     skipped = [(pk, None, reason) for pk, reason in members.items() if reason]
     _insert_targets(job, [*placed, *skipped])
-    return len(joining)
+    return len(waves_of)
 
 
 def _insert_targets(job: Job, rows: Sequence[tuple[int, int | None, str]]) -> None:

@@ -11,12 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import CommandStatus, JobStatus
-from commands.exceptions import RollbackRefused
+from commands.exceptions import InvalidRollout, RollbackRefused
 from commands.lifecycle import UNSENT
 from commands.models import FrozenCohort, Job, JobRollback
-from commands.rollouts import complete_rollout
+from commands.rollouts import UPDATE_FIRMWARE, complete_rollout
 from commands.selectors.job_changes import (
-    UPDATE_FIRMWARE,
     ChangedMember,
     is_reversible,
     list_changed_members,
@@ -39,7 +38,7 @@ from registry.models import Device, User
 J = JobStatus
 # What is restored was so before: no threshold stops it, members that fail are shown.
 ROLLOUT = {"success_threshold": 0, "failure_threshold": 1}
-CARRIED = ("rate_per_minute", "max_in_flight")
+CARRIED = ("rate_per_minute", "max_in_flight", "combinations")
 NAME_LENGTH = 200
 # Without a publish these have changed nothing at the device.
 _NEVER_RUN = frozenset(
@@ -159,7 +158,16 @@ def _create(
     )
     restoring.save(force_insert=True)
     JobRollback.objects.create(job=restoring, tenant=job.tenant, of=job)
-    joining = place_job_members(restoring, {pk: reasons.get(pk, "") for pk in ids})
+    versions = {
+        member.device_id: str(member.previous["version"])
+        for member in members
+        if member.device_id not in reasons and "version" in member.previous
+    }
+    try:
+        members_of = {pk: reasons.get(pk, "") for pk in ids}
+        joining = place_job_members(restoring, members_of, versions=versions)
+    except InvalidRollout as error:  # every way back leaves the combinations
+        raise RollbackRefused(error.errors[0]["message"]) from error
     values = [
         (member.device_id, msgspec.json.encode(member.previous).decode())
         for member in members

@@ -12,16 +12,17 @@ from django.utils import timezone
 
 from commands.choices import JobStatus, KeyKind, Lane, WaveStatus
 from commands.definitions import Definition
-from commands.exceptions import InvalidCommand, InvalidRollout, TransitionRefused
+from commands.exceptions import InvalidCommand, TransitionRefused
 from commands.failure_rules import kept_rules
 from commands.lifecycle import JOB_AT_REST, JOB_SOURCES
 from commands.models import FrozenCohort, Job, JobEvent, JobTarget, JobWave
 from commands.rollouts import (
     complete_rollout,
     instant,
+    refuse_combinations,
 )
 from commands.selectors.definitions import get_definition_of_devices
-from commands.selectors.job_changes import UPDATE_FIRMWARE, refuse_rolled_back
+from commands.selectors.job_changes import refuse_rolled_back
 from commands.services.commands import actor_name
 from commands.services.end_wakeup import wake_end_waiters
 from commands.services.held_changes import (
@@ -297,10 +298,7 @@ def _checked_draft(
     policy = command.get("policy")
     check_params(definition, params, within="command.")
     complete = complete_rollout(rollout, now=now)
-    if complete["combinations"] and definition.name != UPDATE_FIRMWARE:
-        message = f"Only for the command {UPDATE_FIRMWARE}."
-        field = {"field": "rollout.combinations", "message": message}
-        raise InvalidRollout(errors=[field])
+    refuse_combinations(complete, definition.name)
     start_at = instant(complete["start_at"], field="start_at")
     return Job(
         public_id=new_public_id(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from django import forms
 from django.forms import BoundField
 from django.utils import timezone
 
+from commands.judgment.combinations import COMBINATIONS_SCHEMA, combination_errors
 from commands.judgment.gate_words import gate_terms, metric_name
 from commands.judgment.health_gate import (
     LONGEST_NAME,
@@ -21,7 +22,8 @@ from commands.judgment.health_gate import (
     complete_gate,
     gate_errors,
 )
-from commands.rollouts import MAX_IN_FLIGHT
+from commands.rollouts import MAX_IN_FLIGHT, UPDATE_FIRMWARE
+from commands.validation import schema_errors
 from commands.windows import DAYS, window_words
 from console.forms.fields import WordsField
 from iotplatform.common.counts import counted
@@ -51,8 +53,43 @@ def window_label(window: Mapping[str, Any]) -> str:
     return f"{window_words(window)}, local time of each site"
 
 
+class CombinationsField(forms.CharField):
+    """Lines of a gateway's and its children's firmware, as ``2.0 with 1.9``."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        lines = (line.strip() for line in (super().to_python(value) or "").splitlines())
+        return [self._read(line) for line in lines if line] or None
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        errors = schema_errors(COMBINATIONS_SCHEMA, value, field="")
+        if errors := errors or combination_errors(value or []):
+            raise forms.ValidationError([error["message"] for error in errors])
+
+    @staticmethod
+    def _read(line: str) -> dict[str, str]:
+        gateway, word, children = line.partition(" with ")
+        if not word:
+            raise forms.ValidationError(f"Write “{line}” as 2.0 with 1.9.")
+        return {"gateway": gateway.strip(), "children": children.strip()}
+
+
+def combination_label(combinations: Sequence[Mapping[str, str]]) -> str:
+    """Return the allowed combinations as the pages of a job show them."""
+    return ", ".join(
+        f"{each['gateway']} with {each['children']}" for each in combinations
+    )
+
+
 class RolloutForm(forms.Form):
     """The rollout of a job: waves, limits, offline devices."""
+
+    def __init__(self, *args: Any, command_name: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if command_name != UPDATE_FIRMWARE:
+            del self.fields["combinations"]
 
     canary = forms.IntegerField(
         label="Canary devices",
@@ -140,6 +177,12 @@ class RolloutForm(forms.Form):
         initial=STOP,
         required=False,
     )
+    combinations = CombinationsField(
+        label="Allowed firmware, gateway with its children",
+        required=False,
+        help_text="One a line, as 2.0 with 1.9. Each step of a gateway and its children"
+        " stays in one of them. Leave empty to update them independently.",
+    )
     approval = forms.BooleanField(
         label="A second person must approve it before it starts", required=False
     )
@@ -172,6 +215,7 @@ class RolloutForm(forms.Form):
             "window": self._window(),
             "max_in_flight": self._in_flight,
             "health_gate": values["health_gate"],
+            "combinations": values.get("combinations"),
             "approval": values["approval"],
             "deadline": deadline or (timezone.now() + hours).isoformat(),
         }
@@ -243,7 +287,7 @@ class RolloutForm(forms.Form):
         if len(sizes) > 4:
             order += f", then {counted(len(sizes) - 4, 'more wave')}"
         rate, gate = values["rate_per_minute"], complete_gate(values["health_gate"])
-        window = self._window()
+        window, combinations = self._window(), values.get("combinations")
         return [
             ("Waves", order or "none"),
             ("Wait between waves", f"{values['soak_seconds']} s"),
@@ -252,6 +296,11 @@ class RolloutForm(forms.Form):
             ("Pauses below", f"{values['success_percent']:g} % succeeded"),
             *([("Window", window_label(window))] if window else []),
             *([("Health gate", gate_terms(gate))] if gate else []),
+            *(
+                [("Gateway with its children", combination_label(combinations))]
+                if combinations
+                else []
+            ),
             (
                 "Without an answer",
                 f"{values['max_in_flight'] or MAX_IN_FLIGHT:,} devices at most",
@@ -287,6 +336,11 @@ class RolloutForm(forms.Form):
         return [
             self[f"gate_{name}"] for name in ("metric", "name", "worse_by", "on_breach")
         ]
+
+    @property
+    def combination_fields(self) -> list[BoundField]:
+        """Only an update of firmware has them."""
+        return [field for field in self if field.name == "combinations"]
 
     @property
     def offline_fields(self) -> list[BoundField]:

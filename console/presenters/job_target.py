@@ -195,10 +195,23 @@ def present_preview(
         "matched": scope["matched"],
         "offline": risk["not_online"],
         "waves": scope["waves"],
+        "systems": _waits_within_systems(scope),
         "cost": describe_cost(preview["cost"], has_window=has_window),
         "target_hash": preview["target_hash"],
         "index_lag_seconds": preview["index_lag_seconds"],
     }
+
+
+def _waits_within_systems(scope: Mapping[str, int]) -> str:
+    """Return who gets the command only after the other half of their system."""
+    parts = []
+    if children := scope["waits_for_children"]:
+        wait = "waits for its" if children == 1 else "wait for their"
+        parts.append(f"{counted(children, 'gateway')} {wait} children")
+    if gateways := scope["waits_for_gateway"]:
+        wait = "waits for its gateway" if gateways == 1 else "wait for their gateways"
+        parts.append(f"{counted(gateways, 'child device')} {wait}")
+    return "; ".join(parts)
 
 
 def describe_cost(cost: dict[str, Any], *, has_window: bool) -> dict[str, Any]:

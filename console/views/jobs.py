@@ -20,7 +20,12 @@ from commands.lifecycle import JOB_FINAL
 from commands.selectors.job_health import HEALTH
 from commands.selectors.job_member_pages import list_exceptions_first
 from commands.selectors.job_tallies import tally_jobs, tally_waves
-from commands.selectors.job_waits import WAITS, describe_closed_windows, waits_of
+from commands.selectors.job_waits import (
+    WAITS,
+    describe_closed_windows,
+    describe_systems,
+    waits_of,
+)
 from commands.selectors.jobs import (
     get_job,
     list_job_events,
@@ -34,7 +39,7 @@ from commands.services.job_rerun import MAY_RETRY, retry_failed
 from commands.services.job_rollback import roll_back_job
 from commands.services.job_waiting import skip_waiting
 from commands.services.jobs import cancel_job, pause_job, resume_job
-from console.forms.rollout import OFFLINE, window_label
+from console.forms.rollout import OFFLINE, combination_label, window_label
 from console.paging import page_of
 from console.presenters import job_progress as drawing
 from console.presenters.delivery_track import FAILURE_LABELS
@@ -153,9 +158,7 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
         "job": row,
         "health": job_health(row),
         "summary": job_summary(row, waves, counts, waits_of(row)),
-        "window_wait": describe_closed_windows([row], timezone.now()).get(row.pk)
-        if row.status == J.RUNNING
-        else None,
+        "held_back": _held_back(row) if row.status == J.RUNNING else [],
         "is_over": row.status in JOB_FINAL,
         "allowed": _allowed(row.status)
         | {
@@ -172,6 +175,12 @@ def _context(request: ConsoleRequest, job_id: UUID) -> dict[str, Any]:
         "actions": list(ACTIONS),
         **_members(request, row),
     }
+
+
+def _held_back(row: Any) -> list[str]:
+    """Say which members wait for a window, or for the other half of their system."""
+    windows = describe_closed_windows([row], timezone.now())
+    return [*windows.values(), *describe_systems([row]).values()]
 
 
 def _failure(request: ConsoleRequest) -> FailureClass:
@@ -267,6 +276,9 @@ def _rollout_rows(row: Any) -> list[tuple[str, str]]:
     ]
     if rollout.get("window"):
         rows.append(("Window", window_label(rollout["window"])))
+    if rollout.get("combinations"):
+        label = combination_label(rollout["combinations"])
+        rows.append(("Gateway with its children", label))
     if row.deadline:
         rows.append(("Deadline", time_element(row.deadline)))
     return rows

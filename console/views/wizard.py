@@ -84,7 +84,9 @@ class Wizard:
         self.known = known
         self.params: ParamsForm | None = chosen_form(known, self.name, self.data)
         has_rollout = "wave_size" in self.data
-        self.rollout = RolloutForm(self.data if has_rollout else None)
+        self.rollout = RolloutForm(
+            self.data if has_rollout else None, command_name=self.name
+        )
 
     def show(self, asked: str) -> HttpResponse:
         """Draw the step, or an earlier one with its errors."""

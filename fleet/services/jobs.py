@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from commands.rollouts import complete_rollout, place_members
+from commands.judgment.combinations import Turn
+from commands.rollouts import complete_rollout, refuse_combinations
 from commands.selectors.definitions import get_definition_of_devices
 from commands.selectors.job_costs import estimate_cost
 from commands.selectors.job_members import (
     COMPLIANT,
-    find_gateways_among,
     get_join_refusals,
 )
 from commands.services import jobs
 from commands.services.held_changes import refuse_held
 from commands.services.idempotency import fingerprint
 from commands.services.job_maintenance import longest_maintenance
+from commands.services.job_placement import plan_members, versions_of
 from commands.validation import check_params, complete_policy
 from fleet.selectors import job_preview
 from fleet.services.targets import (
@@ -125,12 +126,15 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
         params=command.get("params", {}),
     )
     joining = [device_id for device_id, reason in reasons.items() if not reason]
-    waves, _ = place_members(
+    refuse_combinations(rollout, definition.name)
+    plan = plan_members(
         joining,
         rollout,
         seed=targets.target_hash,
-        gateways=find_gateways_among(joining),
+        versions=versions_of(command.get("params", {}), joining),
     )
+    reasons |= {pk: plan.left_out[pk] for pk in joining if pk in plan.left_out}
+    joining, waves = [pk for pk in joining if not reasons[pk]], plan.waves
     store_preview(request.tenant, targets)
     connectivity = count_by_connectivity(joining)
     held_back = longest_maintenance(policy)
@@ -157,6 +161,8 @@ def preview_job(request: JobRequest) -> dict[str, Any]:
                 {"number": wave.number, "canary": wave.is_canary, "size": wave.size}
                 for wave in waves
             ],
+            "waits_for_gateway": plan.count_waiting(Turn.GATEWAY),
+            "waits_for_children": plan.count_waiting(Turn.CHILD),
         },
         "risk": {
             "connectivity": connectivity,

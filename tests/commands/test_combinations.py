@@ -10,11 +10,13 @@ from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.exceptions import InvalidRollout
+from commands.exceptions import InvalidRollout, RollbackRefused
 from commands.judgment.combinations import Pair, Turn, place_in_order, turn_of
-from commands.models import Command, Job, JobTarget
+from commands.models import Command, Job, JobTarget, JobWave
+from commands.selectors.job_waits import describe_waits
 from commands.selectors.jobs import counts_of
 from commands.services.job_advance import advance_job
+from commands.services.job_rollback import roll_back_job
 from commands.services.jobs import start_job
 from commands.services.mixed_systems import judge_mixed_across_tenants
 from console.models import AttentionItem
@@ -38,7 +40,7 @@ def test_whatever_fails_a_pair_never_leaves_what_is_allowed(
     allowed: frozenset[tuple[str, str]], results: list[tuple[bool, bool]]
 ) -> None:
     """Each result is (whose turn, did it work); at any of them all may end."""
-    turn = turn_of(Pair(OLD, OLD, True, True), NEW, allowed)
+    turn = turn_of(Pair(OLD, OLD, NEW, NEW), allowed)
     gateway, child = OLD, OLD
     for is_gateway, works in results:
         after = (NEW, child) if is_gateway else (gateway, NEW)
@@ -102,22 +104,33 @@ def update(units: list[Unit], allowed: list[tuple[str, str]], **rollout: Any) ->
 
 
 def work(
-    units: list[Unit], job: Job, *, broken: Unit | None = None
+    units: list[Unit],
+    job: Job,
+    *,
+    broken: Unit | None = None,
+    firmware: str = NEW,
 ) -> list[tuple[str, ...]]:
     """Let the job run as long as it does something; return the states on its way."""
     states = []
-    for step in range(2, 14):
+    first = Command.objects.count() * 20 + 2  # versions of documents only grow
+    for step in range(first, first + 12):
         tick()
-        states += work_once(units, job, step, broken=broken)
+        states += work_once(units, job, step, broken=broken, firmware=firmware)
     return states
 
 
 def work_once(
-    units: list[Unit], job: Job, step: int, *, broken: Unit | None = None
+    units: list[Unit],
+    job: Job,
+    step: int,
+    *,
+    broken: Unit | None = None,
+    firmware: str = NEW,
 ) -> list[tuple[str, ...]]:
     """Deliver and answer what the job has handed out."""
     deliver()
-    for command in Command.objects.filter(job=job, status="sent"):
+    devices = [unit.device for unit in units]
+    for command in Command.objects.filter(job=job, status="sent", device__in=devices):
         unit = next(u for u in units if u.device.pk == command.device_id)
         within = "" if unit is units[0] else f"/child/{unit.device.uid}"
         kind = f"command/{command.public_id}/result"
@@ -126,7 +139,7 @@ def work_once(
             units[0].say_on(topic, {"status": "failed"})
         else:
             units[0].say_on(topic, {"status": "succeeded"})
-            report(units, unit, NEW, step)
+            report(units, unit, firmware, step)
     return [firmware_of(units)]
 
 
@@ -278,6 +291,63 @@ def test_a_child_that_waits_in_vain_is_left_out_at_the_deadline() -> None:
     assert Job.objects.get(pk=job.pk).status == "completed"
     assert Command.objects.filter(job=job).count() == 1
     assert judge() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("allowed", "waiting"),
+    [
+        (GATEWAY_FIRST, "2 child devices are waiting for their gateways"),
+        (CHILDREN_FIRST, "1 gateway is waiting for its children, "),
+    ],
+)
+def test_a_job_says_that_one_half_waits_for_the_other(
+    allowed: list[tuple[str, str]], waiting: str
+) -> None:
+    units = system_of()
+    job = update(units, allowed)
+    for _ in range(4):
+        tick()
+        deliver()
+        for wave in JobWave.objects.filter(job=job, status="pending")[:1]:
+            # A person goes on although the first half has not answered.
+            JobWave.objects.filter(pk=wave.pk).update(status="released")
+
+    job.refresh_from_db()
+    words = describe_waits([job], counts_of([job]), now=now())[job.pk]
+
+    assert words is not None
+    assert words.startswith(waiting)
+    assert Command.objects.filter(job=job).count() < 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("allowed", [GATEWAY_FIRST, CHILDREN_FIRST])
+def test_a_rollback_takes_the_allowed_way_back(allowed: list[tuple[str, str]]) -> None:
+    units = system_of()
+    work(units, job := update(units, allowed))
+    assert firmware_of(units) == (NEW, NEW, NEW)
+
+    job.refresh_from_db()
+    restoring = roll_back_job(job=job, actor=None)
+    states = work(units, restoring, firmware=OLD)
+
+    assert states[-1] == (OLD, OLD, OLD)
+    assert {(g, c) for g, *rest in states for c in rest} <= set(allowed)
+    assert judge() == 0
+
+
+@pytest.mark.django_db
+def test_a_rollback_without_an_allowed_way_is_refused_and_leaves_work() -> None:
+    units = system_of()
+    work(units, job := update(units, GATEWAY_FIRST))
+    report(units, units[1], "3.0", 50)  # by hand
+
+    job.refresh_from_db()
+    with pytest.raises(RollbackRefused, match=r"no allowed combination leads to 1\.0"):
+        roll_back_job(job=job, actor=None)
+
+    assert judge() == 1
 
 
 class Killed(Exception):

@@ -127,7 +127,7 @@ def test_a_bad_firmware_is_stopped_and_rolled_back_by_keys_alone(
     keys.type(str(CANARIES))
     keys.press(*["Tab"] * 11)
     keys.type("command failures")  # what the health gate compares
-    keys.press(*["Tab"] * 6, "Space")  # a second person must approve it
+    keys.press(*["Tab"] * 7, "Space")  # a second person must approve it
     keys.open("n", step="Confirm")
     keys.press("Control+A")
     keys.type(f"Firmware {tag}")
