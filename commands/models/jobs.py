@@ -83,6 +83,12 @@ class Job(PublicIdModel):
                 condition=Q(status__in=["scheduled", "running", "paused", "stopped"]),
             ),
             models.Index(fields=["tenant", "-id"], name="commands_job_by_tenant"),
+            # Few jobs have combinations; a sweep compares their systems with them.
+            models.Index(
+                fields=["id"],
+                name="commands_job_combinations",
+                condition=Q(rollout__contains={"combinations": [{}]}),
+            ),
         ]
 
     def __str__(self) -> str:

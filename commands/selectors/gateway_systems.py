@@ -68,15 +68,17 @@ _BLOCKED = f"""
         jsonb_build_object('gateway', p.gateway, 'children', p.child))
     GROUP BY p.job_id, p.wave, p.id ORDER BY p.id
 """
+# The words of the index commands_job_combinations.
+_HAS_COMBINATIONS = """j.rollout @> '{"combinations": [{}]}'"""
 # Of each gateway the newest job with combinations that has sent something to it or to
 # one of its children.
-_TOUCHED = """
+_TOUCHED = f"""
     SELECT DISTINCT ON (gateway_id) gateway_id, job_id FROM (
         SELECT coalesce(d.gateway_id, d.id) AS gateway_id, t.job_id
         FROM commands_job j
         JOIN commands_jobtarget t ON t.job_id = j.id AND t.command_id IS NOT NULL
         JOIN registry_device d ON d.id = t.device_id
-        WHERE jsonb_typeof(j.rollout -> 'combinations') = 'array'
+        WHERE {_HAS_COMBINATIONS}
     ) every ORDER BY gateway_id, job_id DESC
 """
 _NOT_ALLOWED = """NOT j.rollout -> 'combinations' @> jsonb_build_array(

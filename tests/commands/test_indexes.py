@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils import timezone
 from commands.models import Attempt, Command, Job
 from commands.selectors import due
 from commands.selectors.affected_commands import _VERIFIABLE_BY_REPORTS
+from commands.selectors.gateway_systems import _MIXED
 from commands.selectors.job_tallies import FAILURE
 from commands.services.claim_queues import _QUEUES, HOLDING
 from commands.services.gateway_windows import _GATEWAY_IS_BACK
@@ -22,6 +24,34 @@ from registry.models import Device
 from tests.commands.test_jobs import fleet_of, make_job
 
 pytestmark = pytest.mark.django_db
+# 2,000 jobs as this one; the last one has 100,000 members.
+OTHER_JOBS = """
+    WITH one AS (SELECT * FROM commands_job WHERE id = %s), cohort AS (
+        INSERT INTO commands_frozencohort
+            (tenant_id, query, taken_at, target_count, target_hash)
+        SELECT one.tenant_id, '', now(), 1, '' FROM one, generate_series(1, 2000)
+        RETURNING id
+    ), made AS (
+        INSERT INTO commands_job (public_id, tenant_id, name, cohort_id, command_name,
+            command_class, params, policy, rollout, created_at, status, status_since,
+            stop_reason)
+        SELECT gen_random_uuid(), tenant_id, name, cohort.id, command_name,
+            command_class, params, policy, rollout, created_at, 'completed', now(), ''
+        FROM one, cohort RETURNING id, tenant_id
+    ), site AS (
+        SELECT d.* FROM registry_device d, one WHERE d.tenant_id = one.tenant_id LIMIT 1
+    ), device AS (
+        INSERT INTO registry_device (public_id, uid, tenant_id, project_id, site_id,
+            product_id, name, serial, kind, adapter, lifecycle, tags, attributes,
+            created_at, updated_at)
+        SELECT gen_random_uuid(), 'many-' || n, tenant_id, project_id, site_id,
+            product_id, '', '', kind, adapter, lifecycle, tags, attributes, now(), now()
+        FROM site, generate_series(1, 100000) n RETURNING id, tenant_id
+    )
+    INSERT INTO commands_jobtarget (tenant_id, job_id, device_id, wave, skip_reason)
+    SELECT device.tenant_id, last.id, device.id, 1, ''
+    FROM device, (SELECT max(id) AS id FROM made) last
+"""
 REDUNDANT = """
     SELECT a.indrelid::regclass::text, a.indexrelid::regclass::text
     FROM pg_index a JOIN pg_index b ON b.indrelid = a.indrelid
@@ -140,3 +170,18 @@ def test_each_index_of_commands_is_in_the_plan_of_a_query(job: Job) -> None:
         there = [name for (name,) in cursor.fetchall()]
     unused = [name for name in there if not any(known in name for known in plans)]
     assert unused == []
+
+
+def test_mixed_systems_are_looked_for_in_jobs_with_combinations_only() -> None:
+    """Thousands of other jobs, one of them with 100,000 members, are not read."""
+    job = make_job(fleet_of(1, online=False))
+    with connection.cursor() as cursor:
+        cursor.execute(OTHER_JOBS, [job.pk])
+        cursor.execute("ANALYZE commands_job, commands_jobtarget")
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_MIXED}", [100])
+        [(found,)] = cursor.fetchall()
+    [plan] = json.loads(found) if isinstance(found, str) else found
+
+    assert "commands_job_combinations" in json.dumps(plan)
+    assert "Seq Scan" not in json.dumps(plan["Plan"])
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 50
