@@ -12,7 +12,7 @@ import pytest
 from django.core.cache import cache
 from django.db.models import F
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from console.models import IncidentMember, SlaDay, SlaRecount
@@ -285,6 +285,7 @@ def test_the_page_says_as_of_when_it_was_counted(
     people=SPANS,
     told=st.lists(st.tuples(st.integers(0, 4 * DAY * 60), st.integers(1, DAY * 60))),
 )
+@example(changes=[], people=[], told=[(0, 60), (0, 60)])  # two incidents at once
 def test_any_history_is_counted_by_days_as_it_is_at_once(
     changes: Any, people: Any, told: Any
 ) -> None:

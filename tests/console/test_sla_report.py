@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,7 +95,7 @@ def member(device: Device, cause: str, begin: float, end: float) -> Incident:
     incident = make_incident(
         device.tenant,
         cause=cause,
-        object_id=f"{cause}-{begin}",
+        object_id=str(uuid4()),  # two may begin at one moment
         opened_at=at(begin),
         first_evidence_at=at(begin),
     )
