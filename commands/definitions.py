@@ -10,6 +10,8 @@ from commands.expectations import ALL_PARAMS, expected_of
 
 F, A = FailureClass, OnFailure
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+SET_CONFIG, UPDATE_FIRMWARE = "set_config", "update_firmware"
+COLLECT_LOGS = "collect_logs"
 
 Params = dict[str, Any]
 
@@ -174,7 +176,7 @@ DEFINITIONS: dict[str, Definition] = {
             policy=CONTROL_POLICY,
         ),
         Definition(
-            name="set_config",
+            name=SET_CONFIG,
             command_class=CommandClass.CONFIG,
             description="Change the device's settings; the others stay as they are.",
             is_repeatable=True,
@@ -183,7 +185,7 @@ DEFINITIONS: dict[str, Definition] = {
             expectation=ALL_PARAMS,
         ),
         Definition(
-            name="update_firmware",
+            name=UPDATE_FIRMWARE,
             command_class=CommandClass.JOB,
             description="Install a firmware version and report it.",
             is_repeatable=True,
@@ -200,7 +202,7 @@ DEFINITIONS: dict[str, Definition] = {
             is_disconnecting=True,
         ),
         Definition(
-            name="collect_logs",
+            name=COLLECT_LOGS,
             command_class=CommandClass.OPERATION,
             description="Upload the device's log; the command shows the file.",
             is_repeatable=False,

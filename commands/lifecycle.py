@@ -7,6 +7,7 @@ from commands.choices import CommandStatus, FailureClass, JobStatus
 S = CommandStatus
 UNSENT = frozenset({S.HELD, S.QUEUED})
 UNDERWAY = frozenset({S.SENT, S.RECEIVED, S.RUNNING})
+OPEN = UNSENT | UNDERWAY | {S.SUCCEEDED}  # those that have not ended
 # Set by the platform; a device may correct them if the command was ever sent.
 VERDICTS = frozenset({S.TIMED_OUT, S.UNKNOWN, S.EXPIRED, S.CANCELLED, S.SUPERSEDED})
 FINAL = frozenset({S.VERIFIED, S.FAILED}) | VERDICTS

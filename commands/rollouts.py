@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from commands.definitions import UPDATE_FIRMWARE
 from commands.exceptions import InvalidRollout
 from commands.judgment.combinations import COMBINATIONS_SCHEMA, combination_errors
 from commands.judgment.health_gate import (
@@ -23,7 +24,6 @@ from iotplatform.common.counts import counted
 from iotplatform.common.instants import NOT_AN_INSTANT, read_instant
 
 DAY = 86_400
-UPDATE_FIRMWARE = "update_firmware"
 MAX_WAVES = 1_000
 MAX_MEMBERS = 1_000_000
 # So many members of a job may be without an answer: a failure threshold is overshot by

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from commands.choices import CommandClass
+from commands.definitions import UPDATE_FIRMWARE
 from commands.models import Command, Job
-from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Device
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from commands.rollouts import UPDATE_FIRMWARE
+from commands.definitions import UPDATE_FIRMWARE
 from iotplatform.common import bulk_sql
 from iotplatform.common.version_key import version_key
 from registry.models import Tenant

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
+
+from django.db.models.expressions import RawSQL
 
 from commands.choices import JobStatus, WaveStatus
 from commands.judgment.combinations import Allowed, Pair, Turn, turn_of
+from commands.lifecycle import OPEN
+from commands.models import Job
 from iotplatform.common import bulk_sql
 from registry.choices import Lifecycle
 from state.choices import AttentionKind
 
 MOST_NAMED = 10  # children in the text of one work item
+_OPEN = sorted(str(status) for status in OPEN)
 
 _IN_SERVICE = f"""c.lifecycle NOT IN
     ('{Lifecycle.RETIRED.value}', '{Lifecycle.REPLACED.value}')"""
@@ -30,43 +35,72 @@ _PAIRS = f"""
     WHERE c.gateway_id IS NOT NULL AND {_IN_SERVICE}
     ORDER BY 1, 2
 """
-# Members of released waves whose update would lead out of the allowed combinations now,
-# and whether the other half still has an open command of the job.
+# What a member gets: its own version in a rollback, else its job's.
+_VERSION = "coalesce(v.params ->> 'version', j.params ->> 'version')"
+
+
+def _not_allowed(gateway: LiteralString, child: LiteralString) -> LiteralString:
+    return f"""NOT rollout -> 'combinations' @> jsonb_build_array(
+        jsonb_build_object('gateway', {gateway}, 'children', {child}))"""
+
+
+# Members of released waves that must not get their version while the other half of
+# their system has an open command. These are few, the members may be a fleet.
+_WAITING = f"""
+    WITH open_half AS MATERIALIZED (
+        SELECT x.job_id, d.id, d.uid, d.gateway_id, d.lifecycle,
+            coalesce(t.firmware, '') AS firmware
+        FROM commands_command x
+        JOIN registry_device d ON d.id = x.device_id
+        LEFT JOIN state_twin t ON t.device_id = d.id
+        WHERE x.job_id = ANY(%s::bigint[]) AND x.status = ANY(%s::text[])
+            AND x.ended_at IS NULL
+    ), pair AS (
+        SELECT o.job_id, o.uid AS other, c.id AS device_id, false AS is_gateway,
+            o.firmware AS gateway, NULL AS child
+        FROM open_half o JOIN registry_device c ON c.gateway_id = o.id
+        UNION ALL
+        SELECT c.job_id, c.uid, c.gateway_id, true, NULL, c.firmware
+        FROM open_half c WHERE c.gateway_id IS NOT NULL AND {_IN_SERVICE}
+    )
+    SELECT t.id, t.job_id, p.is_gateway, p.other
+    FROM pair p
+    JOIN commands_job j ON j.id = p.job_id
+    JOIN commands_jobtarget t ON t.job_id = j.id AND t.device_id = p.device_id
+        AND t.command_id IS NULL AND t.skip_reason = ''
+    JOIN commands_jobwave w ON w.job_id = j.id AND w.number = t.wave
+        AND w.status = '{WaveStatus.RELEASED.value}'
+    LEFT JOIN commands_membervalues v ON v.target_id = t.id
+    WHERE {
+    _not_allowed(f"coalesce(p.gateway, {_VERSION})", f"coalesce(p.child, {_VERSION})")
+}
+"""
+_WAITING_IDS = f"SELECT m.id FROM ({_WAITING}) m"
+_WAITING_COUNTS = f"""
+    SELECT m.job_id, m.is_gateway, count(DISTINCT m.id), min(m.other)
+    FROM ({_WAITING}) m GROUP BY 1, 2 ORDER BY 1, 2
+"""
+# Of some members, those whose version would lead out of the allowed combinations now.
 _BLOCKED = f"""
     WITH member AS MATERIALIZED (
-        SELECT t.id, t.job_id, t.wave, t.device_id,
-            j.rollout -> 'combinations' AS allowed,
-            coalesce(v.params ->> 'version', j.params ->> 'version') AS version
-        FROM commands_job j
-        JOIN commands_jobwave w ON w.job_id = j.id
-            AND w.status = '{WaveStatus.RELEASED.value}'
-        JOIN commands_jobtarget t ON t.job_id = j.id AND t.wave = w.number
-            AND t.command_id IS NULL AND t.skip_reason = ''
+        SELECT t.id, t.device_id, j.rollout, {_VERSION} AS version
+        FROM commands_jobtarget t
+        JOIN commands_job j ON j.id = t.job_id
         LEFT JOIN commands_membervalues v ON v.target_id = t.id
-        WHERE j.id = ANY(%s::bigint[])
+        WHERE t.id = ANY(%s::bigint[])
     ), pair AS (
-        SELECT m.*, true AS is_gateway, c.id AS other_id, c.uid AS other,
-            m.version AS gateway, coalesce(t.firmware, '') AS child
+        SELECT m.id, m.rollout, m.version AS gateway, coalesce(t.firmware, '') AS child
         FROM member m JOIN registry_device c ON c.gateway_id = m.device_id
         LEFT JOIN state_twin t ON t.device_id = c.id
         WHERE {_IN_SERVICE}
         UNION ALL
-        SELECT m.*, false, g.id, g.uid, coalesce(t.firmware, ''), m.version
+        SELECT m.id, m.rollout, coalesce(t.firmware, ''), m.version
         FROM member m JOIN registry_device c ON c.id = m.device_id
-        JOIN registry_device g ON g.id = c.gateway_id
-        LEFT JOIN state_twin t ON t.device_id = g.id
+        LEFT JOIN state_twin t ON t.device_id = c.gateway_id
+        WHERE c.gateway_id IS NOT NULL
     )
-    SELECT p.job_id, p.wave, p.id, min(p.gateway || ' with ' || p.child),
-        bool_or(EXISTS (
-            SELECT FROM commands_jobtarget o
-            JOIN commands_command x ON x.id = o.command_id
-            WHERE o.job_id = p.job_id AND o.device_id = p.other_id
-                AND x.ended_at IS NULL)),
-        bool_or(p.is_gateway), min(p.other)
-    FROM pair p
-    WHERE NOT p.allowed @> jsonb_build_array(
-        jsonb_build_object('gateway', p.gateway, 'children', p.child))
-    GROUP BY p.job_id, p.wave, p.id ORDER BY p.id
+    SELECT id, min(gateway || ' with ' || child) FROM pair
+    WHERE {_not_allowed("gateway", "child")} GROUP BY id
 """
 # The words of the index commands_job_combinations.
 _HAS_COMBINATIONS = """j.rollout @> '{"combinations": [{}]}'"""
@@ -81,9 +115,7 @@ _TOUCHED = f"""
         WHERE {_HAS_COMBINATIONS}
     ) every ORDER BY gateway_id, job_id DESC
 """
-_NOT_ALLOWED = """NOT j.rollout -> 'combinations' @> jsonb_build_array(
-    jsonb_build_object('gateway', coalesce(gt.firmware, ''),
-        'children', coalesce(ct.firmware, '')))"""
+_IS_MIXED = _not_allowed("coalesce(gt.firmware, '')", "coalesce(ct.firmware, '')")
 # A system is at rest when no update of it is open and its job sends it nothing more.
 _MIXED = f"""
     WITH touched AS ({_TOUCHED}
@@ -104,7 +136,7 @@ _MIXED = f"""
     LEFT JOIN state_twin ct ON ct.device_id = c.id
     WHERE g.public_id NOT IN (SELECT object_id FROM open_entry)
     GROUP BY g.id, j.id
-    HAVING bool_or({_NOT_ALLOWED})
+    HAVING bool_or({_IS_MIXED})
         AND NOT EXISTS (
             SELECT FROM registry_device d
             JOIN commands_command o ON o.device_id = d.id AND o.ended_at IS NULL
@@ -129,21 +161,18 @@ _WHOLE = f"""
             LEFT JOIN state_twin gt ON gt.device_id = g.id
             LEFT JOIN state_twin ct ON ct.device_id = c.id
             WHERE g.public_id = e.object_id
-                AND {_NOT_ALLOWED})
+                AND {_IS_MIXED})
     ORDER BY e.id LIMIT %s
 """
 
 
-class Blocked(NamedTuple):
-    """A member that must not get its command now; it waits, or is left out."""
+class Waiting(NamedTuple):
+    """Gateways, or children, of a job that wait for the other half of their system."""
 
     job_id: int
-    wave: int
-    target_id: int
-    combination: str
-    waits: bool
     is_gateway: bool
-    other: str  # the uid of its gateway, or of the first child that it waits for
+    members: int
+    other: str  # the uid of one that is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +223,23 @@ def judge_systems(
     return turns, reasons
 
 
-def list_blocked(job_ids: Collection[int]) -> list[Blocked]:
-    """Return the members of released waves that must not be updated now."""
-    found = bulk_sql.fetch(_BLOCKED, [list(job_ids)])
-    return [Blocked(*row) for row in found]
+def waiting_members(job: Job) -> RawSQL:
+    """Return the members that wait for the other half, to be left out of a query."""
+    return RawSQL(_WAITING_IDS, [[job.pk], _OPEN])
+
+
+def count_waiting(job_ids: Collection[int]) -> list[Waiting]:
+    """Return how many members of released waves wait for the other half, by job."""
+    found = bulk_sql.fetch(_WAITING_COUNTS, [list(job_ids), _OPEN])
+    return [Waiting(*row) for row in found]
+
+
+def find_blocked(target_ids: Collection[int]) -> dict[int, str]:
+    """Return the combination, not allowed, that an update of these members would make.
+
+    Members whose update is allowed are left out.
+    """
+    return dict(bulk_sql.fetch(_BLOCKED, [list(target_ids)]))
 
 
 def list_mixed_across_tenants(*, limit: int) -> list[MixedSystem]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from commands.choices import CommandClass, HeldKind
+from commands.definitions import UPDATE_FIRMWARE
 from commands.models import HeldChange
-from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Tenant
 
 

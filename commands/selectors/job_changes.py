@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.choices import CommandClass
+from commands.definitions import UPDATE_FIRMWARE
 from commands.exceptions import RollbackRefused
 from commands.models import Command, Job, JobRollback, JobTarget, MemberValues
-from commands.rollouts import UPDATE_FIRMWARE
 from iotplatform.common import bulk_sql
 from registry.selectors.firmware import find_releases_for_devices_across_tenants
 from state.judgment.twin_documents import Document, merge_patch

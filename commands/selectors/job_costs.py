@@ -10,9 +10,9 @@ import msgspec
 from django.db import connection
 
 from commands.choices import JobStatus
+from commands.definitions import UPDATE_FIRMWARE
 from commands.judgment.job_cost import PastJob, expected_seconds
 from commands.models import Job
-from commands.rollouts import UPDATE_FIRMWARE
 from registry.models import Tenant
 from registry.selectors.firmware import bytes_of_version
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, Expression, OuterRef
 
 from commands.choices import CommandClass, WaveStatus
 from commands.definitions import Definition
@@ -92,17 +92,17 @@ def list_next_members(
     *,
     limit: int,
     now: datetime,
-    without: Collection[int] = (),
+    without: Expression | None = None,
 ) -> list[NextMember]:
     """Return the next members of the wave that have no command yet.
 
-    Of a job with a window, only those at sites where it is open; not those of
-    ``without``.
+    Of a job with a window, only those at sites where it is open; not those that
+    ``without`` selects.
     """
     waiting = JobTarget.objects.filter(
         job=job, wave=wave, command__isnull=True, skip_reason=""
     )
-    if without:
+    if without is not None:
         waiting = waiting.exclude(pk__in=without)
     if window := job.rollout.get("window"):
         sites = Site.objects.filter(tenant=job.tenant_id)

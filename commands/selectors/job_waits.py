@@ -19,10 +19,10 @@ from commands.choices import (
     WaitsFor,
     WaveStatus,
 )
-from commands.lifecycle import UNDERWAY, UNSENT
+from commands.lifecycle import OPEN, UNDERWAY
 from commands.models import Command, Job, JobWave
 from commands.rollouts import APPROVAL_LAPSES_AFTER, MAX_IN_FLIGHT
-from commands.selectors.gateway_systems import Blocked, list_blocked
+from commands.selectors.gateway_systems import Waiting, count_waiting
 from commands.selectors.job_members import count_pending_by_zone
 from commands.selectors.job_tallies import Tally
 from commands.selectors.jobs import JobCounts
@@ -36,7 +36,6 @@ RETRIES = Q(status=S.QUEUED, attempt_count__gt=0)
 OFFLINE = Q(status=S.HELD, waits_for=WaitsFor.DEVICE) | Q(
     status=S.HELD, failure_class=FailureClass.GATEWAY_UNREACHABLE
 )
-OPEN = sorted(UNSENT | UNDERWAY | {S.SUCCEEDED})
 _OPEN_MEMBERS = """
     SELECT m.job_id, m.wave, m.is_away, count(*), max(m.until) FROM (
         SELECT t.job_id, t.wave, greatest(c.expires_at, c.due_at) AS until,
@@ -150,29 +149,21 @@ def describe_closed_windows(running: Collection[Job], now: datetime) -> dict[int
 def describe_systems(running: Collection[Job]) -> dict[int, str]:
     """Say which jobs have members that wait for their gateway or their children."""
     ids = [job.pk for job in running if job.rollout.get("combinations")]
-    waiting: dict[int, list[Blocked]] = defaultdict(list)
-    for each in list_blocked(ids) if ids else ():
-        if each.waits:
-            waiting[each.job_id].append(each)
-    return {job_id: _for_systems(found) for job_id, found in waiting.items()}
+    words: dict[int, list[str]] = defaultdict(list)
+    for waiting in count_waiting(ids) if ids else ():
+        words[waiting.job_id].append(_for_system(waiting))
+    return {job_id: "; ".join(parts) for job_id, parts in words.items()}
 
 
-def _for_systems(waiting: list[Blocked]) -> str:
-    """Name the gateway or child that is waited for where it is the only one."""
-    words = []
-    for is_gateway, one, many in (
-        (False, "its gateway", "their gateways"),
-        (True, "its children", "their children"),
-    ):
-        found = [each for each in waiting if each.is_gateway == is_gateway]
-        kind = "gateway" if is_gateway else "child device"
-        if len(found) == 1:
-            comma = "," if is_gateway else ""
-            words.append(f"1 {kind} is waiting for {one}{comma} {found[0].other}")
-        elif found:
-            plural = "gateways" if is_gateway else "child devices"
-            words.append(f"{len(found):,} {plural} are waiting for {many}")
-    return "; ".join(words)
+def _for_system(waiting: Waiting) -> str:
+    """Name the gateway or child that is waited for where only one waits."""
+    if waiting.members == 1:
+        if waiting.is_gateway:
+            return f"1 gateway is waiting for its children, {waiting.other}"
+        return f"1 child device is waiting for its gateway {waiting.other}"
+    if waiting.is_gateway:
+        return f"{waiting.members:,} gateways are waiting for their children"
+    return f"{waiting.members:,} child devices are waiting for their gateways"
 
 
 def _at_rest(job: Job, now: datetime) -> str | None:

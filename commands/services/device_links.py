@@ -7,12 +7,11 @@ from typing import Any
 
 from django.conf import settings
 
+from commands.definitions import COLLECT_LOGS, UPDATE_FIRMWARE
 from commands.selectors.claimed import ClaimedCommand
 from iotplatform.common.instants import instant_text
 from iotplatform.common.signed_links import FIRMWARE, UPLOAD, make_link
 from registry.selectors.firmware import find_releases_for_devices_across_tenants
-
-COLLECT_LOGS, UPDATE_FIRMWARE = "collect_logs", "update_firmware"
 
 
 def links_of(commands: Sequence[ClaimedCommand]) -> dict[int, dict[str, Any]]:

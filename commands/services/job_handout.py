@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from commands.choices import CommandClass, CommandStatus, FailureClass, Lane, WaitsFor
-from commands.definitions import Definition
+from commands.definitions import UPDATE_FIRMWARE, Definition
 from commands.models import Command, Job, JobTarget, JobWave
-from commands.rollouts import MAX_IN_FLIGHT, UPDATE_FIRMWARE
+from commands.rollouts import MAX_IN_FLIGHT
 from commands.selectors.definitions import definition_of_job
-from commands.selectors.gateway_systems import list_blocked
+from commands.selectors.gateway_systems import find_blocked, waiting_members
 from commands.selectors.job_changes import own_params
 from commands.selectors.job_members import list_next_members
 from commands.selectors.job_tallies import (
@@ -128,10 +128,13 @@ def hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     limit = min(limit, room_of(job)) if limit > 0 else 0
     if limit <= 0:
         return
-    waiting = _leave_out_blocked(job, wave)
-    members = list_next_members(job, wave.number, limit=limit, now=now, without=waiting)
+    has_systems = bool(job.rollout.get("combinations"))
+    without = waiting_members(job) if has_systems else None
+    members = list_next_members(job, wave.number, limit=limit, now=now, without=without)
     if not members:
         return
+    # Their other half has ended without what they need, or was changed by hand.
+    blocked = find_blocked([m.target_id for m in members]) if has_systems else {}
     ids = [member.device_id for member in members]
     connectivity = deliverability_of(ids)
     full = find_full_devices(ids)
@@ -139,6 +142,8 @@ def hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     for target_id, device_id, refusal in members:
         status = connectivity[device_id]
         reason = refusal or _skip_reason(job, status)
+        if target_id in blocked:
+            reason = f"would make {blocked[target_id]}: not allowed"[:200]
         if device_id in full:
             reason = f"has {MAX_PENDING} pending commands"
         if reason:
@@ -148,24 +153,6 @@ def hand_out(job: Job, wave: JobWave, now: datetime) -> None:
     _skip(skipped)
     if ready:
         take_tokens(job, _create_commands(job, ready, now))
-
-
-def _leave_out_blocked(job: Job, wave: JobWave) -> list[int]:
-    """Return the members that wait for the other half of their system.
-
-    One whose other half has ended without what this one needs is left out.
-    """
-    if not job.rollout.get("combinations"):
-        return []
-    blocked = [each for each in list_blocked([job.pk]) if each.wave == wave.number]
-    _skip(
-        {
-            each.target_id: f"would make {each.combination}: not allowed"[:200]
-            for each in blocked
-            if not each.waits
-        }
-    )
-    return [each.target_id for each in blocked if each.waits]
 
 
 def room_of(job: Job) -> int:

@@ -11,10 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from commands.choices import CommandStatus, JobStatus
+from commands.definitions import UPDATE_FIRMWARE
 from commands.exceptions import InvalidRollout, RollbackRefused
 from commands.lifecycle import UNSENT
 from commands.models import FrozenCohort, Job, JobRollback
-from commands.rollouts import UPDATE_FIRMWARE, complete_rollout
+from commands.rollouts import complete_rollout
 from commands.selectors.job_changes import (
     ChangedMember,
     is_reversible,

@@ -11,7 +11,12 @@ from uuid import UUID
 from django.db import transaction
 
 from commands.choices import OnFailure
-from commands.definitions import DEFINITIONS, Definition
+from commands.definitions import (
+    DEFINITIONS,
+    SET_CONFIG,
+    UPDATE_FIRMWARE,
+    Definition,
+)
 from commands.failure_rules import kept_rules
 from commands.models import Command
 from commands.selectors.pending import MAX_PENDING, find_full_devices
@@ -26,8 +31,6 @@ from state.choices import Connectivity
 from state.judgment.desired_asks import POLICY, Ask, named
 from state.selectors import deliverability_of
 from state.services.twin import Merged, merge_desired_many
-
-CONFIG, FIRMWARE = "set_config", "update_firmware"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def send_policy_config(
     devices = _devices(tenant_id, patches)
     sent = _refusals(patches, devices) | _unknown_patches(patches, devices)
     ready = {pk: patches[pk] for pk in sorted(patches) if pk not in sent}
-    made = _new_commands(DEFINITIONS[CONFIG], ready, devices, last_try, now)
+    made = _new_commands(DEFINITIONS[SET_CONFIG], ready, devices, last_try, now)
     merged = merge_desired_many(
         list(made),
         patches=ready,
@@ -87,7 +90,7 @@ def _settle(
         return Sent("all of its keys were changed later", overruled=overruled)
     command = made[pk]
     command.desired_version, command.params = own.version, own.patch
-    command.expectation = DEFINITIONS[CONFIG].expected(own.patch)
+    command.expectation = DEFINITIONS[SET_CONFIG].expected(own.patch)
     if overruled:
         changed = ", ".join(f"{key} by {who}" for key, who in overruled.items())
         remarks[command.public_id] = f"; left out, changed later: {changed}"
@@ -102,7 +105,9 @@ def _unknown_patches(
     found = {}
     for pk, device in devices.items():
         own = schemas.get(device.product_id)
-        known = replace(DEFINITIONS[CONFIG], config_schemas={"": own} if own else {})
+        known = replace(
+            DEFINITIONS[SET_CONFIG], config_schemas={"": own} if own else {}
+        )
         if errors := params_errors(known, patches[pk], field="desired"):
             text = f"{errors[0]['field']}: {errors[0]['message']}"
             found[pk] = Sent(text[:200])
@@ -133,7 +138,7 @@ def send_policy_firmware(
         if pk not in sent and (pk, version) not in releases:
             sent[pk] = Sent(f"{version} is not made for it")
     ready = {pk: wanted[pk] for pk in sorted(wanted) if pk not in sent}
-    made = _new_commands(DEFINITIONS[FIRMWARE], ready, devices, last_try, now)
+    made = _new_commands(DEFINITIONS[UPDATE_FIRMWARE], ready, devices, last_try, now)
     _save(made, Moves(now=now), policy, {})
     return sent | {pk: Sent(command=each.public_id) for pk, each in made.items()}
 

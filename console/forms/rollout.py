@@ -10,6 +10,7 @@ from django import forms
 from django.forms import BoundField
 from django.utils import timezone
 
+from commands.definitions import UPDATE_FIRMWARE
 from commands.judgment.combinations import COMBINATIONS_SCHEMA, combination_errors
 from commands.judgment.gate_words import gate_terms, metric_name
 from commands.judgment.health_gate import (
@@ -22,7 +23,7 @@ from commands.judgment.health_gate import (
     complete_gate,
     gate_errors,
 )
-from commands.rollouts import MAX_IN_FLIGHT, UPDATE_FIRMWARE
+from commands.rollouts import MAX_IN_FLIGHT
 from commands.validation import schema_errors
 from commands.windows import DAYS, window_words
 from console.forms.fields import WordsField
@@ -85,11 +86,6 @@ def combination_label(combinations: Sequence[Mapping[str, str]]) -> str:
 
 class RolloutForm(forms.Form):
     """The rollout of a job: waves, limits, offline devices."""
-
-    def __init__(self, *args: Any, command_name: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if command_name != UPDATE_FIRMWARE:
-            del self.fields["combinations"]
 
     canary = forms.IntegerField(
         label="Canary devices",
@@ -198,6 +194,11 @@ class RolloutForm(forms.Form):
         initial=24,
         help_text="Commands that have not finished by then expire.",
     )
+
+    def __init__(self, *args: Any, command_name: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if command_name != UPDATE_FIRMWARE:
+            del self.fields["combinations"]
 
     def as_rollout(self, *, deadline: str | None = None) -> dict[str, Any]:
         """Return the rollout for the services; call this on a valid form."""
