@@ -126,8 +126,9 @@ def place_job_members(
     joining = [pk for pk, reason in members.items() if not reason]
     if versions is None:
         versions = versions_of(job.params, joining)
+    # The seed of the preview, too: who confirmed a list gets the waves that were shown.
     plan = plan_members(
-        joining, job.rollout, seed=str(job.public_id), versions=versions
+        joining, job.rollout, seed=job.cohort.target_hash, versions=versions
     )
     waves, waves_of, left_out = plan.waves, plan.waves_of, plan.left_out
     if joining and not waves_of:
