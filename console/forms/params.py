@@ -27,6 +27,7 @@ COMPLEX = frozenset(
 # The box for all other keys of a patch; no key of a schema that a field asks for.
 MORE = "params"
 SETTINGS_EXAMPLE = '{\n  "interval": 30\n}'
+LARGEST_EXACT = 2**53  # from here on a float cannot tell whole numbers apart
 YES_OR_NO = [("", "not set"), ("true", "yes"), ("false", "no")]
 
 
@@ -44,6 +45,17 @@ class JsonField(forms.CharField):
         except (ValueError, RecursionError) as error:
             message = f"This is not valid JSON: {error}."
             raise forms.ValidationError(message) from error
+
+
+class NumberField(forms.FloatField):
+    """A number; a whole one stays whole: a device gets 30, not 30.0."""
+
+    def to_python(self, value: Any) -> Any:
+        number: float | None = super().to_python(value)
+        # Infinity and NaN are refused later, and a larger float is not exact.
+        if number is None or not abs(number) < LARGEST_EXACT:
+            return number
+        return int(number) if number.is_integer() else number
 
 
 class DocumentField(JsonField):
@@ -276,7 +288,7 @@ def _field(name: str, rule: Any, *, is_required: bool) -> forms.Field:
     if kind == "boolean":
         return _boolean(common, is_required=is_required)
     if kind in ("integer", "number"):
-        number = forms.IntegerField if kind == "integer" else forms.FloatField
+        number = forms.IntegerField if kind == "integer" else NumberField
         limits = {"min_value": rule.get("minimum"), "max_value": rule.get("maximum")}
         return number(**common, **limits)
     if kind == "string":

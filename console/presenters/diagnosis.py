@@ -32,7 +32,9 @@ HIGH, MEDIUM = 0.8, 0.5
 TROUBLE_OF_SET = {
     Trouble.BLIND: "The platform was not listening to the affected devices.",
     Trouble.GARBLED: "The affected devices send only invalid messages.",
-    Trouble.SILENT: "The affected devices are not online.",
+    Trouble.SILENT: (
+        "The affected devices are offline, or lost the connection within the last hour."
+    ),
     Trouble.COMMANDS: "Commands to the affected devices fail.",
     Trouble.ALARM: "The affected devices have a critical alarm.",
     Trouble.FLAPPING: "The affected devices keep disconnecting.",

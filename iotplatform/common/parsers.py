@@ -11,6 +11,7 @@ from rest_framework.parsers import JSONParser
 
 from iotplatform.common.problems import BadInput
 
+NOT_TEXT = "The body is not UTF-8 text; a compressed body is not understood."
 MAX_DEPTH = 64  # deeper than any document of ours, far below Python's own limit
 
 
@@ -32,6 +33,10 @@ class StrictJSONParser(JSONParser):
             document = super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
+        except ParseError as error:
+            if isinstance(error.__context__, UnicodeDecodeError):
+                raise ParseError(NOT_TEXT) from None
+            raise
         check_text(document)
         return document
 

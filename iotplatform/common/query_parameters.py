@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from threading import Lock
@@ -46,35 +46,37 @@ def load_extensions() -> None:
 
 
 class KnownParametersView(APIView):
-    """Refuses a query parameter that the endpoint does not know.
+    """Refuses a query parameter that the endpoint does not know, or that is repeated.
 
-    Without this, a misspelt filter would mean everything.
+    Without this, a misspelt filter would mean everything, and of two values the
+    first would be ignored: ``?dry_run=1&dry_run=0`` would do it.
     """
 
     # What every endpoint of the view knows, in addition to what each one declares.
     query_parameters: ClassVar[Sequence[OpenApiParameter]] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raise BadInput that names each unknown parameter."""
+        """Raise BadInput that names each unknown or repeated parameter."""
         super().initial(request, *args, **kwargs)
         if not request.query_params or self._method not in self.allowed_methods:
             return
         known = self._known_parameters()
-        if unknown := [name for name in request.query_params if name not in known]:
-            raise _refusal(unknown, known)
+        if errors := [*_unknown(request, known), *_repeated(request, known)]:
+            raise BadInput(errors=errors)
 
     @property
     def _method(self) -> str:
         method = str(self.request.method)
         return "GET" if method == "HEAD" else method
 
-    def _known_parameters(self) -> frozenset[str]:
+    def _known_parameters(self) -> dict[str, bool]:
         match = self.request.resolver_match
         if self._method == "OPTIONS" or match is None:
-            return frozenset(self.request.query_params)
+            return dict.fromkeys(self.request.query_params, True)
         known = _documented(match.func, f"/{match.route}", self._method)
         if isinstance(self.get_content_negotiator(), DefaultContentNegotiation):
-            known |= {str(self.settings.URL_FORMAT_OVERRIDE)}  # DRF refuses a wrong one
+            # DRF refuses a wrong one.
+            known = known | {str(self.settings.URL_FORMAT_OVERRIDE): False}
         return known
 
 
@@ -98,26 +100,33 @@ def parse_whole_number(text: str, *, most: int) -> int | None:
 
 
 @cache  # one entry for each operation of the document
-def _documented(callback: Any, route: str, method: str) -> frozenset[str]:
-    """Return the query parameters that the document lists for an operation."""
+def _documented(callback: Any, route: str, method: str) -> dict[str, bool]:
+    """Return an operation's query parameters, and whether each may be repeated."""
     load_extensions()
     generator: Any = SchemaGenerator()  # type: ignore[no-untyped-call]
     path = EndpointEnumerator().get_path_from_regex(route)
     view = generator.create_view(callback, method)
     view.request = spectacular_settings.GET_MOCK_REQUEST(method, path, view, None)
     operation = view.schema.get_operation(path, route, "", method, generator.registry)
-    return frozenset(
-        parameter["name"]
+    return {
+        parameter["name"]: parameter.get("schema", {}).get("type") == "array"
+        and parameter.get("explode", True)
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "query"
-    )
+    }
 
 
-def _refusal(unknown: Sequence[str], known: frozenset[str]) -> BadInput:
-    errors: list[dict[str, Any]] = []
-    for name in unknown:
+def _unknown(request: Request, known: dict[str, bool]) -> Iterator[dict[str, Any]]:
+    for name in request.query_params:
+        if name in known:
+            continue
         row = {"field": name, "message": "There is no such query parameter."}
         if near := get_close_matches(name, sorted(known), n=1):
             row["did_you_mean"] = near[0]
-        errors.append(row)
-    return BadInput(errors=errors)
+        yield row
+
+
+def _repeated(request: Request, known: dict[str, bool]) -> Iterator[dict[str, Any]]:
+    for name, values in request.query_params.lists():
+        if len(values) > 1 and not known.get(name, True):
+            yield {"field": name, "message": "This may be given only once."}

@@ -47,8 +47,9 @@ class TelemetryView(TenantScopedMixin, APIView):
         """Return the buckets of a range; empty buckets are left out."""
         device = get_device(tenants=self.tenants, uid=uid)
         params = request.query_params
-        to_at = _instant(params, "to") or timezone.now()
-        from_at = _instant(params, "from") or to_at - USUAL_RANGE
+        given = _instants(params, "from", "to")
+        to_at = given["to"] or timezone.now()
+        from_at = given["from"] or to_at - USUAL_RANGE
         found = get_metric_history(
             device,
             metric=_metric(params),
@@ -77,11 +78,13 @@ def _step(params: Any) -> int | None:
     return STEPS[text]
 
 
-def _instant(params: Any, name: str) -> datetime | None:
-    text = params.get(name)
-    if not text:
-        return None
-    found = read_instant(text)
-    if found is None:
-        raise BadInput(errors=[{"field": name, "message": NOT_AN_INSTANT}])
-    return found
+def _instants(params: Any, *names: str) -> dict[str, datetime | None]:
+    """Return what is given; the refusal names every one that cannot be read."""
+    given = {name: params.get(name) for name in names}
+    found = {name: text and read_instant(text) for name, text in given.items()}
+    wrong = [name for name in names if given[name] and found[name] is None]
+    if wrong:
+        raise BadInput(
+            errors=[{"field": name, "message": NOT_AN_INSTANT} for name in wrong]
+        )
+    return {name: at or None for name, at in found.items()}

@@ -82,3 +82,16 @@ def test_an_instant_without_offset_is_refused_by_name(world: World, key: str) ->
         assert answer.status_code == 400, (text, answer.content)
         errors = {row["field"]: row["message"] for row in answer.json()["errors"]}
         assert "RFC 3339" in errors[name], (text, errors)
+
+
+@pytest.mark.parametrize(
+    "path", ["devices/{uid}/telemetry/?metric=temperature&", "fleet/changes/?q=*&"]
+)
+def test_both_ends_of_a_range_are_refused_at_once(world: World, path: str) -> None:
+    template = f"/api/v1/{path}from={WITHOUT_OFFSET}&to={WITHOUT_OFFSET}"
+    names = names_in(world, "/api/v1/devices/{uid}/")[0]
+
+    answer = world.client().get(template.format(**names))
+
+    fields = [row["field"] for row in answer.json()["errors"]]
+    assert sorted(fields) == ["from", "to"]

@@ -65,6 +65,39 @@ def test_an_endpoint_knows_every_parameter_of_its_document(
     assert answer.status_code < 500
 
 
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_endpoint_refuses_a_second_value_of_what_takes_one(
+    label: str, superuser: User
+) -> None:
+    method, path = label.split(" ", 1)
+    listed: Any = OPERATIONS[label].definition.raw.get("parameters", ())
+    # A wrong format is refused before anything else is read.
+    rows = [r for r in listed if r["in"] == "query" and r["name"] != "format"]
+    once = {
+        row["name"]
+        for row in rows
+        if row["schema"].get("type") != "array" or row.get("explode") is False
+    }
+    query = "&".join(f"{row['name']}=1&{row['name']}=0" for row in rows)
+    path = PARAMETER.sub(str(UUID(int=0)), path)
+    client = client_for(path, superuser)
+
+    answer = client.generic(method, f"{path}?{query}")
+
+    errors = answer.json()["errors"] if answer.status_code == 400 else []
+    refused = {e["field"] for e in errors if e["message"].endswith("only once.")}
+    assert refused == once
+
+
+def test_a_dry_run_that_is_said_twice_creates_nothing(superuser: User) -> None:
+    client = client_of(superuser)
+
+    answer = client.generic("POST", "/api/v1/devices/import/?dry_run=1&dry_run=0")
+
+    [error] = answer.json()["errors"]
+    assert error == {"field": "dry_run", "message": "This may be given only once."}
+
+
 @pytest.mark.parametrize(
     ("query", "meant"),
     [

@@ -62,7 +62,8 @@ def test_an_unsupported_media_type_is_415_and_an_unsupported_accept_header_406(
     [
         (b"{", "JSON"),
         (b"", "required"),
-        (b"\xff\xfe", "utf-8"),
+        (b"\xff\xfe", "The body is not UTF-8 text"),
+        (b"\x1f\x8b\x08", "compressed"),
         (b'{"slug": NaN}', "JSON"),
         (b'{"slug": "a\\u0000b"}', "NUL"),
         (b'{"a\\u0000b": 1}', "NUL"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -253,6 +254,23 @@ def test_a_commands_page_says_which_rule_chose_the_next_step(acme: Fleet) -> Non
 
     text = acme.client().get(f"/commands/{command.public_id}/").content.decode()
     assert "escalate, by the definition&#x27;s reaction to E42" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("30", "30"), ("-0", "0"), ("2.5", "2.5"), ("1e3", "1000"), ("1e300", "1e+300")],
+)
+def test_a_whole_number_is_sent_without_a_fraction(
+    acme: Fleet, given: str, sent: str
+) -> None:
+    form = form_of(
+        acme.tenant,
+        {"properties": {"interval": {"type": "number"}}, "additionalProperties": False},
+        interval=given,
+    )
+
+    assert form.is_valid(), form.errors
+    assert json.dumps(form.params()) == f'{{"interval": {sent}}}'
 
 
 CONFIG_SCHEMA: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from registry.choices import Role
-from state.models import FieldFeedback, Presence
+from state.models import ConnectivityTransition, FieldFeedback, Presence
 from state.services.rescoring import rescore_devices
 from tests.commands.units import Unit
 from tests.console.conftest import Fleet
@@ -128,3 +128,26 @@ def test_the_fleet_page_shows_risk_and_the_likely_cause_of_the_matches(
     assert "Likely cause" in text
     assert "(offline" in text
     assert "Likely cause" not in text_of(acme, "/fleet/?q=*")
+
+
+def test_devices_that_are_online_again_are_not_called_offline(acme: Fleet) -> None:
+    for device in acme.devices[:3]:
+        ConnectivityTransition.objects.create(
+            device=device,
+            tenant=device.tenant,
+            at=timezone.now() - timedelta(minutes=20),
+            moved_from="online",
+            moved_to="offline",
+            cause="last_will",
+            is_abnormal=True,
+        )
+    Presence.objects.filter(device__in=acme.devices).update(
+        connectivity="online", cause=""
+    )
+    acme.settle()
+
+    text = text_of(acme, "/fleet/?q=site:shanghai-01")
+
+    assert (
+        "The affected devices are offline, or lost the connection within the last hour."
+    ) in text
