@@ -47,7 +47,7 @@ _COUNT = f"""
     WHERE m.policy_id = ANY(%s) GROUP BY m.policy_id
 """
 _REASONS = """
-    SELECT reason, count(*), (array_agg(d.uid ORDER BY d.uid))[1:20]
+    SELECT reason, count(*) AS count, (array_agg(d.uid ORDER BY d.uid))[1:20] AS devices
     FROM fleet_policymember m JOIN registry_device d ON d.id = m.device_id
     WHERE m.policy_id = %s AND m.reason <> ''
     GROUP BY reason ORDER BY 2 DESC, 1 LIMIT 20
@@ -61,18 +61,22 @@ FAILED = """
         AND NOT EXISTS (SELECT FROM commands_command s WHERE s.retry_of_id = c.id)
 """
 _FAILING = f"""
-    SELECT f.failure_class, f.status, f.tries, f.needs_person, count(*),
-        (array_agg(d.uid ORDER BY d.uid))[1:20]
+    SELECT f.failure_class, f.status, f.tries, f.needs_person, count(*) AS count,
+        (array_agg(d.uid ORDER BY d.uid))[1:20] AS devices
     FROM (
         SELECT m.device_id, c.failure_class, c.status, m.tries, c.needs_person {FAILED}
     ) f JOIN registry_device d ON d.id = f.device_id
     GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4 LIMIT 20
 """
 _OVERRULED_BY = """
-    SELECT o.path, o.who, count(*) FROM fleet_policymember m,
+    SELECT o.path AS key, o.who AS by, count(*) AS count FROM fleet_policymember m,
         jsonb_each_text(m.overruled) AS o(path, who)
     WHERE m.policy_id = %s GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 20
 """
+_REPORT = "SELECT " + ", ".join(
+    f"(SELECT coalesce(json_agg(r), '[]') FROM ({part}) r)"
+    for part in (_OVERRULED_BY, _REASONS, _FAILING)
+)
 _VALUES = f"""
     SELECT d.id, {", ".join(VARIABLES.values())}
     FROM registry_device d JOIN registry_tenant t ON t.id = d.tenant_id
@@ -137,28 +141,19 @@ def compliance_of(policies: Collection[StandingPolicy]) -> dict[int, Compliance]
 
 def report_of(policy: StandingPolicy) -> PolicyReport:
     """Return who decides keys instead of a policy, and why nothing was sent."""
-    return PolicyReport(
-        [
-            {"key": key, "by": who, "count": count}
-            for key, who, count in bulk_sql.fetch(_OVERRULED_BY, [policy.pk])
-        ],
-        [
-            {"reason": reason, "count": count, "devices": uids}
-            for reason, count, uids in bulk_sql.fetch(_REASONS, [policy.pk])
-        ],
-        [
-            {"reason": _failing(*kind), "count": count, "devices": uids}
-            for *kind, count, uids in bulk_sql.fetch(_FAILING, [policy.pk])
-        ],
-    )
+    [parts] = bulk_sql.fetch(_REPORT, [policy.pk] * 3)
+    overruled, not_sent, failing = parts
+    return PolicyReport(overruled, not_sent, [_failing(row) for row in failing])
 
 
-def _failing(failure: str, status: str, tries: int, needs_person: bool) -> str:
-    """Say how an update failed, and who does what next."""
+def _failing(row: dict[str, Any]) -> dict[str, Any]:
+    """Say how updates failed, and who does what next."""
+    failure, status, tries = row["failure_class"], row["status"], row["tries"]
     words = FailureClass(failure).label if failure else CommandStatus(status).label
-    if needs_person or tries >= MOST_TRIES:
-        return f"{words}: a person must look at it"
-    return f"{words}: sent {tries} of {MOST_TRIES} times, again a little later"
+    what = f"{words}: sent {tries} of {MOST_TRIES} times, again a little later"
+    if row["needs_person"] or tries >= MOST_TRIES:
+        what = f"{words}: a person must look at it"
+    return {"reason": what, "count": row["count"], "devices": row["devices"]}
 
 
 def list_compliance(policy: StandingPolicy) -> list[PolicyCompliance]:
