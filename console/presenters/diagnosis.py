@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.presenters.search_results import fleet_url
 from fleet.query.clauses import field_clause
-from fleet.selectors.search import list_members
+from fleet.selectors.search import answering, open_search
 from state.choices import Trouble, Verdict
 from state.selectors.diagnosis import diagnose_set
 from state.selectors.provenance import DIAGNOSIS_RULE
@@ -14,6 +14,7 @@ from state.selectors.provenance import DIAGNOSIS_RULE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fleet.selectors.lag import IndexStatus
     from registry.models import Tenant
 
 # A trait of the diagnosis → its field in the index.
@@ -43,15 +44,14 @@ TROUBLE_OF_SET = {
 
 
 def diagnosis_of_set(
-    tenants: Sequence[Tenant], q: str, *, total: int
+    tenants: Sequence[Tenant], q: str, *, total: int, status: IndexStatus
 ) -> dict[str, Any] | None:
     """Return the diagnosis of a query's matches, if most of them are affected."""
     if len(tenants) != 1 or not 1 < total <= MAX_DEVICES:
         return None
-    members = list_members(tenants=tenants, q=q).members
-    return present_diagnosis(
-        diagnose_set(tenants[0], [member.device_id for member in members])
-    )
+    with answering():
+        ids = open_search(tenants, q, status).device_ids()
+    return present_diagnosis(diagnose_set(tenants[0], ids))
 
 
 def present_diagnosis(diagnosis: dict[str, Any] | None) -> dict[str, Any] | None:

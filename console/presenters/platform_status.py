@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from fleet.selectors.lag import get_index_status
-from state.selectors.adapter_liveness import (
-    BLIND_AFTER,
-    ingest_figures,
-    list_slots,
-)
+from fleet.selectors.lag import IndexStatus, get_index_status_and_slots
+from state.selectors.adapter_liveness import BLIND_AFTER, ingest_figures
 
 if TYPE_CHECKING:
+    from console.scope import ConsoleRequest
     from state.models import ListeningSlot
 
 # Seconds. Beyond these a person might act on outdated information.
@@ -65,13 +62,22 @@ class PlatformStatus:
         return ""
 
 
-def get_platform_status(
-    slots: Sequence[ListeningSlot] | None = None,
+def get_platform_status() -> PlatformStatus:
+    return platform_status_of(*get_index_status_and_slots())
+
+
+def note_platform_status(request: ConsoleRequest) -> IndexStatus:
+    """Read it for the page's frame; return the index's part, for searches."""
+    index, slots = get_index_status_and_slots()
+    request.platform_status = platform_status_of(index, slots)
+    return index
+
+
+def platform_status_of(
+    index: IndexStatus, slots: Sequence[ListeningSlot]
 ) -> PlatformStatus:
-    """Read slots, where the caller has not, and lags, with two short queries."""
+    """Return the status from what was read of the index and the bridges."""
     now = timezone.now()
-    slots = list_slots() if slots is None else slots
-    index = get_index_status()
     return PlatformStatus(
         slots=len(slots),
         slots_read=sum(now - slot.caught_up_at <= BLIND_AFTER for slot in slots),

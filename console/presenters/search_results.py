@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from console.presenters.delivery_track import short_label, track_of
 from console.presenters.labels import ago, cause_label
-from registry.selectors.products import list_searchable_attributes
+from fleet.selectors.known_keys import known_keys
 
 if TYPE_CHECKING:
     from fleet.selectors.search import SearchResult
@@ -33,7 +33,7 @@ def device_rows(
 
 def attribute_fields(tenants: Sequence[Tenant]) -> dict[str, str]:
     """Return the searchable attributes: index field → label."""
-    names = list_searchable_attributes(tenants=tenants)[:MAX_ATTRIBUTES]
+    names = sorted(known_keys(tenants).declared["attr"])[:MAX_ATTRIBUTES]
     return {f"attr.{name}": name.replace("_", " ").capitalize() for name in names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from django.utils import timezone
 from console.paging import page_of
 from console.presenters.cohort_sizes import build_size_chart
 from console.presenters.diagnosis import diagnosis_of_set
+from console.presenters.platform_status import note_platform_status
 from console.presenters.search_results import device_rows, fleet_url
 from console.presenters.shared_traits import shared_trait_rows
 from console.scope import ConsoleRequest, page
@@ -27,6 +28,9 @@ from fleet.selectors.traits import find_traits
 from fleet.services.cohorts import save_cohort
 from iotplatform.common.problems import BadInput, Conflict
 from registry.permissions import Right
+
+if TYPE_CHECKING:
+    from fleet.selectors.lag import IndexStatus
 
 FIGURES = (
     ("online now", "connectivity", "online", ""),
@@ -63,7 +67,7 @@ def cohort(request: ConsoleRequest, cohort_id: UUID) -> HttpResponse:
         "snapshots": _newest_snapshots(row),
     }
     try:
-        context |= _now(row)
+        context |= _now(row, note_platform_status(request))
     except QueryError as error:
         context["invalid"] = error.detail
     except IndexUnavailable as error:
@@ -76,12 +80,14 @@ def _newest_snapshots(row: Any) -> list[Any]:
     return list(rows.order_by("-pk")[:SNAPSHOTS_SHOWN])
 
 
-def _now(row: Any) -> dict[str, Any]:
+def _now(row: Any, status: IndexStatus) -> dict[str, Any]:
     tenants = [row.tenant]
     conditions = split_query(row.query)
     facets = ["connectivity", "lifecycle"]
-    result = search(tenants=tenants, q=row.query, limit=10, facets=facets)
-    shared = find_traits(tenants=tenants, q=row.query)
+    result = search(
+        tenants=tenants, q=row.query, limit=10, facets=facets, status=status
+    )
+    shared = find_traits(tenants=tenants, q=row.query, status=status)
     counted = {
         (field, str(value["value"])): value["count"]
         for field, values in result.facets.items()
@@ -101,7 +107,9 @@ def _now(row: Any) -> dict[str, Any]:
         "fleet_total": shared.fleet_total,
         "figures": figures,
         "rows": device_rows(result),
-        "diagnosis": diagnosis_of_set(tenants, row.query, total=result.total),
+        "diagnosis": diagnosis_of_set(
+            tenants, row.query, total=result.total, status=status
+        ),
         "traits": shared_trait_rows(shared, conditions),
     }
 

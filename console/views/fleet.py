@@ -17,6 +17,7 @@ from console.presenters.fleet_columns import (
     sorted_value,
     table_columns,
 )
+from console.presenters.platform_status import note_platform_status
 from console.presenters.query_hints import find_query, has_bare_word, value_hints
 from console.presenters.search_results import attribute_fields, device_rows, fleet_url
 from console.presenters.shared_traits import shared_trait_rows
@@ -133,6 +134,7 @@ def _found(
     """Return all that the page shows of a search result."""
     tenants = request.scope.tenants
     attributes = attribute_fields(tenants)
+    status = note_platform_status(request)
     started = perf_counter()
     result = search(
         tenants=tenants,
@@ -141,9 +143,10 @@ def _found(
         cursor=cursor,
         limit=PAGE_SIZE,
         facets=[*FACETS, *attributes],
+        status=status,
     )
     took_ms = round((perf_counter() - started) * 1000) or 1
-    shared = find_traits(tenants=tenants, q=q)
+    shared = find_traits(tenants=tenants, q=q, status=status)
     conditions = split_query(q)
     rows = device_rows(result, names_tenant=len(tenants) > 1)
     for row, document in zip(rows, result.results, strict=True):
@@ -172,7 +175,7 @@ def _found(
         ],
         "conditions": _conditions(conditions, sort),
         "hints": _hints(tenants, conditions, sort, attributes),
-        "diagnosis": diagnosis_of_set(tenants, q, total=result.total)
+        "diagnosis": diagnosis_of_set(tenants, q, total=result.total, status=status)
         if q != "*"
         else None,
         "traits": shared_trait_rows(shared, conditions, sort),

@@ -15,17 +15,16 @@ from commands.selectors.delivery_stats import (
     queue_depths_across_tenants,
 )
 from console.presenters.labels import dead_letter_label
-from console.presenters.platform_status import get_platform_status
-from console.scope import ConsoleRequest, page
-from fleet.selectors.lag import count_outbox, get_index_state
-from registry.permissions import is_platform_admin
-from state.selectors.adapter_liveness import (
-    BLIND_AFTER,
-    ingest_figures,
-    list_slots,
+from console.presenters.platform_status import (
+    get_platform_status,
+    platform_status_of,
 )
+from console.scope import ConsoleRequest, page
+from fleet.selectors.lag import count_marks, get_index_status_and_slots
+from registry.permissions import is_platform_admin
+from state.selectors.adapter_liveness import BLIND_AFTER, ingest_figures
 from state.selectors.device import latest_dead_letters_across_tenants
-from state.selectors.platform import count_risk_marks, dead_letter_figures
+from state.selectors.platform import dead_letter_figures
 
 REJECTED_SHOWN = 25
 
@@ -42,10 +41,10 @@ def platform(request: ConsoleRequest) -> HttpResponse:
 
 def _context(request: ConsoleRequest) -> dict[str, Any]:
     now = timezone.now()
-    dead = dead_letter_figures()
-    slots = list_slots()
+    dead, marks = dead_letter_figures(), count_marks()
+    index, slots = get_index_status_and_slots()
     # The frame of the page shows it, too.
-    request.platform_status = get_platform_status(slots)
+    request.platform_status = platform_status_of(index, slots)
     return {
         "platform_status": request.platform_status,
         "ingest": ingest_figures(now, slots),
@@ -53,14 +52,14 @@ def _context(request: ConsoleRequest) -> dict[str, Any]:
             {"row": slot, "is_read": now - slot.caught_up_at <= BLIND_AFTER}
             for slot in slots
         ],
-        "index": get_index_state(),
+        "index": index,
         "queues": {
             name.removeprefix("commands_"): depth
             for name, depth in queue_depths_across_tenants().items()
         },
         "marks": {
-            "changes to index": count_outbox(),
-            "risk scores to update": count_risk_marks(),
+            "changes to index": marks["index_outbox"],
+            "risk scores to update": marks["risk_marks"],
         },
         "adapters": adapter_latencies(now=now),
         "dead_total": dead["total"],

@@ -81,14 +81,15 @@ def search(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
     facets: Sequence[str] = (),
+    status: IndexStatus | None = None,
 ) -> SearchResult:
-    """Return the devices of these tenants that match.
+    """Return the devices of these tenants that match; ``status`` as in ``open_search``.
 
     Raises QueryError (the query, ``sort`` or ``facets``), BadCursor, IndexUnavailable.
     """
     # Read before the search: a change in between makes the lag too large, never too
     # small.
-    status = get_index_status()
+    status = status or get_index_status()
     field, descending = _read_sort(sort or DEFAULT_SORT)
     tenants = list(tenants)
     refs = _read_facets(facets, known_keys(tenants))

@@ -26,6 +26,7 @@ from fleet.query.clauses import (
 from fleet.query.parser import parse
 from fleet.query.tree import All, Node
 from fleet.selectors.known_keys import known_keys
+from fleet.selectors.lag import IndexStatus
 from fleet.selectors.over_representation import Share, corrected, log_chances
 from fleet.selectors.search import answering, compile_within, open_search
 from fleet.selectors.trait_pairs import Pair, Sides, Single, find_pairs
@@ -88,17 +89,19 @@ class SharedTraits:
     traits: list[Trait]
 
 
-def find_traits(*, tenants: Iterable[Tenant], q: str) -> SharedTraits:
+def find_traits(
+    *, tenants: Iterable[Tenant], q: str, status: IndexStatus | None = None
+) -> SharedTraits:
     """Return what the matches share, except by the fields that the query names.
 
-    The fleet is all that these tenants and their member limits allow. Raises QueryError
-    and IndexUnavailable.
+    The fleet is all that these tenants and their member limits allow. ``status``
+    as in ``open_search``. Raises QueryError and IndexUnavailable.
     """
     tenants = list(tenants)
     asked = field_names(split_query(q))
     refs = [ref for ref in _tried(tenants) if str(ref) not in asked]
     with answering():
-        here = open_search(tenants, q)
+        here = open_search(tenants, q, status)
 
         def within(node: Node) -> Any:
             return compile_within(here.compiler, node, tenants)

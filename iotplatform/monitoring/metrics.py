@@ -13,28 +13,23 @@ from commands.selectors.delivery_stats import (
     adapter_latencies,
     queue_depths_across_tenants,
 )
-from fleet.selectors.lag import count_outbox, get_index_state, index_lag_seconds
+from fleet.selectors.lag import count_marks, get_index_status_and_slots
 from state.selectors.adapter_liveness import ingest_figures, list_slots
-from state.selectors.platform import count_risk_marks, dead_letter_figures
+from state.selectors.platform import dead_letter_figures
 
 
 def platform_figures() -> dict[str, Any]:
     """Return the answer of ``GET platform/``."""
     now = timezone.now()
-    ingest = ingest_figures(now)
+    index, slots = get_index_status_and_slots()
+    ingest = ingest_figures(now, slots)
     return {
         "ingest": {"rate": ingest.rate, "lag_seconds": ingest.lag_seconds},
-        "index": {"lag_seconds": _index_lag()},
-        "queues": queue_depths_across_tenants()
-        | {"risk_marks": count_risk_marks(), "index_outbox": count_outbox()},
+        "index": {"lag_seconds": index.lag_seconds if index.generation else None},
+        "queues": queue_depths_across_tenants() | count_marks(),
         "dead_letters": dead_letter_figures(),
         "adapters": adapter_latencies(now=now),
     }
-
-
-def _index_lag() -> float | None:
-    state = get_index_state()
-    return index_lag_seconds() if state is not None and state.generation else None
 
 
 class PlatformCollector(Collector):

@@ -46,16 +46,6 @@ def get_batch(*, tenants: Sequence[Tenant], slug: str) -> Batch:
     return get_by_slug(rows, tenants=tenants, slug=slug, what="batch")
 
 
-def list_searchable_attributes(*, tenants: Sequence[Tenant]) -> list[str]:
-    """Return the attributes that any product declares searchable, sorted."""
-    schemas = (
-        Product.objects.filter(tenant__in=tenants)
-        .exclude(attributes_schema={})
-        .values_list("attributes_schema", flat=True)
-    )
-    return sorted({name for schema in schemas for name in _searchable(schema)})
-
-
 def list_declared_keys(*, tenants: Sequence[Tenant]) -> dict[str, list[str]]:
     """Return the keys that products declare, sorted, by where a document has them.
 

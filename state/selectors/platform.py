@@ -1,10 +1,10 @@
-"""Figures about the platform itself: dead letters, and risks to be judged."""
+"""Figures about the platform itself: its dead letters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from state.models import DeadLetterCount, RiskMark
+from state.models import DeadLetterCount
 
 
 def dead_letter_figures() -> dict[str, Any]:
@@ -13,8 +13,3 @@ def dead_letter_figures() -> dict[str, Any]:
         DeadLetterCount.objects.order_by("reason").values_list("reason", "total")
     )
     return {"total": sum(by_reason.values()), "by_reason": by_reason}
-
-
-def count_risk_marks() -> int:
-    """Return how many devices are marked for a new judgment of their risk."""
-    return RiskMark.objects.count()

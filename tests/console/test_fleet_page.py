@@ -33,6 +33,20 @@ def test_the_reference_query_finds_the_unstable_devices(acme: Fleet) -> None:
     assert "mu-0" not in text
 
 
+def test_inner_properties_of_a_searchable_attribute_are_facets(acme: Fleet) -> None:
+    product = acme.devices[0].product
+    modem = {"searchable": True, "type": "object", "properties": {"rev": {}}}
+    product.attributes_schema = {"properties": {"modem": modem}}
+    product.save()
+    acme.add("with-modem", attributes={"modem": {"rev": "B2"}})
+    acme.settle()
+
+    answer = open_fleet(acme.client(), "*")
+
+    [facet] = [f for f in answer.context["facets"] if f["label"] == "Modem.rev"]
+    assert [row["text"] for row in facet["values"]] == ["B2"]
+
+
 def test_shared_traits_show_their_counts_and_how_many_others_are_at_risk(
     acme: Fleet,
 ) -> None:
