@@ -44,6 +44,9 @@ NOT_UTF8 = [
     (GOOD.encode("utf-16"), CSV, "UTF-16"),
     (GOOD.encode("utf-16-le"), CSV, "UTF-16"),
     (GOOD.encode("utf-16-be"), CSV, "UTF-16"),
+    (GOOD.encode("utf-32"), CSV, "UTF-32"),
+    (GOOD.encode("utf-32-le"), CSV, "UTF-32"),
+    ("\ufeff".encode("utf-32-be") + GOOD.encode("utf-32-be"), CSV, "UTF-32"),
     (b'{"uid\xff": 1, ' + OBJECT, NDJSON, "0xff at position 6"),
     (b'{"uid\\ud800": 1, ' + OBJECT, NDJSON, "Not UTF-8"),
 ]
@@ -94,6 +97,41 @@ def test_bytes_that_cannot_be_stored_are_refused_at_their_line(
 
     assert {line for line, _field in errors_of(answer)} == {2}
     assert not Device.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "word"),
+    [
+        ("name", "Größe".encode("cp1252"), "cp1252"),
+        ("attributes.note", "Größe".encode("cp1252"), "cp1252"),
+        ("name", b"\x81", "another encoding"),
+        ("name", b"a\0", "without NUL"),
+        ("attributes.note", b"\xff\0", "without NUL"),
+    ],
+)
+def test_a_value_of_another_encoding_says_what_to_do(
+    manager: APIClient, header: str, cell: bytes, word: str
+) -> None:
+    first = f"uid,site,product,{header}\n{ROW},".encode()
+
+    (error,) = send(manager, first + cell + b"\n").json()["errors"]
+
+    assert error["line"] == 2
+    assert word in error["message"]
+    assert ("Save it as UTF-8" in error["message"]) == (word != "without NUL")
+
+
+def test_values_that_are_nested_too_deeply_are_refused(
+    manager: APIClient, product: Product
+) -> None:
+    product.attributes_schema = {"properties": {"count": {"type": "integer"}}}
+    product.save()
+    deep = "[" * 100_000
+    column = send(manager, f"uid,site,product,attributes.count\n{ROW},{deep}\n")
+    line = send(manager, f'{{"uid": {deep}\n', NDJSON)
+
+    assert errors_of(column) == {(2, "attributes.count")}
+    assert line.json()["errors"][0]["message"] == "Nested too deeply."
 
 
 def test_an_import_that_breaks_ends_as_failed(

@@ -26,8 +26,8 @@ from registry.services.device_rules import (
 )
 from registry.services.imports.batches import Row
 from registry.services.imports.catalogue import Catalogue, Part, Place
-from registry.services.imports.decoding import Errors, row_error
-from registry.services.imports.reading import NOT_TEXT
+from registry.services.imports.decoding import Errors, row_error, why_not_text
+from registry.services.imports.reading import TOO_DEEP
 from registry.validators import (
     NO_UIDS,
     RESERVED,
@@ -157,7 +157,7 @@ class Checker:
         if not isinstance(value, str):
             return [row_error(line, name, "Not text.", value)]
         if not is_storable(value):
-            return [row_error(line, name, NOT_TEXT, value)]
+            return [row_error(line, name, why_not_text(value), value)]
         if name == "uid" and not UID.fullmatch(value):
             return [row_error(line, name, str(validate_uid.message), value)]
         if name == "uid" and value in NO_UIDS:
@@ -259,12 +259,13 @@ class Checker:
             text = json.dumps(given, allow_nan=False, sort_keys=True)
         except (ValueError, RecursionError) as error:
             is_deep = isinstance(error, RecursionError)
-            message = "Nested too deeply." if is_deep else "A number is not finite."
+            message = TOO_DEEP if is_deep else "A number is not finite."
             errors.append(row_error(row.line, "attributes", message, None))
             return "{}"
         is_suspect = "\\u0000" in text or "\\ud" in text  # or an emoji, for example
         if is_suspect and storable_document(given) != given:
-            errors.append(row_error(row.line, "attributes", NOT_TEXT, text))
+            raw = json.dumps(given, ensure_ascii=False).replace("\\u0000", "\0")
+            errors.append(row_error(row.line, "attributes", why_not_text(raw), text))
             return "{}"
         if product.pk not in self.schemas:
             self.schemas[product.pk] = attribute_validator(product)
@@ -313,7 +314,7 @@ def _typed(cells: Mapping[str, str], product: Product) -> dict[str, Any]:
         if kind in ("number", "integer", "boolean"):
             try:
                 found[name] = json.loads(cell)
-            except ValueError:
+            except (ValueError, RecursionError):
                 pass  # it stays text, and the schema refuses it
     return found
 

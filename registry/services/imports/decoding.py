@@ -21,6 +21,8 @@ SIGNATURES = (
     (b"\x1f\x8b", "gzip", "Unpack it."),
     (b"PK\x03\x04", "a ZIP archive or an .xlsx workbook", AS_CSV),
     (b"\xd0\xcf\x11\xe0", "an .xls workbook", AS_CSV),
+    (b"\xff\xfe\0\0", "UTF-32", AS_UTF8),  # before UTF-16, which begins alike
+    (b"\0\0\xfe\xff", "UTF-32", AS_UTF8),
     (b"\xff\xfe", "UTF-16", AS_UTF8),
     (b"\xfe\xff", "UTF-16", AS_UTF8),
 )
@@ -81,14 +83,27 @@ def _check_first_line(line: bytes) -> None:
     for signature, what, remedy in SIGNATURES:
         if line.startswith(signature):
             refuse_line(1, f"Not UTF-8: it looks like {what}. {remedy}")
-    if line.count(0) * 3 > len(line):  # two bytes a character, and mostly ASCII
-        refuse_line(1, f"Not UTF-8: it looks like UTF-16. {AS_UTF8}")
+    if line.count(0) * 3 > len(line):  # several bytes a character, and mostly ASCII
+        what = "UTF-32" if line.count(0) * 3 > 2 * len(line) else "UTF-16"
+        refuse_line(1, f"Not UTF-8: it looks like {what}. {AS_UTF8}")
     try:
         line.decode()
     except UnicodeDecodeError as error:
         place = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
         message = f"Not UTF-8: {place}; it looks like {_guess(line)}. {AS_UTF8}"
         refuse_line(1, message, line.decode("utf-8", "surrogateescape"))
+
+
+def why_not_text(text: str) -> str:
+    """Return why this text cannot be stored, and what to do if it is of a file."""
+    if "\0" not in text:
+        try:
+            line = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            pass  # half a surrogate pair, written as a JSON escape
+        else:
+            return f"Not UTF-8: it looks like {_guess(line)}. {AS_UTF8}"
+    return "Not UTF-8 text without NUL."
 
 
 def _guess(line: bytes) -> str:

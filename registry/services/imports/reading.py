@@ -19,6 +19,7 @@ from registry.services.imports.decoding import (
     read_lines,
     refuse_line,
     row_error,
+    why_not_text,
 )
 
 # The fields of an imported device, as in POST devices/.
@@ -33,7 +34,7 @@ TAGS_APART = ";"
 PLAIN = frozenset({str, type(None)})  # the types whose values tell themselves apart
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
-NOT_TEXT = "Not UTF-8 text without NUL."
+TOO_DEEP = "Nested too deeply."
 
 
 def read_ndjson(stream: Readable) -> Iterator[Batch]:
@@ -56,7 +57,8 @@ def _object(number: int, text: str) -> Row:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        message = CR_ALONE if "\r" in text.strip() else f"Not JSON: {error}"
+        why = TOO_DEEP if isinstance(error, RecursionError) else f"Not JSON: {error}"
+        message = CR_ALONE if "\r" in text.strip() else why
         row.errors.append(row_error(number, "", message, text))
         return row
     if isinstance(found, dict):
@@ -229,7 +231,7 @@ def _unknown(line: int, names: Iterable[str]) -> Errors:
 
 def _why_unknown(name: str) -> str:
     if not is_storable(name):
-        return NOT_TEXT
+        return why_not_text(name)
     if name in READ_ONLY:
         return "This field cannot be set here."
     return "There is no such field."
