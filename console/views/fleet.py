@@ -64,7 +64,7 @@ EXAMPLES = (
 @page
 def fleet(request: ConsoleRequest) -> HttpResponse:
     """Search the fleet; the URL holds the whole state of the page."""
-    q = request.GET.get("q", "*").strip()
+    q = request.GET.get("q", "").strip() or "*"
     sort = request.GET.get("sort", "")
     context: dict[str, Any] = {"q": q, "sort": sort, "examples": EXAMPLES}
     try:

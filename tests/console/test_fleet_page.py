@@ -130,12 +130,22 @@ def test_a_wrong_word_is_marked_with_the_query_that_was_meant(
     assert open_fleet(acme.client(), meant).status_code == 200
 
 
-@pytest.mark.parametrize("q", ["", "region:(", '"', "AND", "a:b:c", "(" * 99])
+@pytest.mark.parametrize("q", ["region:(", '"', "AND", "a:b:c", "(" * 99])
 def test_an_invalid_query_is_answered_with_an_error(acme: Fleet, q: str) -> None:
     answer = open_fleet(acme.client(), q)
 
     assert answer.status_code == 400
     assert "This query is not valid." in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/fleet/", "/fleet/?q=", "/fleet/?q=*"])
+def test_an_empty_field_to_type_in_shows_the_whole_fleet(
+    acme: Fleet, path: str
+) -> None:
+    answer = acme.client().get(path)
+
+    assert answer.context["result"].total == 4
+    assert 'id="query" name="q" value=""' in answer.content.decode()
 
 
 def test_a_query_without_matches_shows_an_empty_state(acme: Fleet) -> None:
