@@ -12,6 +12,7 @@ from django.db.models import Q
 from commands.choices import (
     CommandStatus,
     FailureClass,
+    JobStatus,
     WaitsFor,
     WaveStatus,
 )
@@ -114,7 +115,7 @@ def wave_rows(
     waves: Iterable[JobWave], tallies: Mapping[int | None, Tally], job: Job
 ) -> list[WaveRow]:
     """Return each wave with its bar, then a row for the offline devices."""
-    rows = []
+    rows: list[WaveRow] = []
     trailing = 0
     for wave in waves:
         tally = tallies.get(wave.number, Tally())
@@ -126,7 +127,7 @@ def wave_rows(
                 key=str(wave.number),
                 name="Canary" if wave.is_canary else f"Wave {wave.number}",
                 size=wave.size,
-                label=_wave_label(wave, counts, job),
+                label=_wave_label(wave, counts, job, is_first=not rows),
                 parts=bar(counts, size),
             )
         )
@@ -181,9 +182,13 @@ def failure_rows(tallies: Iterable[Tally], policy: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _wave_label(wave: JobWave, counts: Mapping[str, int], job: Job) -> str:
+def _wave_label(
+    wave: JobWave, counts: Mapping[str, int], job: Job, *, is_first: bool
+) -> str:
     if wave.status == WaveStatus.PENDING:
-        return "Waiting for earlier waves"
+        is_underway = job.status in (JobStatus.RUNNING, JobStatus.PAUSED)
+        waits = is_underway and not is_first
+        return "Waiting for earlier waves" if waits else "Not sent"
     parts = [
         f"{counts[name]:,} {COUNTS[name][0]}"
         for name in ("verified", "executed", "under-way", "queued", "failed", "unknown")

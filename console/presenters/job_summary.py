@@ -70,6 +70,8 @@ def _running(job: Job, waves: Sequence[JobWave], waits: JobWaits) -> str:
         work = f"{names[0].upper()}{names[1:]} {verb} in progress"
     elif all(wave.status == WaveStatus.ENDED for wave in waves):
         work = "All waves have finished"
+    elif all(wave.status == WaveStatus.PENDING for wave in waves):
+        work = "Nothing has been sent yet"
     else:
         work = "Waiting before the next wave: the last one is watched"
     sentences = [_with_waits(work, waits, _watched_until(job, waves, released))]

@@ -45,6 +45,31 @@ def test_the_page_shows_the_command_the_devices_and_the_progress(
     assert "waiting for its wave" in text
 
 
+def test_before_its_first_wave_a_job_waits_for_no_earlier_one(acme: Fleet) -> None:
+    job = launch(acme, ONLINE, canary=1, wave_size=2)
+    path = f"/jobs/{job.public_id}/"
+    draft = acme.client().get(path)
+    start_job(job=job, actor=None)
+
+    answer = acme.client().get(path)
+
+    assert [wave.label for wave in draft.context["waves"]] == ["Not sent"] * 2
+    labels = [wave.label for wave in answer.context["waves"]]
+    assert labels == ["Not sent", "Waiting for earlier waves"]
+    text = answer.content.decode()
+    assert "Nothing has been sent yet." in text
+    assert "the last one is watched" not in text
+
+
+def test_a_cancelled_job_waits_for_no_wave(acme: Fleet, job: Job) -> None:
+    path = f"/jobs/{job.public_id}/"
+    acme.client().post(f"{path}cancel/", {"reason": "enough"})
+
+    waves = acme.client().get(path).context["waves"]
+
+    assert waves[-1].label == "Not sent"
+
+
 def test_a_running_job_says_what_it_waits_for_and_until_when(
     acme: Fleet, job: Job
 ) -> None:
