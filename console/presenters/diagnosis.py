@@ -36,9 +36,13 @@ TROUBLE_OF_SET = {
     Trouble.SILENT: (
         "The affected devices are offline, or lost the connection within the last hour."
     ),
-    Trouble.COMMANDS: "Commands to the affected devices fail.",
+    Trouble.COMMANDS: (
+        "Several commands to the affected devices failed, the last one within 24 hours."
+    ),
     Trouble.ALARM: "The affected devices have a critical alarm.",
-    Trouble.FLAPPING: "The affected devices keep disconnecting.",
+    Trouble.FLAPPING: (
+        "The affected devices lost the connection three times or more in 72 hours."
+    ),
     Trouble.NONE: "",
 }
 

@@ -9,7 +9,12 @@ from state.choices import Trouble
 from state.judgment.diagnosis import Diagnosis
 from state.judgment.diagnosis_evidence import DiagnosisEvidence, Group
 
-WINDOW_IN_WORDS = "now, or within the last hour"
+# The time in which a device must have had the trouble to count as affected.
+WINDOW_IN_WORDS = {
+    Trouble.SILENT: "now, or within the last hour",
+    Trouble.COMMANDS: "within the last 24 hours",
+    Trouble.FLAPPING: "within the last 72 hours",
+}
 
 
 def present(
@@ -22,7 +27,7 @@ def present(
         "where": found.where or None,
         "text": found.text,
         "trouble": evidence.trouble.value,
-        "window": WINDOW_IN_WORDS,
+        "window": WINDOW_IN_WORDS.get(evidence.trouble, "now"),
         "evidence": [*_counted(evidence), *_facts(evidence)],
         "at": now,
     }

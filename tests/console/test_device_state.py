@@ -34,6 +34,8 @@ def test_the_page_shows_the_likely_cause_with_the_evidence(acme: Fleet) -> None:
     assert "Likely cause" in text
     assert "share a trait, compared with the rest of the fleet" in text
     assert "Other devices with the same problem" in text
+    assert "The affected devices are offline, or lost the connection" in text
+    assert "now, or within the last hour" in text
 
     well = Presence.objects.filter(device=acme.devices[1])
     well.update(connectivity="online", cause="", disconnects_72h=0)

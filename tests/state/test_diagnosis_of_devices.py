@@ -10,7 +10,14 @@ from django.utils.timezone import now
 from rest_framework.test import APIClient
 
 from registry.models import Device, Site, Tenant
-from state.models import AdapterPath, BlindSpan, CommandTally, FieldFeedback, Presence
+from state.models import (
+    AdapterPath,
+    Alarm,
+    BlindSpan,
+    CommandTally,
+    FieldFeedback,
+    Presence,
+)
 from state.selectors.diagnosis import diagnose_set
 from tests.factories import (
     BatchFactory,
@@ -142,6 +149,7 @@ def test_a_failing_adapter_path_is_known_from_the_command_plane(fleet: Fleet) ->
     found = fleet.diagnosis(over_http[0])
 
     assert (found["verdict"], found["trouble"]) == ("adapter_path", "commands")
+    assert found["window"] == "within the last 24 hours"
     assert any(
         "30 of 40 commands over HTTP had no answer" in row["text"]
         for row in found["evidence"]
@@ -304,6 +312,28 @@ def test_a_batch_that_fails_on_every_site_is_named(fleet: Fleet) -> None:
     assert one["text"] == (
         "5 of 5 devices with the same batch are affected, elsewhere 0 of 20"
     )
+
+
+def test_a_diagnosis_names_the_time_in_which_it_counts(fleet: Fleet) -> None:
+    lost, flapping, alarmed = fleet.others[0][:3]
+    put([lost], "offline", "last_will")
+    Presence.objects.filter(device=flapping).update(disconnects_72h=3)
+    Alarm.objects.create(
+        device=alarmed,
+        tenant=alarmed.tenant,
+        code="hot",
+        severity="critical",
+        raised_at=now(),
+        last_at=now(),
+    )
+
+    windows = [fleet.diagnosis(d)["window"] for d in (lost, flapping, alarmed)]
+
+    assert windows == [
+        "now, or within the last hour",
+        "within the last 72 hours",
+        "now",
+    ]
 
 
 def test_a_set_is_diagnosed_by_the_traits_of_its_affected_devices(fleet: Fleet) -> None:
