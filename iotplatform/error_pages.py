@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import ceil
 from typing import Any
 
 from axes.helpers import get_cool_off
@@ -112,7 +113,7 @@ def locked_out(
         )
     else:
         template = settings.AXES_LOCKOUT_TEMPLATE
-        context = {"cooloff_timedelta": pause}
+        context = {"minutes": ceil(seconds / 60)}
         answer = render(request, template, context, status=429)
     answer["Retry-After"] = str(seconds)
     return answer

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
 from commands.choices import Danger
+from console.forms.fields import PLAIN, errors_of, refuse
 from console.forms.params import confirmed_field
 from iotplatform.common.counts import counted
+from registry.choices import MOVES, Lifecycle
+from registry.exceptions import MoveRefused, NoSuchObject
 from state.choices import Observation
+
+if TYPE_CHECKING:
+    from iotplatform.common.problems import Problem
+    from registry.models import Device
 
 TYPED_ABOVE = 20  # devices: a mistake with more is expensive
 
@@ -27,6 +34,35 @@ class FeedbackForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Who saw it, and where?",
     )
+
+
+class MoveForm(forms.Form):
+    """A change of a device's lifecycle; the service knows which are allowed."""
+
+    to = forms.ChoiceField(choices=Lifecycle.choices)
+    replaced_by = forms.CharField(
+        label="Replaced by (uid, only for “replaced”)",
+        required=False,
+        max_length=64,
+        widget=forms.TextInput(attrs=PLAIN),
+    )
+    reason = forms.CharField(label="Reason", max_length=500, required=False)
+
+    def __init__(self, found: Device, data: Any = None) -> None:
+        super().__init__(data)
+        now = Lifecycle(found.lifecycle)
+        self.fields["to"].label = f"From {now.label} to"
+        moves = [(value.value, Lifecycle(value).label) for value in sorted(MOVES[now])]
+        self.fields["to"].widget.choices = moves  # type: ignore[attr-defined]
+        self.fields["reason"].widget.attrs["required"] = True
+
+    def refuse(self, error: Problem) -> None:
+        """Show what the service refused at its field."""
+        errors = errors_of(error)
+        place = {MoveRefused: "to", NoSuchObject: "replaced_by"}.get(type(error), "")
+        if "" in errors:
+            errors[place] = errors.pop("")
+        refuse(self, errors)
 
 
 class ConfirmForm(forms.Form):

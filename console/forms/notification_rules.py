@@ -74,9 +74,15 @@ class NotificationRuleForm(forms.Form):
         help_text="Empty: that of the incident's site.",
     )
     is_enabled = forms.BooleanField(label="Switched on", required=False, initial=True)
-    causes = forms.MultipleChoiceField(choices=IncidentCause.choices, required=False)
+    causes = forms.MultipleChoiceField(
+        label="Causes of incidents (none: all)",
+        choices=IncidentCause.choices,
+        required=False,
+    )
     quiet_days = forms.MultipleChoiceField(
-        choices=[(day, day.capitalize()) for day in DAYS], required=False
+        label="Quiet hours begin on (none: every day)",
+        choices=[(day, day.capitalize()) for day in DAYS],
+        required=False,
     )
 
     def __init__(

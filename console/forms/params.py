@@ -12,6 +12,7 @@ from commands.choices import CommandClass, Danger
 from commands.config_schemas import one_schema, patch_schema
 from commands.definitions import Definition
 from commands.validation import params_errors
+from iotplatform.common.problems import Problem
 
 CLASS_LABELS: dict[str, str] = {
     CommandClass.CONTROL: "Needs an online device; refused at once otherwise.",
@@ -128,10 +129,20 @@ class ParamsForm(forms.Form):
         for name in more.keys() & self._given().keys():
             self.add_error(MORE, f"{name} is given above, too.")
         for error in params_errors(self.definition, self.params(), field="params"):
-            name = error["field"].split(".")[1] if "." in error["field"] else ""
-            place = "params" if self.is_document or name in more else name
-            self.add_error(place if place in self.fields else None, error["message"])
+            self._show(error, more)
         return cleaned
+
+    def refuse(self, error: Problem) -> None:
+        """Show what a service refused at its field, else above the fields."""
+        if not self.errors:
+            for row in error.errors or [{"field": "", "message": error.detail}]:
+                self._show(row, self._more())
+
+    def _show(self, error: dict[str, Any], more: dict[str, Any]) -> None:
+        name = error["field"].split(".")[1] if "." in error["field"] else ""
+        place = "params" if self.is_document or name in more else name
+        has_place = error["field"].startswith("params") and place in self.fields
+        self.add_error(place if has_place else None, error["message"])
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the command, without empty fields."""

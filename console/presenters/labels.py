@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -45,6 +47,13 @@ REPLAY_LABELS: dict[str, str] = {
     ReplayOutcome.OUTDATED: "outdated",
     ReplayOutcome.REFUSED: "rejected again",
 }
+# How a person made a change: where the request came in.
+ENTRY_POINT_LABELS = {
+    "console": "in the console",
+    "rest": "with the API",
+    "admin": "in the administration",
+    "command": "on the server",
+}
 FAILURE_ACTIONS = {
     "retry_now": "sent again immediately",
     "retry_later": "sent again later",
@@ -65,6 +74,18 @@ def cause_label(code: str | None) -> str:
     if not code:
         return ""
     return CAUSE_LABELS.get(code, code.replace("_", " "))
+
+
+def one_line(value: Any) -> str:
+    """Return a value of a document as words; text that looks like JSON keeps quotes."""
+    if value is None or value == "":
+        return "(none)" if value is None else "(empty)"
+    if isinstance(value, str) and value == value.strip():
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def duration(span: timedelta | float | int | None) -> str:

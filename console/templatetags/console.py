@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms import BaseForm, BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -108,8 +108,11 @@ def pretty(value: Any) -> str:
 
 @register.filter
 def compact(value: Any) -> str:
-    """Return a value of a document on one line."""
-    return json.dumps(value, ensure_ascii=False)
+    """Return a value of a document on one line; text without quotes.
+
+    Text that looks like another value keeps its quotes: "30" is not 30.
+    """
+    return labels.one_line(value)
 
 
 @register.filter
@@ -120,7 +123,10 @@ def get(mapping: Any, key: str) -> Any:
 
 @register.filter
 def control(field: BoundField) -> SafeString:
-    """Draw a form control with Tabler's class, linked to its help and errors."""
+    """Draw a form control with Tabler's class, linked to its help and errors.
+
+    After an error the cursor stands in the first wrong field.
+    """
     widget = field.field.widget
     kind = getattr(widget, "input_type", type(widget).__name__.lower())
     attrs: dict[str, Any] = {}
@@ -130,9 +136,17 @@ def control(field: BoundField) -> SafeString:
     if field.errors:
         attrs["aria-invalid"] = "true"
         described.append(f"{field.id_for_label}-error")
+    if wrong := first_wrong(field.form):
+        attrs["autofocus"] = field.name == wrong
     if described:
         attrs["aria-describedby"] = " ".join(described)
     return field.as_widget(attrs=attrs)
+
+
+@register.filter
+def first_wrong(form: BaseForm) -> str:
+    """Return the name of the first field with an error; empty without one."""
+    return next((name for name in form.fields if form.has_error(name)), "")
 
 
 @register.simple_tag

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from console.forms.date_range import filter_by_dates
 from console.paging import page_of
+from console.presenters.labels import ENTRY_POINT_LABELS
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right, is_platform_admin
 from registry.selectors.audit import find_object, list_entries, list_kinds, name_keys
@@ -111,6 +112,7 @@ def _as_row(named: NamedEntry) -> dict[str, Any]:
         "kind": entry.kind.replace("_", " "),
         "url": _url(entry),
         "columns": columns,
+        "through": ENTRY_POINT_LABELS.get(entry.door, entry.door),
         "is_whole": named.before is None or named.after is None,
     }
 

@@ -23,7 +23,7 @@ from commands.selectors.definitions import list_definitions_of
 from commands.selectors.files import list_files
 from commands.services.commands import request_command
 from commands.services.device_lifecycle import move_device
-from console.forms.commands import FeedbackForm
+from console.forms.commands import FeedbackForm, MoveForm
 from console.forms.params import DangerForm, chosen_form, command_choices
 from console.presenters.device_timeline import get_device_timeline
 from console.presenters.diagnosis import present_diagnosis
@@ -32,6 +32,7 @@ from console.presenters.labels import cause_label, moment_of, since
 from console.presenters.metric_charts import build_metric_charts
 from console.scope import ConsoleRequest, page
 from console.selectors.playbooks import list_playbook_names
+from iotplatform.common.counts import counted
 from iotplatform.common.ids import new_public_id
 from iotplatform.common.problems import Problem
 from registry.choices import CONNECTS, MOVES, TAKES_COMMANDS, Lifecycle
@@ -94,10 +95,9 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
             actor=request.user,
         )
     except InvalidCommand as error:
-        text = "; ".join(row["message"] for row in error.errors) or error.detail
-        return redraw(request, found, send_error=text, chosen=name)
+        return redraw(request, found, chosen=name, refusal=error)
     except (CommandRefused, IdempotencyKeyReused, TooManyPending) as error:
-        return redraw(request, found, send_error=error.detail, chosen=name, status=409)
+        return redraw(request, found, chosen=name, refusal=error, status=409)
     waits = "waits for an approval" if command.is_unapproved else f"is queued for {uid}"
     messages.success(request, f"Command {name} {waits}.")
     return redirect("console:command", command.public_id)
@@ -108,13 +108,18 @@ def send(request: ConsoleRequest, uid: str) -> HttpResponse:
 def move(request: ConsoleRequest, uid: str) -> HttpResponse:
     found = find(request, uid)
     request.scope.require(Right.MANAGE, found.tenant_id)
-    to, successor = request.POST.get("to", ""), request.POST.get("replaced_by", "")
+    form = MoveForm(found, request.POST)
+    if not form.is_valid():
+        return redraw(request, found, move_form=form, move_open=True)
+    values = form.cleaned_data
+    to, replaced_by = values["to"], None
     try:
-        replaced_by = find(request, successor.strip()) if successor.strip() else None
+        if values["replaced_by"]:
+            replaced_by = find(request, values["replaced_by"])
         move_device(
             device=found,
             to=to,
-            reason=request.POST.get("reason", "").strip(),
+            reason=values["reason"],
             replaced_by=replaced_by,
             actor=request.user,
         )
@@ -122,9 +127,9 @@ def move(request: ConsoleRequest, uid: str) -> HttpResponse:
             # The move is done, whether or not the broker follows in time.
             await_withdrawal(found)
     except Problem as error:
-        text = "; ".join(row["message"] for row in error.errors) or error.detail
+        form.refuse(error)
         status = max(error.status, 409)
-        return redraw(request, found, status=status, move_error=text, move_open=True)
+        return redraw(request, found, status=status, move_form=form, move_open=True)
     label = Lifecycle(to).label
     messages.success(request, f"{uid} is now {label}.")
     return redirect("console:device", uid)
@@ -145,6 +150,7 @@ def redraw(
     *,
     send_error: str = "",
     chosen: str = "",
+    refusal: Problem | None = None,
     status: int = 422,
     **extra: Any,
 ) -> HttpResponse:
@@ -152,6 +158,9 @@ def redraw(
     context = _context(request, found) | extra
     if chosen or send_error:
         choices = command_choices(_commands_of(found), chosen, request.POST)
+        if refusal is not None:
+            own = next(row["form"] for row in choices if row["is_chosen"])
+            own.refuse(refusal)
         context |= {"send_error": send_error, "choices": choices, "send_open": True}
         context["send_key"] = request.POST.get("key", "")
     return render(request, "console/device/page.html", context, status=status)
@@ -167,7 +176,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         )
     elif not found.product.takes_commands:
         why_not = f"The product {found.product.slug} takes no commands."
-    moves = sorted(MOVES[Lifecycle(found.lifecycle)]) if may_manage else []
+    may_move = may_manage and MOVES[Lifecycle(found.lifecycle)]
     shown = _now(found)
     return {
         **shown,
@@ -186,7 +195,7 @@ def _context(request: ConsoleRequest, found: Device) -> dict[str, Any]:
         "sends_why_not": why_not if may_operate else "",
         "send_key": str(new_public_id()),
         "choices": command_choices(_commands_of(found), "identify"),
-        "moves": [(value.value, Lifecycle(value).label) for value in moves],
+        "move_form": MoveForm(found) if may_move else None,
     }
 
 
@@ -200,8 +209,8 @@ def _now(found: Device) -> dict[str, Any]:
     elif presence.get("since"):
         condition.append(f"{presence['connectivity']} {since(presence['since'])}")
     if facts.disconnects_72h:
-        plural = "" if facts.disconnects_72h == 1 else "s"
-        condition.append(f"{facts.disconnects_72h} abnormal disconnect{plural} in 72 h")
+        times = counted(facts.disconnects_72h, "abnormal disconnect")
+        condition.append(f"{times} in 72 h")
     if facts.clock_skew:
         condition.append("its clock is wrong")
     commands = list_commands(tenants=[found.tenant]).filter(device=found)[

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from console.forms.edits import EditForm, TypedCountForm
 from console.paging import page_of
+from console.presenters.labels import one_line
 from console.presenters.search_results import fleet_url
 from console.scope import ConsoleRequest, page
 from fleet.choices import EditResult, EditStatus
@@ -21,6 +22,7 @@ from fleet.file_responses import edit_file, read_format
 from fleet.selectors.edits import get_edit, list_edits, outcome_of
 from fleet.services.edits import EditRequest, preview, start_edit, undo_edit
 from iotplatform.common.problems import BadInput, Conflict
+from registry.choices import Lifecycle
 from registry.permissions import Right
 
 if TYPE_CHECKING:
@@ -152,11 +154,28 @@ def _tenant(request: ConsoleRequest, slug: str) -> Tenant:
     return next((row for row in mine if row.slug == slug), mine[0])
 
 
+def _changes(asked: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the edit changes as label and text."""
+    tags, lifecycle = asked.get("tags", {}), asked.get("lifecycle", "")
+    lines = [
+        ("Tags to add", " ".join(tags.get("add", []))),
+        ("Tags to remove", " ".join(tags.get("remove", []))),
+        ("Site", asked.get("site", "")),
+        ("Lifecycle", Lifecycle(lifecycle).label if lifecycle else ""),
+    ]
+    for key, value in asked.get("attributes", {}).items():
+        lines.append(
+            (f"Attribute {key}", "removed" if value is None else one_line(value))
+        )
+    return [(label, text) for label, text in lines if text]
+
+
 def _shown(request: ConsoleRequest, row: FleetEdit) -> dict[str, Any]:
     outcome = outcome_of(row)
     may_manage = request.scope.may(Right.MANAGE, row.tenant_id)
     return {
         "edit": row,
+        "changes": _changes(row.changes),
         "outcome": outcome,
         "changed": outcome.count_of(EditResult.CHANGED),
         "unchanged": outcome.count_of(EditResult.UNCHANGED),

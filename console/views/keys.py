@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,29 +11,35 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from console.forms.fields import errors_of, refuse
+from console.forms.people import KeyForm
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput
-from registry.choices import TokenScope
 from registry.selectors.tokens import get_token, list_tokens
 from registry.services.tokens import create_token, revoke_token
-
-# Days that a key is valid → label; empty means without end.
-LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until revoked"}
-SCOPES = {
-    TokenScope.READ: "read everything that you may see",
-    TokenScope.OPERATE: "send commands, start and approve jobs",
-    TokenScope.MANAGE: "register devices, edit products and places, manage members",
-}
-MAX_NAME_LENGTH = 100
 
 
 @page
 def keys(request: ConsoleRequest) -> HttpResponse:
     """List the keys, or create one; only this answer contains the new key."""
-    if request.method == "POST":
-        return _create(request)
-    return _answer(request)
+    form = KeyForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _answer(request, form)
+    values = form.cleaned_data
+    try:
+        _, key = create_token(
+            user=request.user,
+            name=values["name"],
+            scopes=values["scopes"],
+            expires_at=form.expires_at(),
+        )
+    except BadInput as error:
+        refuse(form, errors_of(error))
+        return _answer(request, form)
+    answer = _answer(request, KeyForm(), new_key=key, new_key_name=values["name"])
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 @require_POST
@@ -46,31 +51,7 @@ def revoke(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     return redirect("console:keys")
 
 
-def _create(request: ConsoleRequest) -> HttpResponse:
-    name = request.POST.get("name", "").strip()
-    scopes, days = request.POST.getlist("scopes"), request.POST.get("days", "90")
-    if not name or len(name) > MAX_NAME_LENGTH or "\0" in name:
-        return _answer(
-            request, status=422, error=f"The name needs 1 to {MAX_NAME_LENGTH} letters."
-        )
-    if days not in LIFETIMES:
-        return _answer(request, status=422, error="Choose how long the key is valid.")
-    ends = timezone.now() + timedelta(days=int(days)) if days else None
-    try:
-        _, key = create_token(
-            user=request.user, name=name, scopes=scopes, expires_at=ends
-        )
-    except BadInput as error:
-        text = " ".join(str(row["message"]) for row in error.errors)
-        return _answer(request, status=422, error=f"Scopes: {text}")
-    answer = _answer(request, new_key=key, new_key_name=name)
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
-def _answer(
-    request: ConsoleRequest, *, status: int = 200, **context: Any
-) -> HttpResponse:
+def _answer(request: ConsoleRequest, form: KeyForm, **context: Any) -> HttpResponse:
     found = page_of(request, list_tokens(request.user))
     now = timezone.now()
     for key in found.rows:
@@ -79,10 +60,7 @@ def _answer(
         "keys": found.rows,
         "next_url": found.next_url,
         "first_url": found.first_url,
-        "lifetimes": LIFETIMES.items(),
-        "scopes": SCOPES.items(),
-        "chosen": request.POST.getlist("scopes") or [TokenScope.READ],
-        "name": "" if "new_key" in context else request.POST.get("name", ""),
-        "days": request.POST.get("days", "90"),
+        "form": form,
     }
+    status = 422 if form.errors else 200
     return render(request, "console/keys/list.html", context, status=status)

@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from console.forms.fields import errors_of, refuse
+from console.forms.people import ROLES, MemberForm
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
 from iotplatform.common.problems import BadInput, NotFound, Problem
@@ -23,35 +25,25 @@ from registry.selectors.people import (
 )
 from registry.services.people import add_member, change_member, remove_member
 
-ROLES = {
-    Role.VIEWER: "may only read",
-    Role.OPERATOR: "sends commands, starts jobs",
-    Role.APPROVER: "also approves others' jobs",
-    Role.MANAGER: "also manages devices and products",
-    Role.ADMIN: "also manages members",
-}
-
 
 @page
 def members(request: ConsoleRequest) -> HttpResponse:
     """List the members with roles and limits; a POST adds one."""
     tenants = _administered(request)
-    if request.method != "POST":
-        return _answer(request, tenants)
-    chosen = [row for row in tenants if row.slug == request.POST.get("for_tenant")]
+    form = MemberForm(tenants, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _answer(request, tenants, form)
+    values, tenant = form.cleaned_data, form.tenant()
     try:
-        if not chosen and len(tenants) > 1:
-            raise BadInput(tenant="Choose a tenant.")
-        tenant = (chosen or tenants)[0]
-        user = find_user_across_tenants(request.POST.get("user", "").strip())
-        add_member(
-            tenant=tenant,
-            user=user,
-            role=_role(request),
-            limited_to=find_places(tenant=tenant, **_slugs(request)),
-        )
-    except (BadInput, NotFound) as error:
-        return _answer(request, tenants, status=422, error=_error_text(error))
+        user = find_user_across_tenants(values["user"])
+        places = find_places(tenant=tenant, **form.places())
+        add_member(tenant=tenant, user=user, role=values["role"], limited_to=places)
+    except NotFound as error:
+        form.add_error("user", error.detail)
+        return _answer(request, tenants, form)
+    except BadInput as error:
+        refuse(form, errors_of(error))
+        return _answer(request, tenants, form)
     messages.success(request, f"{user} is now a member of {tenant}.")
     return redirect("console:members")
 
@@ -67,7 +59,7 @@ def change(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
         change_member(row, role=_role(request), limited_to=places)
     except Problem as error:
         status = 409 if error.status == 409 else 422
-        return _answer(request, tenants, status=status, error=_error_text(error))
+        return _not_changed(request, tenants, row, error, status)
     messages.success(request, f"The membership of {row.user} is changed.")
     return redirect("console:members")
 
@@ -80,7 +72,7 @@ def remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
     try:
         remove_member(row)
     except Problem as error:
-        return _answer(request, tenants, status=409, error=_error_text(error))
+        return _not_changed(request, tenants, row, error, 409)
     messages.success(request, f"{row.user} is no longer a member of {row.tenant}.")
     return redirect("console:members")
 
@@ -94,8 +86,21 @@ def _administered(request: ConsoleRequest, *, everywhere: bool = False) -> list[
     return found
 
 
+def _not_changed(
+    request: ConsoleRequest, tenants: list[Any], row: Any, error: Problem, status: int
+) -> HttpResponse:
+    """Say above the list what was refused of one of its rows."""
+    said = {"error": _error_text(error), "failed": row.user}
+    return _answer(request, tenants, MemberForm(tenants, None), status=status, **said)
+
+
 def _answer(
-    request: ConsoleRequest, tenants: list[Any], *, status: int = 200, error: str = ""
+    request: ConsoleRequest,
+    tenants: list[Any],
+    form: MemberForm,
+    *,
+    status: int = 200,
+    **said: Any,
 ) -> HttpResponse:
     found = page_of(request, list_memberships(tenants=tenants))
     for row in found.rows:
@@ -108,9 +113,10 @@ def _answer(
         "first_url": found.first_url,
         "roles": ROLES.items(),
         "tenants": tenants,
-        "error": error,
-        "given": request.POST if error else {},
+        "form": form,
+        **said,
     }
+    status = 422 if form.errors else status
     return render(request, "console/members/list.html", context, status=status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from console.choices import Channel
+from console.forms.fields import errors_of, refuse
+from console.forms.webhooks import WebhookForm
 from console.models import Webhook
 from console.paging import page_of
 from console.scope import ConsoleRequest, page
@@ -32,23 +34,24 @@ from iotplatform.common.problems import Problem
 if TYPE_CHECKING:
     from registry.models import Tenant
 
-# Offered in the form; the API knows every single type.
-EVENTS = {
-    "alarms": "alarms: raised, acknowledged, cleared",
-    "commands": "commands: every change of their status",
-    "jobs": "jobs: started, paused, stopped, completed",
-    "connectivity": "connectivity: online, offline, stale",
-    "incidents": "incidents: opened, acknowledged, resolved",
-}
-
 
 @page
 def webhooks(request: ConsoleRequest) -> HttpResponse:
     """List webhooks and their log, or make one; only this answer has its secret."""
     tenants = manageable_tenants(request)
-    if request.method == "POST":
-        return _create(request, tenants)
-    return _answer(request, tenants)
+    form = WebhookForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _answer(request, tenants, form)
+    try:
+        row, secret = create_webhook(
+            tenant=tenants[0], actor=request.user, **form.cleaned_data
+        )
+    except Problem as error:
+        refuse(form, errors_of(error))
+        return _answer(request, tenants, form)
+    answer = _answer(request, tenants, WebhookForm(), new=row, secret=secret)
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 @require_POST
@@ -90,29 +93,11 @@ def manageable_tenants(request: ConsoleRequest) -> list[Tenant]:
     return found
 
 
-def _create(request: ConsoleRequest, tenants: list[Tenant]) -> HttpResponse:
-    try:
-        row, secret = create_webhook(
-            tenant=tenants[0],
-            actor=request.user,
-            name=request.POST.get("name", ""),
-            url=request.POST.get("url", "").strip(),
-            events=request.POST.getlist("events"),
-        )
-    except Problem as error:
-        errors = {row["field"]: row["message"] for row in error.errors}
-        return _answer(request, tenants, status=422, errors=errors or {"": str(error)})
-    answer = _answer(request, tenants, new=row, secret=secret)
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
 def _answer(
     request: ConsoleRequest,
     tenants: list[Tenant],
+    form: WebhookForm,
     *,
-    status: int = 200,
-    errors: dict[str, Any] | None = None,
     new: Webhook | None = None,
     secret: str = "",
 ) -> HttpResponse:
@@ -123,13 +108,10 @@ def _answer(
         "log": found.rows,
         "next_url": found.next_url,
         "first_url": found.first_url,
-        "events": EVENTS.items(),
-        "errors": errors or {},
-        "chosen": request.POST.getlist("events") or ["alarms"],
-        "name": "" if new else request.POST.get("name", ""),
-        "url": "" if new else request.POST.get("url", ""),
+        "form": form,
         "new": new,
         "secret": secret,
         "tenant": tenants[0],
     }
+    status = 422 if form.errors else 200
     return render(request, "console/webhooks/list.html", context, status=status)

@@ -35,8 +35,9 @@ def test_a_change_shows_the_person_the_object_and_both_values(acme: Fleet) -> No
     text = text_of(acme.client(Role.MANAGER))
 
     assert who in text
-    assert "<del>&quot;&quot;</del>" in text
-    assert "<ins>&quot;north pump&quot;</ins>" in text
+    assert "<del>(empty)</del>" in text
+    assert "<ins>north pump</ins>" in text
+    assert "in the console" in text
     assert 'href="/devices/sh-0/"' in text
 
 

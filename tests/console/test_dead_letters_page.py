@@ -176,6 +176,7 @@ def test_a_truncated_payload_is_marked_and_cannot_be_replayed() -> None:
 
     assert "70,000 bytes, of which the first 65,536 are kept" in text
     assert "disabled" in text
+    assert "cannot be replayed: only its beginning is kept" in text
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,8 @@ def test_a_real_time_command_to_an_offline_device_is_refused_at_the_form(
     answer = acme.client().post("/devices/sh-0/commands/", {"command": "identify"})
 
     assert answer.status_code == 409
+    (chosen,) = [row for row in answer.context["choices"] if row["is_chosen"]]
+    assert "real-time command" in chosen["form"].non_field_errors()[0]
     assert "real-time command" in answer.content.decode()
     assert not Command.objects.exists()
 
@@ -169,6 +171,8 @@ def test_a_manager_changes_the_lifecycle(acme: Fleet) -> None:
 
     assert moved.status_code == 302
     assert refused.status_code == 409
+    assert "cannot become" in refused.context["move_form"].errors["to"][0]
+    assert "Name the device" in unnamed.context["move_form"].errors["replaced_by"][0]
     assert "Name the device" in unnamed.content.decode()
     acme.devices[1].refresh_from_db()
     assert acme.devices[1].lifecycle == Lifecycle.IN_REPAIR

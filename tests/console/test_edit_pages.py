@@ -45,6 +45,7 @@ def test_an_edit_is_checked_then_typed_then_done_and_undone(acme: Fleet) -> None
     assert Device.objects.get(uid="sh-1").tags == ["winter", "cold"]
     page = client.get(done["Location"]).content.decode()
     assert "Undo this edit" in page
+    assert "<dt>Tags to add</dt><dd>winter cold</dd>" in page
 
     client.post(f"{done['Location']}undo/")
     again = client.post(f"{done['Location']}undo/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -235,6 +236,9 @@ def test_a_wrong_gate_or_day_is_refused_beside_its_field(
 
     assert page.status_code == 422
     assert list(page.context["rollout"].errors) == [wrong]
+    # The cursor stands in the wrong field, and in no other.
+    focused = re.findall(r"<[^>]* autofocus[^>]*>", page.content.decode())
+    assert [f'name="{wrong}"' in found for found in focused] == [True]
 
 
 def test_a_refusal_of_the_services_stands_beside_its_field(acme: Fleet) -> None:

@@ -63,6 +63,7 @@ def test_a_wrong_password_is_reported_and_ten_of_them_lock_the_sign_in(
     assert 'role="alert"' in first.content.decode()
     assert locked.status_code == 429
     assert "Too many failed sign-ins" in locked.content.decode()
+    assert "for 15 minutes" in locked.content.decode()
 
 
 def test_sign_up_is_closed(client: Client) -> None:

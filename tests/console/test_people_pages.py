@@ -39,13 +39,15 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(acme: Fleet) -> None:
     "wrong",
     [{"name": ""}, {"scopes": []}, {"scopes": ["all"]}, {"days": "7"}, {"days": "x"}],
 )
-def test_an_invalid_key_form_is_refused(acme: Fleet, wrong: dict[str, object]) -> None:
+def test_an_invalid_key_form_is_refused_at_its_field(
+    acme: Fleet, wrong: dict[str, object]
+) -> None:
     given = {"name": "x", "scopes": ["read"], "days": "30"} | wrong
 
     answer = acme.client().post("/keys/", given)
 
     assert answer.status_code == 422
-    assert 'role="alert"' in answer.content.decode()
+    assert f'id="id_{next(iter(wrong))}-error"' in answer.content.decode()
     assert not ApiToken.objects.exists()
 
 
@@ -85,6 +87,7 @@ def test_refusals_are_shown_on_the_page(acme: Fleet) -> None:
     last = client.post(f"/members/{me.public_id}/change/", {"role": "viewer"})
     gone = client.post(f"/members/{me.public_id}/remove/")
 
+    assert "account" in unknown.context["form"].errors["user"][0]
     assert (unknown.status_code, last.status_code, gone.status_code) == (422, 409, 409)
     assert "last admin" in last.content.decode()
 

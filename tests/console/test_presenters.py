@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from console.presenters.delivery_track import steps_done, track_of
-from console.presenters.labels import duration
+from console.presenters.labels import duration, one_line
 from console.presenters.shared_traits import field_label
 
 
@@ -65,3 +66,21 @@ def test_a_duration_has_its_largest_useful_unit(
     span: timedelta | float | None, words: str
 ) -> None:
     assert duration(span) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("north pump", "north pump"),
+        ("", "(empty)"),
+        (None, "(none)"),
+        (30, "30"),
+        ("30", '"30"'),
+        (" x", '" x"'),
+        ({"a": ["b"]}, '{"a": ["b"]}'),
+    ],
+)
+def test_text_has_quotes_only_where_it_looks_like_another_value(
+    value: Any, words: str
+) -> None:
+    assert one_line(value) == words
