@@ -44,7 +44,7 @@ class MoveForm(forms.Form):
         label="Replaced by (uid, only for “replaced”)",
         required=False,
         max_length=64,
-        widget=forms.TextInput(attrs=PLAIN),
+        widget=forms.TextInput(attrs=PLAIN | {"class": "mono"}),
     )
     reason = forms.CharField(label="Reason", max_length=500, required=False)
 

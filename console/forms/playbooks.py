@@ -55,7 +55,7 @@ class RunForm(forms.Form):
         label="Devices that match",
         max_length=2_000,
         widget=forms.TextInput(attrs={"spellcheck": "false", "class": "mono"}),
-        help_text="A query of the fleet. Who matches now is in the run.",
+        help_text="A query of the fleet. The devices that match now take part.",
     )
     rate_per_minute = forms.IntegerField(
         label="Devices a minute",

@@ -28,7 +28,8 @@ class WebhookForm(forms.Form):
         label="Address",
         max_length=2_000,
         widget=forms.URLInput(
-            attrs=PLAIN | {"placeholder": "https://hooks.example.com/iot"}
+            attrs=PLAIN
+            | {"class": "mono", "placeholder": "https://hooks.example.com/iot"}
         ),
     )
     events = forms.MultipleChoiceField(

@@ -131,7 +131,8 @@ def control(field: BoundField) -> SafeString:
     kind = getattr(widget, "input_type", type(widget).__name__.lower())
     attrs: dict[str, Any] = {}
     if kind not in ("checkbox", "radio"):
-        attrs["class"] = "form-select" if kind == "select" else "form-control"
+        drawn = "form-select" if kind == "select" else "form-control"
+        attrs["class"] = f"{drawn} {widget.attrs.get('class', '')}".strip()
     described = [f"{field.id_for_label}-help"] if field.help_text else []
     if field.errors:
         attrs["aria-invalid"] = "true"

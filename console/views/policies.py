@@ -65,7 +65,7 @@ def new_policy(request: ConsoleRequest) -> HttpResponse:
         except BadInput as error:
             form.refuse(error)
         else:
-            messages.success(request, f"The policy “{row.name}” is made.")
+            messages.success(request, f"The policy “{row.name}” is created.")
             return redirect("console:policy", row.public_id)
     context = {"form": form, "policy_tenant": tenant}
     status = 422 if form.errors else 200
