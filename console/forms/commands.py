@@ -53,7 +53,7 @@ class MoveForm(forms.Form):
         now = Lifecycle(found.lifecycle)
         self.fields["to"].label = f"From {now.label} to"
         moves = [(value.value, Lifecycle(value).label) for value in sorted(MOVES[now])]
-        self.fields["to"].widget.choices = moves  # type: ignore[attr-defined]
+        self.fields["to"].widget.choices = moves
         self.fields["reason"].widget.attrs["required"] = True
 
     def refuse(self, error: Problem) -> None:

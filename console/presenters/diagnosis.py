@@ -27,6 +27,7 @@ FIELDS = {
     "revision": "hardware_revision",
     "batch": "batch",
 }
+NAMES = {"model": "product", "revision": "hardware revision"}  # else its own name
 # A set is diagnosed while its page loads: more devices would take too long.
 MAX_DEVICES = 10_000
 HIGH, MEDIUM = 0.8, 0.5
@@ -68,7 +69,7 @@ def present_diagnosis(diagnosis: dict[str, Any] | None) -> dict[str, Any] | None
         "verdict": diagnosis["verdict"],
         "label": str(Verdict(diagnosis["verdict"]).label),
         "trouble": TROUBLE_OF_SET[Trouble(diagnosis["trouble"])],
-        "confidence": f"{level} confidence, {share:.0%}" if share else "",
+        "confidence": f"{level} confidence, {100 * share:.0f} %" if share else "",
         "text": diagnosis["text"],
         "where": diagnosis["where"],
         "rule": f"{DIAGNOSIS_RULE}; {diagnosis['window']}",
@@ -88,6 +89,7 @@ def _shared(row: dict[str, Any]) -> dict[str, Any]:
     is_trait = row["name"] in FIELDS  # else it is the whole fleet
     clause = field_clause(FIELDS[row["name"]], row["value"]) if is_trait else None
     return row | {
+        "label": NAMES.get(row["name"], row["name"]),
         "width": f"{100 * share:.1f}%",
         "base_width": f"{100 * base:.1f}%",
         "url": fleet_url(q=clause.text) if clause else "",

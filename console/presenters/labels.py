@@ -47,6 +47,16 @@ REPLAY_LABELS: dict[str, str] = {
     ReplayOutcome.OUTDATED: "outdated",
     ReplayOutcome.REFUSED: "rejected again",
 }
+# What a parser calls a type → what a person calls it.
+TYPE_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "null": "nothing",
+    "object": "an object",
+    "array": "a list",
+}
 # How a person made a change: where the request came in.
 ENTRY_POINT_LABELS = {
     "console": "in the console",
@@ -80,12 +90,21 @@ def one_line(value: Any) -> str:
     """Return a value of a document as words; text that looks like JSON keeps quotes."""
     if value is None or value == "":
         return "(none)" if value is None else "(empty)"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value) or "(empty)"
     if isinstance(value, str) and value == value.strip():
         try:
             json.loads(value)
         except ValueError:
             return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def plain_error(text: str) -> str:
+    """Return what a parser found wrong, in words instead of its types."""
+    for name, words in TYPE_WORDS.items():
+        text = text.replace(f"`{name}`", words)
+    return text
 
 
 def duration(span: timedelta | float | int | None) -> str:

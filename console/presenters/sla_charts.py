@@ -42,7 +42,9 @@ def show_line(line: ReportLine) -> dict[str, Any]:
         "acknowledged": _of(incidents.acknowledged_in_time, incidents.count),
         "resolved": _of(incidents.resolved_in_time, incidents.count),
         "commands": f"{commands.count:,}",
-        "succeeded": f"{commands.succeeded_share:.1%}" if commands.count else NONE,
+        "succeeded": f"{100 * commands.succeeded_share:.1f} %"
+        if commands.count
+        else NONE,
         "latency": _latency(commands),
     }
 

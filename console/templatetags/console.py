@@ -102,6 +102,11 @@ def plain(value: Any) -> str:
 
 
 @register.filter
+def plain_error(text: str) -> str:
+    return labels.plain_error(text)
+
+
+@register.filter
 def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
 

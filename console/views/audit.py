@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from django.urls import reverse
 
 from console.forms.date_range import filter_by_dates
 from console.paging import page_of
-from console.presenters.labels import ENTRY_POINT_LABELS
+from console.presenters.labels import ENTRY_POINT_LABELS, full_time, one_line
 from console.scope import ConsoleRequest, page
 from registry.permissions import Right, is_platform_admin
 from registry.selectors.audit import find_object, list_entries, list_kinds, name_keys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ACTIONS = ("created", "changed", "deleted")
 # Kind → URL name of its page; the other kinds link to the device they belong to.
 PAGES = {"command": "console:command", "job": "console:job", "cohort": "console:cohort"}
+KINDS = {"api_token": "API key"}  # else the model's name
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Column:
     """One changed column: the values before and after."""
 
     name: str
-    before: Any
-    after: Any
+    before: str
+    after: str
     has_before: bool
     has_after: bool
 
@@ -100,8 +103,8 @@ def _as_row(named: NamedEntry) -> dict[str, Any]:
     columns = [
         Column(
             name=name.replace("_", " "),
-            before=before.get(name),
-            after=after.get(name),
+            before=_text(before.get(name)),
+            after=_text(after.get(name)),
             has_before=name in before,
             has_after=name in after,
         )
@@ -109,12 +112,18 @@ def _as_row(named: NamedEntry) -> dict[str, Any]:
     ]
     return {
         "entry": entry,
-        "kind": entry.kind.replace("_", " "),
+        "kind": KINDS.get(entry.kind, entry.kind.replace("_", " ")),
         "url": _url(entry),
         "columns": columns,
         "through": ENTRY_POINT_LABELS.get(entry.door, entry.door),
         "is_whole": named.before is None or named.after is None,
     }
+
+
+def _text(value: Any) -> str:
+    """Return a value on one line; a time in the reader's zone."""
+    is_time = isinstance(value, str) and TIME.fullmatch(value)
+    return full_time(value) if is_time else one_line(value)
 
 
 def _url(entry: AuditEntry) -> str:

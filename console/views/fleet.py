@@ -52,6 +52,7 @@ FACETS = {
     "in_maintenance": "In maintenance",
 }
 SHOWN_VALUES = 8
+YES_NO = {True: "yes", False: "no"}
 EXAMPLES = (
     'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5',
     "connectivity:offline AND lifecycle:active",
@@ -225,7 +226,9 @@ def _facet(
             changed.append(extra)
         values.append(
             {
-                "text": text,
+                "text": YES_NO[row["value"]]
+                if isinstance(row["value"], bool)
+                else text,
                 "count": row["count"],
                 "width": f"{100 * row['count'] / max(result.total, 1):.1f}%",
                 "url": fleet_url(q=join_clauses(changed), sort=sort),

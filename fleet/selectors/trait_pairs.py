@@ -100,7 +100,8 @@ def _with(sides: Sides, first: Single, others: Sequence[Single]) -> list[Pair]:
         count = counts.get((other.ref, other.same), 0)
         a, b = first.counted, other.counted
         expected = a.fleet_count * b.fleet_count // a.fleet_total
-        estimate = max(count, min(expected, a.fleet_count, b.fleet_count))
+        most = a.fleet_total - (a.total - count)  # the others of the set lack it
+        estimate = max(count, min(expected, a.fleet_count, b.fleet_count, most))
         shared = Share(count, a.total, estimate, a.fleet_total)
         pairs.append(Pair(first, other, shared))
     return pairs

@@ -133,6 +133,8 @@ def _drift(facts: RiskFacts, now: datetime) -> Measured:
 
 def _command_failures(facts: RiskFacts, now: datetime) -> Measured:
     failed, ended = facts.commands_failed, facts.commands_ended
+    if ended == 1:
+        return failed, "its last command failed"
     return failed, f"{failed} of its last {ended} commands failed"
 
 

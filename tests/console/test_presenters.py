@@ -77,6 +77,7 @@ def test_a_duration_has_its_largest_useful_unit(
         (30, "30"),
         ("30", '"30"'),
         (" x", '" x"'),
+        (["winter", "cold"], "winter, cold"),
         ({"a": ["b"]}, '{"a": ["b"]}'),
     ],
 )

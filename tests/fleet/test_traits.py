@@ -115,6 +115,24 @@ def paired(shared: SharedTraits) -> list[dict[str, Any]]:
     ]
 
 
+def test_a_set_of_nearly_the_whole_fleet_has_traits_too(
+    tenant: Tenant, index_dir: Path
+) -> None:
+    def plant(number: int) -> dict[str, Any]:
+        # Of 47 matches, 8 have another adapter, and 8 others another firmware.
+        return {
+            "tags": ["in"] if number <= 47 else [],
+            "adapter": "http" if number <= 8 else "mqtt",
+            "firmware": "1.3.9" if 8 < number <= 16 else "1.4.2",
+        }
+
+    fleet_of(tenant, index_dir, 50, 3, plant)
+
+    shared = found(tenant, "tag:in")
+
+    assert (shared.total, shared.fleet_total) == (47, 50)
+
+
 @on_both_engines
 def test_a_batch_and_its_revision_that_fail_together_are_named_first(
     tenant: Tenant, index_dir: Path

@@ -69,7 +69,9 @@ const draw = (figure) => {
   const edge = { stroke: withOpacity(accent, 0.35), width: 1, value: (_, v) => rounded(v), points: { show: false } };
   const data = columns(figure);
   const [from, to] = [figure.dataset.from, figure.dataset.to].map(Number);
-  const times = (_, splits) => splits.map((at) => (to - from > DAY ? date : clock).format(moment(at)));
+  // Of several ticks in one day, the first has the date.
+  const once = (text, place, all) => (to - from > DAY && text === all[place - 1] ? "" : text);
+  const times = (_, splits) => splits.map((at) => (to - from > DAY ? date : clock).format(moment(at))).map(once);
   const isSparse = data[0].length < 3;
   const counted = figure.dataset.label;
   drawn.set(box, new uPlot({
