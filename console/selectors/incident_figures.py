@@ -61,6 +61,8 @@ def get_incident_figures(
     *, tenants: Sequence[Tenant], since: datetime, until: datetime
 ) -> dict[tuple[int, int], IncidentFigures]:
     """Return the figures of each (tenant, site) that an incident had a device at."""
+    if not tenants:
+        return {}
     rows = list_incidents(tenants=tenants).filter(
         opened_at__gte=since, opened_at__lt=until
     )

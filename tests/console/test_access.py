@@ -30,7 +30,7 @@ from registry.services.enrolment import create_enrolment_key
 from state.models import Alarm
 from tests.console.conftest import Fleet
 from tests.console.jobs import launch
-from tests.factories import BatchFactory, ProjectFactory, SpaceFactory
+from tests.factories import BatchFactory, ProjectFactory, SpaceFactory, UserFactory
 from tests.fleet.rows import make_alarm, make_letter
 from tests.isolation.rows import Rows
 from tests.pages.full_data import add_log
@@ -233,6 +233,19 @@ def test_a_viewer_sees_every_page_and_changes_nothing(acme: Fleet) -> None:
         if pattern.name in changes:
             path = address(pattern, **ours)
             assert client.post(path, changes[pattern.name]).status_code == 403, path
+
+
+def test_a_person_without_a_tenant_gets_an_empty_page_or_a_refusal(
+    acme: Fleet,
+) -> None:
+    client = Client()
+    client.force_login(UserFactory())
+    plain = [p for p in urlpatterns if "<" not in str(p.pattern)]
+
+    answers = {str(p.pattern): client.get(f"/{p.pattern}").status_code for p in plain}
+
+    assert answers["queue/"] == answers["reports/sla/"] == 200
+    assert set(answers.values()) <= {200, 302, 400, 403, 405}, answers
 
 
 def test_an_operator_cannot_change_a_lifecycle(acme: Fleet) -> None:
