@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fleet.models import Cohort, StandingPolicy
 
 
-SHOWN = 24  # characters of a cohort's name
+SHOWN = 28  # characters of a cohort's name
 
 
 class PolicyForm(forms.Form):
@@ -25,7 +25,7 @@ class PolicyForm(forms.Form):
 
     name = forms.CharField(label="Name", max_length=LONGEST_NAME)
     cohort = forms.ChoiceField(
-        label="Cohort", help_text="Every device that joins it gets what is below."
+        label="Cohort", help_text="Each of its devices, and each that joins, gets what you enter here."
     )
     desired = DocumentField(
         label="Configuration, as JSON",
