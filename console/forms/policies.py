@@ -25,7 +25,8 @@ class PolicyForm(forms.Form):
 
     name = forms.CharField(label="Name", max_length=LONGEST_NAME)
     cohort = forms.ChoiceField(
-        label="Cohort", help_text="Each of its devices, and each that joins, gets what you enter here."
+        label="Cohort",
+        help_text="Each of its devices, and each that joins, gets what you enter here.",
     )
     desired = DocumentField(
         label="Configuration, as JSON",

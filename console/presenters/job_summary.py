@@ -46,7 +46,8 @@ def job_summary(
         J.SCHEDULED: format_html("Starts {}.", time_element(job.start_at)),
         J.PAUSED: "Nothing more is sent until somebody resumes or cancels the job.",
         J.STOPPED: "Nothing more is sent until somebody resumes or cancels the job.",
-        J.COMPLETED: f"All members finished: {done:,} succeeded, {lost:,} did not.",
+        J.COMPLETED: f"All members finished: {done:,} succeeded"
+        + (f", {lost:,} did not." if lost else "."),
         J.CANCELLED: f"Cancelled by a person; {done:,} had succeeded.",
     }[J(job.status)]
 
