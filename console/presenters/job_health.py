@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commands.models import Job
 
 J = JobStatus
+NONE = "\N{EN DASH}"  # where there is nothing to count
 VERDICTS = {
     HOLDS: ("no verdict yet", ""),
     PASSES: ("passes", "good-text"),
@@ -89,13 +90,13 @@ def _before_after(known: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _share(cell: dict[str, Any] | None, count: int | None) -> str:
     if not cell or not cell["devices"]:
-        return "-"
+        return NONE
     return _percent((count or 0) / cell["devices"])
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,g}"
+    return NONE if value is None else f"{value:,g}"
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return NONE if share is None else f"{100 * share:.1f} %"

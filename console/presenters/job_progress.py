@@ -121,12 +121,12 @@ def wave_rows(
         tally = tallies.get(wave.number, Tally())
         trailing += tally.trailing
         counts = counts_of([tally])
-        size = max(wave.size - tally.trailing, 1)
+        size = wave.size - tally.trailing  # those have a row of their own
         rows.append(
             WaveRow(
                 key=str(wave.number),
                 name="Canary" if wave.is_canary else f"Wave {wave.number}",
-                size=wave.size,
+                size=size,
                 label=_wave_label(wave, counts, job, is_first=not rows),
                 parts=bar(counts, size),
             )

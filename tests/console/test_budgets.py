@@ -23,7 +23,6 @@ from registry.models import Device, Tenant
 from tests.admin.pages import Opened, open_page
 from tests.console.conftest import Fleet
 from tests.console.incidents import make_incident
-from tests.pages.full_data import TROUBLED
 from tests.pages.test_every_page import QUERIES, is_page, path_of
 from tests.pages.world import make_world
 
