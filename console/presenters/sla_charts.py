@@ -42,9 +42,9 @@ def show_line(line: ReportLine) -> dict[str, Any]:
         "acknowledged": _of(incidents.acknowledged_in_time, incidents.count),
         "resolved": _of(incidents.resolved_in_time, incidents.count),
         "commands": f"{commands.count:,}",
-        "succeeded": f"{100 * commands.succeeded_share:.1f} %"
-        if commands.count
-        else NONE,
+        "succeeded": NONE
+        if commands.succeeded_share is None
+        else share(commands.succeeded_share),
         "latency": _latency(commands),
     }
 
