@@ -176,7 +176,7 @@ def present_preview(
         ("not online now", risk["not_online"], "warn" if risk["not_online"] else ""),
         ("left out", left_out, "warn" if left_out else ""),
         ("have these values already", scope["compliant"], ""),
-        ("sites", len(scope["sites"]), ""),
+        ("site" if len(scope["sites"]) == 1 else "sites", len(scope["sites"]), ""),
         ("in another job", risk["in_other_jobs"], "warn"),
         ("with an open command", risk["with_open_commands"], "warn"),
     ]
