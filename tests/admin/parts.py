@@ -85,6 +85,10 @@ class World:
         """Return every row of a part's tenant as it was before all attempts."""
         return self._before[part.rows.text]
 
+    def before_all(self) -> list[dict[str, list[str]]]:
+        """Return every row of both tenants as it was before all attempts."""
+        return [self.before(self.near), self.before(self.theirs)]
+
     def form_of(self, model: Any, row: Any) -> tuple[str, Body]:
         """Return the address of a row's page, and what its form sends untouched."""
         if (model, row.pk) not in self._forms:

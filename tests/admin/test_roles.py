@@ -308,7 +308,9 @@ def _try_acting(
     with undone():
         if act.lifecycle:
             Device.objects.filter(pk=row.pk).update(lifecycle=act.lifecycle)
-        before = world.everything(), list(model._default_manager.values_list())
+        # All that was tried before is undone, so it is as it was before that.
+        was = world.everything() if act.lifecycle else world.before_all()
+        before = was, list(model._default_manager.values_list())
         answer = tries.ask(name, url_of(model, "changelist"), sent)
         after = world.everything(), list(model._default_manager.values_list())
     what = f"{name} of {model._meta.label}"
