@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from iotplatform.local.layout import read_env_file
 from iotplatform.local.orphan_processes import stop_orphans
 from iotplatform.local.ports import free_port
+from tests.folders import new_folder
 from tests.waiting import PATIENCE, wait_until
 
 BASE = Path(__file__).resolve().parent.parent
@@ -205,10 +205,3 @@ def _runs(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
-
-
-def new_folder() -> Path:
-    """A folder that the stores' accounts can enter, also if root runs the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="iot-stack-"))
-    folder.chmod(0o711)
-    return folder

@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from iotplatform.local.accounts import dying_with_parent
 from iotplatform.local.ports import answers, free_port
 from iotplatform.local.postgres import ROLE, Postgres
 from iotplatform.local.valkey import Valkey
+from tests.folders import new_folder, remove_leftovers
 from tests.waiting import wait_until
 
 SECONDS = 30
@@ -64,10 +64,11 @@ class TemporaryStore:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before pytest-django: put the stores' addresses into the environment."""
     options = early_config.known_args_namespace
-    folder = Path(tempfile.mkdtemp(prefix="iot-tests-"))
-    folder.chmod(0o711)  # as root, the stores run under other accounts
-    early_config.add_cleanup(lambda: _stop_all(folder))
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, …
+    if not worker:
+        remove_leftovers()
+    folder = new_folder(worker or "stores")
+    early_config.add_cleanup(lambda: _stop_all(folder))
     if worker:
         os.environ["IOT_DATA_DIR"] = str(folder / "data")
     os.environ.setdefault("IOT_DATA_DIR", str(folder / "data"))

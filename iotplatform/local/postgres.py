@@ -58,6 +58,7 @@ FORGETFUL = """\
 fsync = off
 full_page_writes = off
 synchronous_commit = off
+max_wal_size = 256MB
 autovacuum = off
 """
 

@@ -12,7 +12,7 @@ import psycopg
 
 from iotplatform.local.ports import free_port
 from iotplatform.local.postgres import Postgres
-from tests.platform_process import new_folder
+from tests.folders import new_folder
 from tests.stores import TemporaryStore
 
 OWNER = "Some owner"  # a name that needs quotes in SQL
