@@ -29,7 +29,7 @@ def has_room(memory: Path = MEMORY) -> bool:
     """Whether there is a file system in memory that we may write to, and room."""
     if not os.access(memory, os.W_OK):
         return False
-    free = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
+    free: int = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
     return free > ROOM_BYTES
 
 
