@@ -15,8 +15,10 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import ConnectionError as NoRedis
+from redis.exceptions import TimeoutError as SlowRedis
 
-from iotplatform.common.problems import problem_response
+from iotplatform.common.problems import NO_DATABASE, NO_REDIS, problem_response
 
 SCRIPTS = ("/api/", "/device/")
 SAFE = ("GET", "HEAD")
@@ -78,22 +80,24 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer an error of ours; only the log has its details."""
     # Django calls this while it handles the exception, but does not pass it on.
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        return _without_database(request)
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError):
+        return _without_store(request, NO_DATABASE, "Database unavailable")
+    if isinstance(error, NoRedis | SlowRedis):
+        return _without_store(request, NO_REDIS, "Redis unavailable")
     if is_for_scripts(request):
         detail = "The platform failed. The error has been logged."
         return problem_response(request, 500, detail)
     return defaults.server_error(request)
 
 
-def _without_database(request: HttpRequest) -> HttpResponse:
-    """Answer while the database is away; nothing here may query it."""
+def _without_store(request: HttpRequest, detail: str, title: str) -> HttpResponse:
+    """Answer while a store is away; nothing here may query it."""
     if is_for_scripts(request):
-        answer: HttpResponse = problem_response(
-            request, 503, "The database does not answer. Try again in a moment."
-        )
+        answer: HttpResponse = problem_response(request, 503, detail)
     else:
-        answer = HttpResponse(render_to_string("503.html"), status=503)
+        context = {"title": title, "is_database": detail == NO_DATABASE}
+        answer = HttpResponse(render_to_string("503.html", context), status=503)
     answer["Retry-After"] = "5"
     return answer
 

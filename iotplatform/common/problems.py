@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from redis.exceptions import ConnectionError as NoRedis
+from redis.exceptions import TimeoutError as SlowRedis
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 NON_FIELD = "non_field_errors"
+NO_DATABASE = "The database does not answer. Try again in a moment."
+NO_REDIS = "Redis does not answer. Try again in a moment."
 
 
 class Problem(Exception):
@@ -139,7 +143,10 @@ def answer_problem(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = TooLarge(f"The body is too long: at most {most} bytes.")
     if isinstance(exc, OperationalError | InterfaceError):
         logger.error("the database does not answer: %s", exc)
-        exc = Unavailable("The database does not answer. Try again in a moment.")
+        exc = Unavailable(NO_DATABASE)
+    if isinstance(exc, NoRedis | SlowRedis):
+        logger.error("Redis does not answer: %s", exc)
+        exc = Unavailable(NO_REDIS)
     if isinstance(exc, Problem):
         body = problem_body(exc.status, exc.detail, exc.errors, exc.extra)
         return Response(body, status=exc.status, content_type=CONTENT_TYPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import OperationalError
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
@@ -179,6 +180,35 @@ def test_pages_and_api_answer_503_while_the_database_is_away(
     assert answer.status_code == 503
     assert answer["Retry-After"]
     assert text in getattr(answer, "content", b"")
+
+
+@pytest.fixture
+def no_redis(settings: Any) -> None:
+    away = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {**settings.CACHES, "default": away}
+
+
+def test_signing_in_without_redis_is_answered_503(db: None, no_redis: None) -> None:
+    client = Client(raise_request_exception=False)
+
+    answer = client.post("/accounts/login/", {"login": "x", "password": "y"})
+
+    assert answer.status_code == 503
+    assert answer["Retry-After"]
+    assert "Redis unavailable" in answer.content.decode()
+
+
+def test_an_api_that_needs_redis_is_503_without_it(
+    manager: APIClient, no_redis: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*args: Any, **kwargs: Any) -> None:
+        cache.get("x")
+
+    monkeypatch.setattr("registry.api.devices.get_device", look)
+
+    answer = manager.get(f"{URL}x/")
+
+    assert "Redis does not answer" in problem_of(answer, 503)["detail"]
 
 
 def test_a_form_without_csrf_token_gets_a_403_page(db: None) -> None:
