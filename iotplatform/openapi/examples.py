@@ -127,7 +127,7 @@ EXAMPLES: dict[str, list[OpenApiExample]] = {
                         "else": [
                             {
                                 "kind": "ask",
-                                "question": "Has it power?",
+                                "question": "Does it have power?",
                                 "answers": ["Yes", "No"],
                             }
                         ],
