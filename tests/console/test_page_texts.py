@@ -25,7 +25,9 @@ pytestmark = pytest.mark.django_db
 SHANGHAI = "Asia/Shanghai"
 TIME = re.compile(r"<time[^>]*>")
 # "1 of 5 devices" is right, and so are "1 is" and "1 ms".
-ONE_OF_MANY = re.compile(r"(?<![\d.,:·/-])\b1 (?!is\b|was\b|has\b|matches\b|ms\b)\w+s\b")
+ONE_OF_MANY = re.compile(
+    r"(?<![\d.,:·/-])\b1 (?!is\b|was\b|has\b|matches\b|ms\b)\w+s\b"
+)
 
 
 def pages_of(fleet: Fleet, client: Client) -> dict[str, str]:
