@@ -29,8 +29,8 @@ def has_room(memory: Path = MEMORY) -> bool:
     """Whether there is a file system in memory that we may write to, and room."""
     if not os.access(memory, os.W_OK):
         return False
-    free: int = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
-    return free > ROOM_BYTES
+    free = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
+    return bool(free > ROOM_BYTES)
 
 
 def remove_leftovers(memory: Path = MEMORY) -> None:
