@@ -85,6 +85,7 @@ class Claimable(Protocol):
 
     assignee: Any
     closed_at: Any
+    closed_by: Any
 
 
 class CallTaken(Conflict):
@@ -93,7 +94,10 @@ class CallTaken(Conflict):
     def __init__(self, call: Claimable) -> None:
         who = call.assignee.get_username() if call.assignee else None
         if call.closed_at is not None:
-            detail = "It is closed."
+            by = call.closed_by
+            detail = (
+                f"{by.get_username()} was first: closed." if by else "It is closed."
+            )
         else:
             detail = f"{who} has claimed it." if who else "Nobody has claimed it."
         super().__init__(

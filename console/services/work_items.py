@@ -21,6 +21,7 @@ from console.services.incidents.actions import (
 )
 from fleet.exceptions import CallTaken
 from fleet.services.calls import claim_call, close_call, release_call
+from iotplatform.common.row_lock import get_locked
 
 if TYPE_CHECKING:
     from registry.models import User
@@ -79,5 +80,4 @@ def close_item(item: WorkItem, *, by: User) -> WorkItem:
 
 def _locked(item: WorkItem) -> AttentionItem:
     rows = AttentionItem.objects.select_related("assignee", "tenant", "closed_by")
-    locked = rows.select_for_update(no_key=True, of=("self",))
-    return locked.get(public_id=item.public_id)
+    return get_locked(rows, public_id=item.public_id)

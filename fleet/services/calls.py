@@ -11,6 +11,7 @@ from django.utils import timezone
 from fleet.choices import OF_DEVICES
 from fleet.exceptions import CallTaken
 from fleet.models import Cohort, CohortCall
+from iotplatform.common.row_lock import get_locked
 from registry.models import User
 
 KEPT = timedelta(days=90)  # closed calls, and devices' calls that nobody closed
@@ -84,8 +85,10 @@ def forget_calls_across_tenants(*, now: datetime) -> int:
 
 
 def _locked(call: CohortCall) -> CohortCall:
-    rows = CohortCall.objects.select_related("cohort", "assignee", "tenant")
-    return rows.select_for_update(no_key=True, of=("self",)).get(pk=call.pk)
+    rows = CohortCall.objects.select_related(
+        "cohort", "assignee", "tenant", "closed_by"
+    )
+    return get_locked(rows, pk=call.pk)
 
 
 def _of_devices(

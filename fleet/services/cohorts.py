@@ -16,6 +16,7 @@ from fleet.services.cohort_watch import restart_watch
 from iotplatform.common import bulk_sql
 from iotplatform.common.ids import hash_of
 from iotplatform.common.problems import BadInput, Conflict, NotFound
+from iotplatform.common.row_lock import get_locked
 from registry.models import Tenant, User
 from registry.selectors.people import find_person
 
@@ -67,7 +68,7 @@ def edit_cohort(*, cohort: Cohort, **changes: Unpack[CohortChanges]) -> Cohort:
     what happens afterwards calls.
     """
     rows = Cohort.objects.select_related("tenant", "owner", "created_by")
-    row = rows.select_for_update(no_key=True, of=("self",)).get(pk=cohort.pk)
+    row = get_locked(rows, pk=cohort.pk)
     _apply(row, changes)
     return row
 

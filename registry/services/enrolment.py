@@ -15,6 +15,7 @@ from django.utils import timezone
 from iotplatform.common import tenant_scope
 from iotplatform.common.counts import counted
 from iotplatform.common.problems import BadInput, Conflict, Forbidden
+from iotplatform.common.row_lock import get_locked
 from registry.choices import Adapter, DeviceKind
 from registry.device_secrets import make_verifier, new_secret
 from registry.exceptions import BrokerDoesNotAnswer
@@ -156,13 +157,13 @@ def enrol_across_tenants(key_text: str, request: EnrolRequest) -> Enrolled:
 
 def _locked(key_text: str) -> EnrolmentKey:
     """Lock the key, so that concurrent devices see each other's uses of it."""
-    rows = EnrolmentKey.objects.select_for_update(of=("self",))
-    rows = rows.select_related(
+    rows = EnrolmentKey.objects.select_related(
         "tenant", "product", "batch__hardware_revision", "site__project"
     )
-    key = rows.filter(digest=digest_of(key_text)).first()
-    if key is None:
-        raise Forbidden("There is no such enrolment key.")
+    try:
+        key = get_locked(rows, digest=digest_of(key_text))
+    except EnrolmentKey.DoesNotExist:
+        raise Forbidden("There is no such enrolment key.") from None
     if key.revoked_at is not None:
         raise Forbidden("This enrolment key has been revoked.")
     if key.expires_at <= timezone.now():

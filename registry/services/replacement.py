@@ -63,16 +63,15 @@ def replace_in_registry(
 def lock_devices(ids: Collection[int | None]) -> dict[int, Device]:
     """Lock devices in the common order: gateways first, as at registration; by key."""
     gateways_first = Case(When(kind=DeviceKind.GATEWAY, then=Value(0)), default=1)
-    rows = (
-        Device.objects.filter(pk__in=[pk for pk in ids if pk is not None])
-        .select_related(
-            *("tenant", "site", "space", "project", "product", "gateway"),
-            *("hardware_revision", "batch"),
-        )
-        .order_by(gateways_first, "pk")
-        .select_for_update(no_key=True, of=("self",))
+    rows = Device.objects.filter(pk__in=[pk for pk in ids if pk is not None])
+    in_order = rows.order_by(gateways_first, "pk").select_for_update(no_key=True)
+    locked = list(in_order.values_list("pk", flat=True))
+    # Read after the lock: a join in its statement would be of the time before.
+    read = Device.objects.select_related(
+        *("tenant", "site", "space", "project", "product", "gateway"),
+        *("hardware_revision", "batch"),
     )
-    return {row.pk: row for row in rows}
+    return read.in_bulk(locked)
 
 
 def _check_successor(old: Device, new: Device) -> None:

@@ -18,6 +18,7 @@ from console.models import Incident, IncidentEvent, IncidentMember
 from console.services.incidents.clock import start_clocks, stop_clocks
 from console.services.incidents.rows import end_members, write_members
 from iotplatform.common.problems import BadInput
+from iotplatform.common.row_lock import get_locked
 
 if TYPE_CHECKING:
     from registry.models import User
@@ -86,7 +87,7 @@ def snooze_incident(incident: Incident, *, by: User, until: datetime) -> Inciden
 @transaction.atomic
 def note_incident(incident: Incident, *, by: User, text: str) -> Incident:
     """Write a note into its timeline; a resolved one takes notes too."""
-    row = _lock(incident)
+    row = lock_incident(incident)
     _say(row, Kind.NOTE, by, text)
     return _acted(row) if row.is_open else row
 
@@ -106,9 +107,9 @@ def resolve_incident(
 @transaction.atomic
 def reopen_incident(incident: Incident, *, by: User) -> Incident:
     """Open a resolved one again; it stays open until a person resolves it."""
-    row = _lock(incident)
+    row = lock_incident(incident)
     if row.is_open:
-        raise IncidentTaken(row, "It is open.")
+        raise IncidentTaken(row, _who_did(row, Kind.REOPENED) or "It is open.")
     same = Incident.objects.filter(
         tenant=row.tenant_id,
         cause=row.cause,
@@ -132,10 +133,10 @@ def merge_incident(incident: Incident, *, by: User, into: Incident) -> Incident:
     BadInput names ``into`` where that is no open incident of the same tenant.
     """
     first, second = sorted((incident, into), key=lambda row: row.pk)
-    _lock(first)
-    _lock(second)
+    lock_incident(first)
+    lock_incident(second)
     row = _lock_open(incident, by=by)
-    into = _lock(into)
+    into = lock_incident(into)
     if into.pk == row.pk or into.tenant_id != row.tenant_id or not into.is_open:
         raise BadInput(into="It must be another open incident of the same tenant.")
     live = IncidentMember.objects.filter(incident=row, until=None)
@@ -156,19 +157,30 @@ def _end(row: Incident, *, resolution: str) -> None:
     end_members([row.pk], now=now)
 
 
-def _lock(incident: Incident) -> Incident:
+def lock_incident(incident: Incident) -> Incident:
     rows = Incident.objects.select_related("tenant", "assignee", "absorbed_by")
-    return rows.select_for_update(no_key=True, of=("self",)).get(pk=incident.pk)
+    return get_locked(rows, pk=incident.pk)
 
 
 def _lock_open(incident: Incident, *, by: User | None = None) -> Incident:
     """Return the locked row; refuse a resolved one, and another person's."""
-    row = _lock(incident)
+    row = lock_incident(incident)
     if not row.is_open:
-        raise IncidentTaken(row, "It is resolved.")
+        ended = _who_did(row, Kind.RESOLVED, Kind.MERGED)
+        raise IncidentTaken(row, ended or "It is resolved.")
     if by is not None and row.assignee is not None and row.assignee_id != by.pk:
-        raise IncidentTaken(row, f"{row.assignee.get_username()} has claimed it.")
+        who = row.assignee.get_username()
+        how = f"{who} has claimed it." if row.claim_until else f"It is {who}'s."
+        raise IncidentTaken(row, how)
     return row
+
+
+def _who_did(row: Incident, *kinds: Kind) -> str:
+    """Say which person did this last; nothing if it happened by itself."""
+    event = row.events.filter(kind__in=kinds).order_by("pk").last()
+    if event is None or event.actor is None:
+        return ""
+    return f"{event.actor} was first: {event.get_kind_display()}."
 
 
 def _say(row: Incident, kind: Kind, by: User, text: str = "") -> None:

@@ -12,7 +12,11 @@ from console.choices import IncidentEventKind as Kind
 from console.choices import IncidentStatus as Status
 from console.exceptions import IncidentTaken
 from console.models import Incident, IncidentEvent
-from console.services.incidents.actions import release_incident, reopen_incident
+from console.services.incidents.actions import (
+    lock_incident,
+    release_incident,
+    reopen_incident,
+)
 
 if TYPE_CHECKING:
     from registry.models import User
@@ -31,8 +35,7 @@ def undo_action(incident: Incident, *, by: User, event_id: str) -> Incident:
     The reverse is an event of its own. Raises IncidentTaken if it is too late, the
     event is not the person's, or something was done since.
     """
-    rows = Incident.objects.select_for_update(no_key=True, of=("self",))
-    row = rows.select_related("tenant", "assignee", "absorbed_by").get(pk=incident.pk)
+    row = lock_incident(incident)
     event = find_undoable(row, by=by)
     if event is None or str(event.pk) != event_id:
         raise IncidentTaken(row, _why_not(row, by=by))

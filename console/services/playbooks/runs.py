@@ -23,6 +23,7 @@ from fleet.exceptions import QueryError
 from fleet.selectors.search import Member, list_members
 from iotplatform.common import bulk_sql
 from iotplatform.common.problems import BadInput
+from iotplatform.common.row_lock import get_locked
 
 if TYPE_CHECKING:
     from console.selectors.playbooks import AnyPlaybook
@@ -170,7 +171,7 @@ def _locked(
 ) -> tuple[PlaybookRun, dict[int, Step]]:
     """Lock a run that goes on, or that has one of ``also``; raises RunRefused."""
     rows = PlaybookRun.objects.select_related("tenant", "started_by", "playbook")
-    locked = rows.select_for_update(no_key=True, of=("self",)).get(pk=run.pk)
+    locked = get_locked(rows, pk=run.pk)
     if locked.status not in (RunStatus.RUNNING, *also):
         raise RunRefused(f"The run is {locked.get_status_display()}.")
     return locked, compile_steps(locked.steps)
@@ -190,6 +191,10 @@ def _rows(run: PlaybookRun, number: int, *statuses: StepStatus) -> list[Playbook
     """Return the steps with this number in these statuses; raises RunRefused."""
     rows = PlaybookStep.objects.filter(run=run, number=number, status__in=statuses)
     found = list(rows.order_by("pk"))
+    told = [each for each in run.answers if each["step"] == number]
+    if not found and told and StepStatus.WAITING in statuses:
+        said = told[-1]["answer"] or StepStatus.SKIPPED.label
+        raise RunRefused(f"{told[-1]['by']} was first: {said}.")
     if not found:
         words = " or ".join(status.label for status in statuses)
         raise RunRefused(f"At step {number} no device is {words}.")

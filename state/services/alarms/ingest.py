@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from django.db import transaction
 
 from iotplatform.common.ids import new_public_id
+from iotplatform.common.row_lock import get_locked
 from registry.choices import RAISES_ALARMS
 from state.choices import AlarmMove, AlarmReason, AlarmState
 from state.exceptions import AlarmIsCleared
@@ -82,7 +83,7 @@ def acknowledge_alarm(alarm: Alarm, *, by: User, at: datetime) -> Alarm:
     Raises AlarmIsCleared.
     """
     rows = Alarm.objects.select_related("device", "tenant", "acknowledged_by", "rule")
-    locked = rows.select_for_update(of=("self",)).get(pk=alarm.pk)
+    locked = get_locked(rows, pk=alarm.pk)
     if locked.state == AlarmState.CLEARED:
         raise AlarmIsCleared("The alarm is cleared; it cannot be acknowledged.")
     if locked.state == AlarmState.RAISED:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from iotplatform.common.row_lock import get_locked
 from state.choices import AlarmReason
 from state.exceptions import RuleRefused
 from state.models import AlarmRule
@@ -65,7 +66,7 @@ def _change(
 ) -> tuple[dict[str, Any], AlarmRule]:
     """Save the changes; return the old values that decide on alarms, and the rule."""
     rows = AlarmRule.objects.select_related("tenant", "product")
-    locked = rows.select_for_update(of=("self",)).get(pk=rule.pk)
+    locked = get_locked(rows, pk=rule.pk)
     names = (*SUBJECT, *JUDGED_BY, "severity")
     before = {name: getattr(locked, name) for name in names}
     for name, value in fields.items():
