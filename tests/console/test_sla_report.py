@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from console.models import Incident, IncidentInterval, IncidentMember
+from console.services.incidents.sweep import sweep_incidents_across_tenants
+from console.services.sla import create_policy
 from registry.choices import Lifecycle, Role
 from registry.models import Device, LifecycleMove, MembershipLimit, Tenant
 from state.models import (
@@ -22,7 +24,7 @@ from state.models import (
     MaintenanceWindow,
     Presence,
 )
-from tests.console.incidents import make_incident
+from tests.console.incidents import come_online, fall_silent, make_incident
 from tests.factories import DeviceFactory, MembershipFactory, SiteFactory, TenantFactory
 
 pytestmark = pytest.mark.django_db
@@ -246,6 +248,31 @@ def test_incidents_count_with_their_clocks() -> None:
         "median_acknowledge_seconds": 600,
         "median_resolve_seconds": 2_400,
     }
+
+
+@pytest.mark.parametrize(("back_after", "in_time"), [(5, 1), (45, 0)])
+def test_an_incident_that_closes_by_itself_was_resolved_in_time_or_late(
+    back_after: int, in_time: int
+) -> None:
+    device = device_since()
+    create_policy(
+        tenant=device.tenant,
+        severity="warning",
+        acknowledge_minutes=10,
+        resolve_minutes=30,
+    )
+    fall_silent([device], at=at(10))
+    for minutes in (11, 10 + back_after, 11 + back_after):
+        if minutes == 10 + back_after:
+            come_online([device], at=at(minutes))
+        sweep_incidents_across_tenants(now=at(minutes))
+    Incident.objects.update(acknowledged_at=at(12))
+
+    [line] = report(device.tenant)
+
+    assert line["incidents"]["count"] == 1
+    assert line["incidents"]["acknowledged_in_time"] == 1
+    assert line["incidents"]["resolved_in_time"] == in_time
 
 
 SECONDS = st.integers(-3_000, 9_000)

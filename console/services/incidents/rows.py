@@ -157,13 +157,8 @@ def end_members(incident_ids: Collection[int], *, now: datetime) -> None:
 def _resolve(rows: Sequence[Incident], *, now: datetime) -> None:
     ids = [row.pk for row in rows]
     still = Incident.objects.filter(pk__in=ids).exclude(status=IncidentStatus.RESOLVED)
-    still.update(
-        status=IncidentStatus.RESOLVED,
-        resolved_at=now,
-        snoozed_until=None,
-        acknowledge_due_at=None,
-        resolve_due_at=None,
-    )
+    # What was due stays: the SLA report compares it.
+    still.update(status=IncidentStatus.RESOLVED, resolved_at=now, snoozed_until=None)
     for row in rows:
         row.status, row.resolved_at, row.snoozed_until = (
             IncidentStatus.RESOLVED,
