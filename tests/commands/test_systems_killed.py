@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from commands.models import Command, Job
 from state.models import AttentionEntry
+from tests.commands.dying_worker import dying_worker
 from tests.commands.test_combinations import (
     CHILDREN_FIRST,
     GATEWAY_FIRST,
@@ -27,39 +24,15 @@ from tests.commands.test_combinations import (
 from tests.fleet.test_indexer_killed import database_url
 
 STRIDE = 23  # statements between two kills; 1 at full size
+TASKS = [f"commands.tasks.{name}" for name in ("advance_jobs", "process_due", "tidy")]
 MOST_RUNS = 24  # of the periodic tasks; the job needs about ten
 
 
 @pytest.fixture
-def run_until_killed(settings: Any, db: None) -> Iterator[Callable[[int], str]]:
+def run_until_killed(db: None) -> Iterator[Callable[[int], str]]:
     """Runs the periodic tasks in a process that dies before its nth statement."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.commands.dying_worker"],
-        cwd=settings.BASE_DIR,
-        env=os.environ
-        | {
-            "DATABASE_URL": database_url(),
-            "DATABASE_ROLE": "iot_worker",
-            "DJANGO_SETTINGS_MODULE": "iotplatform.settings",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-
-    def run(nth: int) -> str:
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        print(nth, file=worker.stdin, flush=True)
-        answer = worker.stdout.readline().strip()
-        assert answer in ("killed", "done")
-        return answer
-
-    yield run
-    worker.stdin.close()
-    worker.wait()
+    with dying_worker(*TASKS, url=database_url()) as run:
+        yield run
 
 
 @pytest.mark.django_db(transaction=True)
