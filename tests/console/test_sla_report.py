@@ -288,53 +288,61 @@ STATES = st.sampled_from(
         ("offline", ""),
     ]
 )
+HISTORIES, HISTORIES_AT_FULL_SIZE = 40, 10_000
 SPANS = st.lists(st.tuples(SECONDS, st.integers(1, 4_000)), max_size=4)
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    changes=st.lists(st.tuples(SECONDS, STATES), max_size=12, unique_by=lambda c: c[0]),
-    people=SPANS,
-    jobs=SPANS,
-    told=st.lists(
-        st.tuples(SECONDS, st.integers(1, 4_000), st.sampled_from(["site", "adapter"])),
-        max_size=4,
-    ),
-)
-def test_the_causes_of_any_history_add_up(
-    changes: Any, people: Any, jobs: Any, told: Any
-) -> None:
-    device = device_since()
-    ordered = sorted(changes)
-    history(device, *((second / 60, *state) for second, state in ordered))
-    for begin, length in people:
-        window(device, begin / 60, (begin + length) / 60)
-    for number, (begin, length) in enumerate(jobs):
-        window(device, begin / 60, (begin + length) / 60, origin=f"job:{number}")
-    for number, (begin, length, cause) in enumerate(told):
-        incident = make_incident(device.tenant, cause=cause, object_id=str(number))
-        IncidentMember.objects.create(
-            incident=incident,
-            device=device,
-            tenant=device.tenant,
-            since=at(begin / 60),
-            until=at((begin + length) / 60),
+def test_the_causes_of_any_history_add_up(is_long: bool) -> None:
+    @settings(
+        max_examples=HISTORIES_AT_FULL_SIZE if is_long else HISTORIES,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        changes=st.lists(
+            st.tuples(SECONDS, STATES), max_size=12, unique_by=lambda c: c[0]
+        ),
+        people=SPANS,
+        jobs=SPANS,
+        told=st.lists(
+            st.tuples(
+                SECONDS, st.integers(1, 4_000), st.sampled_from(["site", "adapter"])
+            ),
+            max_size=4,
+        ),
+    )
+    def adds_up(changes: Any, people: Any, jobs: Any, told: Any) -> None:
+        device = device_since()
+        ordered = sorted(changes)
+        history(device, *((second / 60, *state) for second, state in ordered))
+        for begin, length in people:
+            window(device, begin / 60, (begin + length) / 60)
+        for number, (begin, length) in enumerate(jobs):
+            window(device, begin / 60, (begin + length) / 60, origin=f"job:{number}")
+        for number, (begin, length, cause) in enumerate(told):
+            incident = make_incident(device.tenant, cause=cause, object_id=str(number))
+            IncidentMember.objects.create(
+                incident=incident,
+                device=device,
+                tenant=device.tenant,
+                since=at(begin / 60),
+                until=at((begin + length) / 60),
+            )
+
+        [line] = report(device.tenant)
+
+        seconds = 0.0
+        points = [*ordered, (9_001, ("online", ""))]
+        state = ("online", "")
+        begin = -3_001
+        for second, following in points:
+            if state[0] != "online":
+                seconds += max(0, min(second, 6_000) - max(begin, 0))
+            begin, state = second, following
+        total = sum(line["lost_minutes"].values())
+        assert total == pytest.approx(seconds / 60)
+        assert (1 - line["availability"]) * line["active_minutes"] == pytest.approx(
+            total
         )
 
-    [line] = report(device.tenant)
-
-    seconds = 0.0
-    points = [*ordered, (9_001, ("online", ""))]
-    state = ("online", "")
-    begin = -3_001
-    for second, following in points:
-        if state[0] != "online":
-            seconds += max(0, min(second, 6_000) - max(begin, 0))
-        begin, state = second, following
-    total = sum(line["lost_minutes"].values())
-    assert total == pytest.approx(seconds / 60)
-    assert (1 - line["availability"]) * line["active_minutes"] == pytest.approx(total)
+    adds_up()
