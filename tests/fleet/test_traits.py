@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from math import comb, exp
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,14 +9,12 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from fleet.backends.documents import FleetDocument
 from fleet.backends.tantivy_search import Search
 from fleet.exceptions import QueryError
 from fleet.fields import FIELDS, Kind
-from fleet.selectors.over_representation import Share, corrected, log_chances
 from fleet.selectors.search import count
 from fleet.selectors.trait_pairs import MOST_PAIRED
-from fleet.selectors.traits import MOST_KEYS, OWN, SharedTraits, find_traits
+from fleet.selectors.traits import MOST_KEYS, OWN, find_traits
 from registry.member_limit import Limit
 from registry.models import Tenant
 from tests.factories import (
@@ -30,6 +25,7 @@ from tests.factories import (
 )
 from tests.fleet.both_engines import on_both_engines
 from tests.fleet.index import fill
+from tests.fleet.trait_fleets import document, fleet_of, found, named, paired
 
 pytestmark = pytest.mark.django_db
 REFERENCE = 'region:"East China" AND firmware:1.4.* AND disconnects_72h:>=5'
@@ -58,61 +54,6 @@ def tenant() -> Tenant:
         metrics=[{"name": "door_open", "unit": ""}],
     )
     return made
-
-
-def document(owner: Tenant, number: int, chance: Random, **values: Any) -> Any:
-    """Return a device of which no value depends on another one."""
-    site = chance.randrange(24)
-    revision = chance.choice("ABC")
-    made: dict[str, Any] = {
-        "uid": f"dev-{number}",
-        "tenant": owner.slug,
-        "site": f"site-{site:02}",
-        "region": ("East China", "North", "Europe")[site % 3],
-        "product": "sensor",
-        "model": "Sensor",
-        "hardware_revision": f"rev-{revision}",
-        "batch": f"{revision}{chance.randrange(4)}",
-        "gateway": f"gw-{chance.randrange(60)}",
-        "adapter": chance.choice(("mqtt", "mqtt", "http")),
-        "lifecycle": "active",
-        "tags": chance.sample(["winter", "field", "lab", "pilot"], 2),
-        "firmware": chance.choice(("1.3.9", "1.4.1", "1.4.2")),
-        "connectivity": chance.choice(("online", "online", "offline")),
-        "disconnects_72h": chance.randrange(4),
-        "rssi": -chance.random() * 60,
-        "attr": {"battery_rev": chance.choice("AB"), "modem.chip": chance.choice("xy")},
-        "reported": {"mode": chance.choice(("eco", "full"))},
-        "metric": {"door_open": chance.randrange(2)},
-    }
-    return FleetDocument(number, owner.pk, made | values)
-
-
-def fleet_of(
-    tenant: Tenant, root: Path, size: int, seed: int, plant: Callable[[int], Any]
-) -> None:
-    chance = Random(seed)
-    fill(root, [document(tenant, n, chance, **plant(n)) for n in range(1, size + 1)])
-
-
-def found(tenant: Tenant, q: str) -> SharedTraits:
-    return find_traits(tenants=[tenant], q=q)
-
-
-def named(shared: SharedTraits) -> list[tuple[str, Any]]:
-    """Return the single values that stand out."""
-    return [
-        (trait.conditions[0].field, trait.conditions[0].value)
-        for trait in shared.traits
-        if len(trait.conditions) == 1
-    ]
-
-
-def paired(shared: SharedTraits) -> list[dict[str, Any]]:
-    """Return the values of each trait by field."""
-    return [
-        {each.field: each.value for each in trait.conditions} for trait in shared.traits
-    ]
 
 
 def test_a_set_of_nearly_the_whole_fleet_has_traits_too(
@@ -447,32 +388,3 @@ def test_more_declared_keys_than_can_be_tried_do_no_harm(
     fleet_of(tenant, index_dir, 60, 1, lambda n: {"serial": "in" if n < 9 else "out"})
 
     assert found(tenant, "serial:in").traits == []
-
-
-@pytest.mark.parametrize(
-    ("counted", "total", "fleet_count", "fleet_total"),
-    [(3, 3, 3, 6), (9, 10, 30, 100), (52, 56, 95, 500), (1, 5, 1, 5), (4, 9, 30, 40)],
-)
-def test_the_chance_is_that_of_fishers_exact_test(
-    counted: int, total: int, fleet_count: int, fleet_total: int
-) -> None:
-    others = fleet_total - fleet_count
-    ways = sum(
-        comb(fleet_count, hits) * comb(others, total - hits)
-        for hits in range(counted, min(total, fleet_count) + 1)
-    )
-
-    share = Share(counted, total, fleet_count, fleet_total)
-
-    expected = ways / comb(fleet_total, total)
-    [chance] = log_chances([share])
-    assert exp(chance) == pytest.approx(expected, rel=1e-9)
-    assert corrected(chance, tried=7) == pytest.approx(min(1, 7 * expected))
-
-
-def test_a_chance_too_small_for_a_float_is_still_above_zero() -> None:
-    share = Share(50_000, 50_000, 60_000, 500_000)
-
-    [chance, other] = log_chances([share, replace(share, fleet_count=70_000)])
-    assert chance < other
-    assert 0 < corrected(chance, tried=100) < 1e-300
