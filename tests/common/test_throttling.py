@@ -14,6 +14,12 @@ from iotplatform.common.throttling import PerKeyThrottle, parse_rate
 URL = "/api/v1/devices/"
 
 
+@pytest.fixture(autouse=True)
+def redis_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget that Redis was away in an earlier test: it would not be asked for 10 s."""
+    monkeypatch.setattr(PerKeyThrottle, "resting_until", 0.0)
+
+
 @pytest.fixture
 def three_a_day(settings: Any, time_machine: Any) -> None:
     time_machine.move_to(
@@ -28,8 +34,7 @@ def three_a_day(settings: Any, time_machine: Any) -> None:
 
 
 @pytest.fixture
-def dead_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PerKeyThrottle, "resting_until", 0.0)
+def dead_redis(settings: Any) -> None:
     caches = {**settings.CACHES}
     caches["default"] = {**caches["default"], "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = caches
